@@ -1,0 +1,48 @@
+# Set-up and everyday commands. Each target makes the virtual environment it needs; nothing else is touched.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+RUN_EXTRAS := local
+DEV_EXTRAS := local,dev
+
+.PHONY: demo test check bench format clean help
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade pip
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[$(RUN_EXTRAS)]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[$(DEV_EXTRAS)]'
+	touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run  ## the main job on the embedded model and the sample corpus, ending in a leaderboard
+	$(BIN)/harness models fetch smollm2-135m
+	$(BIN)/harness run --model smollm2-135m --prompt tagged --dataset sample
+	$(BIN)/harness leaderboard --dataset sample
+
+test: $(VENV)/.dev  ## install everything and run all tests
+	$(BIN)/harness models fetch smollm2-135m
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev  ## what CI runs before the tests: format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## rewrite the sources in the project's style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## speed and memory, as ratios measured in one run
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

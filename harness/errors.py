@@ -1,0 +1,52 @@
+"""Every error that a user or the engine is meant to see; each says what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """A problem that the user can mend, told in one line; the command line exits with ``exit_code``."""
+
+    exit_code = 2
+
+
+class InputError(HarnessError):
+    """A file, folder, name or option is not usable."""
+
+
+class ModelUnavailable(HarnessError):
+    """The model cannot run here (no GPU, no key, no package); the message names an alternative."""
+
+
+class StorageError(HarnessError):
+    """A file could not be written: full disk, read-only folder."""
+
+
+class RunnerError(HarnessError):
+    """A model call failed. The subclass tells the engine whether to try again."""
+
+
+class RetryableError(RunnerError):
+    """Worth trying again: rate limit, server error, timeout, broken connection, unusable body.
+
+    ``retry_after_s`` is the server's own wish in seconds, if it stated one; ``overloaded`` says the
+    server asked for less load (429, 503), so that concurrency shrinks.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, overloaded: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.overloaded = overloaded
+
+
+class RequestError(RunnerError):
+    """The server will never answer this request (a 4xx other than 408, 409, 429)."""
+
+
+class ContextOverflow(RequestError):
+    """The prompt and the completion do not fit the model's context."""
+
+
+class FatalError(RunnerError):
+    """No request of this run can succeed: refused key, unknown model, server that will not start."""

@@ -1,0 +1,338 @@
+"""The nouns of the harness: documents, triplets, requests, completions, and the protocols between rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+# --- what is read -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """One occurrence of an entity: tokens ``[start, end)`` of sentence ``sent_id`` (0-based)."""
+
+    name: str
+    sent_id: int
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A cluster of coreferent mentions; never empty. Its index in the document is its id."""
+
+    mentions: tuple[Mention, ...]
+
+    @property
+    def name(self) -> str:
+        """The name shown to a model: that of the first mention, as DocRED lists them."""
+        return self.mentions[0].name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All distinct mention names, in order of appearance in the cluster."""
+        return tuple(dict.fromkeys(mention.name for mention in self.mentions))
+
+    @property
+    def type(self) -> str:
+        return self.mentions[0].type
+
+
+class Triplet(NamedTuple):
+    """``(head, relation, tail)``: two entity indices of one document and a relation id such as P17."""
+
+    head: int
+    relation: str
+    tail: int
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A gold triplet with the ids of the sentences that support it (may be empty)."""
+
+    triplet: Triplet
+    evidence: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A tokenised document: ``sentences[i][j]`` is token j of sentence i."""
+
+    title: str
+    sentences: tuple[tuple[str, ...], ...]
+    entities: tuple[Entity, ...]
+    labels: tuple[Label, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation type: its id in the dataset (P17) and its name (country)."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class RelationSchema:
+    """The closed set of relations of a dataset, in the dataset's order; ids and names are unique."""
+
+    relations: tuple[Relation, ...]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Relation]:
+        return {relation.id: relation for relation in self.relations}
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Relation]:
+        return {relation.name: relation for relation in self.relations}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a corpus. ``documents`` can be iterated again and again, and may stream from disk.
+
+    ``sha256`` is the checksum of the file that the documents came from.
+    """
+
+    name: str
+    split: str
+    schema: RelationSchema
+    documents: Collection[Document]
+    sha256: str
+
+
+# --- what is asked ------------------------------------------------------------------------------
+
+GrammarForm = Literal["regex", "gbnf", "lark", "json_schema"]
+ConstraintLevel = Literal["closed", "format", "none"]
+FinishReason = Literal["stop", "length", "content_filter"]
+Status = Literal["ok", "truncated", "refused", "invalid_output", "context_overflow", "api_error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A rendered grammar that the completion must match, in a form that the runner supports."""
+
+    form: GrammarForm
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Decoding parameters. Temperature 0 is greedy; ``max_tokens`` bounds the completion."""
+
+    max_tokens: int = 1024
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything about one model call that can change its answer, besides the model itself.
+
+    ``top_logprobs`` asks for the log-probabilities of that many alternatives per token (0: none);
+    ``repeat`` numbers independent samples of the same request.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    constraint: Constraint | None = None
+    top_logprobs: int = 0
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the server reports them; ``cached_tokens`` is None where it does not say."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A generated token, its natural-log probability, and the alternatives ``(token, logprob)``."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A model's answer. ``reasoning`` is thinking that the server kept apart from ``text``.
+
+    ``refusal`` is the provider's own refusal message; ``latency_s`` is the seconds the call took.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage = Usage()
+    reasoning: str = ""
+    refusal: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Supports:
+    """What a runner can do: grammar forms in order of preference, and its limits.
+
+    ``max_top_logprobs`` is 0 where the server gives none; ``context`` is in tokens, prompt and
+    completion together; ``max_connections`` is how many requests it can work on at once.
+    """
+
+    forms: tuple[GrammarForm, ...] = ()
+    max_top_logprobs: int = 0
+    context: int | None = None
+    max_connections: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A row of ``models.toml``, or what ``provider/name`` stands for.
+
+    ``price_in`` and ``price_out`` are US dollars per million tokens; ``memory_gb`` is what the
+    weights and a working cache need; ``max_triplets`` overrides a prompt's bound for models too
+    small to fill it; ``chat`` is passed to the chat template; ``extra`` is the runner's own.
+    """
+
+    name: str
+    runner: str
+    model_id: str
+    provider: str = ""
+    revision: str = ""
+    context: int | None = None
+    gpus: int = 0
+    memory_gb: float = 0.0
+    price_in: float | None = None
+    price_out: float | None = None
+    max_triplets: int | None = None
+    chat: Mapping[str, object] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunnerOptions:
+    """How to reach and load a model; none of it changes an answer except ``base_url`` and ``extra``.
+
+    ``timeout_s`` bounds one call; ``max_connections`` the calls in flight; ``log_dir`` is where a
+    server started by the runner writes its log; ``extra`` holds the ``-M key=value`` pairs.
+    """
+
+    base_url: str | None = None
+    timeout_s: float = 600.0
+    max_connections: int = 16
+    log_dir: Path | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """A model backend. Nothing is started or connected before the first ``generate``.
+
+    ``identity`` holds what tells this model's answers from another's (provider, model, revision,
+    base URL where it selects the model): it goes into the journal key. ``generate`` raises the
+    errors of ``harness.errors`` only.
+    """
+
+    name: str
+    identity: Mapping[str, str]
+    supports: Supports
+
+    def check(self) -> None:
+        """Raise ModelUnavailable, at once and without loading it, if the model cannot run here."""
+        ...
+
+    async def generate(self, request: Request) -> Completion: ...
+
+    async def close(self) -> None:
+        """Stop what was started. Safe to call twice, or without a start."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A runner that can count the tokens of a chat prompt exactly, its chat template included."""
+
+    async def count_tokens(self, messages: tuple[Message, ...]) -> int: ...
+
+
+Ask = Callable[[Request], Awaitable[Completion]]
+
+
+# --- what comes back ----------------------------------------------------------------------------
+
+
+class RawTriplet(NamedTuple):
+    """A triplet as the model wrote it, unescaped: entity references and relation are still text."""
+
+    head: str
+    relation: str
+    tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A piece of a model's answer that became no prediction, and why.
+
+    ``reason`` is a fixed word such as ``malformed``, ``unknown_entity`` or ``self_pair``; ``text``
+    is what the model wrote.
+    """
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A triplet that a system claims, with optional evidence sentences and score."""
+
+    triplet: Triplet
+    evidence: tuple[int, ...] = ()
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One exchange with the model, kept for inspection."""
+
+    name: str
+    request: Request
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What a method made of one document.
+
+    ``details`` counts what is worth knowing beside the triplets (fuzzy matches, repeated lines);
+    its keys are stable words, its values JSON.
+    """
+
+    predictions: tuple[Prediction, ...]
+    status: Status = "ok"
+    error: str = ""
+    rejects: tuple[Reject, ...] = ()
+    steps: tuple[Step, ...] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """How one document becomes predictions by asking a model."""
+
+    async def extract(self, document: Document, ask: Ask) -> Extraction: ...
