@@ -32,9 +32,7 @@ class RetryableError(RunnerError):
     server asked for less load (429, 503), so that concurrency shrinks.
     """
 
-    def __init__(
-        self, message: str, *, retry_after_s: float | None = None, overloaded: bool = False
-    ) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, overloaded: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.overloaded = overloaded

@@ -1,0 +1,1 @@
+"""The command `harness`: thin Typer commands over the library."""

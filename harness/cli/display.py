@@ -1,0 +1,150 @@
+"""Watching a run: a rich progress bar, plain lines for logs and CI, or nothing. All of it on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
+
+from harness.engine.asking import Traffic
+from harness.engine.documents import DocumentResult
+from harness.store import RunFolder
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Display = Literal["rich", "plain", "none"]
+PLAIN_INTERVAL_S = 10.0
+
+
+class QuietDisplay:
+    """Says nothing."""
+
+    def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
+        pass
+
+    def finished(self, result: DocumentResult) -> None:
+        pass
+
+    def stopping(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class PlainDisplay(QuietDisplay):
+    """One line every ten seconds, and one at the end."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._traffic = Traffic()
+        self._statuses: Counter[str] = Counter()
+        self._started = self._last = time.monotonic()
+
+    def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
+        self._total, self._traffic = total, traffic
+        self._started = self._last = time.monotonic()
+        self._print(f"run {run.run_id}: {total} documents")
+
+    def finished(self, result: DocumentResult) -> None:
+        self._statuses[result.extraction.status] += 1
+        now = time.monotonic()
+        if now - self._last >= PLAIN_INTERVAL_S or self._statuses.total() == self._total:
+            self._last = now
+            done = self._statuses.total()
+            rate = done / max(now - self._started, 1e-9)
+            left_s = (self._total - done) / rate
+            self._print(
+                f"{done}/{self._total} documents, {rate:.2f}/s, {_clock(left_s)} left, "
+                + traffic_line(self._traffic, self._statuses)
+            )
+
+    def stopping(self) -> None:
+        self._print("stopping: waiting for the requests in flight (again to stop at once)")
+
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+class RichDisplay(QuietDisplay):
+    """A progress bar with rate, time left, tokens and failures."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._progress: Progress = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("documents"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[traffic]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task("", total=None, rate="", traffic="")
+        self._traffic = Traffic()
+        self._statuses: Counter[str] = Counter()
+        self._started = time.monotonic()
+
+    def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._started = time.monotonic()
+        self._progress.console.print(f"run [bold]{run.run_id}[/bold]", highlight=False)
+        self._progress.update(self._task, total=total)
+        self._progress.start()
+
+    def finished(self, result: DocumentResult) -> None:
+        self._statuses[result.extraction.status] += 1
+        rate = self._statuses.total() / max(time.monotonic() - self._started, 1e-9)
+        self._progress.update(
+            self._task,
+            advance=1,
+            rate=f"{rate:.2f}/s",
+            traffic=traffic_line(self._traffic, self._statuses),
+        )
+
+    def stopping(self) -> None:
+        self._progress.console.print(
+            "stopping: waiting for the requests in flight (Ctrl-C again: stop at once)"
+        )
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def make_display(kind: Display) -> QuietDisplay:
+    if kind == "none":
+        return QuietDisplay()
+    return RichDisplay() if kind == "rich" else PlainDisplay()
+
+
+def default_display() -> Display:
+    """A bar on a terminal, lines elsewhere."""
+    return "rich" if sys.stderr.isatty() else "plain"
+
+
+def traffic_line(traffic: Traffic, statuses: Counter[str]) -> str:
+    """Tokens of this session, answers from the journal, retries, and documents that did not end ok."""
+    parts = [f"{traffic.prompt_tokens + traffic.completion_tokens:,} tokens"]
+    if traffic.replayed:
+        parts.append(f"{traffic.replayed} from the journal")
+    if traffic.retried:
+        parts.append(f"{traffic.retried} retries")
+    parts += [f"{count} {status}" for status, count in sorted(statuses.items()) if status != "ok"]
+    return ", ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 3600:d}:{int(seconds) % 3600 // 60:02d}:{int(seconds) % 60:02d}"

@@ -1,0 +1,92 @@
+"""`harness doctor`: what works here, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+from harness.cli.options import JsonOption, ResultsOption
+
+EXTRAS = {
+    "local": ("xllamacpp", "the embedded model"),
+    "align": ("sentence_transformers", "relation alignment by SBERT"),
+    "encoders": ("torch", "encoders"),
+    "vllm": ("vllm", "models on this machine's GPUs"),
+    "ray": ("ray", "clusters"),
+    "report": ("plotly", "report pages"),
+}
+
+
+class Finding(NamedTuple):
+    """One thing looked at: fine or not, and what to do if it is not. ``needed`` if runs fail without it."""
+
+    name: str
+    fine: bool
+    note: str
+    needed: bool = False
+
+
+def doctor(results_dir: ResultsOption = Path("results"), as_json: JsonOption = False) -> None:
+    """Look at this machine: packages, models, data, keys, GPUs. Exits with 1 if a run could not be stored."""
+    findings = list(examine(results_dir))
+    if as_json:
+        typer.echo(json.dumps([finding._asdict() for finding in findings]))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok ' if finding.fine else '-- '} {finding.name:<22} {finding.note}")
+    if any(finding.needed and not finding.fine for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(results: Path) -> Iterator[Finding]:
+    """All findings; nothing is started, downloaded or sent, and of keys only whether they are set."""
+    from harness import __version__
+    from harness.datasets.registry import CORPORA
+    from harness.environment import gpus, hardware
+    from harness.models import resolve_model
+    from runners.model_file import model_file
+    from runners.providers import PROVIDERS
+
+    machine = hardware()
+    yield Finding("harness", True, f"version {__version__}")
+    yield Finding(
+        "machine", True, f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}"
+    )
+    cards = gpus()
+    yield Finding(
+        "GPUs", bool(cards), ", ".join(cards) or "none: use an API model, a server, or smollm2-135m"
+    )
+    for extra, (package, purpose) in EXTRAS.items():
+        present = find_spec(package) is not None
+        note = "installed" if present else f"not installed: pip install 'docre-harness[{extra}]'"
+        yield Finding(f"extra {extra}", present, f"{note} ({purpose})")
+    file = model_file(resolve_model("smollm2-135m"))
+    yield Finding(
+        "smollm2-135m", file.is_file(), str(file) if file.is_file() else "harness models fetch smollm2-135m"
+    )
+    for corpus in CORPORA.values():
+        splits = [name for name, one in corpus.splits.items() if (corpus.folder / one.name).is_file()]
+        note = f"{', '.join(splits)} in {corpus.folder}" if splits else f"harness data fetch {corpus.name}"
+        yield Finding(f"data {corpus.name}", bool(splits), note)
+    for variable in sorted({row.key_env for row in PROVIDERS.values() if row.key_env}):
+        is_set = bool(os.environ.get(variable))
+        yield Finding(variable, is_set, "set" if is_set else "not set")
+    yield _results_finding(results)
+
+
+def _results_finding(results: Path) -> Finding:
+    from harness.engine.journal import Journal
+    from harness.errors import StorageError
+    from harness.experiment.execute import JOURNAL_FILE
+
+    try:
+        with Journal(results / JOURNAL_FILE):
+            return Finding("results folder", True, f"{results.resolve()} is writable", needed=True)
+    except StorageError as error:
+        return Finding("results folder", False, str(error), needed=True)

@@ -1,0 +1,84 @@
+"""Entry point of `harness`: the table of commands, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from harness import __version__
+from harness.cli import data, doctor, leaderboard, models, prompts, run, score
+from harness.errors import HarnessError
+
+EXIT_BAD_INPUT, EXIT_STOPPED = 2, 3
+
+app = typer.Typer(
+    name="harness",
+    help="Benchmark LLMs on document-level relation extraction.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"auto_envvar_prefix": "HARNESS", "help_option_names": ["-h", "--help"]},
+)
+app.command("run", help=run.RUN_EXAMPLES)(run.run)
+app.command("retry")(run.retry)
+app.command("score")(score.score)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.add_typer(data.app, name="data")
+app.add_typer(prompts.app, name="prompts")
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Benchmark LLMs on document-level relation extraction."""
+
+
+def main() -> None:
+    """Run the command line; whatever goes wrong is told in one line on stderr."""
+    # A .env beside the user's work holds API keys; variables that are already set win.
+    if Path(".env").is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(".env")
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        _fail_on_usage(error)
+    except HarnessError as error:
+        _fail(str(error), code=error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped; the same command resumes", code=EXIT_STOPPED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`harness ... | head`); there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code or 0)
+
+
+def _fail_on_usage(error: typer.TyperException) -> NoReturn:
+    """A usage error in one line; `harness` without arguments shows the help instead."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message())
+        sys.exit(0)
+    hint = f" (see `{context.command_path} --help`)" if context else ""
+    _fail(f"{error.format_message()}{hint}")
+
+
+def _fail(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,66 @@
+"""Options that several commands share, and how `key=value` pairs and configuration files are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.errors import InputError
+
+ResultsOption = Annotated[
+    Path,
+    typer.Option("--results-dir", envvar="HARNESS_RESULTS_DIR", help="Where runs and the journal are kept."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder with train/dev/test_revised.json and rel_info.json (default: fetched data)."),
+]
+
+
+def key_values(pairs: list[str] | None, option: str) -> dict[str, str]:
+    """``["a=1", "b=2"]`` as a dictionary; raises InputError for anything else."""
+    values: dict[str, str] = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"{option} {pair!r}: write it as {option} key=value")
+        values[key] = value
+    return values
+
+
+def read_configuration(context: typer.Context, path: Path | None) -> Path | None:
+    """Callback of ``--config``: a YAML mapping of option names becomes the defaults; flags win.
+
+    Names are those of the long options, with dashes or underscores; lists and mappings stand for
+    repeatable options (``prompt-option: {refs: name}``).
+    """
+    if path is None:
+        return None
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--config {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path}: write a mapping, such as `model: smollm2-135m`")
+    names = {
+        flag.lstrip("-").replace("-", "_"): parameter.name
+        for parameter in context.command.params
+        for flag in parameter.opts
+    }
+    defaults: dict[str, Any] = {}
+    for key, value in content.items():
+        name = names.get(str(key).replace("-", "_"))
+        if name is None:
+            raise InputError(f"--config {path}: `harness {context.info_name}` has no option {key!r}")
+        if isinstance(value, dict):
+            value = [f"{inner}={item}" for inner, item in value.items()]
+        defaults[name] = value
+    context.default_map = {**(context.default_map or {}), **defaults}
+    return path

@@ -1,0 +1,139 @@
+"""`harness prompts`: list the prompt variants, and show what one would send."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.cli.options import DataDirOption, JsonOption, key_values
+
+if TYPE_CHECKING:
+    from harness.types import Document, Request, Runner
+
+EMBEDDED_MODEL = "smollm2-135m"
+
+app = typer.Typer(help="List prompt variants, or show what one would send.", invoke_without_command=True)
+
+
+@app.callback()
+def list_prompts(context: typer.Context) -> None:
+    """List the shipped variants with their options; `show` prints the messages of one."""
+    if context.invoked_subcommand is not None:
+        return
+    from harness.prompting.variant import shipped_variants
+
+    for variant in shipped_variants():
+        description = variant.description
+        typer.echo(f"{variant.name} (version {description.version}): {description.description}")
+        for key, option in description.options.items():
+            choices = "|".join(
+                f"[{choice}]" if choice == option.default else choice for choice in option.choices
+            )
+            typer.echo(f"    -P {key}={choices}  {option.help}")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A variant, or the path of a folder.")],
+    document: Annotated[str | None, typer.Option(help="Title of a document (default: the first).")] = None,
+    dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "sample",
+    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
+    data_dir: DataDirOption = None,
+    prompt_option: Annotated[
+        list[str] | None, typer.Option("-P", "--prompt-option", help="key=value")
+    ] = None,
+    constrain: Annotated[Literal["closed", "format", "none"], typer.Option()] = "closed",
+    model: Annotated[
+        str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
+    ] = None,
+    grammar: Annotated[bool, typer.Option("--grammar", help="Print the grammar of the answer, too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the messages for one document, byte for byte, and how many tokens they are.
+
+    \b
+    Examples:
+      harness prompts show tagged
+      harness prompts show tagged --document "Skai TV" --dataset redocred -P refs=name --grammar
+    """
+    from harness.datasets.registry import load_dataset
+    from harness.experiment.config import RunConfig
+    from harness.experiment.plan import prepare
+    from harness.methods.preview import first_requests
+    from harness.methods.table import create_method
+
+    experiment = prepare(
+        RunConfig(
+            model=model or EMBEDDED_MODEL,
+            prompt=name,
+            dataset=dataset,
+            split=split,
+            data_dir=data_dir,
+            constrain=constrain,
+            prompt_options=key_values(prompt_option, "-P"),
+        ),
+        model_needed=False,
+    )
+    found = _find(load_dataset(dataset, split, data_dir).documents, document)
+    requests = asyncio.run(first_requests(create_method(experiment.settings), found))
+    tokens = asyncio.run(_count_tokens(experiment.runner, requests)) if requests else None
+    if as_json:
+        typer.echo(json.dumps(_as_json(found.title, requests, tokens, grammar), ensure_ascii=False))
+        return
+    if not requests:
+        typer.echo(f"{found.title!r} has fewer than two entities: nothing is asked")
+    for request in requests:
+        for message in request.messages:
+            typer.echo(f"--- {message.role}\n{message.content}")
+        if grammar and request.constraint:
+            typer.echo(f"--- grammar ({request.constraint.form})\n{request.constraint.text}")
+    if tokens is not None:
+        typer.echo(f"--- {tokens:,} tokens for {experiment.spec.name}", err=True)
+
+
+def _find(documents: Iterable[Document], title: str | None) -> Document:
+    from harness.errors import InputError
+
+    for document in documents:
+        if title in (None, document.title):
+            return document
+    raise InputError(
+        f"no document is titled {title!r}; titles are matched exactly" if title else "no documents"
+    )
+
+
+async def _count_tokens(runner: Runner, requests: Sequence[Request]) -> int | None:
+    """The prompt tokens of the requests; None where the model's tokenizer is not at hand."""
+    from harness.errors import HarnessError
+    from harness.types import CountsTokens
+
+    if not isinstance(runner, CountsTokens):
+        return None
+    try:
+        runner.check()
+        return sum([await runner.count_tokens(request.messages) for request in requests])
+    except HarnessError:
+        # The messages are what was asked for; a model that cannot run here only leaves the count out.
+        return None
+    finally:
+        await runner.close()
+
+
+def _as_json(title: str, requests: Sequence[Request], tokens: int | None, grammar: bool) -> dict[str, object]:
+    return {
+        "document": title,
+        "prompt_tokens": tokens,
+        "requests": [
+            {
+                "messages": [
+                    {"role": message.role, "content": message.content} for message in request.messages
+                ],
+                "constraint": request.constraint.text if grammar and request.constraint else None,
+            }
+            for request in requests
+        ],
+    }

@@ -1,0 +1,170 @@
+"""`harness run` and `harness retry`: ask a model, store and score its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.cli.options import DataDirOption, JsonOption, ResultsOption, key_values, read_configuration
+
+if TYPE_CHECKING:
+    from harness.experiment.plan import Experiment
+
+RUN_EXAMPLES = """\
+Ask a model for the relations of every document, then store and score its answers.
+
+\b
+Examples:
+  harness run --model smollm2-135m --prompt tagged --dataset sample
+  harness run --model smollm2-135m --prompt tagged --dataset redocred --split dev --limit 20
+  harness run --model gpt-4o-mini --prompt tagged --limit 20 --max-cost 0.50
+  harness run --model qwen2.5-72b --prompt tagged --base-url http://gpu-server:8000/v1
+
+\b
+The same command typed again resumes an interrupted run: answers are kept in a journal, and nothing
+is asked twice. Exit codes: 0 done; 1 too many documents failed; 2 bad input; 3 stopped, resumable.
+"""
+
+
+def run(
+    model: Annotated[str, typer.Option(help="A name from `harness models`, provider/name, or a GGUF file.")],
+    prompt: Annotated[str, typer.Option(help="A name from `harness prompts`, or the path of a folder.")],
+    dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "redocred",
+    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
+    data_dir: DataDirOption = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N documents (marked as partial).")] = None,
+    constrain: Annotated[
+        Literal["closed", "format", "none"],
+        typer.Option(help="closed: only existing entities and relations; format: any relation; none."),
+    ] = "closed",
+    prompt_option: Annotated[
+        list[str] | None,
+        typer.Option("-P", "--prompt-option", help="key=value, an option of the prompt; repeatable."),
+    ] = None,
+    model_option: Annotated[
+        list[str] | None,
+        typer.Option("-M", "--model-option", help="key=value, an option of the runner; repeatable."),
+    ] = None,
+    max_triplets: Annotated[int | None, typer.Option(min=1, help="Longest list a model may give.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0)] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0)] = 1.0,
+    seed: Annotated[int, typer.Option(help="Sampling seed, where the server honours one.")] = 0,
+    repeat: Annotated[int, typer.Option(min=0, help="Number of an independent repetition.")] = 0,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a server.")] = None,
+    max_connections: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
+    max_retries: Annotated[int, typer.Option(min=0, help="Tries after the first, per request.")] = 8,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one request.")] = 600.0,
+    max_time: Annotated[float | None, typer.Option(help="Seconds for this command.")] = None,
+    max_tokens_total: Annotated[int | None, typer.Option(help="Tokens for the whole run.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars for the whole run.")] = None,
+    fail_on_error: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
+    ] = 0.0,
+    results_dir: ResultsOption = Path("results"),
+    display: Annotated[
+        Literal["rich", "plain", "none"] | None, typer.Option(help="Default: rich on a terminal, else plain.")
+    ] = None,
+    as_json: JsonOption = False,
+    config: Annotated[  # noqa: ARG001 - read by its callback
+        Path | None,
+        typer.Option(callback=read_configuration, is_eager=True, help="YAML with options; flags win."),
+    ] = None,
+) -> None:
+    from harness.engine.budget import Limits
+    from harness.experiment.config import RunConfig
+    from harness.experiment.plan import prepare
+
+    experiment = prepare(
+        RunConfig(
+            model=model,
+            prompt=prompt,
+            dataset=dataset,
+            split=split,
+            data_dir=data_dir,
+            limit=limit,
+            constrain=constrain,
+            prompt_options=key_values(prompt_option, "-P"),
+            max_triplets=max_triplets,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            repeat=repeat,
+            base_url=base_url,
+            model_options=key_values(model_option, "-M"),
+            max_connections=max_connections,
+            max_retries=max_retries,
+            timeout_s=timeout,
+            limits=Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
+            results=results_dir,
+        )
+    )
+    run_and_show(experiment, display, as_json, fail_on_error)
+
+
+def retry(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Folder, id, or part of the id of a run.")],
+    results_dir: ResultsOption = Path("results"),
+    fail_on_error: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.0,
+    display: Annotated[Literal["rich", "plain", "none"] | None, typer.Option()] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask again for the documents of a run that did not end ok; the others keep their answers.
+
+    \b
+    Example:
+      harness retry redocred-dev-smollm2
+    """
+    from dataclasses import replace
+
+    from harness.errors import InputError
+    from harness.experiment.config import RunConfig
+    from harness.experiment.plan import prepare
+    from harness.store import find_run
+
+    folder = find_run(results_dir, run_id)
+    config = RunConfig.from_json(folder.read_manifest()["config"])
+    experiment = prepare(replace(config, results=folder.path.parents[1]))
+    if experiment.run_id != folder.run_id:
+        raise InputError(
+            f"{folder.run_id} was made with another prompt, dataset file or model file than the one found now: "
+            "type the original command to make a new run"
+        )
+    ask_again = {record.title for record in folder.documents() if record.status != "ok"}
+    run_and_show(experiment, display, as_json, fail_on_error, ask_again)
+
+
+def run_and_show(
+    experiment: Experiment,
+    display: Literal["rich", "plain", "none"] | None,
+    as_json: bool,
+    fail_on_error: float,
+    ask_again: Collection[str] = (),
+) -> None:
+    """Execute with a display, print the outcome, and exit with 1 if too many documents failed."""
+    from harness.cli.display import default_display, make_display
+    from harness.cli.summary import print_result
+    from harness.experiment.execute import execute
+
+    observer = make_display(display or ("none" if as_json else default_display()))
+    try:
+        result = asyncio.run(execute(experiment, observer, ask_again))
+    finally:
+        observer.close()
+    if as_json:
+        typer.echo(json.dumps(result.as_json()))
+    else:
+        print_result(result)
+    if result.failed_share > fail_on_error:
+        typer.echo(
+            f"{result.failed_share:.1%} of the documents have no answer: `harness retry {result.folder.run_id}` "
+            "asks for them again",
+            err=True,
+        )
+        raise typer.Exit(1)

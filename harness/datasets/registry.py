@@ -1,0 +1,124 @@
+"""The table of known corpora, and the way from a name or a file path to a ``Dataset``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.datasets.docred import DocumentFile, read_schema, sha256_of
+from harness.errors import InputError
+from harness.paths import cache_dir
+from harness.types import Dataset, Relation, RelationSchema
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusFile:
+    """A file of a corpus. ``blob_id`` is its git blob id (SHA-1 of ``blob <size>``, a NUL, the content)."""
+
+    name: str
+    blob_id: str = ""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A row of the table: DocRED-format files by split, their relation table, licence and origin.
+
+    ``url`` is the folder that the files are fetched from, and ``packaged_relations`` the copy of the relation
+    table inside the package; a corpus without ``url`` is itself packaged, in the folder of its name.
+    """
+
+    name: str
+    splits: Mapping[str, CorpusFile]
+    default_split: str
+    relations: CorpusFile
+    licence: str
+    source: str
+    url: str = ""
+    packaged_relations: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are unless the user says otherwise: the cache, or the package."""
+        return cache_dir() / self.name if self.url else PACKAGE / self.name
+
+
+CORPORA: Mapping[str, Corpus] = {
+    "redocred": Corpus(
+        name="redocred",
+        splits={
+            "train": CorpusFile("train_revised.json", "1ba485adf8e4cb789c441de2f6fe41de95690caa"),
+            "dev": CorpusFile("dev_revised.json", "56c7700aaa9a6f9b1c99f0cdf0b576890fddcadc"),
+            "test": CorpusFile("test_revised.json", "f59191a3f954ee623ed67cb5740a6e1aedd13a0b"),
+        },
+        default_split="dev",
+        relations=CorpusFile("rel_info.json", "9ef6fb9677cd51183b540eae69b3ce489b837055"),
+        licence="MIT",
+        source="Tan et al. (2022), Revisiting DocRED, EMNLP; github.com/tonytan48/Re-DocRED",
+        url="https://raw.githubusercontent.com/tonytan48/Re-DocRED/main/data/",
+        packaged_relations="redocred_rel_info.json",
+    ),
+    "sample": Corpus(
+        name="sample",
+        splits={"dev": CorpusFile("documents.json")},
+        default_split="dev",
+        relations=CorpusFile("rel_info.json"),
+        licence="Apache-2.0",
+        source="written for this project; ships inside the package",
+    ),
+}
+
+
+def corpus_named(name: str) -> Corpus:
+    """The row of that name; InputError with the nearest known name otherwise."""
+    if name in CORPORA:
+        return CORPORA[name]
+    nearest = difflib.get_close_matches(name.lower(), CORPORA, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(CORPORA)}"
+    raise InputError(f"unknown dataset {name!r}: {hint} (or give the path of a DocRED-format .json file)")
+
+
+def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | None = None) -> Dataset:
+    """Load one split of a corpus of the table, or a DocRED-format file; every document is validated here.
+
+    ``data_dir`` holds the files of a downloaded corpus in place of the cache; packaged corpora and file paths
+    do not use it. For a path, ``split`` is only the name to record (default "all"), and the schema is the
+    ``rel_info.json`` beside the file, or else the relation ids found in it, each its own name.
+    Raises InputError for unknown names and splits, missing files, and files that are not valid.
+    """
+    if name_or_path not in CORPORA and _looks_like_path(name_or_path):
+        return _load_file(Path(name_or_path), split)
+    corpus = corpus_named(name_or_path)
+    split = split or corpus.default_split
+    if split not in corpus.splits:
+        raise InputError(f"{corpus.name} has no split {split!r}; it has {', '.join(corpus.splits)}")
+    folder = data_dir if data_dir is not None and corpus.url else corpus.folder
+    path, relations = folder / corpus.splits[split].name, folder / corpus.relations.name
+    for needed in (path, relations):
+        if corpus.url and not needed.exists():
+            raise InputError(
+                f"{needed}: no such file; run `harness data fetch {corpus.name}`, "
+                f"or name the folder that holds {needed.name} with --data-dir"
+            )
+    schema = read_schema(relations)
+    documents = DocumentFile(path, schema)
+    return Dataset(corpus.name, split, schema, documents, sha256_of(path))
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.endswith(".json") or os.sep in name or Path(name).exists()
+
+
+def _load_file(path: Path, split: str | None) -> Dataset:
+    relations = path.parent / CORPORA["redocred"].relations.name
+    if relations.is_file():
+        schema = read_schema(relations)
+        documents = DocumentFile(path, schema)
+    else:
+        documents = DocumentFile(path)
+        schema = RelationSchema(tuple(Relation(id, id) for id in documents.relation_ids))
+    return Dataset(path.stem, split or "all", schema, documents, sha256_of(path))

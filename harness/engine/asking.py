@@ -1,0 +1,100 @@
+"""The door from a method to a model: journal, then budget, concurrency, retries, and the runner."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from harness.engine.budget import Budget
+from harness.engine.journal import Journal, request_key
+from harness.engine.limiter import AdaptiveLimiter
+from harness.engine.retry import RetryPolicy, call_with_retries
+from harness.engine.stop import StopSignal
+from harness.errors import RetryableError
+from harness.types import Completion, Request, Runner, Usage
+
+
+@dataclass
+class Traffic:
+    """What went over the wire in this session, for the progress line and the manifest."""
+
+    sent: int = 0
+    replayed: int = 0
+    retried: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    last_error: str = ""
+
+    def count(self, usage: Usage) -> None:
+        self.sent += 1
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+
+
+@dataclass
+class Asker:
+    """Answers requests from the journal, or else from the runner, within the run's limits.
+
+    Answering raises the errors of ``harness.errors``, BudgetExhausted or Interrupted.
+    """
+
+    runner: Runner
+    journal: Journal
+    run_id: str
+    budget: Budget
+    limiter: AdaptiveLimiter
+    policy: RetryPolicy
+    stop: StopSignal
+    timeout_s: float
+    traffic: Traffic = field(default_factory=Traffic)
+
+    async def answer(self, request: Request) -> Completion:
+        """The stored answer if there is one, else the model's."""
+        key = request_key(self.runner.identity, request)
+        if (stored := self.journal.get(key)) is not None:
+            self.traffic.replayed += 1
+            return stored
+        return await self._ask(key, request)
+
+    async def answer_again(self, request: Request) -> Completion:
+        """The model's answer, which replaces a stored one (``harness retry``)."""
+        return await self._ask(request_key(self.runner.identity, request), request)
+
+    async def _ask(self, key: bytes, request: Request) -> Completion:
+        self.stop.check()
+        reserved = await self.budget.reserve(request)
+        used = Usage()
+        try:
+            completion = await self._send(request)
+            used = completion.usage
+        finally:
+            self.budget.settle(reserved, used)
+        self.journal.put(key, self.run_id, completion)
+        self.traffic.count(completion.usage)
+        return completion
+
+    async def _send(self, request: Request) -> Completion:
+        async with self.limiter:
+            # A request that waited for its place while the run was stopped is not in flight yet.
+            self.stop.check()
+            started_at = time.monotonic()
+
+            async def attempt() -> Completion:
+                nonlocal started_at
+                started_at = time.monotonic()
+                try:
+                    async with asyncio.timeout(self.timeout_s):
+                        return await self.runner.generate(request)
+                except TimeoutError as error:
+                    raise RetryableError(f"no answer within --timeout {self.timeout_s:g} s", overloaded=True) from error
+
+            def on_retry(error: RetryableError, wait_s: float) -> None:
+                self.traffic.retried += 1
+                self.traffic.last_error = str(error)
+                if error.overloaded:
+                    pause_s = wait_s if error.retry_after_s is not None else 0.0
+                    self.limiter.overloaded(started_at, pause_s)
+
+            return await call_with_retries(attempt, self.policy, on_retry, self.stop.sleep)

@@ -1,0 +1,96 @@
+"""Budgets of a run: tokens, US dollars and seconds, checked before every request is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from harness.types import Request, Usage
+
+# English text has about four characters a token; three leaves room for ids, tags and other scripts.
+CHARACTERS_PER_TOKEN = 3
+
+
+class BudgetExhausted(Exception):
+    """The next request could pass a limit; the run stops and can be resumed with a larger one."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """None means no limit. ``seconds`` counts from the start of this session, the rest over all."""
+
+    tokens: int | None = None
+    cost_usd: float | None = None
+    seconds: float | None = None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars per million tokens."""
+
+    prompt: float
+    completion: float
+
+    def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+class Budget:
+    """Counts what was spent and what the requests in flight may still cost at most.
+
+    A request is admitted only if everything spent, everything in flight at its worst and its own
+    worst case stay within the limits, so that no limit is ever passed by more than the error of
+    the prompt's token estimate. It waits while requests in flight may still turn out cheaper.
+    """
+
+    def __init__(self, limits: Limits, prices: Prices | None, spent: Usage) -> None:
+        self._limits = limits
+        self._prices = prices
+        self._prompt_tokens = spent.prompt_tokens
+        self._completion_tokens = spent.completion_tokens
+        self._started = time.monotonic()
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+
+    async def reserve(self, request: Request) -> Usage:
+        """Set the worst case of a request aside; raises BudgetExhausted if it does not fit."""
+        characters = sum(len(message.content) for message in request.messages)
+        worst = Usage(characters // CHARACTERS_PER_TOKEN, request.sampling.max_tokens)
+        while (excess := self._excess(worst)) is not None:
+            if not self._in_flight:
+                raise BudgetExhausted(f"{excess}; type the same command with more to go on")
+            self._settled.clear()
+            await self._settled.wait()
+        self._in_flight += 1
+        self._add(worst, 1)
+        return worst
+
+    def settle(self, reserved: Usage, used: Usage) -> None:
+        """Replace a reservation by what the request really used (nothing, if it failed)."""
+        self._in_flight -= 1
+        self._add(reserved, -1)
+        self._add(used, 1)
+        self._settled.set()
+
+    def _add(self, usage: Usage, sign: int) -> None:
+        self._prompt_tokens += sign * usage.prompt_tokens
+        self._completion_tokens += sign * usage.completion_tokens
+
+    def _excess(self, worst: Usage) -> str | None:
+        """Which limit the request could pass, in words; None if it fits all."""
+        limits = self._limits
+        prompt_tokens = self._prompt_tokens + worst.prompt_tokens
+        completion_tokens = self._completion_tokens + worst.completion_tokens
+        if limits.seconds is not None and time.monotonic() - self._started > limits.seconds:
+            return f"--max-time {limits.seconds:g} s is over"
+        if limits.tokens is not None and prompt_tokens + completion_tokens > limits.tokens:
+            return f"the next request could pass --max-tokens-total {limits.tokens}"
+        if limits.cost_usd is not None and self._prices is not None:
+            cost = self._prices.cost_usd(prompt_tokens, completion_tokens)
+            if cost > limits.cost_usd:
+                return f"the next request could cost more than --max-cost {limits.cost_usd:g} (${cost:.4f})"
+        return None

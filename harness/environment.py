@@ -1,0 +1,89 @@
+"""What a run ran on: package versions, git commit, hardware; recorded, never used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "docre-harness",
+    "openai",
+    "xllamacpp",
+    "vllm",
+    "outlines",
+    "jinja2",
+    "rapidfuzz",
+    "pydantic",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions, commit and hardware as JSON."""
+    return {"versions": package_versions(), "git": git_state(), "hardware": hardware()}
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of what can change an answer; packages that are not installed are left out."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def git_state() -> dict[str, Any]:
+    """Commit of the harness's checkout and whether it was changed since; empty for an installed wheel."""
+    folder = Path(__file__).resolve().parents[1]
+    if not (folder / ".git").exists():
+        return {}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        # No git program, or a checkout without commits: the version number has to do.
+        return {}
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, usable cores, memory in GB, and the GPUs that nvidia-smi lists."""
+    import psutil
+
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "gpus": gpus(),
+    }
+
+
+def gpus() -> list[str]:
+    """Names of the NVIDIA GPUs here; empty without a driver."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        listing = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in listing.splitlines() if line.strip()]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

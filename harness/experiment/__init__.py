@@ -1,0 +1,1 @@
+"""Experiments: model, prompt and data become a stored, scored run."""

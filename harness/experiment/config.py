@@ -1,0 +1,75 @@
+"""What the user asked of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from harness.engine.budget import NO_LIMITS, Limits
+from harness.errors import InputError
+from harness.types import ConstraintLevel
+
+_SECRET_OPTION = re.compile(r"key|token|secret|password|authorization", re.IGNORECASE)
+_URL_LOGIN = re.compile(r"(?<=://)[^/@]+@")
+HIDDEN = "(hidden)"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What the user asked for. The fields from ``max_connections`` on cannot change an answer.
+
+    ``max_triplets`` and ``max_tokens`` default to the model's or the prompt's own; ``limit`` takes
+    the first documents of the split only.
+    """
+
+    model: str
+    prompt: str
+    dataset: str = "redocred"
+    split: str | None = None
+    data_dir: Path | None = None
+    limit: int | None = None
+    constrain: ConstraintLevel = "closed"
+    prompt_options: Mapping[str, str] = field(default_factory=dict)
+    max_triplets: int | None = None
+    max_tokens: int | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    repeat: int = 0
+    base_url: str | None = None
+    model_options: Mapping[str, str] = field(default_factory=dict)
+    max_connections: int = 64
+    max_retries: int = 8
+    timeout_s: float = 600.0
+    limits: Limits = NO_LIMITS
+    results: Path = Path("results")
+
+    def as_json(self) -> dict[str, Any]:
+        """The configuration for the manifest; whatever could be a secret is hidden."""
+        content = asdict(self)
+        content["model_options"] = {
+            key: HIDDEN if _SECRET_OPTION.search(key) else value for key, value in self.model_options.items()
+        }
+        if self.base_url:
+            content["base_url"] = _URL_LOGIN.sub("", self.base_url)
+        for name in ("data_dir", "results"):
+            content[name] = None if content[name] is None else str(content[name])
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> RunConfig:
+        """Inverse of :meth:`as_json`; raises InputError for a manifest of another version, or a hidden secret."""
+        names = {one.name for one in fields(cls)}
+        if content.keys() != names or HIDDEN in content["model_options"].values():
+            raise InputError(
+                "the run's command cannot be rebuilt from its manifest (another version of the harness, or an "
+                "option that is not stored because it is secret): type the original command instead"
+            )
+        values = dict(content)
+        values["limits"] = Limits(**values["limits"])
+        values["data_dir"] = None if values["data_dir"] is None else Path(values["data_dir"])
+        values["results"] = Path(values["results"])
+        return cls(**values)

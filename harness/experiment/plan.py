@@ -1,0 +1,142 @@
+"""From a configuration to a checked plan: everything a run needs is found before anything is spent."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.datasets.registry import load_dataset
+from harness.errors import InputError
+from harness.experiment.config import RunConfig
+from harness.methods.settings import MethodSettings, choose_form
+from harness.methods.table import create_method
+from harness.models import resolve_model
+from harness.prompting.variant import load_variant
+from harness.types import Dataset, Document, ModelSpec, Runner, RunnerOptions, Sampling
+
+# Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
+TOKENS_PER_TRIPLET = 48
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checked configuration, ready to run: every input was found and fits the others."""
+
+    config: RunConfig
+    spec: ModelSpec
+    runner: Runner
+    dataset: Dataset
+    settings: MethodSettings
+
+    @property
+    def document_count(self) -> int:
+        size = len(self.dataset.documents)
+        return size if self.config.limit is None else min(self.config.limit, size)
+
+    @property
+    def documents(self) -> Iterator[Document]:
+        return itertools.islice(iter(self.dataset.documents), self.document_count)
+
+    @property
+    def run_id(self) -> str:
+        """Readable parts, then a hash of everything that can change the result: same question, same folder."""
+        question = {**self._question(), "limit": self.config.limit}
+        text = json.dumps(question, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        names = (self.dataset.name, self.dataset.split, self.spec.name, self.settings.variant.name)
+        return "-".join([*(_safe(name) for name in names if name), self.settings.level, digest])
+
+    def _question(self) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "dataset": {
+                "name": self.dataset.name,
+                "split": self.dataset.split,
+                "sha256": self.dataset.sha256,
+            },
+            "model": {"name": self.spec.name, "identity": dict(self.runner.identity)},
+            "prompt": {
+                "name": settings.variant.name,
+                "version": settings.variant.description.version,
+                "sha256": settings.variant.sha256,
+                "options": dict(settings.options),
+            },
+            "constraint": {"level": settings.level, "form": settings.form},
+            "max_triplets": settings.max_triplets,
+            "sampling": asdict(settings.sampling),
+            "repeat": settings.repeat,
+        }
+
+    def _prompt_label(self) -> str:
+        """The variant's name with the options that are not at their default: ``tagged refs=name``."""
+        variant = self.settings.variant
+        defaults = variant.choose({})
+        changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults[key]]
+        return " ".join([variant.name, *changed])
+
+    def manifest(self) -> dict[str, Any]:
+        """The part of the manifest that does not change while the run goes on."""
+        return {
+            "run_id": self.run_id,
+            "runner": self.spec.runner,
+            "prompt_label": self._prompt_label(),
+            "question": {**self._question(), "limit": self.config.limit},
+            "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
+            "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
+            "config": self.config.as_json(),
+        }
+
+
+def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
+    """Find and check everything a run needs, before anything is started or spent.
+
+    Raises InputError or ModelUnavailable with one line on what is wrong; without ``model_needed``
+    it does not matter whether the model could run here.
+    """
+    from runners.registry import create_runner
+
+    variant = load_variant(config.prompt)
+    options = variant.choose(config.prompt_options)
+    spec = resolve_model(config.model, config.base_url)
+    runner_options = RunnerOptions(
+        base_url=config.base_url,
+        timeout_s=config.timeout_s,
+        max_connections=config.max_connections,
+        log_dir=config.results / "logs",
+        extra=config.model_options,
+    )
+    runner = create_runner(spec, runner_options)
+    dataset = load_dataset(config.dataset, config.split, config.data_dir)
+    if config.limit is not None and config.limit < 1:
+        raise InputError(f"--limit {config.limit}: give at least 1 document")
+    if model_needed:
+        runner.check()
+    max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
+    context = runner.supports.context or spec.context
+    enough = 64 + TOKENS_PER_TRIPLET * max_triplets
+    settings = MethodSettings(
+        variant=variant,
+        options=options,
+        schema=dataset.schema,
+        level=config.constrain,
+        form=choose_form(config.constrain, runner.supports, spec),
+        max_triplets=max_triplets,
+        sampling=Sampling(
+            max_tokens=config.max_tokens or (min(enough, context // 2) if context else enough),
+            temperature=config.temperature,
+            top_p=config.top_p,
+            seed=config.seed,
+        ),
+        repeat=config.repeat,
+    )
+    create_method(settings)
+    return Experiment(config, spec, runner, dataset, settings)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_.") or "x"

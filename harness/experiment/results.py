@@ -1,0 +1,140 @@
+"""What a finished run amounts to: totals over its documents, official scores, and how to say them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.scoring.facts import TrainFacts
+from harness.scoring.official import SCORER_VERSION, score
+from harness.store import DocumentRecord, RunFolder
+from harness.types import Document, Prediction
+
+# Documents without an answer to score; the other statuses are the model's own doing.
+FAILED_STATUSES = ("api_error", "context_overflow")
+
+
+@dataclass
+class RunTotals:
+    """What accumulates over the documents of a run, of size proportional to its predictions."""
+
+    by_title: dict[str, tuple[Prediction, ...]] = field(default_factory=dict)
+    statuses: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
+    details: Counter[str] = field(default_factory=Counter)
+    usage: Counter[str] = field(default_factory=Counter)
+    cached_tokens_known: bool = False
+
+    def add(self, record: DocumentRecord) -> None:
+        self.by_title[record.title] = record.predictions
+        self.statuses[record.status] += 1
+        self.rejects.update(reject["reason"] for reject in record.rejects)
+        self.details.update({key: value for key, value in record.details.items() if isinstance(value, int)})
+        self.usage["requests"] += record.requests
+        for step in record.steps:
+            usage = step["usage"]
+            self.cached_tokens_known |= usage["cached_tokens"] is not None
+            for name in ("prompt_tokens", "completion_tokens", "cached_tokens"):
+                self.usage[name] += usage[name] or 0
+
+    def predictions(self) -> Iterator[tuple[str, Prediction]]:
+        return ((title, one) for title, several in self.by_title.items() for one in several)
+
+    def as_json(self) -> dict[str, Any]:
+        usage: dict[str, int | None] = {
+            name: self.usage[name]
+            for name in ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
+        }
+        if not self.cached_tokens_known:
+            usage["cached_tokens"] = None
+        return {
+            "statuses": dict(self.statuses),
+            "rejects": dict(self.rejects),
+            "details": dict(self.details),
+            "usage": usage,
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A complete, scored run: its folder and the two files that describe it."""
+
+    folder: RunFolder
+    manifest: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, folder: RunFolder) -> RunResult:
+        return cls(folder, folder.read_manifest(), folder.read_metrics())
+
+    @property
+    def coverage(self) -> float:
+        """Documents that ended ``ok``, as a fraction of all documents of the split."""
+        return float(self.manifest["statuses"].get("ok", 0) / max(1, self.manifest["documents"]["in_split"]))
+
+    @property
+    def is_whole_split(self) -> bool:
+        documents = self.manifest["documents"]
+        return bool(documents["asked"] == documents["in_split"])
+
+    @property
+    def failed_share(self) -> float:
+        """Documents without an answer, as a fraction of those asked."""
+        failed = sum(self.manifest["statuses"].get(status, 0) for status in FAILED_STATUSES)
+        return float(failed / max(1, self.manifest["documents"]["asked"]))
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the sessions in which the model was asked anything."""
+        sessions = [
+            session for session in self.manifest["sessions"] if session.get("sent") or session.get("killed")
+        ]
+        return float(sum(session["seconds"] for session in sessions))
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the run's tokens cost at the price in models.toml; None without a price."""
+        prices, usage = self.manifest["prices"], self.manifest["usage"]
+        if prices["in"] is None or prices["out"] is None:
+            return None
+        return float(
+            (usage["prompt_tokens"] * prices["in"] + usage["completion_tokens"] * prices["out"]) / 1e6
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        return {
+            "run_id": self.folder.run_id,
+            "run_dir": str(self.folder.path),
+            "status": self.manifest["status"],
+            "metrics": self.metrics["metrics"],
+            "coverage": self.coverage,
+            "whole_split": self.is_whole_split,
+            "statuses": self.manifest["statuses"],
+            "rejects": self.manifest["rejects"],
+            "details": self.manifest["details"],
+            "usage": self.manifest["usage"],
+            "seconds": round(self.seconds, 3),
+            "cost_usd": self.cost_usd,
+        }
+
+
+def store_metrics(
+    folder: RunFolder,
+    documents: Iterable[Document],
+    predictions: Mapping[str, Sequence[Prediction]],
+    train_facts: TrainFacts | None = None,
+) -> RunResult:
+    """Score predictions against the run's documents and store the result in its folder."""
+    metrics = score(documents, predictions, train_facts)
+    folder.write_metrics(
+        {
+            "scorer_version": SCORER_VERSION,
+            "metrics": metrics.as_dict(),
+            "per_relation": {relation: asdict(scores) for relation, scores in metrics.per_relation.items()},
+            "per_document": {title: list(counts) for title, counts in metrics.per_document.items()},
+        }
+    )
+    return RunResult.load(folder)

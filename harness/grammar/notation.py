@@ -1,0 +1,59 @@
+"""Literals and alternations in the notation of each grammar form, for any declaration to build on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+_REGEX_SPECIAL = re.compile(r"[\\.^$*+?()\[\]{}|]")
+_QUOTED_SPECIAL = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+def longest_first(texts: Iterable[str]) -> list[str]:
+    """The distinct ``texts`` by falling length; equal lengths keep their order.
+
+    outlines-core takes the leftmost alternative that matches: in ``a|ab`` it never reaches ``ab``.
+    """
+    return sorted(dict.fromkeys(texts), key=len, reverse=True)
+
+
+def regex_literal(text: str) -> str:
+    r"""A regular expression that matches exactly ``text``.
+
+    Only the characters that are special in every engine are escaped. ``re.escape`` also writes ``\ ``,
+    ``\-`` and ``\#``, about which xgrammar warns, and Outlines' types pass every string through it:
+    that is why the regular expression is not built with them.
+    """
+    return _REGEX_SPECIAL.sub(r"\\\g<0>", text).replace("\n", r"\n")
+
+
+def regex_choice(texts: Iterable[str]) -> str:
+    """A regular expression, grouped, that matches any of ``texts``."""
+    return "(?:" + "|".join(map(regex_literal, longest_first(texts))) + ")"
+
+
+def quoted_literal(text: str) -> str:
+    """A double-quoted literal, the same in GBNF and in Lark, that matches exactly ``text``.
+
+    Of the control characters it may hold only line breaks.
+    """
+    return f'"{text.translate(_QUOTED_SPECIAL)}"'
+
+
+def quoted_choice(texts: Iterable[str], suffix: str = "") -> str:
+    """The alternatives of a GBNF or Lark rule: any of ``texts``, followed by ``suffix``."""
+    return " | ".join(quoted_literal(text + suffix) for text in longest_first(texts))
+
+
+def gbnf(rules: Mapping[str, str]) -> str:
+    """A GBNF grammar, as llama.cpp and xgrammar's EBNF read it; it begins at the rule ``root``."""
+    return "".join(f"{name} ::= {body}\n" for name, body in rules.items())
+
+
+def lark(rules: Mapping[str, str]) -> str:
+    """A Lark grammar, as llguidance and xgrammar read it; it begins at the rule ``start``.
+
+    Names in capitals are terminals. llguidance's lexer takes the longest match and never goes back, so a
+    terminal must end in text that shows where it ends: ``"A | "``, not ``"A"`` beside ``"A B"``.
+    """
+    return "".join(f"{name}: {body}\n" for name, body in rules.items())

@@ -1,0 +1,153 @@
+"""The grammar of an answer that lists triplets over the entities of one document."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, assert_never
+
+from harness.escaping import SEPARATOR, TERMINATOR, escape
+from harness.grammar.notation import (
+    gbnf,
+    lark,
+    longest_first,
+    quoted_choice,
+    quoted_literal,
+    regex_choice,
+)
+from harness.types import Constraint, GrammarForm
+
+GrammarLevel = Literal["closed", "format"]
+
+_LINE_END = ")\n"
+
+# Free relation text: up to 80 characters, with single spaces between them. The ranges hold letters,
+# digits and punctuation as raw characters, which every engine reads alike; white space, controls, "\"
+# and "|" are left out.
+_CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧、-퟿]"
+_FREE_REGEX = f"{_CHARACTER}(?: ?{_CHARACTER}){{0,79}}"
+_FREE_GBNF = f'{_CHARACTER} (" "? {_CHARACTER}){{0,79}} {quoted_literal(SEPARATOR)}'
+_FREE_LARK = rf"/{_FREE_REGEX} \| /"
+
+
+@dataclass(frozen=True)
+class TripletGrammar:
+    """At most ``max_triplets`` lines ``(HEAD | RELATION | TAIL)``, each with its line feed, then ``END``.
+
+    ``entities`` are the references that the prompt shows (ids or names) and ``relations`` the relation
+    names, both unescaped; what is repeated counts once. At level ``closed`` every field is one of them;
+    at ``format`` the relation is free text and ``relations`` is not used. Head and tail differ, so with
+    fewer than two references, or no relation to choose, only the empty answer is left.
+
+    ``gbnf`` and ``lark`` admit exactly these answers. ``regex`` and ``json_schema`` also admit a head
+    that equals its tail, which the parser rejects: to leave it out, a regular expression needs a copy of
+    all relations for every head (25 times the compile time in xgrammar, gigabytes in outlines-core; see
+    ``docs/grammar.md``), and a schema more enum values than strict mode allows.
+
+    ``json_schema`` describes ``{"triplets": [{"head": ..., "relation": ..., "tail": ...}]}`` with the
+    same escaped fields; at ``format`` a relation is any string, as strict mode has no bound on length.
+
+    Raises ValueError for a negative ``max_triplets``.
+    """
+
+    entities: tuple[str, ...]
+    relations: tuple[str, ...]
+    level: GrammarLevel
+    max_triplets: int
+
+    def __post_init__(self) -> None:
+        if self.max_triplets < 0:
+            raise ValueError(f"max_triplets must not be negative, got {self.max_triplets}")
+
+    def render(self, form: GrammarForm) -> Constraint:
+        """The constraint in the notation of ``form``; the same grammar always gives the same text."""
+        references = longest_first(map(escape, self.entities))
+        relations = self.relations if self.level == "closed" else None
+        bound = self.max_triplets if len(references) > 1 and relations != () else 0
+        match form:
+            case "regex":
+                text = _regex(references, relations, bound)
+            case "gbnf":
+                text = _gbnf(references, relations, bound)
+            case "lark":
+                text = _lark(references, relations, bound)
+            case "json_schema":
+                text = _json_schema(references, relations, bound)
+            case _:
+                assert_never(form)
+        return Constraint(form, text)
+
+
+def _regex(references: list[str], relations: tuple[str, ...] | None, bound: int) -> str:
+    if not bound:
+        return TERMINATOR
+    entity = regex_choice(references)
+    relation = _FREE_REGEX if relations is None else _closed_regex(relations)
+    return rf"(?:\({entity} \| {relation} \| {entity}\)\n){{0,{bound}}}{TERMINATOR}"
+
+
+def _gbnf(references: list[str], relations: tuple[str, ...] | None, bound: int) -> str:
+    if not bound:
+        return gbnf({"root": quoted_literal(TERMINATOR)})
+    rules = {"root": _answer(bound), "line": " | ".join(f"line-{i}" for i in range(len(references)))}
+    for i, (head, tails) in enumerate(_pairs(references)):
+        rules[f"line-{i}"] = f"{head} relation ({tails})"
+    rules["relation"] = _FREE_GBNF if relations is None else _closed_quoted(relations)
+    return gbnf(rules)
+
+
+def _lark(references: list[str], relations: tuple[str, ...] | None, bound: int) -> str:
+    if not bound:
+        return lark({"start": quoted_literal(TERMINATOR)})
+    rules = {"start": _answer(bound), "line": " | ".join(f"line_{i}" for i in range(len(references)))}
+    for i, (head, tails) in enumerate(_pairs(references)):
+        rules[f"line_{i}"] = f"{head} RELATION TAIL_{i}"
+        rules[f"TAIL_{i}"] = tails
+    rules["RELATION"] = _FREE_LARK if relations is None else _closed_quoted(relations)
+    return lark(rules)
+
+
+def _json_schema(references: list[str], relations: tuple[str, ...] | None, bound: int) -> str:
+    entity: dict[str, object] = {"type": "string"}
+    relation: dict[str, object] = {"type": "string"}
+    if bound:
+        entity["enum"] = references
+        if relations is not None:
+            relation["enum"] = longest_first(map(escape, relations))
+    triplet = _strict_object({"head": entity, "relation": relation, "tail": entity})
+    triplets = {"type": "array", "items": triplet, "maxItems": bound}
+    return json.dumps(_strict_object({"triplets": triplets}), ensure_ascii=False)
+
+
+def _strict_object(properties: dict[str, object]) -> dict[str, object]:
+    """An object schema as strict mode wants it: every property required, no other allowed."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _answer(bound: int) -> str:
+    return f"line{{0,{bound}}} {quoted_literal(TERMINATOR)}"
+
+
+def _pairs(references: list[str]) -> list[tuple[str, str]]:
+    """For every reference, the literal that opens its lines and the choice of all other references."""
+    tails = [quoted_literal(reference + _LINE_END) for reference in references]
+    return [
+        (quoted_literal(f"({reference}{SEPARATOR}"), " | ".join(tails[:i] + tails[i + 1 :]))
+        for i, reference in enumerate(references)
+    ]
+
+
+@lru_cache(maxsize=16)
+def _closed_regex(relations: tuple[str, ...]) -> str:
+    return regex_choice(map(escape, relations))
+
+
+@lru_cache(maxsize=16)
+def _closed_quoted(relations: tuple[str, ...]) -> str:
+    return quoted_choice(map(escape, relations), SEPARATOR)

@@ -1,0 +1,1 @@
+"""Methods: how one document becomes predictions by asking a model."""

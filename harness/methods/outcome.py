@@ -1,0 +1,27 @@
+"""How an answer ended: the status that a document gets from its completion and what was read from it."""
+
+from __future__ import annotations
+
+from harness.parsing import ParsedTriplets
+from harness.types import Completion, Status
+
+
+def status_of(completion: Completion, parsed: ParsedTriplets) -> tuple[Status, str]:
+    """Status and, unless ok, one sentence on what happened.
+
+    A truncated answer keeps the triplets that it completed. An unterminated answer with triplets is
+    ok if the model stopped by itself (without a constraint, models forget the terminator).
+    """
+    if completion.finish_reason == "content_filter" or completion.refusal:
+        return "refused", completion.refusal or "the provider's content filter withheld the answer"
+    if completion.finish_reason == "length":
+        unread = " while still thinking" if completion.reasoning and not completion.text else ""
+        return "truncated", f"the answer reached its token limit{unread}: raise --max-tokens"
+    if not parsed.triplets and not parsed.terminated:
+        return "invalid_output", "the answer holds no triplet and no end of list"
+    return "ok", ""
+
+
+def is_mostly_repetition(parsed: ParsedTriplets) -> bool:
+    """Whether more than half of the triplets written were copies of earlier ones."""
+    return parsed.repeated > len(parsed.triplets)

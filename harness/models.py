@@ -1,0 +1,64 @@
+"""The table of models: which runner serves a name, and what it needs."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.types import ModelSpec
+
+MODELS_FILE = Path(__file__).with_name("models.toml")
+
+_RUNNER_PREFIXES = {"vllm": "vllm_server", "llama_cpp": "llama_cpp", "mock": "mock"}
+
+
+def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
+    """Read the rows of ``models.toml`` by short name, in the file's order.
+
+    Raises InputError for a row with an unknown or missing key.
+    """
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))
+    known = {field.name for field in fields(ModelSpec)} - {"name"}
+    models = {}
+    for name, row in rows.items():
+        unknown = sorted(row.keys() - known)
+        if unknown or not {"runner", "model_id"} <= row.keys():
+            problem = f"unknown key {unknown[0]!r}" if unknown else "runner and model_id are needed"
+            raise InputError(f"{path}, model {name}: {problem}")
+        models[name] = ModelSpec(name=name, **row)
+    return models
+
+
+def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
+    """What ``--model`` stands for: a short name, ``provider/name``, or the path of a GGUF file.
+
+    ``provider/name`` is split at the first slash, so ``vllm//models/x`` is the folder ``/models/x``.
+    With ``base_url``, an embedded model's row asks that server instead, and a name without a row is
+    asked for as it stands. Raises InputError for anything else, naming the nearest short names.
+    """
+    from runners.providers import PROVIDERS
+
+    models = load_models()
+    if spec := models.get(name):
+        if base_url and spec.runner == "llama_cpp":
+            return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
+        return spec
+    if name.endswith(".gguf") and not name.startswith("llama_cpp/"):
+        return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
+    provider, _, model_id = name.partition("/")
+    if model_id and provider in _RUNNER_PREFIXES:
+        return ModelSpec(name=name, runner=_RUNNER_PREFIXES[provider], model_id=model_id)
+    if model_id and provider in PROVIDERS:
+        return ModelSpec(name=name, runner="openai_api", provider=provider, model_id=model_id)
+    if base_url:
+        return ModelSpec(name=name, runner="openai_api", model_id=name)
+    near = get_close_matches(name, models, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise InputError(
+        f"unknown model {name!r}: {hint}`harness models` lists them; provider/name reaches others, "
+        f"with provider one of {', '.join([*_RUNNER_PREFIXES, *PROVIDERS])}"
+    )

@@ -1,0 +1,150 @@
+"""One line of an answer: a triplet in the line format, or in one of the ways in which models vary it.
+
+The line format, ``(HEAD | RELATION | TAIL)`` with escaped fields, is read exactly. What does not match
+it is freed of bullets, numbering, labels and emphasis and split into three fields at
+
+1. ``|`` that is not escaped, else tabs, else arrows (``->``, ``=>``, ``→``), with or without brackets
+   around the triplet and words around those;
+2. else semicolons, else commas. Names and prose hold these too: the triplet must be in brackets, or
+   its first and last field be ids (``E1, country, E2``); there must be exactly three fields, or quotes
+   around all of them; and no field may have more words than a name has.
+
+A line may also hold several triplets, each in parentheses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from harness.escaping import unescape
+from harness.types import RawTriplet, Reject
+
+_LONGEST_NAME = 12  # words
+
+_FIELD = r"([^|\\]*(?:\\.[^|\\]*)*)"
+_EXACT = re.compile(rf"\({_FIELD} \| {_FIELD} \| {_FIELD}\)")
+_ORNAMENT = re.compile(r"(?:[-+*•–>]\s+|\d{1,5}[.):]\s+|[^\W\d][\w ]{0,40}:\s+(?=\()|\*\*|`+)*")
+_RULER_OR_FENCE = re.compile(r"[-=_*|:\s]+|`{3,}\w*")
+_ESCAPED = re.compile(r"\\.")
+_ARROW = re.compile(r"-{1,2}>|=>|→")
+_BETWEEN_TRIPLETS = re.compile(r"(?<=\))[\s,;.*`]*(?:and\s+)?(?=\()")
+_BETWEEN_QUOTED = re.compile(r"""(?<=["'`])\s*[,;]\s*(?=["'`])""")
+_ENTITY_ID = re.compile(r"E\d+")
+_CLOSING = {"(": ")", "[": "]", "<": ">", "{": "}"}
+_QUOTES = "\"'`"
+
+
+def read_line(line: str) -> list[RawTriplet | Reject]:
+    """The triplets and rejects in ``line``, in order; nothing for a ruler or a code fence.
+
+    ``line`` has no white space at its ends. The reasons given are ``malformed``, ``empty_field`` and
+    ``prose``.
+    """
+    exact = _EXACT.fullmatch(line)
+    if exact:
+        return [_triplet(exact.groups(), line)]
+    if _RULER_OR_FENCE.fullmatch(line):
+        return []
+    content = _ORNAMENT.sub("", line, count=1).rstrip("`").removesuffix("**")
+    fields = _fields(content)
+    if len(fields) != 3:
+        parts = _BETWEEN_TRIPLETS.split(content)
+        if len(parts) > 1:
+            return [_read_content(part, _fields(part)) for part in parts]
+    return [_read_content(line, fields)]
+
+
+def is_exact(line: str) -> bool:
+    """Whether ``line`` has the very shape of the line format."""
+    return _EXACT.fullmatch(line) is not None
+
+
+def has_separator(text: str) -> bool:
+    """Whether ``text`` holds a ``|`` that is not escaped."""
+    return "|" in text and "|" in _ESCAPED.sub("", text)
+
+
+def _read_content(source: str, fields: Sequence[str]) -> RawTriplet | Reject:
+    if len(fields) == 3:
+        return _triplet(fields, source)
+    return Reject("malformed" if len(fields) > 1 or source.startswith("(") else "prose", source)
+
+
+def _triplet(fields: Sequence[str], source: str) -> RawTriplet | Reject:
+    if all(len(field) > 1 and field[0] == field[-1] and field[0] in _QUOTES for field in fields):
+        fields = [field[1:-1] for field in fields]
+    if not all(fields):
+        return Reject("empty_field", source)
+    head, relation, tail = fields
+    return RawTriplet(unescape(head), unescape(relation), unescape(tail))
+
+
+def _fields(content: str) -> list[str]:
+    """The fields of ``content``: three if it is a triplet, one if nothing in it separates fields."""
+    fields = _split_at_pipes(content)
+    if len(fields) == 5 and not fields[0].strip() and not fields[4].strip():
+        fields = fields[1:4]  # a row of a Markdown table
+    if len(fields) > 1:
+        return _without_brackets(fields)
+    for fields in (content.split("\t"), _ARROW.split(content)):
+        if len(fields) == 3:
+            return _without_brackets(fields)
+    return _split_at_commas(content)
+
+
+def _split_at_pipes(content: str) -> list[str]:
+    """Split at every ``|`` that is not escaped."""
+    if "\\" not in content:
+        return content.split("|")
+    masked = _ESCAPED.sub("__", content)
+    fields, start = [], 0
+    for part in masked.split("|"):
+        fields.append(content[start : start + len(part)])
+        start += len(part) + 1
+    return fields
+
+
+def _split_at_commas(content: str) -> list[str]:
+    """Split at semicolons or commas under the rule of the module docstring; else one field."""
+    trimmed = content.rstrip(" ,;.")
+    bracketed = len(trimmed) > 1 and trimmed[-1] == _CLOSING.get(trimmed[0])
+    body = (trimmed[1:-1] if bracketed else content).strip()
+    for parts in (_BETWEEN_QUOTED.split(body), body.split(";"), body.split(",")):
+        fields = [part.strip() for part in parts]
+        if len(fields) == 3 and max(len(field.split()) for field in fields) <= _LONGEST_NAME:
+            between_ids = _ENTITY_ID.fullmatch(fields[0]) and _ENTITY_ID.fullmatch(fields[2])
+            return fields if bracketed or between_ids else [content]
+    return [content]
+
+
+def _without_brackets(fields: Sequence[str]) -> list[str]:
+    """The stripped ``fields`` without the brackets around the triplet, and what is outside of them.
+
+    A parenthesis belongs to the triplet, not to a name, if the first field does not close it, or the
+    last does not open it.
+    """
+    head, *middle, tail = (field.strip().removeprefix("**").removesuffix("**").strip() for field in fields)
+    if head[:1] in ("[", "<", "{") and tail[-1:] == _CLOSING[head[0]]:
+        head, tail = head[1:], tail[:-1]
+    else:
+        head = head[_unmatched(head, "(", ")") + 1 :]
+        tail = tail[::-1][_unmatched(tail[::-1], ")", "(") + 1 :][::-1]
+    return [head.strip(), *middle, tail.strip()]
+
+
+def _unmatched(text: str, opening: str, closing: str) -> int:
+    """The index of the ``opening`` that no ``closing`` after it matches, or -1.
+
+    Of several it is the first if ``text`` begins with it, else the last.
+    """
+    depth = 0
+    found = -1
+    for index in range(len(text) - 1, -1, -1):
+        if text[index] == closing:
+            depth += 1
+        elif text[index] == opening and depth:
+            depth -= 1
+        elif text[index] == opening:
+            found = index if found < 0 or index == 0 else found
+    return found

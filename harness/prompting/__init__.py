@@ -1,0 +1,1 @@
+"""Prompts: variants on disk, rendered strictly and byte-exactly into chat messages."""

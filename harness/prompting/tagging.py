@@ -1,0 +1,68 @@
+"""The text of a document with every mention wrapped in a tag that carries its entity (GLiDRE, Figure 2)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from harness.escaping import escape
+from harness.types import Document
+
+EntityReferences = tuple[str, ...]
+
+
+def entity_ids(document: Document) -> EntityReferences:
+    """``E1`` to ``En``, in the order of the document's entities."""
+    return tuple(f"E{number}" for number in range(1, len(document.entities) + 1))
+
+
+def entity_names(document: Document) -> EntityReferences:
+    """The first mention's name of every entity. Two entities may share one: that is the ambiguity of names."""
+    return tuple(entity.name for entity in document.entities)
+
+
+def escape_markup(text: str) -> str:
+    """Document text in which nothing can be taken for a tag: ``&``, ``<`` and ``>`` become entities."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def id_tags(references: EntityReferences) -> list[tuple[str, str]]:
+    """Opening and closing tag per entity: ``<E3>`` and ``</E3>``."""
+    return [(f"<{reference}>", f"</{reference}>") for reference in references]
+
+
+def name_tags(references: EntityReferences) -> list[tuple[str, str]]:
+    """Opening and closing tag per entity, the name as an attribute: ``<entity name="Canada">``."""
+    quoted = [escape_markup(escape(name)).replace('"', "&quot;") for name in references]
+    return [(f'<entity name="{name}">', "</entity>") for name in quoted]
+
+
+def plain_text(document: Document) -> str:
+    """The tokens joined by single spaces, all sentences in one line of running text, unescaped."""
+    return " ".join(token for sentence in document.sentences for token in sentence)
+
+
+def tagged_text(document: Document, tags: Sequence[tuple[str, str]]) -> str:
+    """The running text, escaped, with ``tags[i]`` around every mention of entity i.
+
+    Where mentions nest, the longer one is outside. Where they cross, tags cross too: each closing
+    tag still tells which mention it ends only if tags carry ids, so id tags are the safe choice.
+    """
+    opening: dict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
+    closing: dict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
+    for (open_tag, close_tag), entity in zip(tags, document.entities, strict=True):
+        for mention in entity.mentions:
+            opening[mention.sent_id, mention.start].append((-mention.end, open_tag))
+            closing[mention.sent_id, mention.end - 1].insert(0, (-mention.start, close_tag))
+    pieces: list[str] = []
+    for sent_id, sentence in enumerate(document.sentences):
+        for position, token in enumerate(sentence):
+            # Sorting is stable, so entities with the same span open in order and close in reverse order.
+            before = "".join(tag for _, tag in sorted(opening[sent_id, position], key=_extent))
+            after = "".join(tag for _, tag in sorted(closing[sent_id, position], key=_extent))
+            pieces.append(f"{before}{escape_markup(token)}{after}")
+    return " ".join(pieces)
+
+
+def _extent(item: tuple[int, str]) -> int:
+    return item[0]

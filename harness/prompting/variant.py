@@ -1,0 +1,122 @@
+"""A prompt variant: a directory with ``prompt.toml`` and one Jinja template per step."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from harness.errors import InputError
+from harness.paths import prompts_dir
+
+DESCRIPTION_FILE = "prompt.toml"
+TEMPLATE_SUFFIX = ".jinja"
+
+
+class PromptOption(BaseModel):
+    """A choice that a variant leaves open: its legal values, the default, and what it decides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    default: str
+    choices: Annotated[tuple[str, ...], Field(min_length=1)]
+    help: str
+
+    @model_validator(mode="after")
+    def _default_is_a_choice(self) -> PromptOption:
+        if self.default not in self.choices:
+            raise ValueError(f"default {self.default!r} is not one of {list(self.choices)}")
+        return self
+
+
+class PromptDescription(BaseModel):
+    """The content of ``prompt.toml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str
+    description: str
+    version: Annotated[int, Field(ge=1)]
+    paper: str = ""
+    max_triplets: Annotated[int, Field(ge=1, le=1000)] = 100
+    options: Mapping[str, PromptOption] = {}
+
+
+@dataclass(frozen=True)
+class PromptVariant:
+    """A loaded variant. ``sha256`` covers every file in its directory, names included."""
+
+    name: str
+    directory: Path
+    description: PromptDescription
+    sha256: str
+
+    def choose(self, chosen: Mapping[str, str]) -> dict[str, str]:
+        """All options of the variant, defaults filled in; raises InputError for an unknown one."""
+        options = self.description.options
+        for key, value in chosen.items():
+            if key not in options:
+                raise InputError(
+                    f"prompt {self.name!r} has no option {key!r}: "
+                    + (f"it has {', '.join(options)}" if options else "it has none")
+                )
+            if value not in options[key].choices:
+                raise InputError(
+                    f"option {key!r} of prompt {self.name!r} cannot be {value!r}: "
+                    f"choose {' or '.join(options[key].choices)}"
+                )
+        return {key: chosen.get(key, option.default) for key, option in options.items()}
+
+
+def load_variant(name_or_path: str) -> PromptVariant:
+    """Load a shipped variant by name, or any directory by path (anything with a path separator).
+
+    Raises InputError, naming the file and what is wrong in it.
+    """
+    directory = Path(name_or_path)
+    is_path = "/" in name_or_path or "\\" in name_or_path
+    if not is_path:
+        directory = prompts_dir() / name_or_path
+        if not (directory / DESCRIPTION_FILE).is_file():
+            raise InputError(_unknown_prompt(name_or_path))
+    file = directory / DESCRIPTION_FILE
+    try:
+        description = PromptDescription.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(f"no prompt in {directory}: a variant is a folder with {DESCRIPTION_FILE}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{file}: {field}: {first['msg']}") from error
+    return PromptVariant(directory.resolve().name, directory.resolve(), description, _hash_of(directory))
+
+
+def shipped_variants() -> Iterator[PromptVariant]:
+    """The variants that come with the harness, by name."""
+    for file in sorted(prompts_dir().glob(f"*/{DESCRIPTION_FILE}")):
+        yield load_variant(file.parent.name)
+
+
+def _unknown_prompt(name: str) -> str:
+    known = [variant.name for variant in shipped_variants()]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
+    return f"no prompt {name!r}: {hint} (`harness prompts` lists them; a folder is given as ./{name})"
+
+
+def _hash_of(directory: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(directory.rglob("*")):
+        if file.is_file() and (file.name == DESCRIPTION_FILE or file.suffix == TEMPLATE_SUFFIX):
+            content = file.read_bytes()
+            digest.update(f"{file.relative_to(directory).as_posix()}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()

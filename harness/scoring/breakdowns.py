@@ -1,0 +1,91 @@
+"""How triplets are divided: by the distance between their entities, and by how common their relation is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import Literal
+
+from harness.scoring.counts import Counts
+from harness.types import Document, Triplet
+
+FREQUENT_RELATIONS = frozenset({"P17", "P131", "P27", "P150", "P175", "P577", "P463", "P527", "P495", "P361"})
+"""The ten relations that Re-DocRED's scorer calls frequent; all others are its long tail."""
+
+LONG_DISTANCE = 5
+"""Beyond this many sentences, Re-DocRED's scorer calls an inter-sentence triplet long."""
+
+Span = Literal["intra", "inter_short", "inter_long"]
+
+
+class SpanCounter:
+    """Counts triplets of one document at a time by how far apart their head and tail are mentioned.
+
+    The distance is the smallest difference between a sentence id of the head and one of the tail:
+    0 is intra, 1 to 5 inter and short, more than 5 inter and long. A self-pair is intra. A triplet
+    that names an entity outside its document has no distance and is counted nowhere.
+    """
+
+    def __init__(self) -> None:
+        self._correct: Counter[Span] = Counter()
+        self._predicted: Counter[Span] = Counter()
+        self._gold: Counter[Span] = Counter()
+
+    def add(
+        self,
+        document: Document,
+        correct: Collection[Triplet],
+        predicted: Collection[Triplet],
+        gold: Collection[Triplet],
+    ) -> None:
+        """Count the distinct triplets of one document; ``correct`` is in both of the others."""
+        sentences = [{mention.sent_id for mention in entity.mentions} for entity in document.entities]
+        # Asking whether two small sets meet is several times faster than the smallest difference.
+        reach = range(-LONG_DISTANCE, LONG_DISTANCE + 1)
+        nearby = [{sentence + step for sentence in own for step in reach} for own in sentences]
+
+        def count(into: Counter[Span], triplets: Collection[Triplet]) -> None:
+            entities = range(len(sentences))
+            for head, _, tail in triplets:
+                if head not in entities or tail not in entities:
+                    continue
+                if not sentences[head].isdisjoint(sentences[tail]):
+                    into["intra"] += 1
+                elif nearby[head].isdisjoint(sentences[tail]):
+                    into["inter_long"] += 1
+                else:
+                    into["inter_short"] += 1
+
+        count(self._correct, correct)
+        count(self._predicted, predicted)
+        count(self._gold, gold)
+
+    def counts(self, *spans: Span) -> Counts:
+        """The counts so far of all the given spans together."""
+        return Counts(
+            sum(self._correct[span] for span in spans),
+            sum(self._predicted[span] for span in spans),
+            sum(self._gold[span] for span in spans),
+        )
+
+
+class RelationCounter:
+    """Counts triplets by relation id."""
+
+    def __init__(self) -> None:
+        self._correct: Counter[str] = Counter()
+        self._predicted: Counter[str] = Counter()
+        self._gold: Counter[str] = Counter()
+
+    def add(self, correct: Collection[Triplet], predicted: Collection[Triplet], gold: Collection[Triplet]) -> None:
+        """Count distinct triplets; ``correct`` is in both of the others."""
+        self._correct.update([triplet.relation for triplet in correct])
+        self._predicted.update([triplet.relation for triplet in predicted])
+        self._gold.update([triplet.relation for triplet in gold])
+
+    def by_relation(self) -> dict[str, Counts]:
+        """The counts so far of every relation that is gold or was predicted, sorted by id."""
+        return {
+            relation: Counts(self._correct[relation], self._predicted[relation], self._gold[relation])
+            for relation in sorted(self._gold.keys() | self._predicted.keys())
+        }

@@ -1,0 +1,215 @@
+"""The official scorer of DocRED and Re-DocRED: one pass over the documents, no rounding.
+
+Triplet, Ign and evidence scores are those of DocRED's evaluation (Yao et al., ACL 2019); intra, inter,
+inter-long, frequent and long-tail those of Re-DocRED's (Tan et al., EMNLP 2022); pair scores, where a pair is
+related or not, those of Table 5 of LMRC ("LLM with Relation Classifier for Document-Level Relation
+Extraction").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.errors import InputError
+from harness.scoring.breakdowns import FREQUENT_RELATIONS, RelationCounter, SpanCounter
+from harness.scoring.counts import Counts, Scores, f1
+from harness.scoring.facts import TrainFacts
+from harness.types import Document, Prediction, Triplet
+
+SCORER_VERSION = 1
+"""Raised whenever a change makes any score differ; leaderboards rank runs of one version only."""
+
+IGN_EPSILON = 1e-5
+"""Added to the denominator of Ign precision by the official code."""
+
+FIRST_GOLD_EVIDENCE = 1
+"""The official code starts its total of gold evidence sentences here, not at 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Every official score of one set of predictions; all fractions are 0 to 1.
+
+    - ``triplets``: micro scores over distinct ``(title, head, tail, relation)``.
+    - ``ign``: without the correct triplets that the training file states; None without such a file.
+      Its recall is that of ``triplets``, and so is its gold count.
+    - ``evidence``: over sentence ids, see ``score``.
+    - ``intra``, ``inter``, ``inter_long``: by sentence distance, see ``SpanCounter``.
+    - ``frequent``, ``long_tail``: by relation id, see ``FREQUENT_RELATIONS``.
+    - ``pairs``: over distinct ordered pairs (head, tail), related or not.
+    - ``macro_f1``: the unweighted mean of F1 over the relations that occur in the gold labels.
+    - ``per_relation``: relation id to scores, for relations that are gold or were predicted.
+    - ``per_document``: title to counts, in the order of the documents.
+    - ``predicted_elsewhere``: distinct predictions for titles that are not among the documents. They are
+      wrong, and in no row of ``per_document``.
+    """
+
+    triplets: Scores
+    ign: Scores | None
+    evidence: Scores
+    intra: Scores
+    inter: Scores
+    inter_long: Scores
+    frequent: Scores
+    long_tail: Scores
+    pairs: Scores
+    macro_f1: float
+    per_relation: Mapping[str, Scores]
+    per_document: Mapping[str, Counts]
+    predicted_elsewhere: int
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """The corpus-level scores and counts under flat names, ready for JSON."""
+        return {
+            "precision": self.triplets.precision,
+            "recall": self.triplets.recall,
+            "f1": self.triplets.f1,
+            "ign_precision": self.ign.precision if self.ign else None,
+            "ign_f1": self.ign.f1 if self.ign else None,
+            "evidence_precision": self.evidence.precision,
+            "evidence_recall": self.evidence.recall,
+            "evidence_f1": self.evidence.f1,
+            "intra_f1": self.intra.f1,
+            "inter_f1": self.inter.f1,
+            "inter_long_f1": self.inter_long.f1,
+            "frequent_f1": self.frequent.f1,
+            "long_tail_f1": self.long_tail.f1,
+            "macro_f1": self.macro_f1,
+            "pair_precision": self.pairs.precision,
+            "pair_recall": self.pairs.recall,
+            "pair_f1": self.pairs.f1,
+            "correct": self.triplets.correct,
+            "predicted": self.triplets.predicted,
+            "gold": self.triplets.gold,
+            "correct_in_train": self.triplets.correct - self.ign.correct if self.ign else None,
+            "predicted_elsewhere": self.predicted_elsewhere,
+            "documents": len(self.per_document),
+        }
+
+
+def score(
+    documents: Iterable[Document],
+    predictions: Mapping[str, Sequence[Prediction]],
+    train_facts: TrainFacts | None = None,
+) -> Metrics:
+    """Score predictions, given by title, against the labels of documents that are read once and not kept.
+
+    Identical triplets of a document count once, with the evidence of the first. Whatever is not gold is a
+    wrong prediction: self-pairs, entity indices outside the document and unknown titles too. Ign scores
+    need ``train_facts`` (an empty set counts as a training file without labels).
+
+    Evidence, as the official code counts it: correct sentences over correct triplets, predicted ones over
+    all distinct predictions of known titles, gold ones over all labels, starting at 1.
+
+    Raises InputError if two documents share a title, as predictions could not tell them apart.
+    """
+    counter = _Counter(train_facts)
+    for document in documents:
+        counter.add(document, predictions.get(document.title, ()))
+    for title, unplaced in predictions.items():
+        if title not in counter.per_document:
+            counter.add_elsewhere(unplaced)
+    return counter.metrics()
+
+
+class _Counter:
+    """The running totals of ``score``."""
+
+    def __init__(self, train_facts: TrainFacts | None) -> None:
+        self.per_document: dict[str, Counts] = {}
+        self._train_facts = train_facts
+        self._relations = RelationCounter()
+        self._spans = SpanCounter()
+        self._pairs = Counts(0, 0, 0)
+        self._evidence = Counts(0, 0, FIRST_GOLD_EVIDENCE)
+        self._correct_in_train = 0
+        self._predicted_elsewhere = 0
+
+    def add(self, document: Document, predictions: Sequence[Prediction]) -> None:
+        if document.title in self.per_document:
+            raise InputError(f"two documents are titled {document.title!r}; remove or rename one of them")
+        gold = {label.triplet: label.evidence for label in document.labels}
+        predicted = _distinct(predictions)
+        correct = gold.keys() & predicted.keys()
+
+        self.per_document[document.title] = Counts(len(correct), len(predicted), len(gold))
+        self._relations.add(correct, predicted, gold)
+        self._spans.add(document, correct, predicted, gold)
+
+        gold_pairs, predicted_pairs = _pairs(gold), _pairs(predicted)
+        self._add_pairs(Counts(len(gold_pairs & predicted_pairs), len(predicted_pairs), len(gold_pairs)))
+
+        self._evidence = Counts(
+            self._evidence.correct + sum(len(set(gold[t]).intersection(predicted[t])) for t in correct),
+            self._evidence.predicted + sum(len(set(evidence)) for evidence in predicted.values()),
+            self._evidence.gold + sum(len(label.evidence) for label in document.labels),
+        )
+        if self._train_facts:
+            self._correct_in_train += sum(_states(self._train_facts, document, t) for t in correct)
+
+    def add_elsewhere(self, predictions: Sequence[Prediction]) -> None:
+        """Count the predictions for a title that is not among the documents: wrong, and without distance."""
+        predicted = _distinct(predictions)
+        self._predicted_elsewhere += len(predicted)
+        self._relations.add((), predicted, ())
+        self._add_pairs(Counts(0, len(_pairs(predicted)), 0))
+
+    def _add_pairs(self, more: Counts) -> None:
+        self._pairs = Counts(*(old + new for old, new in zip(self._pairs, more, strict=True)))
+
+    def metrics(self) -> Metrics:
+        by_relation = self._relations.by_relation()
+        triplets = Scores.of(_total(by_relation.values()))
+        per_relation = {relation: Scores.of(counts) for relation, counts in by_relation.items()}
+        in_gold = [scores.f1 for scores in per_relation.values() if scores.gold]
+        frequent = [counts for relation, counts in by_relation.items() if relation in FREQUENT_RELATIONS]
+        long_tail = [counts for relation, counts in by_relation.items() if relation not in FREQUENT_RELATIONS]
+        return Metrics(
+            triplets=triplets,
+            ign=None if self._train_facts is None else _ign(triplets, self._correct_in_train),
+            evidence=Scores.of(self._evidence),
+            intra=Scores.of(self._spans.counts("intra")),
+            inter=Scores.of(self._spans.counts("inter_short", "inter_long")),
+            inter_long=Scores.of(self._spans.counts("inter_long")),
+            frequent=Scores.of(_total(frequent)),
+            long_tail=Scores.of(_total(long_tail)),
+            pairs=Scores.of(self._pairs),
+            macro_f1=sum(in_gold) / len(in_gold) if in_gold else 0.0,
+            per_relation=per_relation,
+            per_document=self.per_document,
+            predicted_elsewhere=self._predicted_elsewhere,
+        )
+
+
+def _distinct(predictions: Sequence[Prediction]) -> dict[Triplet, tuple[int, ...]]:
+    """The distinct triplets, each with the evidence of its first prediction."""
+    evidence: dict[Triplet, tuple[int, ...]] = {}
+    for prediction in predictions:
+        evidence.setdefault(prediction.triplet, prediction.evidence)
+    return evidence
+
+
+def _pairs(triplets: Iterable[Triplet]) -> set[tuple[int, int]]:
+    return {(triplet.head, triplet.tail) for triplet in triplets}
+
+
+def _states(train_facts: TrainFacts, document: Document, triplet: Triplet) -> bool:
+    """Whether the training file states the triplet for any of the names of its entities."""
+    tail_names = document.entities[triplet.tail].names
+    return any(
+        (head_name, tail_name, triplet.relation) in train_facts
+        for head_name in document.entities[triplet.head].names
+        for tail_name in tail_names
+    )
+
+
+def _ign(triplets: Scores, correct_in_train: int) -> Scores:
+    correct = triplets.correct - correct_in_train
+    predicted = triplets.predicted - correct_in_train
+    precision = correct / (predicted + IGN_EPSILON)
+    return Scores(precision, triplets.recall, f1(precision, triplets.recall), correct, predicted, triplets.gold)
+
+
+def _total(counts: Iterable[Counts]) -> Counts:
+    return Counts(*(sum(column) for column in zip(Counts(0, 0, 0), *counts, strict=True)))

@@ -1,0 +1,141 @@
+"""What an HTTP failure means: the harness error for a status, its wait, and text free of secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from harness.errors import ContextOverflow, FatalError, RequestError, RetryableError, RunnerError
+
+LONGEST_EXCERPT = 300
+
+# OpenAI's error code and wording (vLLM shares it), llama.cpp's, Anthropic's, Gemini's.
+_CONTEXT_OVERFLOW = re.compile(
+    r"context_length_exceeded|exceed_context_size|exceeds the available context|maximum context length"
+    r"|context window|prompt is too long|input token count|longer than the maximum model length",
+    re.IGNORECASE,
+)
+_NO_CREDIT = re.compile(r"insufficient_quota|insufficient_balance|billing", re.IGNORECASE)
+_BEARER = re.compile(r"(?i)(bearer\s+|\bsk-|\bgsk_|\bxai-|\bAIza)[A-Za-z0-9_*.\-]{6,}")
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def error_from_response(
+    status: int, headers: Mapping[str, str], text: str, *, model: str, key_env: str, key: str
+) -> RunnerError:
+    """The harness error for an HTTP answer other than success.
+
+    ``key_env`` is the name of the variable that held the key; ``key`` itself is struck from every message.
+    """
+    said = redact(excerpt(text), key)
+    if status in (401, 403):
+        whose = f"the API key in ${key_env}" if key_env else "a request without an API key"
+        return FatalError(f"the server refused {whose} (HTTP {status}): {said}")
+    if status == 404:
+        return FatalError(f"the server knows no model {model!r} at this address (HTTP 404): {said}")
+    if status == 402 or (status == 429 and _NO_CREDIT.search(text)):
+        return FatalError(f"the account behind ${key_env} has no credit left (HTTP {status}): {said}")
+    if status in (408, 409, 429) or status >= 500:
+        return RetryableError(
+            f"HTTP {status}: {said}",
+            retry_after_s=retry_after_s(headers),
+            overloaded=status in (429, 503, 529),
+        )
+    if status in (400, 413, 422) and _CONTEXT_OVERFLOW.search(text):
+        return ContextOverflow(f"prompt and answer do not fit the model's context: {said}")
+    return RequestError(f"the server rejected the request (HTTP {status}): {said}")
+
+
+def error_in_body(
+    body: object, *, model: str, key_env: str, key: str, headers: Mapping[str, str]
+) -> RunnerError | None:
+    """The error that some gateways send with status 200 in place of an answer, if there is one."""
+    if not isinstance(body, dict) or body.get("choices") or not body.get("error"):
+        return None
+    error = body["error"]
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    return error_from_response(
+        status, headers, json.dumps(body, ensure_ascii=False), model=model, key_env=key_env, key=key
+    )
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """The seconds that a server asks to wait, or None.
+
+    Reads ``retry-after-ms``, ``retry-after`` (seconds or an HTTP date, RFC 9110 section 10.2.3), and where
+    a rate limit is used up (``x-ratelimit-remaining-*: 0``), its ``x-ratelimit-reset-*``. Header names
+    are looked up in lower case.
+    """
+    lower = {name.lower(): value.strip() for name, value in headers.items()}
+    if (milliseconds := _number(lower.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    if after := lower.get("retry-after"):
+        if (wait := _number(after)) is not None:
+            return wait
+        if (wait := _span(after)) is not None:
+            return wait
+        return _until(after, now or datetime.now(UTC))
+    waits = [
+        wait
+        for name, value in lower.items()
+        if name.startswith("x-ratelimit-reset-")
+        and _number(lower.get(name.replace("-reset-", "-remaining-"))) == 0
+        and (wait := _span(value)) is not None
+    ]
+    return max(waits, default=None)
+
+
+def redact(text: str, key: str) -> str:
+    """``text`` without the key, nor anything that looks like one."""
+    if key:
+        text = text.replace(key, "[key]")
+    return _BEARER.sub("[key]", text)
+
+
+def excerpt(text: str) -> str:
+    """One line of what the server said: the message of a JSON error, else the start of the text."""
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError:
+        body = text
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, dict):
+        body = body.get("error") or body.get("message") or body.get("detail") or body
+    if isinstance(body, dict):
+        body = body.get("message") or body
+    line = " ".join(str(body).split())
+    return line if len(line) <= LONGEST_EXCERPT else line[: LONGEST_EXCERPT - 1] + "…"
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else -1.0
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def _span(text: str) -> float | None:
+    """Seconds of a span such as ``120ms``, ``1s`` or ``6m0s``; a bare number counts seconds."""
+    if (number := _number(text)) is not None:
+        return number
+    parts = _SPAN.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _until(date: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

@@ -1,0 +1,132 @@
+"""A model that answers from a script, for tests and for trying the harness without a model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from harness.errors import InputError
+from harness.types import (
+    Completion,
+    FinishReason,
+    GrammarForm,
+    ModelSpec,
+    Request,
+    RunnerOptions,
+    Supports,
+    Usage,
+)
+from runners.options import check_keys, seconds
+
+Answer = Callable[[Request], str | Completion | Exception]
+
+EMPTY_LIST = "END"
+
+
+def empty_list(request: Request) -> str:
+    """The answer that claims no triplet, in the form that the request's constraint asks for."""
+    if request.constraint is not None and request.constraint.form == "json_schema":
+        return '{"triplets": []}'
+    return EMPTY_LIST
+
+
+class MockRunner:
+    """Answers each request by calling ``answer``: a text, a whole completion, or an error to raise.
+
+    Every grammar form is accepted and none is enforced, so what follows a runner sees what a
+    misbehaving server could send. Token counts are words. ``requests`` keeps what was asked.
+    """
+
+    def __init__(self, answer: Answer | None = None, *, name: str = "mock", latency_s: float = 0.0) -> None:
+        self.name = name
+        self.identity = {"provider": "mock", "model": name}
+        self.supports = Supports(forms=get_args(GrammarForm), max_top_logprobs=20)
+        self.requests: list[Request] = []
+        self._answer = answer or empty_list
+        self._latency_s = latency_s
+
+    def check(self) -> None:
+        """A mock runs anywhere."""
+
+    async def generate(self, request: Request) -> Completion:
+        self.requests.append(request)
+        await asyncio.sleep(self._latency_s)
+        answer = self._answer(request)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, Completion):
+            return answer
+        prompt_tokens = sum(len(message.content.split()) for message in request.messages)
+        return Completion(
+            text=answer,
+            finish_reason="stop",
+            usage=Usage(prompt_tokens, len(answer.split())),
+            latency_s=self._latency_s,
+        )
+
+    async def close(self) -> None:
+        """Nothing was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedAnswer:
+    """The answer to every request whose messages hold ``contains``."""
+
+    contains: str
+    text: str
+    finish_reason: FinishReason = "stop"
+
+
+def mock_runner(spec: ModelSpec, options: RunnerOptions) -> MockRunner:
+    """The mock as ``--model mock`` runs it.
+
+    ``-M answers=FILE.jsonl`` gives one object a line, ``{"contains", "text"[, "finish_reason"]}``; the
+    first whose ``contains`` occurs in the messages answers, and none leaves the empty list.
+    ``-M latency_ms=50`` waits before each answer. Raises InputError for an unusable file.
+    """
+    check_keys(options.extra, ("answers", "latency_ms"))
+    path = options.extra.get("answers")
+    answer = _from_script(_read_answers(Path(path))) if path else empty_list
+    runner = MockRunner(answer, name=spec.name, latency_s=seconds(options.extra, "latency_ms", 0.0) / 1000)
+    if path:
+        runner.identity["answers"] = path
+    return runner
+
+
+def _from_script(answers: Iterable[ScriptedAnswer]) -> Answer:
+    script = tuple(answers)
+
+    def answer(request: Request) -> str | Completion:
+        prompt = "\n".join(message.content for message in request.messages)
+        for scripted in script:
+            if scripted.contains in prompt:
+                return Completion(scripted.text, scripted.finish_reason)
+        return empty_list(request)
+
+    return answer
+
+
+def _read_answers(path: Path) -> list[ScriptedAnswer]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"-M answers={path}: cannot be read ({error})") from error
+    return [
+        _scripted_answer(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()
+    ]
+
+
+def _scripted_answer(line: str, where: str) -> ScriptedAnswer:
+    try:
+        scripted = ScriptedAnswer(**json.loads(line))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise InputError(f'{where}: an object {{"contains": "...", "text": "..."}} is needed ({error})') from error
+    if not isinstance(scripted.contains, str) or not isinstance(scripted.text, str):
+        raise InputError(f"{where}: contains and text must be strings")
+    if scripted.finish_reason not in get_args(FinishReason):
+        raise InputError(f"{where}: finish_reason must be one of {', '.join(get_args(FinishReason))}")
+    return scripted

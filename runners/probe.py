@@ -1,0 +1,56 @@
+"""A test question that tells whether a server enforces a grammar form or silently ignores it.
+
+Servers are known to answer HTTP 200 and write freely when they do not know the field that carries
+the grammar, so a constraint is believed only once it was seen to hold.
+"""
+
+from __future__ import annotations
+
+import json
+
+from harness.types import Completion, Constraint, GrammarForm, Message, Request, Sampling
+
+# No model says this to a greeting by itself.
+WORD = "quartz-7391"
+
+# A reasoning model may think before it answers: the second limit is tried only if the first cut it short.
+TOKEN_LIMITS = (256, 8192)
+
+
+def probe_request(form: GrammarForm, max_tokens: int) -> Request:
+    """A greeting whose only legal answer is WORD (as a JSON object for ``json_schema``)."""
+    return Request(
+        messages=(Message("user", "Hello! Reply with a short greeting."),),
+        sampling=Sampling(max_tokens=max_tokens),
+        constraint=Constraint(form, _GRAMMARS[form]),
+    )
+
+
+def is_conclusive(completion: Completion) -> bool:
+    """False where thinking used up the tokens before an answer began."""
+    return bool(completion.text) or completion.finish_reason != "length"
+
+
+def is_honoured(completion: Completion, form: GrammarForm) -> bool:
+    """Whether the answer is the only one that the probe's grammar allows."""
+    if form != "json_schema":
+        return completion.text.strip() == WORD
+    try:
+        answer: object = json.loads(completion.text)
+    except json.JSONDecodeError:
+        return False
+    return answer == {"word": WORD}
+
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {"word": {"type": "string", "enum": [WORD]}},
+    "required": ["word"],
+    "additionalProperties": False,
+}
+_GRAMMARS: dict[GrammarForm, str] = {
+    "regex": WORD,
+    "gbnf": f'root ::= "{WORD}"',
+    "lark": f'start: "{WORD}"',
+    "json_schema": json.dumps(_SCHEMA),
+}

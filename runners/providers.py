@@ -1,0 +1,104 @@
+"""The OpenAI-compatible services that have a short name, and what each of them honours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.types import GrammarForm
+
+ConstraintStyle = Literal["openai", "vllm", "llama.cpp", "fireworks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A service, or a kind of server, that speaks OpenAI's chat completions.
+
+    ``key_env`` names the variable that holds its key (empty: none is needed). ``forms`` are the
+    grammar forms it enforces, ``style`` the request fields that carry them. ``seed_field`` is empty
+    where a seed is refused or ignored. ``fixed_sampling`` lists prefixes of model ids that refuse
+    temperature, top_p and log-probabilities. ``template_options`` says that the server passes
+    options on to the chat template. Sources: each provider's API reference.
+    """
+
+    name: str
+    base_url: str
+    key_env: str = ""
+    forms: tuple[GrammarForm, ...] = ("json_schema",)
+    style: ConstraintStyle = "openai"
+    max_top_logprobs: int = 0
+    token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    seed_field: Literal["seed", "random_seed", ""] = "seed"
+    fixed_sampling: tuple[str, ...] = ()
+    template_options: bool = False
+
+
+# Anthropic's and DeepSeek's OpenAI-compatible endpoints ignore response_format schemas, so they get no form.
+_ROWS = (
+    Provider(
+        "openai",
+        "https://api.openai.com/v1",
+        "OPENAI_API_KEY",
+        max_top_logprobs=20,
+        token_field="max_completion_tokens",
+        fixed_sampling=("o1", "o3", "o4", "gpt-5"),
+    ),
+    Provider("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", forms=(), seed_field=""),
+    Provider("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", seed_field="random_seed"),
+    Provider("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
+    Provider("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", token_field="max_completion_tokens"),
+    Provider("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", max_top_logprobs=20),
+    Provider(
+        "deepseek",
+        "https://api.deepseek.com",
+        "DEEPSEEK_API_KEY",
+        forms=(),
+        max_top_logprobs=20,
+        seed_field="",
+        fixed_sampling=("deepseek-reasoner",),
+    ),
+    Provider(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "GEMINI_API_KEY",
+        seed_field="",
+    ),
+    Provider(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        "FIREWORKS_API_KEY",
+        forms=("gbnf", "json_schema"),
+        style="fireworks",
+        max_top_logprobs=5,
+    ),
+    Provider("xai", "https://api.x.ai/v1", "XAI_API_KEY", max_top_logprobs=8),
+    Provider(
+        "cerebras",
+        "https://api.cerebras.ai/v1",
+        "CEREBRAS_API_KEY",
+        max_top_logprobs=20,
+        token_field="max_completion_tokens",
+    ),
+    Provider("ollama", "http://127.0.0.1:11434/v1"),
+    Provider("lmstudio", "http://127.0.0.1:1234/v1"),
+    Provider(
+        "llama-server",
+        "http://127.0.0.1:8080/v1",
+        forms=("gbnf", "json_schema"),
+        style="llama.cpp",
+        max_top_logprobs=20,
+        template_options=True,
+    ),
+    Provider(
+        "vllm-server",
+        "http://127.0.0.1:8000/v1",
+        forms=("regex", "lark", "json_schema"),
+        style="vllm",
+        max_top_logprobs=20,
+        template_options=True,
+    ),
+    Provider("openai-compatible", "", max_top_logprobs=20),
+)
+
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in _ROWS}

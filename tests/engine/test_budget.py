@@ -1,0 +1,58 @@
+"""A budget admits a request only if its worst case fits, and waits for requests that may turn out cheaper."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness.engine.budget import Budget, BudgetExhausted, Limits, Prices
+from harness.types import Message, Request, Sampling, Usage
+
+REQUEST = Request((Message("user", "x" * 300),), Sampling(max_tokens=100))  # 100 prompt tokens at most, 200 in all
+
+
+async def test_a_request_that_could_pass_the_token_limit_is_refused() -> None:
+    budget = Budget(Limits(tokens=199), None, Usage())
+    with pytest.raises(BudgetExhausted, match="--max-tokens-total 199"):
+        await budget.reserve(REQUEST)
+
+
+async def test_what_earlier_sessions_spent_counts() -> None:
+    budget = Budget(Limits(tokens=1000), None, Usage(prompt_tokens=900))
+    with pytest.raises(BudgetExhausted):
+        await budget.reserve(REQUEST)
+
+
+async def test_a_settled_request_frees_what_it_did_not_use() -> None:
+    budget = Budget(Limits(tokens=400), None, Usage())
+    for _ in range(5):
+        reserved = await budget.reserve(REQUEST)
+        budget.settle(reserved, Usage(30, 20))
+    with pytest.raises(BudgetExhausted):
+        await budget.reserve(REQUEST)
+
+
+async def test_it_waits_for_requests_in_flight_before_giving_up() -> None:
+    budget = Budget(Limits(tokens=300), None, Usage())
+    reserved = await budget.reserve(REQUEST)
+    waiting = asyncio.create_task(budget.reserve(REQUEST))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    budget.settle(reserved, Usage(10, 10))
+    assert await waiting == Usage(100, 100)
+
+
+async def test_cost_counts_prompt_and_completion_at_their_prices() -> None:
+    prices = Prices(prompt=1.0, completion=10.0)
+    assert prices.cost_usd(100, 100) == pytest.approx(0.0011)
+    await Budget(Limits(cost_usd=0.0012), prices, Usage()).reserve(REQUEST)
+    with pytest.raises(BudgetExhausted, match="--max-cost"):
+        await Budget(Limits(cost_usd=0.0010), prices, Usage()).reserve(REQUEST)
+
+
+async def test_time_runs_out() -> None:
+    budget = Budget(Limits(seconds=0.01), None, Usage())
+    await asyncio.sleep(0.02)
+    with pytest.raises(BudgetExhausted, match="--max-time"):
+        await budget.reserve(REQUEST)

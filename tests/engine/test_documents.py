@@ -1,0 +1,140 @@
+"""Documents run a bounded number at a time, in order, each ending with its true status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from harness.engine.documents import HOPELESS_FAILURES, DocumentResult, run_documents
+from harness.engine.stop import Interrupted, StopSignal
+from harness.errors import ContextOverflow, FatalError, RequestError, RetryableError
+from harness.types import Ask, Completion, Document, Extraction, Message, Request
+
+
+class OneQuestion:
+    """A method that asks the title and predicts nothing."""
+
+    async def extract(self, document: Document, ask: Ask) -> Extraction:
+        await ask(Request((Message("user", document.title),)))
+        return Extraction(predictions=())
+
+
+def documents(count: int) -> list[Document]:
+    return [Document(str(number), (), ()) for number in range(count)]
+
+
+async def collect(
+    count: int,
+    answer: Callable[[str], object],
+    *,
+    window: int = 4,
+    stop: StopSignal | None = None,
+    finished: list[str] | None = None,
+) -> list[DocumentResult]:
+    async def ask(request: Request) -> Completion:
+        outcome = answer(request.messages[0].content)
+        if asyncio.iscoroutine(outcome):
+            outcome = await outcome
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Completion("END", "stop")
+
+    def on_finished(result: DocumentResult) -> None:
+        if finished is not None:
+            finished.append(result.document.title)
+
+    return [
+        result
+        async for result in run_documents(
+            documents(count),
+            OneQuestion(),
+            lambda _document: ask,
+            window=window,
+            stop=stop or StopSignal(),
+            on_finished=on_finished,
+        )
+    ]
+
+
+async def test_results_come_in_order_however_long_each_takes() -> None:
+    finished: list[str] = []
+    results = await collect(12, lambda title: asyncio.sleep(0.03 if title == "0" else 0.001), finished=finished)
+    assert [result.document.title for result in results] == [str(number) for number in range(12)]
+    assert finished[0] != "0"
+
+
+async def test_no_more_than_the_window_is_held() -> None:
+    held, most = 0, 0
+
+    async def answer() -> None:
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        await asyncio.sleep(0.002)
+        held -= 1
+
+    await collect(30, lambda _title: answer(), window=3)
+    assert most == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RetryableError("busy"), "api_error"),
+        (RequestError("bad request"), "api_error"),
+        (ContextOverflow("too long"), "context_overflow"),
+    ],
+)
+async def test_a_failed_call_is_a_status_and_never_an_answer(error: Exception, status: str) -> None:
+    results = await collect(3, lambda title: error if title == "1" else None)
+    assert [result.extraction.status for result in results] == ["ok", status, "ok"]
+    assert results[1].extraction.error == str(error)
+    assert [result.requests for result in results] == [1, 0, 1]
+
+
+async def test_a_fatal_error_ends_the_run_at_once() -> None:
+    asked: list[str] = []
+
+    def answer(title: str) -> object:
+        asked.append(title)
+        return FatalError("the key was refused") if title == "2" else asyncio.sleep(0.001)
+
+    with pytest.raises(FatalError, match="key was refused"):
+        await collect(100, answer)
+    assert len(asked) < 12
+
+
+async def test_a_run_in_which_nothing_ever_worked_is_given_up() -> None:
+    with pytest.raises(FatalError, match=f"first {HOPELESS_FAILURES} documents all failed.*refused connection"):
+        await collect(100, lambda _title: RetryableError("refused connection"))
+
+
+async def test_many_failures_after_a_success_are_no_reason_to_give_up() -> None:
+    results = await collect(60, lambda title: None if title == "0" else RetryableError("busy"), window=1)
+    assert len(results) == 60
+
+
+async def test_a_stop_lets_requests_in_flight_finish_and_starts_no_more() -> None:
+    stop, finished = StopSignal(), list[str]()
+
+    async def answer(title: str) -> None:
+        await asyncio.sleep(0.01)
+        if title == "2":
+            stop.request("test")
+
+    with pytest.raises(Interrupted, match="test"):
+        await collect(100, answer, window=4, stop=stop, finished=finished)
+    assert set(finished) >= {"0", "1", "2", "3"}
+    assert len(finished) <= 8
+
+
+async def test_a_stop_after_the_last_document_is_no_interruption() -> None:
+    stop = StopSignal()
+
+    async def answer(title: str) -> None:
+        if title == "3":
+            stop.request("too late")
+
+    assert len(await collect(4, answer, stop=stop)) == 4

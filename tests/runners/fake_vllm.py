@@ -1,0 +1,67 @@
+"""Stands in for ``python -m vllm.entrypoints.openai.api_server`` in tests of the child process.
+
+``$FAKE_VLLM`` says how it behaves: healthy, dies (with a traceback) or silent (never healthy). It starts
+a worker as vLLM does, and writes both process ids into ``$FAKE_VLLM_PIDS``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+DEATH = """\
+(EngineCore pid=77) Traceback (most recent call last):
+(EngineCore pid=77)   File "engine.py", line 1, in start
+(EngineCore pid=77) ValueError: No available memory for the cache blocks
+Traceback (most recent call last):
+RuntimeError: Engine core initialization failed. See root cause above.
+Goodbye.
+"""
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self._answer({})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/tokenize":
+            self._answer({"count": len(body["messages"])})
+            return
+        message = {"role": "assistant", "content": f"I am {body['model']}"}
+        self._answer({"choices": [{"message": message, "finish_reason": "stop"}]})
+
+    def _answer(self, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        print("served", format % args, flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[0] == "-c":  # the runner asks whether vLLM can be imported
+        return int(os.environ.get("FAKE_VLLM") == "absent")
+    print("command:", json.dumps(arguments), flush=True)
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(os.environ["FAKE_VLLM_PIDS"]).write_text(f"{os.getpid()} {worker.pid}")
+    if os.environ["FAKE_VLLM"] == "dies":
+        print(DEATH, flush=True)
+        return 1
+    if os.environ["FAKE_VLLM"] == "silent":
+        print("loading weights", flush=True)
+        return worker.wait()
+    port = int(arguments[arguments.index("--port") + 1])
+    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ContextOverflow, FatalError, InputError, ModelUnavailable
+from harness.models import resolve_model
+from harness.types import Constraint, CountsTokens, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
+from runners import llama_cpp
+from runners.llama_cpp import LlamaCppRunner
+from runners.model_file import fetch_model
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+GREETING = (Message("user", "Name a colour."),)
+
+
+@pytest.fixture(scope="module")
+def model() -> ModelSpec:
+    """SmolLM2's row, its file at hand."""
+    pytest.importorskip("xllamacpp", reason="the embedded model needs pip install 'docre-harness[local]'")
+    spec = resolve_model("smollm2-135m")
+    try:
+        fetch_model(spec)
+    except ModelUnavailable as error:
+        pytest.skip(f"no network for the model file: {error}")
+    return spec
+
+
+@pytest.fixture(scope="module")
+async def runner(model: ModelSpec) -> AsyncIterator[LlamaCppRunner]:
+    runner = LlamaCppRunner(model, RunnerOptions(extra={"slots": "2"}))
+    yield runner
+    await runner.close()
+
+
+async def test_the_runner_keeps_its_contract(runner: LlamaCppRunner) -> None:
+    assert isinstance(runner, Runner)
+    assert isinstance(runner, CountsTokens)
+    assert (runner.supports.context, runner.supports.max_connections) == (4096, 2)
+    runner.check()
+
+
+async def test_an_answer_obeys_its_grammar(runner: LlamaCppRunner) -> None:
+    constraint = Constraint("gbnf", r'root ::= "(" ("red" | "blue") "| is| " [a-z]+ ")\nEND"')
+    completion = await runner.generate(Request(GREETING, Sampling(max_tokens=30), constraint))
+    assert completion.text.startswith(("(red| is| ", "(blue| is| "))
+    assert completion.text.endswith(")\nEND")
+    assert completion.finish_reason == "stop"
+
+
+async def test_an_answer_obeys_a_json_schema(runner: LlamaCppRunner) -> None:
+    schema = (
+        '{"type": "object", "properties": {"c": {"enum": ["red"]}}, "required": ["c"], "additionalProperties": false}'
+    )
+    completion = await runner.generate(Request(GREETING, Sampling(max_tokens=30), Constraint("json_schema", schema)))
+    assert "".join(completion.text.split()) == '{"c":"red"}'
+
+
+async def test_the_token_limit_cuts_and_says_so(runner: LlamaCppRunner) -> None:
+    completion = await runner.generate(Request((Message("user", "Count to 900."),), Sampling(max_tokens=5)))
+    assert (completion.finish_reason, completion.usage.completion_tokens) == ("length", 5)
+
+
+async def test_greedy_answers_repeat_themselves(runner: LlamaCppRunner) -> None:
+    request = Request(GREETING, Sampling(max_tokens=12))
+    first, second = await runner.generate(request), await runner.generate(request)
+    assert first.text == second.text
+    assert second.usage.cached_tokens
+
+
+async def test_log_probabilities_come_with_alternatives(runner: LlamaCppRunner) -> None:
+    completion = await runner.generate(Request(GREETING, Sampling(max_tokens=1), top_logprobs=20))
+    (token,) = completion.logprobs[:1]
+    assert len(token.top) == 20
+    assert token.top[0] == (token.token, token.logprob)
+    assert token.logprob < 0
+
+
+async def test_tokens_are_counted_as_the_server_counts_them(runner: LlamaCppRunner) -> None:
+    messages = (Message("system", "Extract é <|im_end|>."), Message("user", "Some text."))
+    completion = await runner.generate(Request(messages, Sampling(max_tokens=1)))
+    assert await runner.count_tokens(messages) == completion.usage.prompt_tokens
+
+
+async def test_a_prompt_that_is_too_long_is_an_overflow(runner: LlamaCppRunner) -> None:
+    with pytest.raises(ContextOverflow, match="4096"):
+        await runner.generate(Request((Message("user", "word " * 5000),), Sampling(max_tokens=5)))
+
+
+async def test_a_grammar_that_cannot_be_read_is_an_error_not_an_answer(runner: LlamaCppRunner) -> None:
+    from harness.errors import RunnerError
+
+    for text in ("root ::= nothing", "root ::= "):
+        with pytest.raises(RunnerError):
+            await runner.generate(Request(GREETING, Sampling(max_tokens=5), Constraint("gbnf", text)))
+
+
+async def test_closing_does_not_wait_for_answers_under_way(model: ModelSpec) -> None:
+    runner = LlamaCppRunner(model, RunnerOptions(extra={"slots": "1"}))
+    await runner.generate(Request(GREETING, Sampling(max_tokens=1)))
+    long = asyncio.create_task(runner.generate(Request((Message("user", "A story."),), Sampling(max_tokens=3000))))
+    await asyncio.sleep(0.3)
+    long.cancel()
+    started = time.monotonic()
+    await runner.close()
+    assert time.monotonic() - started < 5
+
+
+UNCLOSED = """
+import asyncio
+from harness.models import resolve_model
+from harness.types import Message, Request, RunnerOptions, Sampling
+from runners.llama_cpp import LlamaCppRunner
+
+runner = LlamaCppRunner(resolve_model("smollm2-135m"), RunnerOptions(extra={"slots": "1"}))
+asyncio.run(runner.generate(Request((Message("user", "hi"),), Sampling(max_tokens=1))))
+print("done")
+"""
+
+
+async def test_a_process_that_forgets_to_close_ends_cleanly_and_says_nothing(model: ModelSpec) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNCLOSED],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    assert model.model_id not in done.stderr
+
+
+async def test_a_missing_package_names_its_extra(model: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_cpp, "find_spec", lambda _name: None)
+    with pytest.raises(ModelUnavailable, match=r"docre-harness\[local\]"):
+        LlamaCppRunner(model, RunnerOptions()).check()
+
+
+async def test_a_file_that_is_no_model_is_told(model: ModelSpec, tmp_path: Path) -> None:
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"nonsense" * 100)
+    broken = LlamaCppRunner(model, RunnerOptions(extra={"path": str(path)}))
+    with pytest.raises(FatalError, match=r"broken\.gguf"):
+        await broken.generate(Request(GREETING))
+
+
+async def test_another_file_is_another_model(model: ModelSpec, tmp_path: Path) -> None:
+    path = tmp_path / "other.gguf"
+    path.write_bytes(b"a")
+    options = RunnerOptions(extra={"path": str(path)})
+    first = LlamaCppRunner(model, options).identity
+    path.write_bytes(b"ab")
+    assert first != LlamaCppRunner(model, options).identity
+    assert "revision" not in first
+
+
+async def test_a_missing_file_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match=r"no such file: absent\.gguf"):
+        LlamaCppRunner(resolve_model("absent.gguf"), RunnerOptions()).check()

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.errors import FatalError, InputError, ModelUnavailable, StorageError
+from harness.models import load_models, resolve_model
+from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions, Sampling
+from runners import vllm_server
+from runners.server_process import last_meaningful_line
+from runners.vllm_server import VllmServerRunner, server_command, server_environment
+
+HERE = Path(__file__).resolve().parent
+SPEC = ModelSpec("small", "vllm_server", "org/small")
+ASKED = Request((Message("user", "Who are you?"),), Sampling(max_tokens=12))
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An interpreter in which the fake server plays vLLM."""
+    python = tmp_path / "python"
+    command = shlex.join([sys.executable, str(HERE / "fake_vllm.py")])
+    python.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("FAKE_VLLM_PIDS", str(tmp_path / "pids"))
+    monkeypatch.setenv("FAKE_VLLM", "healthy")
+    return python
+
+
+def runner_with(python: Path, log_dir: Path | None = None, **extra: str) -> VllmServerRunner:
+    options = RunnerOptions(log_dir=log_dir, extra={"python": str(python), "device": "cpu", **extra})
+    return VllmServerRunner(SPEC, options)
+
+
+def server_pids(fake: Path) -> list[int]:
+    return [int(pid) for pid in (fake.parent / "pids").read_text().split()]
+
+
+def wait_until_gone(pids: list[int], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        alive = [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE]
+        if not alive:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"still running: {alive}")
+
+
+async def test_the_server_starts_at_the_first_request_and_stops_with_its_workers(fake: Path) -> None:
+    runner = runner_with(fake, fake.parent / "logs")
+    assert not (fake.parent / "pids").exists()
+    first, second = await asyncio.gather(runner.generate(ASKED), runner.generate(ASKED))
+    assert first.text == second.text == "I am org/small"
+    assert await runner.count_tokens(ASKED.messages) == 1
+    (log,) = (fake.parent / "logs").iterdir()
+    assert "command:" in log.read_text()
+    pids = server_pids(fake)
+    assert all(psutil.pid_exists(pid) for pid in pids)
+    await runner.close()
+    await runner.close()
+    wait_until_gone(pids)
+
+
+async def test_a_server_that_dies_at_start_is_told_by_its_own_last_words(
+    fake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VLLM", "dies")
+    runner = runner_with(fake, fake.parent / "logs")
+    with pytest.raises(FatalError, match="No available memory for the cache blocks") as raised:
+        await runner.generate(ASKED)
+    assert str(fake.parent / "logs") in str(raised.value)
+    pids = server_pids(fake)
+    (fake.parent / "pids").unlink()
+    with pytest.raises(FatalError):
+        await runner.generate(ASKED)
+    assert not (fake.parent / "pids").exists(), "a server that cannot start is started once"
+    await runner.close()
+    wait_until_gone(pids)
+
+
+async def test_a_server_that_never_gets_ready_is_stopped_at_the_time_limit(
+    fake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VLLM", "silent")
+    runner = runner_with(fake, start_timeout_s="1")
+    with pytest.raises(FatalError, match="not ready after 1 s: loading weights"):
+        await runner.generate(ASKED)
+    wait_until_gone(server_pids(fake))
+
+
+async def test_cancelling_the_start_stops_the_server(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_VLLM", "silent")
+    runner = runner_with(fake)
+    task = asyncio.create_task(runner.generate(ASKED))
+    while not (fake.parent / "pids").exists() or not (fake.parent / "pids").read_text():
+        await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    wait_until_gone(server_pids(fake))
+
+
+START_AND_STAY = """
+import asyncio, sys
+from pathlib import Path
+from harness.types import Message, ModelSpec, Request, RunnerOptions
+from runners.vllm_server import VllmServerRunner
+
+async def main():
+    options = RunnerOptions(log_dir=Path(sys.argv[2]), extra={"python": sys.argv[1], "device": "cpu"})
+    runner = VllmServerRunner(ModelSpec("small", "vllm_server", "org/small"), options)
+    await runner.generate(Request((Message("user", "hi"),)))
+    print("started", flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_no_server_outlives_its_parent(fake: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", START_AND_STAY, str(fake), str(fake.parent / "logs")],
+        cwd=HERE.parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"started\n"
+        parent.send_signal(number)
+    wait_until_gone(server_pids(fake))
+
+
+async def test_a_log_that_cannot_be_written_is_told(fake: Path) -> None:
+    (fake.parent / "file").write_text("")
+    with pytest.raises(StorageError, match="log"):
+        await runner_with(fake, fake.parent / "file" / "logs").generate(ASKED)
+
+
+def command(spec: ModelSpec, **extra: str) -> list[str]:
+    return server_command(spec, RunnerOptions(extra=extra), 8123)
+
+
+def flag(spec: ModelSpec, name: str, **extra: str) -> str:
+    words = command(spec, **extra)
+    return words[words.index(f"--{name}") + 1]
+
+
+def test_a_large_model_is_spread_over_its_gpus() -> None:
+    spec = load_models()["qwen2.5-72b"]
+    assert flag(spec, "model") == flag(spec, "served-model-name") == "Qwen/Qwen2.5-72B-Instruct"
+    assert flag(spec, "tensor-parallel-size") == "4"
+    assert flag(spec, "max-model-len") == "32768"
+    assert flag(spec, "port") == "8123"
+    assert "--enforce-eager" not in command(spec)
+
+
+def test_the_structured_output_backend_is_pinned() -> None:
+    assert '"backend":"xgrammar"' in flag(SPEC, "structured-outputs-config")
+
+
+def test_flags_of_the_row_and_of_the_user_are_added_and_the_users_win() -> None:
+    spec = load_models()["qwen3-8b-thinking"]
+    assert flag(spec, "reasoning-parser") == "qwen3"
+    given = {"flag.reasoning-parser": "other", "flag.enable-lora": "", "flag.dtype": "float16"}
+    assert flag(spec, "reasoning-parser", **given) == "other"
+    assert flag(spec, "dtype", **given) == "float16"
+    assert command(spec, **given).count("--dtype") == 1
+    assert "--enable-lora" in command(spec, **given)
+
+
+def test_a_revision_is_pinned() -> None:
+    assert flag(ModelSpec("m", "vllm_server", "org/m", revision="abc"), "revision") == "abc"
+
+
+def test_on_the_cpu_the_cache_is_bounded_unless_the_user_chose() -> None:
+    options = RunnerOptions(extra={"device": "cpu"})
+    assert server_environment(SPEC, options, {})["VLLM_CPU_KVCACHE_SPACE"] == "4"
+    assert server_environment(SPEC, options, {"VLLM_CPU_KVCACHE_SPACE": "9"})["VLLM_CPU_KVCACHE_SPACE"] == "9"
+    assert "--enforce-eager" in command(SPEC, device="cpu")
+
+
+def test_another_servers_key_does_not_lock_this_one() -> None:
+    assert "VLLM_API_KEY" not in server_environment(SPEC, RunnerOptions(), {"VLLM_API_KEY": "x"})
+
+
+def test_the_users_context_is_what_the_runner_reports() -> None:
+    runner = VllmServerRunner(SPEC, RunnerOptions(extra={"flag.max-model-len": "2048"}))
+    assert runner.supports.context == 2048
+
+
+def test_without_a_gpu_a_large_model_says_what_it_needs_and_what_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_server, "has_gpu", lambda: False)
+    runner = VllmServerRunner(load_models()["qwen2.5-72b"], RunnerOptions())
+    with pytest.raises(ModelUnavailable) as raised:
+        runner.check()
+    message = str(raised.value)
+    assert "4 GPUs of 80 GB (180 GB in all)" in message
+    assert "--base-url" in message
+    assert "smollm2-135m" in message
+    assert "\n" not in message
+
+
+def test_without_vllm_the_package_is_named(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner_with(fake).check()
+    monkeypatch.setenv("FAKE_VLLM", "absent")
+    with pytest.raises(ModelUnavailable, match=r"docre-harness\[vllm\]"):
+        runner_with(fake).check()
+    with pytest.raises(ModelUnavailable, match="/no/python"):
+        runner_with(Path("/no/python")).check()
+
+
+def test_a_running_server_needs_nothing_here() -> None:
+    VllmServerRunner(load_models()["qwen2.5-72b"], RunnerOptions(base_url="http://127.0.0.1:1/v1")).check()
+
+
+def test_a_device_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="device=tpu"):
+        VllmServerRunner(SPEC, RunnerOptions(extra={"device": "tpu"}))
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("", "its log is empty"),
+        ("one\ntwo\n\n", "two"),
+        ("OSError: no disk\nbye", "OSError: no disk"),
+        ("\x1b[31m(APIServer pid=4) torch.OutOfMemoryError: CUDA\x1b[0m\nbye", "torch.OutOfMemoryError: CUDA"),
+        ("ValueError: first\nRuntimeError: Failed. See root cause above.", "ValueError: first"),
+    ],
+)
+def test_the_line_of_a_log_that_matters_is_found(log: str, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(log)
+    assert last_meaningful_line(path) == line
+
+
+@pytest.mark.skipif(
+    not (os.environ.get("HARNESS_VLLM_PYTHON") and os.environ.get("HARNESS_VLLM_MODEL")),
+    reason="set HARNESS_VLLM_PYTHON and HARNESS_VLLM_MODEL (a folder or hub id) to test a real vLLM",
+)
+async def test_a_real_vllm_obeys_each_form_of_grammar(tmp_path: Path) -> None:
+    spec = resolve_model(f"vllm/{os.environ['HARNESS_VLLM_MODEL']}")
+    runner = VllmServerRunner(spec, RunnerOptions(log_dir=tmp_path, extra={"flag.max-model-len": "2048"}))
+    forms = (
+        Constraint("regex", r"\([a-z]{1,9}\)\nEND"),
+        Constraint("lark", 'start: "(" /[a-z]{1,9}/ ")\\nEND"'),
+    )
+    try:
+        for constraint in forms:
+            completion = await runner.generate(
+                Request(ASKED.messages, Sampling(max_tokens=40), constraint, top_logprobs=2)
+            )
+            assert completion.text.startswith("(")
+            assert completion.text.endswith(")\nEND")
+            assert completion.logprobs[0].token == "("
+            assert completion.usage.prompt_tokens == await runner.count_tokens(ASKED.messages)
+    finally:
+        await runner.close()
