@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
@@ -93,7 +94,7 @@ def mock_runner(spec: ModelSpec, options: RunnerOptions) -> MockRunner:
     answer = _from_script(_read_answers(Path(path))) if path else empty_list
     runner = MockRunner(answer, name=spec.name, latency_s=seconds(options.extra, "latency_ms", 0.0) / 1000)
     if path:
-        runner.identity["answers"] = path
+        runner.identity["answers_sha256"] = sha256(Path(path).read_bytes()).hexdigest()
     return runner
 
 

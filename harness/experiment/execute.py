@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.environment import describe_environment
-from harness.errors import InputError
+from harness.errors import HarnessError, InputError
 from harness.experiment.plan import Experiment
 from harness.experiment.results import RunResult, RunTotals, store_metrics
 from harness.methods.table import create_method
@@ -36,8 +37,10 @@ class Observer(Protocol):
     def stopping(self) -> None: ...
 
 
-class Stopped(Exception):
+class Stopped(HarnessError):
     """The run ended before its last document, and can be resumed; the message says why and where."""
+
+    exit_code = 3
 
 
 async def execute(experiment: Experiment, observer: Observer, ask_again: Collection[str] = ()) -> RunResult:
@@ -59,10 +62,11 @@ async def execute(experiment: Experiment, observer: Observer, ask_again: Collect
             with listen_for_signals(asker.stop, observer.stopping):
                 observer.started(folder, experiment.document_count, asker.traffic)
                 totals = await _run_all(experiment, folder, asker, observer, ask_again)
-        except (Interrupted, BudgetExhausted) as reason:
+        except (Interrupted, BudgetExhausted, asyncio.CancelledError) as reason:
             session |= _session_end(started, asker.traffic)
             folder.write_manifest({**manifest, "status": "stopped", "sessions": [*sessions, session]})
-            raise Stopped(f"{reason}. Resume with the same command; run folder {folder.path}") from None
+            why = str(reason) or f"{asker.stop.reason}, twice"
+            raise Stopped(f"{why}. Resume with the same command; run folder {folder.path}") from None
         finally:
             await experiment.runner.close()
         session |= _session_end(started, asker.traffic)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 _REGEX_SPECIAL = re.compile(r"[\\.^$*+?()\[\]{}|]")
+# xgrammar 0.2 writes such a character as \xE9 and reads that again together with a hexadecimal digit.
+_MISREAD_BY_XGRAMMAR = re.compile(r"(?<=[\x80-\xff])(?=[0-9A-Fa-f])")
 _QUOTED_SPECIAL = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
@@ -33,11 +35,11 @@ def regex_choice(texts: Iterable[str]) -> str:
 
 
 def quoted_literal(text: str) -> str:
-    """A double-quoted literal, the same in GBNF and in Lark, that matches exactly ``text``.
+    """One or more double-quoted literals, the same in GBNF and in Lark, that match exactly ``text``.
 
-    Of the control characters it may hold only line breaks.
+    Of the control characters it may hold only line breaks. ``Béatrice`` is written ``"Bé" "atrice"``.
     """
-    return f'"{text.translate(_QUOTED_SPECIAL)}"'
+    return '"' + _MISREAD_BY_XGRAMMAR.sub('" "', text.translate(_QUOTED_SPECIAL)) + '"'
 
 
 def quoted_choice(texts: Iterable[str], suffix: str = "") -> str:

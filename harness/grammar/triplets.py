@@ -47,6 +47,8 @@ class TripletGrammar:
 
     ``json_schema`` describes ``{"triplets": [{"head": ..., "relation": ..., "tail": ...}]}`` with the
     same escaped fields; at ``format`` a relation is any string, as strict mode has no bound on length.
+    xgrammar 0.2 misreads enumerated strings in which a digit or a letter from A to F follows a character
+    between U+00A0 and U+00FF (``Béatrice``); the other forms are written so that it does not.
 
     Raises ValueError for a negative ``max_triplets``.
     """
@@ -102,7 +104,8 @@ def _lark(references: list[str], relations: tuple[str, ...] | None, bound: int) 
         return lark({"start": quoted_literal(TERMINATOR)})
     rules = {"start": _answer(bound), "line": " | ".join(f"line_{i}" for i in range(len(references)))}
     for i, (head, tails) in enumerate(_pairs(references)):
-        rules[f"line_{i}"] = f"{head} RELATION TAIL_{i}"
+        rules[f"line_{i}"] = f"HEAD_{i} RELATION TAIL_{i}"
+        rules[f"HEAD_{i}"] = head
         rules[f"TAIL_{i}"] = tails
     rules["RELATION"] = _FREE_LARK if relations is None else _closed_quoted(relations)
     return lark(rules)

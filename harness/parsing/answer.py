@@ -22,7 +22,9 @@ from harness.parsing.json_items import JsonBlock, find_json
 from harness.parsing.lines import is_exact, read_line
 from harness.types import RawTriplet, Reject
 
-_ORNAMENTS = "`*. \t\r"
+_ORNAMENTS = "`*.,; \t\r"
+_OPENING = ("(", "[", "<", "{")
+_CLOSING = (")", "]", ">", "}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class _Answer:
                 self._add(read_line(self.text[position : block.start].strip()))
                 self._add(block.entries)
                 self.terminated = block.closed
-                position = _after_punctuation(self.text, block.end)
+                position = _after_ornaments(self.text, block.end)
             else:
                 self._add(read_line(line) if line_feed >= 0 else self._last_line(line))
                 position = end + 1
@@ -102,10 +104,11 @@ class _Answer:
 
     def _last_line(self, line: str) -> list[RawTriplet | Reject]:
         """Read the line at which the answer breaks off, without its last entry if that is not whole."""
-        entries = read_line(line) if line else []
-        closed = line.endswith(")") and not (self.truncated and line.count("(") != line.count(")"))
-        begun = line.startswith("(") or TERMINATOR.startswith(line)
-        if entries and not closed and (begun or self.truncated):
+        entries = read_line(line)
+        closed = line.rstrip(_ORNAMENTS).endswith(_CLOSING)
+        may_go_on = self.truncated and line.count("(") != line.count(")")
+        begun = line.startswith(_OPENING) or TERMINATOR.startswith(line)
+        if entries and (not closed or may_go_on) and (begun or self.truncated):
             entries[-1] = Reject("truncated_line", line)
         return entries
 
@@ -126,8 +129,8 @@ class _Answer:
                 self.triplets[entry] = None
 
 
-def _after_punctuation(text: str, position: int) -> int:
-    """The first index from ``position`` on that holds no comma, semicolon, full stop or space."""
-    while text[position : position + 1] in (",", ";", ".", " "):
+def _after_ornaments(text: str, position: int) -> int:
+    """The first index from ``position`` on that holds a line feed or a character that says something."""
+    while position < len(text) and text[position] in _ORNAMENTS:
         position += 1
     return position

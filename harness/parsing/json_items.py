@@ -113,6 +113,8 @@ def _read(text: str, start: int) -> _Node:
 
 
 def _unquote(quoted: str) -> str:
+    if "\\" not in quoted:
+        return quoted[1:-1]
     try:
         text: str = json.loads(quoted, strict=False)
     except ValueError:  # single quotes, or an escape such as \| that JSON does not have

@@ -25,7 +25,7 @@ _LONGEST_NAME = 12  # words
 _FIELD = r"([^|\\]*(?:\\.[^|\\]*)*)"
 _EXACT = re.compile(rf"\({_FIELD} \| {_FIELD} \| {_FIELD}\)")
 _ORNAMENT = re.compile(r"(?:[-+*•–>]\s+|\d{1,5}[.):]\s+|[^\W\d][\w ]{0,40}:\s+(?=\()|\*\*|`+)*")
-_RULER_OR_FENCE = re.compile(r"[-=_*|:\s]+|`{3,}\w*")
+_NOTHING = re.compile(r"[-=_*|:\s]*|`{3,}\w*")
 _ESCAPED = re.compile(r"\\.")
 _ARROW = re.compile(r"-{1,2}>|=>|→")
 _BETWEEN_TRIPLETS = re.compile(r"(?<=\))[\s,;.*`]*(?:and\s+)?(?=\()")
@@ -36,7 +36,7 @@ _QUOTES = "\"'`"
 
 
 def read_line(line: str) -> list[RawTriplet | Reject]:
-    """The triplets and rejects in ``line``, in order; nothing for a ruler or a code fence.
+    """The triplets and rejects in ``line``, in order; nothing for an empty line, a ruler or a code fence.
 
     ``line`` has no white space at its ends. The reasons given are ``malformed``, ``empty_field`` and
     ``prose``.
@@ -44,7 +44,7 @@ def read_line(line: str) -> list[RawTriplet | Reject]:
     exact = _EXACT.fullmatch(line)
     if exact:
         return [_triplet(exact.groups(), line)]
-    if _RULER_OR_FENCE.fullmatch(line):
+    if _NOTHING.fullmatch(line):
         return []
     content = _ORNAMENT.sub("", line, count=1).rstrip("`").removesuffix("**")
     fields = _fields(content)

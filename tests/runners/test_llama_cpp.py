@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ContextOverflow, FatalError, InputError, ModelUnavailable
+from harness.errors import ContextOverflow, FatalError, InputError, ModelUnavailable, RunnerError
 from harness.models import resolve_model
 from harness.types import Constraint, CountsTokens, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
 from runners import llama_cpp
 from runners.llama_cpp import LlamaCppRunner
 from runners.model_file import fetch_model
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+one_loop = pytest.mark.asyncio(loop_scope="module")
 
 GREETING = (Message("user", "Name a colour."),)
 
@@ -40,6 +40,7 @@ async def runner(model: ModelSpec) -> AsyncIterator[LlamaCppRunner]:
     await runner.close()
 
 
+@one_loop
 async def test_the_runner_keeps_its_contract(runner: LlamaCppRunner) -> None:
     assert isinstance(runner, Runner)
     assert isinstance(runner, CountsTokens)
@@ -47,6 +48,7 @@ async def test_the_runner_keeps_its_contract(runner: LlamaCppRunner) -> None:
     runner.check()
 
 
+@one_loop
 async def test_an_answer_obeys_its_grammar(runner: LlamaCppRunner) -> None:
     constraint = Constraint("gbnf", r'root ::= "(" ("red" | "blue") "| is| " [a-z]+ ")\nEND"')
     completion = await runner.generate(Request(GREETING, Sampling(max_tokens=30), constraint))
@@ -55,6 +57,7 @@ async def test_an_answer_obeys_its_grammar(runner: LlamaCppRunner) -> None:
     assert completion.finish_reason == "stop"
 
 
+@one_loop
 async def test_an_answer_obeys_a_json_schema(runner: LlamaCppRunner) -> None:
     schema = (
         '{"type": "object", "properties": {"c": {"enum": ["red"]}}, "required": ["c"], "additionalProperties": false}'
@@ -63,11 +66,13 @@ async def test_an_answer_obeys_a_json_schema(runner: LlamaCppRunner) -> None:
     assert "".join(completion.text.split()) == '{"c":"red"}'
 
 
+@one_loop
 async def test_the_token_limit_cuts_and_says_so(runner: LlamaCppRunner) -> None:
     completion = await runner.generate(Request((Message("user", "Count to 900."),), Sampling(max_tokens=5)))
     assert (completion.finish_reason, completion.usage.completion_tokens) == ("length", 5)
 
 
+@one_loop
 async def test_greedy_answers_repeat_themselves(runner: LlamaCppRunner) -> None:
     request = Request(GREETING, Sampling(max_tokens=12))
     first, second = await runner.generate(request), await runner.generate(request)
@@ -75,6 +80,7 @@ async def test_greedy_answers_repeat_themselves(runner: LlamaCppRunner) -> None:
     assert second.usage.cached_tokens
 
 
+@one_loop
 async def test_log_probabilities_come_with_alternatives(runner: LlamaCppRunner) -> None:
     completion = await runner.generate(Request(GREETING, Sampling(max_tokens=1), top_logprobs=20))
     (token,) = completion.logprobs[:1]
@@ -83,20 +89,21 @@ async def test_log_probabilities_come_with_alternatives(runner: LlamaCppRunner) 
     assert token.logprob < 0
 
 
+@one_loop
 async def test_tokens_are_counted_as_the_server_counts_them(runner: LlamaCppRunner) -> None:
     messages = (Message("system", "Extract é <|im_end|>."), Message("user", "Some text."))
     completion = await runner.generate(Request(messages, Sampling(max_tokens=1)))
     assert await runner.count_tokens(messages) == completion.usage.prompt_tokens
 
 
+@one_loop
 async def test_a_prompt_that_is_too_long_is_an_overflow(runner: LlamaCppRunner) -> None:
     with pytest.raises(ContextOverflow, match="4096"):
         await runner.generate(Request((Message("user", "word " * 5000),), Sampling(max_tokens=5)))
 
 
+@one_loop
 async def test_a_grammar_that_cannot_be_read_is_an_error_not_an_answer(runner: LlamaCppRunner) -> None:
-    from harness.errors import RunnerError
-
     for text in ("root ::= nothing", "root ::= "):
         with pytest.raises(RunnerError):
             await runner.generate(Request(GREETING, Sampling(max_tokens=5), Constraint("gbnf", text)))
@@ -125,7 +132,7 @@ print("done")
 """
 
 
-async def test_a_process_that_forgets_to_close_ends_cleanly_and_says_nothing(model: ModelSpec) -> None:
+def test_a_process_that_forgets_to_close_ends_cleanly_and_says_nothing(model: ModelSpec) -> None:
     done = subprocess.run(
         [sys.executable, "-c", UNCLOSED],
         capture_output=True,
@@ -137,7 +144,7 @@ async def test_a_process_that_forgets_to_close_ends_cleanly_and_says_nothing(mod
     assert model.model_id not in done.stderr
 
 
-async def test_a_missing_package_names_its_extra(model: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_names_its_extra(model: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama_cpp, "find_spec", lambda _name: None)
     with pytest.raises(ModelUnavailable, match=r"docre-harness\[local\]"):
         LlamaCppRunner(model, RunnerOptions()).check()
@@ -151,7 +158,7 @@ async def test_a_file_that_is_no_model_is_told(model: ModelSpec, tmp_path: Path)
         await broken.generate(Request(GREETING))
 
 
-async def test_another_file_is_another_model(model: ModelSpec, tmp_path: Path) -> None:
+def test_another_file_is_another_model(model: ModelSpec, tmp_path: Path) -> None:
     path = tmp_path / "other.gguf"
     path.write_bytes(b"a")
     options = RunnerOptions(extra={"path": str(path)})
@@ -161,6 +168,6 @@ async def test_another_file_is_another_model(model: ModelSpec, tmp_path: Path) -
     assert "revision" not in first
 
 
-async def test_a_missing_file_is_refused_at_once() -> None:
+def test_a_missing_file_is_refused_at_once() -> None:
     with pytest.raises(InputError, match=r"no such file: absent\.gguf"):
         LlamaCppRunner(resolve_model("absent.gguf"), RunnerOptions()).check()

@@ -45,6 +45,15 @@ def server_pids(fake: Path) -> list[int]:
     return [int(pid) for pid in (fake.parent / "pids").read_text().split()]
 
 
+def wait_for_pids(fake: Path) -> list[int]:
+    deadline = time.monotonic() + 10.0
+    while time.monotonic() < deadline:
+        if (fake.parent / "pids").exists() and (fake.parent / "pids").read_text():
+            return server_pids(fake)
+        time.sleep(0.05)
+    pytest.fail("the server was not started")
+
+
 def wait_until_gone(pids: list[int], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -101,12 +110,11 @@ async def test_cancelling_the_start_stops_the_server(fake: Path, monkeypatch: py
     monkeypatch.setenv("FAKE_VLLM", "silent")
     runner = runner_with(fake)
     task = asyncio.create_task(runner.generate(ASKED))
-    while not (fake.parent / "pids").exists() or not (fake.parent / "pids").read_text():
-        await asyncio.sleep(0.05)
+    pids = await asyncio.to_thread(wait_for_pids, fake)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    wait_until_gone(server_pids(fake))
+    wait_until_gone(pids)
 
 
 START_AND_STAY = """

@@ -1,0 +1,208 @@
+"""The whole harness against a bare asyncio loop: same requests, same client, same local server.
+
+``python -m tests.bench.engine_speed`` measures documents/s and peak memory (resident, of the client
+process) with 64 connections at 0 and 50 ms of server latency, each side in a process of its own,
+alternating; then memory at 1,000 and 10,000 documents, a replay from the journal, and start-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.report import Measurement, report
+from tests.commands import COMMAND, environment
+from tests.corpora import write_corpus
+
+CONNECTIONS = 64
+ROUNDS = 3
+
+
+def measure() -> list[Measurement]:
+    """All measurements of this file."""
+    results: list[Measurement] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for latency_s, documents, bound in ((0.0, 2000, 0.5), (0.05, 4000, 0.95)):
+            corpus = write_corpus(folder / str(documents), documents)
+            results += _against_bare_loop(corpus, latency_s, documents, bound)
+        results += _flat_memory(folder)
+        results += _replay(folder)
+        results += _start_up()
+    return results
+
+
+def _against_bare_loop(corpus: Path, latency_s: float, documents: int, bound: float) -> list[Measurement]:
+    with _Server(latency_s) as base_url:
+        sides: dict[str, list[dict[str, float]]] = {"bare": [], "harness": []}
+        for _ in range(ROUNDS):
+            for side, measured in sides.items():
+                measured.append(_child(side, base_url, corpus))
+    speed = {side: max(documents / one["seconds"] for one in measured) for side, measured in sides.items()}
+    memory = {side: max(one["peak_mb"] for one in measured) for side, measured in sides.items()}
+    label = f"{documents:,} documents, {latency_s * 1000:.0f} ms latency, {CONNECTIONS} connections"
+    return [
+        Measurement(f"documents/s, harness / bare loop ({label})", speed["harness"] / speed["bare"], at_least=bound,
+                    note=f"{speed['harness']:.0f} / {speed['bare']:.0f}"),
+        Measurement(f"peak memory, harness / bare loop ({label})", memory["harness"] / memory["bare"],
+                    note=f"{memory['harness']:.0f} / {memory['bare']:.0f} MB"),
+    ]  # fmt: skip
+
+
+def _flat_memory(folder: Path) -> list[Measurement]:
+    with _Server(0.0) as base_url:
+        peaks = {
+            documents: _child("harness", base_url, write_corpus(folder / str(documents), documents))["peak_mb"]
+            for documents in (1000, 10000)
+        }
+    growth_kb = (peaks[10000] - peaks[1000]) * 1000 / 9000
+    return [
+        Measurement("peak memory at 10,000 / 1,000 documents", peaks[10000] / peaks[1000], at_most=1.5,
+                    note=f"{peaks[10000]:.0f} / {peaks[1000]:.0f} MB, {growth_kb:.1f} kB a document"),
+    ]  # fmt: skip
+
+
+def _replay(folder: Path) -> list[Measurement]:
+    corpus, results = write_corpus(folder / "500", 500), folder / "replayed"
+    with _Server(0.0) as base_url:
+        command = [*COMMAND, *_run_arguments(base_url, corpus, results)]
+        seconds = [_timed(command) for _ in range(3)]
+    return [
+        Measurement(
+            "seconds to replay 500 documents from the journal, start-up included", min(seconds[1:]), at_most=3.0
+        )
+    ]
+
+
+def _start_up() -> list[Measurement]:
+    return [
+        Measurement("seconds of `harness --help`", min(_timed([*COMMAND, "--help"]) for _ in range(5)), at_most=0.5)
+    ]
+
+
+def _timed(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=environment())
+    return time.perf_counter() - started
+
+
+def _run_arguments(base_url: str, corpus: Path, results: Path) -> list[str]:
+    return [
+        "run", "--model", "scripted", "--prompt", "tagged", "--dataset", str(corpus), "--base-url", base_url,
+        "-M", "probe=false", "-M", "constrain_with=regex", "--display", "none", "--json",
+        "--max-connections", str(CONNECTIONS), "--results-dir", str(results),
+    ]  # fmt: skip
+
+
+class _Server:
+    """The scripted chat server in a process of its own, so that it does not share the client's interpreter."""
+
+    def __init__(self, latency_s: float) -> None:
+        self._command = [sys.executable, "-m", "tests.chat_server", "--latency", str(latency_s)]
+
+    def __enter__(self) -> str:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _child(side: str, base_url: str, corpus: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.engine_speed", side, base_url, str(corpus)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment())
+    content: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return content
+
+
+# --- what runs in the child processes ---------------------------------------------------------------
+
+
+def _experiment(base_url: str, corpus: Path, results: Path) -> Any:
+    from harness.experiment.config import RunConfig
+    from harness.experiment.plan import prepare
+
+    return prepare(
+        RunConfig(
+            model="scripted",
+            prompt="tagged",
+            dataset=str(corpus),
+            base_url=base_url,
+            model_options={"probe": "false", "constrain_with": "regex"},
+            max_connections=CONNECTIONS,
+            results=results,
+        )
+    )
+
+
+def _harness(base_url: str, corpus: Path) -> float:
+    """Seconds of loading, rendering, asking, journalling, parsing, storing and scoring."""
+    from harness.cli.display import QuietDisplay
+    from harness.experiment.execute import execute
+
+    with tempfile.TemporaryDirectory() as results:
+        started = time.perf_counter()
+        asyncio.run(execute(_experiment(base_url, corpus, Path(results)), QuietDisplay()))
+        return time.perf_counter() - started
+
+
+def _bare(base_url: str, corpus: Path) -> float:
+    """Seconds of the same requests, rendered beforehand, through a semaphore and the same SDK."""
+    import openai
+
+    from harness.methods.tagged import Tagged
+    from runners.chat_body import chat_body
+
+    with tempfile.TemporaryDirectory() as results:
+        experiment = _experiment(base_url, corpus, Path(results))
+        method, runner = Tagged(experiment.settings), experiment.runner
+        bodies = [
+            _as_arguments(chat_body(method.request(document), runner.served_model, experiment.spec, runner.provider))
+            for document in experiment.documents
+        ]
+
+    async def all_of_them() -> float:
+        gate = asyncio.Semaphore(CONNECTIONS)
+        limits = openai.DefaultAsyncHttpxClient(timeout=60)
+        async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0, http_client=limits) as client:
+
+            async def one(body: dict[str, Any]) -> None:
+                async with gate:
+                    answer = await client.chat.completions.create(**body)
+                    assert answer.choices[0].message.content
+
+            started = time.perf_counter()
+            await asyncio.gather(*(one(body) for body in bodies))
+            return time.perf_counter() - started
+
+    return asyncio.run(all_of_them())
+
+
+def _as_arguments(body: dict[str, Any]) -> dict[str, Any]:
+    """A request body as the SDK's method takes it: fields that only some servers know go apart."""
+    standard = {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "stop"}
+    arguments = {key: value for key, value in body.items() if key in standard}
+    return {**arguments, "extra_body": {key: value for key, value in body.items() if key not in standard}}
+
+
+def main() -> None:
+    if len(sys.argv) == 1:
+        report(measure())
+        return
+    side, base_url, corpus = sys.argv[1:]
+    seconds = (_harness if side == "harness" else _bare)(base_url, Path(corpus))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb}))
+
+
+if __name__ == "__main__":
+    main()

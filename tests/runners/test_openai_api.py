@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import FatalError, InputError, ModelUnavailable
+from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions
+from runners.openai_api import OpenAIApiRunner
+from runners.providers import PROVIDERS
+from tests.runners.scripted_server import ScriptedServer, chat, http
+
+ASKED = Request((Message("user", "A text."),))
+
+
+def runner_of(provider: str, base_url: str | None = None, model: str = "some-model", **extra: str) -> OpenAIApiRunner:
+    spec = ModelSpec("m", "openai_api", model, provider=provider)
+    return OpenAIApiRunner(spec, RunnerOptions(base_url=base_url, extra=extra))
+
+
+@pytest.mark.parametrize("provider", [p for p in PROVIDERS.values() if p.key_env], ids=lambda p: p.name)
+def test_a_missing_key_names_its_variable_and_a_model_that_needs_none(
+    provider: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert hasattr(provider, "key_env")
+    monkeypatch.delenv(provider.key_env, raising=False)
+    with pytest.raises(ModelUnavailable) as raised:
+        runner_of(provider.name).check()
+    assert f"${provider.key_env}" in str(raised.value)
+    assert "--model smollm2-135m" in str(raised.value)
+    monkeypatch.setenv(provider.key_env, "anything")
+    runner_of(provider.name).check()
+
+
+@pytest.mark.parametrize("provider", ["ollama", "lmstudio", "llama-server", "vllm-server"])
+def test_local_servers_need_no_key(provider: str) -> None:
+    runner_of(provider).check()
+
+
+def test_a_server_of_ones_own_needs_its_address() -> None:
+    with pytest.raises(ModelUnavailable, match="--base-url"):
+        runner_of("openai-compatible").check()
+    runner_of("", "http://127.0.0.1:9/v1").check()
+
+
+def test_an_unknown_provider_is_named_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="'opnai'.*openai"):
+        runner_of("opnai")
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "value"),
+    [
+        ("regex", "structured_outputs", {"regex": "a"}),
+        ("lark", "structured_outputs", {"grammar": "a"}),
+        ("gbnf", "grammar", "a"),
+    ],
+)
+async def test_the_user_may_say_which_grammar_a_server_honours(form: str, field: str, value: object) -> None:
+    async with ScriptedServer(lambda _asked: http(chat("a"))) as server:
+        runner = runner_of("", server.url, constrain_with=form, probe="false")
+        assert runner.supports.forms == (form,)
+        await runner.generate(Request(ASKED.messages, constraint=Constraint(form, "a")))
+        await runner.close()
+    assert server.asked[0].body[field] == value
+
+
+async def test_a_server_said_to_honour_nothing_gets_no_constraint() -> None:
+    runner = runner_of("", "http://127.0.0.1:9/v1", constrain_with="none")
+    with pytest.raises(FatalError, match="--constrain none"):
+        await runner.generate(Request(ASKED.messages, constraint=Constraint("regex", "a")))
+
+
+def test_a_form_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="constrain_with=xml"):
+        runner_of("", "http://127.0.0.1:9/v1", constrain_with="xml")
+
+
+@pytest.mark.parametrize(
+    ("extra", "variable", "sent"),
+    [({}, "OPENAI_API_KEY", "sk-a"), ({"key_env": "MY_KEY"}, "MY_KEY", "sk-b"), ({}, "UNRELATED", "none")],
+)
+async def test_the_key_comes_from_its_variable(
+    extra: dict[str, str], variable: str, sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv(variable, sent)
+    async with ScriptedServer(lambda _asked: http(chat())) as server:
+        runner = runner_of("", server.url, **extra)
+        await runner.generate(ASKED)
+        await runner.close()
+    assert server.asked[0].headers["authorization"] == f"bearer {sent}"
+
+
+def test_models_with_fixed_sampling_offer_no_log_probabilities() -> None:
+    assert runner_of("openai", model="gpt-4o").supports.max_top_logprobs == 20
+    assert runner_of("openai", model="o4-mini").supports.max_top_logprobs == 0

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.models import load_models
+from harness.types import ModelSpec, Runner, RunnerOptions
+from runners.registry import RUNNERS, create_runner
+
+
+@pytest.mark.parametrize("spec", load_models().values(), ids=lambda spec: spec.name)
+def test_every_model_gets_a_runner_that_starts_nothing(spec: ModelSpec) -> None:
+    runner = create_runner(spec, RunnerOptions())
+    assert isinstance(runner, Runner)
+    assert runner.name == spec.name
+    assert runner.identity["provider"]
+
+
+def test_every_model_has_an_identity_of_its_own() -> None:
+    identities = [tuple(create_runner(spec, RunnerOptions()).identity.items()) for spec in load_models().values()]
+    assert len(set(identities)) == len(identities)
+
+
+def test_an_unknown_runner_is_named_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="'abacus'.*llama_cpp"):
+        create_runner(ModelSpec("m", "abacus", "m"), RunnerOptions())
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_mistyped_option_is_told_with_the_nearest_one(runner: str) -> None:
+    known = {"llama_cpp": "slots", "mock": "answers", "openai_api": "constrain_with", "vllm_server": "device"}[runner]
+    with pytest.raises(InputError, match=f"did you mean {known}"):
+        create_runner(ModelSpec("m", runner, "m"), RunnerOptions(extra={known + "x": "1"}))
+
+
+@pytest.mark.parametrize(
+    ("runner", "key", "value"),
+    [
+        ("llama_cpp", "slots", "0"),
+        ("llama_cpp", "threads", "two"),
+        ("mock", "latency_ms", "-1"),
+        ("mock", "latency_ms", "inf"),
+        ("openai_api", "probe", "maybe"),
+        ("vllm_server", "start_timeout_s", "soon"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told(runner: str, key: str, value: str) -> None:
+    with pytest.raises(InputError, match=f"-M {key}={value}"):
+        create_runner(ModelSpec("m", runner, "m"), RunnerOptions(extra={key: value}))
+
+
+def test_building_a_runner_loads_no_heavy_package() -> None:
+    script = (
+        "import sys\n"
+        "from harness.models import load_models\n"
+        "from harness.types import RunnerOptions\n"
+        "from runners.registry import create_runner\n"
+        "for spec in load_models().values(): create_runner(spec, RunnerOptions())\n"
+        "print(sorted({'openai', 'httpx2', 'xllamacpp', 'torch', 'vllm', 'pydantic'} & sys.modules.keys()))\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout == "[]\n"

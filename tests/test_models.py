@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.models import load_models, resolve_model
+
+OF_THE_PAPERS = [
+    *("llama2-7b", "llama2-13b", "llama3-8b", "llama3.1-8b", "gpt-4-turbo"),
+    *("mistral-7b", "vicuna-7b"),
+    *("qwen2.5-72b", "llama3.3-70b", "mistral-large-2411", "mistral-small-2501", "gpt-3.5-turbo", "gpt-4o"),
+]
+
+
+def test_every_model_of_the_papers_has_a_row() -> None:
+    assert set(OF_THE_PAPERS) <= load_models().keys()
+
+
+def test_what_a_gpu_model_needs_is_stated_and_fits_its_gpus() -> None:
+    for spec in load_models().values():
+        if spec.runner == "vllm_server":
+            assert 0 < spec.memory_gb <= 80 * spec.gpus, spec.name
+            assert spec.context, spec.name
+
+
+def test_prices_come_in_pairs() -> None:
+    for spec in load_models().values():
+        assert (spec.price_in is None) == (spec.price_out is None), spec.name
+
+
+@pytest.mark.parametrize(
+    ("name", "runner", "provider", "model_id"),
+    [
+        ("smollm2-135m", "llama_cpp", "", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        ("openai/gpt-9", "openai_api", "openai", "gpt-9"),
+        ("openrouter/org/model", "openai_api", "openrouter", "org/model"),
+        ("vllm/org/model", "vllm_server", "", "org/model"),
+        ("vllm//models/x", "vllm_server", "", "/models/x"),
+        ("vllm/./x", "vllm_server", "", "./x"),
+        ("/models/own.gguf", "llama_cpp", "", "/models/own.gguf"),
+        ("llama_cpp//models/own.gguf", "llama_cpp", "", "/models/own.gguf"),
+    ],
+)
+def test_a_name_reaches_its_runner(name: str, runner: str, provider: str, model_id: str) -> None:
+    spec = resolve_model(name)
+    assert (spec.runner, spec.provider, spec.model_id) == (runner, provider, model_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "runner", "model_id"),
+    [
+        ("org/model", "openai_api", "org/model"),
+        ("anything", "openai_api", "anything"),
+        ("smollm2-135m", "openai_api", "smollm2-135m"),
+        ("qwen2.5-72b", "vllm_server", "Qwen/Qwen2.5-72B-Instruct"),
+    ],
+)
+def test_with_a_base_url_every_name_is_asked_for_there(name: str, runner: str, model_id: str) -> None:
+    spec = resolve_model(name, "http://127.0.0.1:8000/v1")
+    assert (spec.runner, spec.model_id) == (runner, model_id)
+
+
+def test_an_embedded_row_keeps_its_limits_behind_a_base_url() -> None:
+    spec = resolve_model("smollm2-135m", "http://127.0.0.1:8000/v1")
+    assert (spec.context, spec.max_triplets) == (4096, 16)
+
+
+@pytest.mark.parametrize(("name", "nearest"), [("smolm2-135m", "smollm2-135m"), ("gpt4o", "gpt-4o")])
+def test_a_mistyped_name_is_answered_with_the_nearest_in_one_line(name: str, nearest: str) -> None:
+    with pytest.raises(InputError, match=f"did you mean .*{nearest}") as raised:
+        resolve_model(name)
+    assert "harness models" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["", "zzz", "nowhere/model", "openai/"])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="unknown model"):
+        resolve_model(name)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ('[m]\nrunner = "mock"\nmodel_id = "m"\nprise_in = 1', "unknown key 'prise_in'"),
+        ('[m]\nrunner = "mock"', "model_id are needed"),
+    ],
+)
+def test_a_bad_row_is_named(row: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(row)
+    with pytest.raises(InputError, match=f"model m: .*{problem}"):
+        load_models(path)
