@@ -60,8 +60,7 @@ class DocumentRecord:
     def to_json(self) -> str:
         content = {name: getattr(self, name) for name in self.__dataclass_fields__}
         content["predictions"] = [
-            [*prediction.triplet, list(prediction.evidence), prediction.score]
-            for prediction in self.predictions
+            [*prediction.triplet, list(prediction.evidence), prediction.score] for prediction in self.predictions
         ]
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
@@ -244,6 +243,4 @@ def find_run(results: Path, name_or_path: str) -> RunFolder:
         raise InputError(
             f"{name_or_path!r} could be {', '.join(folder.run_id for folder in matches[:5])}: give more of the id"
         )
-    raise InputError(
-        f"no run {name_or_path!r} under {results / 'runs'}: `harness leaderboard --all` lists them"
-    )
+    raise InputError(f"no run {name_or_path!r} under {results / 'runs'}: `harness leaderboard --all` lists them")

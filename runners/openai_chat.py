@@ -140,21 +140,28 @@ class OpenAIChatRunner:
             return self._client
 
     def _new_client(self, base_url: str) -> openai.AsyncOpenAI:
+        import urllib.request
+
         import httpx2
         import openai
+
+        from runners.connections import SpreadTransport
 
         if not base_url.startswith(("http://", "https://")):
             raise FatalError(f"base URL {base_url!r}: an address such as http://127.0.0.1:8000/v1 is needed")
         connections = self.options.max_connections
+        # A proxy of the environment cannot reach this machine's own servers.
+        is_local = httpx2.URL(base_url).host in LOOPBACK
+        behind_proxy = bool(urllib.request.getproxies()) and not is_local
         return openai.AsyncOpenAI(
             base_url=base_url,
             api_key=self._api_key(),
             max_retries=0,
             timeout=httpx2.Timeout(self.options.timeout_s, connect=min(30.0, self.options.timeout_s)),
             http_client=openai.DefaultAsyncHttpx2Client(
+                transport=None if behind_proxy else SpreadTransport(connections, trust_env=not is_local),
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=connections),
-                # A proxy of the environment cannot reach this machine's own servers.
-                trust_env=httpx2.URL(base_url).host not in LOOPBACK,
+                trust_env=not is_local,
             ),
         )
 

@@ -45,7 +45,7 @@ texts = st.sampled_from(_FIELDS_LOOKALIKE + _SPECIAL_IN_NOTATIONS + _UNICODE) | 
 MISREAD_BY_XGRAMMAR = re.compile("[\u0080-\u00ff][0-9A-Fa-f]")
 free_relations = st.sampled_from(["country", "spouse’s twin (half)", "x" * 80, "出生地", "a" + " b" * 79])
 some_examples = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -155,15 +155,12 @@ def test_json_one_mutation_away_from_legal_is_rejected(answer: tuple[TripletGram
 @pytest.mark.parametrize(
     ("form", "excluded"), [("gbnf", True), ("lark", True), ("regex", False), ("json_schema", False)]
 )
-def test_self_pair_is_excluded_by_the_context_free_forms_and_else_by_the_parser(
+def test_self_pair_is_excluded_by_the_context_free_forms_only(
     level: GrammarLevel, form: GrammarForm, excluded: bool
 ) -> None:
     grammar = TripletGrammar(("E1", "E2", "E11"), ("country",), level, 3)
     completion = written(form, [RawTriplet("E1", "country", "E11"), RawTriplet("E1", "country", "E1")])
     assert_verdict(grammar, form, completion, accepted=not excluded)
-    parsed = parse_triplets(completion)
-    assert parsed.triplets == (("E1", "country", "E11"),)
-    assert [reject.reason for reject in parsed.rejects] == ["self_pair"]
 
 
 @pytest.mark.parametrize("form", FORMS)

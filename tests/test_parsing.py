@@ -16,7 +16,7 @@ from harness.parsing import parse_triplets
 from harness.types import RawTriplet
 
 CASES = yaml.safe_load((Path(__file__).parent / "parsing_cases.yaml").read_text(encoding="utf-8"))
-REASONS = {"malformed", "empty_field", "self_pair", "truncated_line", "after_end", "prose"}
+REASONS = {"malformed", "empty_field", "truncated_line", "after_end", "prose"}
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
 _PIECES = ["(", ")", " | ", "|", "\n", "END", "\\", "\\u", '"', "'", "{", "}", "[", "]", ",", ":", "A", "r", "E1", " "]

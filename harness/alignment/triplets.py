@@ -51,9 +51,7 @@ def align_triplets(
                 relation,
                 relations.schema.by_id[relation].name,
             )
-    return AlignedTriplets(
-        tuple(predictions.values()), tuple(rejects), {k: n for k, n in matches.items() if n}
-    )
+    return AlignedTriplets(tuple(predictions.values()), tuple(rejects), {k: n for k, n in matches.items() if n})
 
 
 def _text(raw: RawTriplet) -> str:

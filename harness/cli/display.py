@@ -116,9 +116,7 @@ class RichDisplay(QuietDisplay):
         )
 
     def stopping(self) -> None:
-        self._progress.console.print(
-            "stopping: waiting for the requests in flight (Ctrl-C again: stop at once)"
-        )
+        self._progress.console.print("stopping: waiting for the requests in flight (Ctrl-C again: stop at once)")
 
     def close(self) -> None:
         self._progress.stop()

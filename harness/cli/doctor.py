@@ -55,21 +55,15 @@ def examine(results: Path) -> Iterator[Finding]:
 
     machine = hardware()
     yield Finding("harness", True, f"version {__version__}")
-    yield Finding(
-        "machine", True, f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}"
-    )
+    yield Finding("machine", True, f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}")
     cards = gpus()
-    yield Finding(
-        "GPUs", bool(cards), ", ".join(cards) or "none: use an API model, a server, or smollm2-135m"
-    )
+    yield Finding("GPUs", bool(cards), ", ".join(cards) or "none: use an API model, a server, or smollm2-135m")
     for extra, (package, purpose) in EXTRAS.items():
         present = find_spec(package) is not None
         note = "installed" if present else f"not installed: pip install 'docre-harness[{extra}]'"
         yield Finding(f"extra {extra}", present, f"{note} ({purpose})")
     file = model_file(resolve_model("smollm2-135m"))
-    yield Finding(
-        "smollm2-135m", file.is_file(), str(file) if file.is_file() else "harness models fetch smollm2-135m"
-    )
+    yield Finding("smollm2-135m", file.is_file(), str(file) if file.is_file() else "harness models fetch smollm2-135m")
     for corpus in CORPORA.values():
         splits = [name for name, one in corpus.splits.items() if (corpus.folder / one.name).is_file()]
         note = f"{', '.join(splits)} in {corpus.folder}" if splits else f"harness data fetch {corpus.name}"

@@ -104,6 +104,4 @@ def _markdown(heading: str, rows: list[list[str]]) -> str:
     def line(cells: list[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
-    return "\n".join(
-        [f"## {heading}", "", line(rows[0]), line(["---"] * len(rows[0])), *map(line, rows[1:]), ""]
-    )
+    return "\n".join([f"## {heading}", "", line(rows[0]), line(["---"] * len(rows[0])), *map(line, rows[1:]), ""])

@@ -30,9 +30,7 @@ def list_prompts(context: typer.Context) -> None:
         description = variant.description
         typer.echo(f"{variant.name} (version {description.version}): {description.description}")
         for key, option in description.options.items():
-            choices = "|".join(
-                f"[{choice}]" if choice == option.default else choice for choice in option.choices
-            )
+            choices = "|".join(f"[{choice}]" if choice == option.default else choice for choice in option.choices)
             typer.echo(f"    -P {key}={choices}  {option.help}")
 
 
@@ -43,9 +41,7 @@ def show(
     dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "sample",
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
     data_dir: DataDirOption = None,
-    prompt_option: Annotated[
-        list[str] | None, typer.Option("-P", "--prompt-option", help="key=value")
-    ] = None,
+    prompt_option: Annotated[list[str] | None, typer.Option("-P", "--prompt-option", help="key=value")] = None,
     constrain: Annotated[Literal["closed", "format", "none"], typer.Option()] = "closed",
     model: Annotated[
         str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
@@ -101,9 +97,7 @@ def _find(documents: Iterable[Document], title: str | None) -> Document:
     for document in documents:
         if title in (None, document.title):
             return document
-    raise InputError(
-        f"no document is titled {title!r}; titles are matched exactly" if title else "no documents"
-    )
+    raise InputError(f"no document is titled {title!r}; titles are matched exactly" if title else "no documents")
 
 
 async def _count_tokens(runner: Runner, requests: Sequence[Request]) -> int | None:
@@ -129,9 +123,7 @@ def _as_json(title: str, requests: Sequence[Request], tokens: int | None, gramma
         "prompt_tokens": tokens,
         "requests": [
             {
-                "messages": [
-                    {"role": message.role, "content": message.content} for message in request.messages
-                ],
+                "messages": [{"role": message.role, "content": message.content} for message in request.messages],
                 "constraint": request.constraint.text if grammar and request.constraint else None,
             }
             for request in requests

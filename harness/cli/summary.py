@@ -30,9 +30,7 @@ def result_lines(result: RunResult) -> list[tuple[str, str]]:
     manifest, metrics = result.manifest, result.metrics["metrics"]
     documents, usage = manifest["documents"], manifest["usage"]
     lines = [*score_lines(metrics)]
-    scope = (
-        "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
-    )
+    scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
     lines.append(("coverage", f"{result.coverage:.1%} ({_counts(manifest['statuses'])}{scope})"))
     if manifest["rejects"]:
         lines.append(("rejects", _counts(manifest["rejects"])))
@@ -40,9 +38,7 @@ def result_lines(result: RunResult) -> list[tuple[str, str]]:
         lines.append(("details", _counts(manifest["details"])))
     cached = usage["cached_tokens"]
     share = (
-        f", {cached / usage['prompt_tokens']:.0%} from the prefix cache"
-        if cached and usage["prompt_tokens"]
-        else ""
+        f", {cached / usage['prompt_tokens']:.0%} from the prefix cache" if cached and usage["prompt_tokens"] else ""
     )
     lines += [
         ("requests", f"{usage['requests']:,}"),

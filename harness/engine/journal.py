@@ -7,15 +7,16 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from harness.errors import StorageError
-from harness.types import Completion, Request, TokenLogprob, Usage
+from harness.types import Completion, Request, Sampling, TokenLogprob, Usage
 
 LAYOUT_VERSION = 1
+_SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling))
 BUSY_TIMEOUT_S = 60.0
 
 _CREATE = """
@@ -45,7 +46,16 @@ def request_key(identity: Mapping[str, str], request: Request) -> bytes:
 
     Everything that can change the answer is in it; concurrency, timeouts and API keys are not.
     """
-    content = {"layout": LAYOUT_VERSION, "model": dict(identity), "request": asdict(request)}
+    sampling, constraint = request.sampling, request.constraint
+    content = {
+        "layout": LAYOUT_VERSION,
+        "model": dict(identity),
+        "messages": [(message.role, message.content) for message in request.messages],
+        "sampling": {name: getattr(sampling, name) for name in _SAMPLING_FIELDS},
+        "constraint": (constraint.form, constraint.text) if constraint else None,
+        "top_logprobs": request.top_logprobs,
+        "repeat": request.repeat,
+    }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).digest()
 

@@ -27,9 +27,7 @@ async def rescore_run(folder: RunFolder, gold: Path | None, train: Path | None) 
     """
     manifest = folder.read_manifest()
     if manifest["status"] != "complete":
-        raise InputError(
-            f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it"
-        )
+        raise InputError(f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it")
     config = RunConfig.from_json(manifest["config"])
     experiment = prepare(config, model_needed=False)
     facts = _train_facts(train)
@@ -73,9 +71,7 @@ class _StoredAnswers:
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
         step = self._steps.get(_key(messages))
         if step is None:
-            raise InputError(
-                f"{self._title!r}: the prompt has changed since the run; type its command to run it anew"
-            )
+            raise InputError(f"{self._title!r}: the prompt has changed since the run; type its command to run it anew")
         return Completion(
             text=step["text"],
             finish_reason=step["finish_reason"],

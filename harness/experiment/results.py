@@ -44,8 +44,7 @@ class RunTotals:
 
     def as_json(self) -> dict[str, Any]:
         usage: dict[str, int | None] = {
-            name: self.usage[name]
-            for name in ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
+            name: self.usage[name] for name in ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
         }
         if not self.cached_tokens_known:
             usage["cached_tokens"] = None
@@ -88,9 +87,7 @@ class RunResult:
     @property
     def seconds(self) -> float:
         """Wall time of the sessions in which the model was asked anything."""
-        sessions = [
-            session for session in self.manifest["sessions"] if session.get("sent") or session.get("killed")
-        ]
+        sessions = [session for session in self.manifest["sessions"] if session.get("sent") or session.get("killed")]
         return float(sum(session["seconds"] for session in sessions))
 
     @property
@@ -99,9 +96,7 @@ class RunResult:
         prices, usage = self.manifest["prices"], self.manifest["usage"]
         if prices["in"] is None or prices["out"] is None:
             return None
-        return float(
-            (usage["prompt_tokens"] * prices["in"] + usage["completion_tokens"] * prices["out"]) / 1e6
-        )
+        return float((usage["prompt_tokens"] * prices["in"] + usage["completion_tokens"] * prices["out"]) / 1e6)
 
     def as_json(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""

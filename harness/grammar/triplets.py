@@ -41,12 +41,12 @@ class TripletGrammar:
     fewer than two references, or no relation to choose, only the empty answer is left.
 
     ``gbnf`` and ``lark`` admit exactly these answers. ``regex`` and ``json_schema`` also admit a head
-    that equals its tail, which the parser rejects: to leave it out, a regular expression needs a copy of
-    all relations for every head (25 times the compile time in xgrammar, gigabytes in outlines-core; see
+    that equals its tail, which alignment rejects: to leave it out, a regular expression needs a copy of
+    all relations for every head (25 times the compile time in xgrammar, 12 s in outlines-core; see
     ``docs/grammar.md``), and a schema more enum values than strict mode allows.
 
     ``json_schema`` describes ``{"triplets": [{"head": ..., "relation": ..., "tail": ...}]}`` with the
-    same escaped fields; at ``format`` a relation is any string, as strict mode has no bound on length.
+    same escaped fields; at ``format`` a relation is any string, as strict modes share no bound on length.
     xgrammar 0.2 misreads enumerated strings in which a digit or a letter from A to F follows a character
     between U+00A0 and U+00FF (``Béatrice``); the other forms are written so that it does not.
 

@@ -14,7 +14,5 @@ def create_method(settings: MethodSettings) -> Method:
     """The method that a variant names; raises InputError for a name that is not in the table."""
     name = settings.variant.description.method
     if name not in METHODS:
-        raise InputError(
-            f"prompt {settings.variant.name!r} asks for method {name!r}: there is {', '.join(METHODS)}"
-        )
+        raise InputError(f"prompt {settings.variant.name!r} asks for method {name!r}: there is {', '.join(METHODS)}")
     return METHODS[name](settings)

@@ -39,7 +39,7 @@ class Tagged:
             return Extraction(predictions=())
         request = self.request(document)
         completion = await ask(request)
-        parsed = parse_triplets(completion.text)
+        parsed = parse_triplets(completion.text, truncated=completion.finish_reason == "length")
         aligned = align_triplets(parsed.triplets, EntityMapper(document, self._by_id), self._relations)
         status, error = status_of(completion, parsed)
         details: dict[str, object] = {**aligned.matches}

@@ -4,7 +4,6 @@
 |------------------|------------------------------------------------------------------------------|
 | `malformed`      | looks like a triplet but has not three fields                                |
 | `empty_field`    | a triplet with an empty field                                                |
-| `self_pair`      | head and tail are the same text                                              |
 | `truncated_line` | the last line or JSON value, not complete                                    |
 | `after_end`      | all that follows the terminator, as one text                                 |
 | `prose`          | any other line                                                               |
@@ -17,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.escaping import TERMINATOR, format_triplet
+from harness.escaping import TERMINATOR
 from harness.parsing.json_items import JsonBlock, find_json
 from harness.parsing.lines import is_exact, read_line
 from harness.types import RawTriplet, Reject
@@ -121,8 +120,6 @@ class _Answer:
         for entry in entries:
             if isinstance(entry, Reject):
                 self.rejects.append(entry)
-            elif entry.head == entry.tail:
-                self.rejects.append(Reject("self_pair", format_triplet(*entry)))
             elif entry in self.triplets:
                 self.repeated += 1
             else:

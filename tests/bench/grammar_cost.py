@@ -1,7 +1,7 @@
 """Times grammars of the largest Re-DocRED dev document: ``python -m tests.bench.grammar_cost [--slow]``.
 
 Every engine compiles for a vocabulary of single bytes, so that its figures are of the grammar alone. ``--slow``
-adds outlines-core at level ``format``, which takes minutes and gigabytes.
+adds outlines-core at level ``format``, which takes minutes.
 """
 
 from __future__ import annotations

@@ -77,9 +77,7 @@ def test_it_has_at_least_24_documents_with_unique_titles() -> None:
 
 def test_its_file_shows_no_invisible_character_unescaped() -> None:
     text = (FOLDER / "documents.json").read_text(encoding="utf-8")
-    invisible = {
-        c for c in text if c not in " \n" and unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Zs"}
-    }
+    invisible = {c for c in text if c not in " \n" and unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Zs"}}
     assert invisible == set()
 
 

@@ -1,0 +1,135 @@
+"""Listing, showing, counting, checking; and one helpful line for everything a user gets wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands import error_line, harness
+from tests.paths import redocred_dir
+
+RUN = ["run", "--prompt", "tagged", "--dataset", "sample"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([*RUN, "--model", "smolm2"], "did you mean smollm2"),
+        ([*RUN, "--model", "gpt-4o"], "OPENAI_API_KEY"),
+        ([*RUN, "--model", "qwen2.5-72b"], "GPU"),
+        ([*RUN, "--model", "mock", "--constrian", "none"], "--constrain"),
+        ([*RUN, "--model", "mock", "--constrain", "tight"], "'closed', 'format', 'none'"),
+        ([*RUN, "--model", "mock", "--limit", "0"], "--limit 0"),
+        ([*RUN, "--model", "mock", "-P", "refs"], "-P key=value"),
+        ([*RUN, "--model", "mock", "-P", "ref=id"], "has no option 'ref'"),
+        ([*RUN, "--model", "mock", "-M", "latency=3"], "latency_ms"),
+        ([*RUN, "--model", "mock", "--max-cost", "1"], "--max-tokens-total"),
+        ([*RUN, "--model", "mock", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["run", "--model", "mock", "--prompt", "taged", "--dataset", "sample"], "did you mean 'tagged'"),
+        (["run", "--model", "mock", "--prompt", "tagged", "--dataset", "redocred", "--data-dir", "."], "data fetch"),
+        (["run", "--model", "mock", "--prompt", "tagged", "--dataset", "nowhere.json"], "nowhere.json"),
+        (["run", "--model", "mock", "--prompt", "tagged", "--dataset", "sampel"], "sample"),
+        (["run", "--model", "mock", "--prompt", "tagged", "--dataset", "sample", "--split", "test"], "no split 'test'"),
+        (["run", "--prompt", "tagged"], "--model"),
+        (["score", "nothing"], "no run 'nothing'"),
+        (["score", __file__], "--gold"),
+        (["leaderboard"], "no runs under"),
+        (["retry", "nothing"], "no run 'nothing'"),
+        (["data", "stats", "nowhere.json"], "nowhere.json"),
+        (["data", "fetch", "sample"], "nothing to fetch"),
+        (["prompts", "show", "tagged", "--document", "No such title"], "No such title"),
+        (["models", "fetch", "gpt-4o"], "not an embedded model"),
+        (["lederboard"], "leaderboard"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_helpful_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
+    done = harness(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert expected in error_line(done)
+    assert done.stdout == ""
+
+
+def test_a_configuration_file_with_a_wrong_name_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("modle: mock\n", encoding="utf-8")
+    done = harness("run", "--config", "run.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no option 'modle'" in error_line(done)
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["score"], ["leaderboard"], ["data", "stats"], ["prompts", "show"]])
+def test_help_has_examples_and_is_printed_without_a_model(command: list[str]) -> None:
+    done = harness(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage: harness" in done.stdout or "Usage:" in done.stdout
+    if command:
+        assert "Example" in done.stdout
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\n"
+        "import harness.cli.main\n"
+        "heavy = {'torch', 'pandas', 'openai', 'jinja2', 'pydantic', 'xllamacpp', 'numpy', 'transformers', 'vllm'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() in ("[]", "['pydantic']")
+
+
+def test_prompts_are_listed_with_their_options() -> None:
+    done = harness("prompts")
+    assert "tagged (version 1)" in done.stdout
+    assert "-P refs=[id]|name" in done.stdout
+
+
+def test_a_prompt_is_shown_byte_for_byte_with_its_grammar() -> None:
+    arguments = ["prompts", "show", "tagged", "--document", "A | B (album)", "--model", "mock"]
+    shown = json.loads(harness(*arguments, "-P", "refs=name", "--grammar", "--json").stdout)
+    (request,) = shown["requests"]
+    assert [message["role"] for message in request["messages"]] == ["system", "user"]
+    assert '<entity name="A \\| B">' in request["messages"][1]["content"]
+    assert "END" in request["constraint"]
+
+
+def test_statistics_of_the_real_dev_split() -> None:
+    shown = json.loads(harness("data", "stats", redocred_dir() / "dev_revised.json", "--json").stdout)
+    expected = {
+        "documents": 500,
+        "candidate_pairs": 193232,
+        "na_pairs": 179870,
+        "related_pairs": 13362,
+        "triplets": 17284,
+        "multi_relation_pairs": 3651,
+        "shared_names": 23,
+        "documents_with_shared_names": 21,
+        "longest_document": 481,
+    }
+    assert {name: shown[name] for name in expected} == expected
+    assert round(shown["entities_per_document"], 1) == 19.4
+    assert round(shown["sentences_per_document"], 1) == 8.2
+    assert round(shown["words_per_document"]) == 204
+
+
+def test_a_valid_file_is_told_so(tmp_path: Path) -> None:
+    done = harness("data", "validate", "sample", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "33 documents, all valid" in done.stdout
+
+
+def test_models_are_listed() -> None:
+    listed = {row["name"]: row for row in json.loads(harness("models", "--json").stdout)}
+    assert listed["smollm2-135m"]["runner"] == "llama_cpp"
+    assert listed["qwen2.5-72b"]["model_id"] == "Qwen/Qwen2.5-72B-Instruct"
+
+
+def test_the_doctor_tells_what_is_here_and_shows_no_key(tmp_path: Path) -> None:
+    done = harness("doctor", cwd=tmp_path, OPENAI_API_KEY="sk-secret-12345678")
+    assert done.returncode == 0, done.stdout
+    assert "ok  OPENAI_API_KEY" in done.stdout
+    assert "sk-secret" not in done.stdout
+    assert "results folder" in done.stdout
