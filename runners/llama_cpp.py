@@ -98,6 +98,9 @@ class LlamaCppRunner(OpenAIChatRunner):
         params.cpuparams.n_threads = self._threads
         params.cpuparams_batch.n_threads = self._threads
         params.cache_prompt = True
+        # One cache a slot: in a unified one, every slot attends over the cells of all (a fifth slower).
+        params.kv_unified = False
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
         params.cache_ram_mib = PROMPT_CACHE_MIB
         params.ui = False
         params.endpoint_slots = False

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from harness.errors import InputError, ModelUnavailable
 from harness.types import GrammarForm, ModelSpec, RunnerOptions
-from runners.openai_chat import NO_KEY, OpenAIChatRunner
+from runners.openai_chat import OpenAIChatRunner
 from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys
 from runners.providers import PROVIDERS, ConstraintStyle, Provider
 
@@ -38,9 +38,9 @@ class OpenAIApiRunner(OpenAIChatRunner):
                 "without one, --model smollm2-135m runs here on the CPU"
             )
 
-    def _api_key(self) -> str:
+    def _key_variable(self) -> str:
         # Where no key variable belongs to the server, OpenAI's is offered, as its own clients do.
-        return os.environ.get(self.key_env or "OPENAI_API_KEY") or NO_KEY
+        return self.key_env or "OPENAI_API_KEY"
 
 
 def _provider(spec: ModelSpec, options: RunnerOptions) -> Provider:

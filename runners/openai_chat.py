@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -91,9 +92,13 @@ class OpenAIChatRunner:
     async def _stop(self) -> None:
         """Stop what ``_start`` started."""
 
+    def _key_variable(self) -> str:
+        """The environment variable that holds the key to send; empty where none is to be sent."""
+        return ""
+
     def _api_key(self) -> str:
         """The key to send; never part of a message, a log or an identity."""
-        return NO_KEY
+        return os.environ.get(self._key_variable()) or NO_KEY
 
     def _identify(self) -> dict[str, str]:
         identity = {
@@ -206,6 +211,7 @@ class OpenAIChatRunner:
         import openai
 
         key = self._api_key()
+        key_env = "" if key == NO_KEY else self._key_variable()
         try:
             # A server that trickles bytes never trips the client's own timeouts, which bound each read.
             async with asyncio.timeout(self.options.timeout_s):
@@ -216,7 +222,7 @@ class OpenAIChatRunner:
                 error.response.headers,
                 error.response.text,
                 model=self.served_model,
-                key_env=self.key_env,
+                key_env=key_env,
                 key=key,
             ) from None
         except (TimeoutError, openai.APITimeoutError):
@@ -229,9 +235,7 @@ class OpenAIChatRunner:
             answer = response.json()
         except ValueError:
             raise RetryableError("the server's answer is not complete JSON") from None
-        error_body = error_in_body(
-            answer, model=self.served_model, key_env=self.key_env, key=key, headers=response.headers
-        )
+        error_body = error_in_body(answer, model=self.served_model, key_env=key_env, key=key, headers=response.headers)
         if error_body is not None:
             raise error_body
         return answer

@@ -16,7 +16,7 @@ from shutil import which
 from harness.errors import InputError, ModelUnavailable, RequestError
 from harness.types import GrammarForm, Message, ModelSpec, RunnerOptions
 from runners.chat_body import chat_messages
-from runners.openai_chat import NO_KEY, OpenAIChatRunner
+from runners.openai_chat import OpenAIChatRunner
 from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, seconds
 from runners.providers import PROVIDERS
 from runners.server_process import ServerProcess, free_port
@@ -130,10 +130,8 @@ class VllmServerRunner(OpenAIChatRunner):
             raise RequestError("vLLM did not count the prompt's tokens")
         return count
 
-    def _api_key(self) -> str:
-        if not self.options.base_url:
-            return NO_KEY
-        return os.environ.get(self.key_env or "OPENAI_API_KEY") or NO_KEY
+    def _key_variable(self) -> str:
+        return (self.key_env or "OPENAI_API_KEY") if self.options.base_url else ""
 
     async def _start(self) -> str:
         if self.options.base_url:

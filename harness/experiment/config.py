@@ -12,7 +12,7 @@ from harness.engine.budget import NO_LIMITS, Limits
 from harness.errors import InputError
 from harness.types import ConstraintLevel
 
-_SECRET_OPTION = re.compile(r"key|token|secret|password|authorization", re.IGNORECASE)
+_SECRET_OPTION = re.compile(r"secret|password|authorization|(^|[._-])(api)?_?(key|token)$", re.IGNORECASE)
 _URL_LOGIN = re.compile(r"(?<=://)[^/@]+@")
 HIDDEN = "(hidden)"
 
@@ -50,9 +50,7 @@ class RunConfig:
     def as_json(self) -> dict[str, Any]:
         """The configuration for the manifest; whatever could be a secret is hidden."""
         content = asdict(self)
-        content["model_options"] = {
-            key: HIDDEN if _SECRET_OPTION.search(key) else value for key, value in self.model_options.items()
-        }
+        content["model_options"] = without_secrets(self.model_options)
         if self.base_url:
             content["base_url"] = _URL_LOGIN.sub("", self.base_url)
         for name in ("data_dir", "results"):
@@ -73,3 +71,8 @@ class RunConfig:
         values["data_dir"] = None if values["data_dir"] is None else Path(values["data_dir"])
         values["results"] = Path(values["results"])
         return cls(**values)
+
+
+def without_secrets(options: Mapping[str, str]) -> dict[str, str]:
+    """The options, with the value hidden wherever the name suggests a secret."""
+    return {key: HIDDEN if _SECRET_OPTION.search(key) else value for key, value in options.items()}

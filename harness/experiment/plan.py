@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
+from harness.experiment.config import RunConfig, without_secrets
 from harness.methods.settings import MethodSettings, choose_form
 from harness.methods.table import create_method
 from harness.models import resolve_model
@@ -85,7 +85,11 @@ class Experiment:
             "run_id": self.run_id,
             "runner": self.spec.runner,
             "prompt_label": self._prompt_label(),
-            "question": {**self._question(), "limit": self.config.limit},
+            "question": {
+                **self._question(),
+                "model": {"name": self.spec.name, "identity": without_secrets(self.runner.identity)},
+                "limit": self.config.limit,
+            },
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
             "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
             "config": self.config.as_json(),

@@ -31,7 +31,7 @@ class RunTotals:
         self.by_title[record.title] = record.predictions
         self.statuses[record.status] += 1
         self.rejects.update(reject["reason"] for reject in record.rejects)
-        self.details.update({key: value for key, value in record.details.items() if isinstance(value, int)})
+        self.details.update({key: value for key, value in record.details.items() if isinstance(value, int) and value})
         self.usage["requests"] += record.requests
         for step in record.steps:
             usage = step["usage"]

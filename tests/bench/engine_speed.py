@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,16 @@ CONNECTIONS = 64
 ROUNDS = 3
 
 
-def measure() -> list[Measurement]:
-    """All measurements of this file."""
-    results: list[Measurement] = []
+def measure() -> Iterator[Measurement]:
+    """All measurements of this file, as they are made."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for latency_s, documents, bound in ((0.0, 2000, 0.5), (0.05, 4000, 0.95)):
             corpus = write_corpus(folder / str(documents), documents)
-            results += _against_bare_loop(corpus, latency_s, documents, bound)
-        results += _flat_memory(folder)
-        results += _replay(folder)
-        results += _start_up()
-    return results
+            yield from _against_bare_loop(corpus, latency_s, documents, bound)
+        yield from _flat_memory(folder)
+        yield from _replay(folder)
+        yield from _start_up()
 
 
 def _against_bare_loop(corpus: Path, latency_s: float, documents: int, bound: float) -> list[Measurement]:
@@ -194,15 +193,16 @@ def _as_arguments(body: dict[str, Any]) -> dict[str, Any]:
     return {**arguments, "extra_body": {key: value for key, value in body.items() if key not in standard}}
 
 
-def main() -> None:
+def main() -> bool:
+    """Measure, or be one side of a measurement; whether all bounds were kept."""
     if len(sys.argv) == 1:
-        report(measure())
-        return
+        return report(measure())
     side, base_url, corpus = sys.argv[1:]
     seconds = (_harness if side == "harness" else _bare)(base_url, Path(corpus))
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(json.dumps({"seconds": seconds, "peak_mb": peak_mb}))
+    return True
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(not main())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -30,9 +29,10 @@ class Measurement:
         return f"{self.value:10.3f}  {self.name}{f' ({self.note})' if self.note else ''}{tail}"
 
 
-def report(measurements: Sequence[Measurement]) -> None:
-    """Print all; exit with 1 if a bound was missed."""
+def report(measurements: Iterable[Measurement]) -> bool:
+    """Print each as it comes; whether all bounds were kept."""
+    all_kept = True
     for measurement in measurements:
         print(measurement.line(), flush=True)
-    if not all(measurement.is_kept for measurement in measurements):
-        sys.exit(1)
+        all_kept = all_kept and measurement.is_kept
+    return all_kept

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import random
+import sys
 import timeit
 from collections.abc import Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from functools import partial
 from harness.scoring.facts import facts_in_train
 from harness.scoring.official import score
 from harness.types import Document, Entity, Label, Mention, Prediction, Triplet
+from tests.bench.report import Measurement, report
 from tests.paths import SHARED_DATA
 from tests.scoring.build import documents_from
 
@@ -23,7 +25,8 @@ RUNS = 20
 RELATIONS = [f"P{number}" for number in range(96)]
 
 
-def main() -> None:
+def main() -> bool:
+    """Measure; whether scoring stayed under 100 ms."""
     rng = random.Random(0)
     dev = SHARED_DATA / "redocred" / "dev_revised.json"
     if dev.is_file():
@@ -31,14 +34,17 @@ def main() -> None:
     else:
         source, documents = "synthetic", synthetic(rng)
     predictions = {document.title: guesses(document, rng) for document in documents}
-    facts = facts_in_train(documents[: len(documents) // 2])
     count = sum(map(len, predictions.values()))
-    print(f"{source}: {len(documents)} documents, {count} predictions, best and median of {RUNS} runs")
+    facts = facts_in_train(documents[: len(documents) // 2])
+    measurements = []
     for name, train_facts in (("without training facts", None), (f"with {len(facts)} training facts", facts)):
         timed = partial(score, documents, predictions, train_facts)
         # timeit switches the garbage collector off, which a user's run does not.
         seconds = sorted(timeit.repeat(timed, setup=gc.enable, number=1, repeat=RUNS))
-        print(f"  {name}: {seconds[0] * 1000:.0f} ms, {seconds[RUNS // 2] * 1000:.0f} ms")
+        label = f"ms to score {len(documents)} documents {name}"
+        note = f"{source}, {count} predictions, median of {RUNS}"
+        measurements.append(Measurement(label, seconds[RUNS // 2] * 1000, at_most=100, note=note))
+    return report(measurements)
 
 
 def guesses(document: Document, rng: random.Random) -> Sequence[Prediction]:
@@ -69,4 +75,4 @@ def synthetic(rng: random.Random) -> list[Document]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(not main())

@@ -96,6 +96,11 @@ def test_two_processes_write_one_journal_at_once_and_lose_nothing(tmp_path: Path
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def fill(journal: Journal) -> None:
+    for number in range(1000):
+        journal.put(str(number).encode(), "run", replace(ANSWER, text="x" * 4000))
+
+
 def test_a_full_disk_is_one_clear_line_and_keeps_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite"
     with Journal(path) as journal:
@@ -103,8 +108,7 @@ def test_a_full_disk_is_one_clear_line_and_keeps_what_was_there(tmp_path: Path) 
         pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
         journal._connection.execute(f"PRAGMA max_page_count={pages}")
         with pytest.raises(StorageError, match="Free some space") as raised:
-            for number in range(1000):
-                journal.put(str(number).encode(), "run", replace(ANSWER, text="x" * 4000))
+            fill(journal)
         assert "\n" not in str(raised.value)
     with Journal(path) as journal:
         assert journal.get(b"before") == ANSWER

@@ -14,7 +14,7 @@ from harness.models import resolve_model
 from harness.types import Constraint, CountsTokens, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
 from runners import llama_cpp
 from runners.llama_cpp import LlamaCppRunner
-from runners.model_file import fetch_model
+from tests.embedded import embedded_model_file
 
 one_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,13 +24,8 @@ GREETING = (Message("user", "Name a colour."),)
 @pytest.fixture(scope="module")
 def model() -> ModelSpec:
     """SmolLM2's row, its file at hand."""
-    pytest.importorskip("xllamacpp", reason="the embedded model needs pip install 'docre-harness[local]'")
-    spec = resolve_model("smollm2-135m")
-    try:
-        fetch_model(spec)
-    except ModelUnavailable as error:
-        pytest.skip(f"no network for the model file: {error}")
-    return spec
+    embedded_model_file()
+    return resolve_model("smollm2-135m")
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_a_server_of_ones_own_needs_its_address() -> None:
 
 
 def test_an_unknown_provider_is_named_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'opnai'.*openai"):
+    with pytest.raises(InputError, match=r"'opnai'.*openai"):
         runner_of("opnai")
 
 

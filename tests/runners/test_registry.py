@@ -26,7 +26,7 @@ def test_every_model_has_an_identity_of_its_own() -> None:
 
 
 def test_an_unknown_runner_is_named_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'abacus'.*llama_cpp"):
+    with pytest.raises(InputError, match=r"'abacus'.*llama_cpp"):
         create_runner(ModelSpec("m", "abacus", "m"), RunnerOptions())
 
 

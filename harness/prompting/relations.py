@@ -1,0 +1,147 @@
+"""Relation texts: what each relation of a schema means, written out for a model."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from harness.errors import InputError
+from harness.paths import prompts_dir
+from harness.types import Document
+
+FOLDER = "relations"
+MINIMUM_SHARE = 0.02
+
+_SLOT = re.compile(r"\{(head|tail)\}")
+_BRACES = re.compile(r"\{[^{}]*\}|[{}]")
+
+
+def _is_sentence(text: str) -> str:
+    if not text.endswith("."):
+        raise ValueError("must end with a period")
+    return text
+
+
+def _has_both_slots(text: str) -> str:
+    if sorted(_BRACES.findall(text)) != ["{head}", "{tail}"]:
+        raise ValueError("must hold {head} and {tail} once each, and no other braces")
+    return text
+
+
+def _are_distinct(types: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(types)) < len(types):
+        raise ValueError("names a type twice")
+    return types
+
+
+EntityType = Literal["PER", "ORG", "LOC", "TIME", "NUM", "MISC"]
+EntityTypes = Annotated[tuple[EntityType, ...], Field(min_length=1), AfterValidator(_are_distinct)]
+Text = Annotated[str, Field(min_length=1)]
+Description = Annotated[str, AfterValidator(_is_sentence)]
+Statement = Annotated[str, AfterValidator(_is_sentence), AfterValidator(_has_both_slots)]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationText:
+    """The texts of one relation.
+
+    - ``description``: one or two sentences on head and tail, with one ``example`` triple (head, relation
+      name, tail), as AutoRE gives a model (Xue et al., 2024).
+    - ``statement``: a sentence with the slots ``{head}`` and ``{tail}``, true exactly when the triple holds, the way
+      Drell offers candidate relations as options (Zhang et al., 2025).
+    - ``head_types``, ``tail_types``: the usual DocRED entity types of the arguments, most frequent first.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    id: str
+    description: Description
+    example: tuple[Text, Text, Text]
+    statement: Statement
+    head_types: EntityTypes
+    tail_types: EntityTypes
+
+    def state(self, head: str, tail: str) -> str:
+        """The statement about these two names. They are put in as they are, braces included."""
+        names = {"head": head, "tail": tail}
+        return _SLOT.sub(lambda slot: names[slot[1]], self.statement)
+
+
+class ArgumentTypes(NamedTuple):
+    """Entity types of a relation's heads and of its tails, each from most to least frequent."""
+
+    head: tuple[str, ...]
+    tail: tuple[str, ...]
+
+
+@lru_cache
+def load_relation_texts(name: str = "redocred") -> Mapping[str, RelationText]:
+    """The shipped texts for the schema of that name, by relation id, in the order of the file.
+
+    Raises InputError for a name without texts, and as ``read_relation_texts`` does.
+    """
+    folder = prompts_dir() / FOLDER
+    known = sorted(file.stem for file in folder.glob("*.toml"))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are texts for {', '.join(known) or 'none'}"
+        raise InputError(f"no relation texts {name!r} in {folder}: {hint}")
+    return read_relation_texts(folder / f"{name}.toml")
+
+
+def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
+    """Read a file of relation texts: one TOML table per relation id with the other fields of RelationText.
+
+    Raises InputError, in one line with file, relation and field, at the first field that is missing,
+    unknown or not as RelationText describes it.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    adapter = TypeAdapter(RelationText)
+    texts = {}
+    for relation, table in tables.items():
+        if not isinstance(table, dict) or "id" in table:
+            raise InputError(f"{path}, relation {relation}: must be a table of texts without an id of its own")
+        try:
+            texts[relation] = adapter.validate_python({"id": relation, **table})
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{path}, relation {relation}: {field}: {first['msg']}") from error
+    return MappingProxyType(texts)
+
+
+def argument_types(documents: Iterable[Document], minimum_share: float = MINIMUM_SHARE) -> Mapping[str, ArgumentTypes]:
+    """The entity types that occur as head and as tail of each relation in the gold triplets.
+
+    A type is kept if it makes up at least ``minimum_share`` (0 to 1) of the relation's heads (or tails).
+    An entity has the type of its first mention; a triplet counts once a document; equally frequent types
+    come in alphabetical order. Relations without a gold triplet are absent.
+    """
+    heads: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    tails: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for document in documents:
+        for head, relation, tail in dict.fromkeys(label.triplet for label in document.labels):
+            heads[relation][document.entities[head].type] += 1
+            tails[relation][document.entities[tail].type] += 1
+    return {
+        relation: ArgumentTypes(_frequent(heads[relation], minimum_share), _frequent(tails[relation], minimum_share))
+        for relation in heads
+    }
+
+
+def _frequent(counts: Counter[str], minimum_share: float) -> tuple[str, ...]:
+    least = minimum_share * counts.total()
+    return tuple(sorted((kind for kind in counts if counts[kind] >= least), key=lambda kind: (-counts[kind], kind)))

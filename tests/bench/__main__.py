@@ -1,0 +1,32 @@
+"""All benchmarks: ``make bench``, or ``make bench BENCH_ARGS=engine`` for one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from tests.bench import engine_speed, grammar_cost, scoring_speed
+
+BENCHMARKS: dict[str, Callable[[], bool | None]] = {
+    "engine": engine_speed.main,
+    "scoring": scoring_speed.main,
+    "grammar": grammar_cost.main,
+}
+
+
+def main() -> None:
+    """Run the named benchmarks, or all; the exit code is 1 if any bound was missed."""
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in chosen if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"no benchmark {unknown[0]!r}: there is {', '.join(BENCHMARKS)}")
+    sys.argv = sys.argv[:1]
+    missed = False
+    for name in chosen:
+        print(f"# {name}", flush=True)
+        missed = BENCHMARKS[name]() is False or missed
+    sys.exit(int(missed))
+
+
+if __name__ == "__main__":
+    main()
