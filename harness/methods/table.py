@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from harness.errors import InputError
 from harness.methods.settings import MethodSettings
 from harness.methods.tagged import Tagged
 from harness.types import Method
 
-METHODS: dict[str, type[Tagged]] = {"tagged": Tagged}
+METHODS: Mapping[str, Callable[[MethodSettings], Method]] = {
+    "tagged": Tagged,
+}
 
 
 def create_method(settings: MethodSettings) -> Method:

@@ -1,0 +1,85 @@
+"""What every prompt of a document is made from: references, tagged text, entities, the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.alignment.entities import EntityMapper
+from harness.alignment.relations import RelationMapper
+from harness.escaping import escape
+from harness.methods.settings import MethodSettings
+from harness.prompting import tagging
+from harness.prompting.template import render
+from harness.types import Constraint, Document, Message, RelationSchema, Request
+
+
+@dataclass(frozen=True)
+class SchemaContext:
+    """The schema as prompts, grammars and alignment need it; made once for a run."""
+
+    schema: RelationSchema
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(relation.name for relation in self.schema.relations)
+
+    @cached_property
+    def escaped_names(self) -> tuple[str, ...]:
+        return tuple(map(escape, self.names))
+
+    @cached_property
+    def mapper(self) -> RelationMapper:
+        return RelationMapper(self.schema)
+
+
+@dataclass(frozen=True)
+class DocumentContext:
+    """One document under a variant's options ``refs`` (id or name) and the shared context of templates."""
+
+    document: Document
+    settings: MethodSettings
+    schema: SchemaContext
+
+    @cached_property
+    def by_id(self) -> bool:
+        return self.settings.options.get("refs", "id") == "id"
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        """How prompt, grammar and answer refer to each entity, unescaped."""
+        return tagging.entity_ids(self.document) if self.by_id else tagging.entity_names(self.document)
+
+    @cached_property
+    def mapper(self) -> EntityMapper:
+        return EntityMapper(self.document, self.by_id)
+
+    def request(self, step: str, constraint: Constraint | None, **more: object) -> Request:
+        """The request of a step: its template over the shared context and ``more``."""
+        settings = self.settings
+        return Request(
+            messages=self._messages(step, more),
+            sampling=settings.sampling,
+            constraint=constraint,
+            repeat=settings.repeat,
+        )
+
+    def _messages(self, step: str, more: Mapping[str, object]) -> tuple[Message, ...]:
+        return render(self.settings.variant, step, {**self._shared, **more})
+
+    @cached_property
+    def _shared(self) -> Mapping[str, object]:
+        """What templates may use: options, output, max_triplets, relations, entities, text (see docs/prompts.md)."""
+        tags = tagging.id_tags(self.references) if self.by_id else tagging.name_tags(self.references)
+        return {
+            "options": self.settings.options,
+            "output": self.settings.output,
+            "max_triplets": self.settings.max_triplets,
+            "relations": self.schema.escaped_names,
+            "entities": [
+                {"reference": escape(reference), "name": escape(entity.name), "type": escape(entity.type)}
+                for reference, entity in zip(self.references, self.document.entities, strict=True)
+            ],
+            "text": tagging.tagged_text(self.document, tags),
+        }
