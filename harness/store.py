@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
@@ -112,16 +112,15 @@ class RunFolder:
         """Create the folder and keep other processes from writing it; the lock dies with the process."""
         from filelock import FileLock, Timeout
 
-        try:
+        with self.storing():
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / LOCK)
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(
-                f"another process is working on {self.path}: wait for it, or stop it and type the command again"
-            ) from None
-        except OSError as error:
-            raise self._storage_error(error) from error
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise InputError(
+                    f"another process is working on {self.path}: wait for it, or stop it and type the command again"
+                ) from None
         try:
             yield
         finally:
@@ -155,12 +154,18 @@ class RunFolder:
     def document_writer(self) -> Iterator[DocumentWriter]:
         """Write records as they come; they take their final name when the block ends without an error."""
         partial = self.path / PARTIAL_DOCUMENTS
+        with self.storing():
+            file = partial.open("w", encoding="utf-8")
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                yield DocumentWriter(self, file)
+            yield DocumentWriter(self, file)
+        except BaseException:
+            # The failure under way is the one to tell, not that of closing.
+            with suppress(OSError):
+                file.close()
+            raise
+        with self.storing():
+            file.close()
             partial.replace(self.path / DOCUMENTS)
-        except OSError as error:
-            raise self._storage_error(error) from error
 
     def documents(self) -> Iterator[DocumentRecord]:
         """The stored records, in the order of the dataset."""
@@ -189,11 +194,9 @@ class RunFolder:
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         target, temporary = self.path / name, self.path / f"{name}.tmp"
-        try:
+        with self.storing():
             temporary.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             temporary.replace(target)
-        except OSError as error:
-            raise self._storage_error(error) from error
 
     def _read_json(self, name: str) -> dict[str, Any]:
         file = self.path / name
@@ -207,11 +210,16 @@ class RunFolder:
             raise InputError(f"{file} should hold one JSON object: run again to rebuild it")
         return cast(dict[str, Any], content)
 
-    def _storage_error(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"cannot write {error.filename or self.path}: {error.strerror or error}. Free some space or make the "
-            "folder writable, then type the same command: answers already received are in the journal"
-        )
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Turns a failure to write within the block into one line that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {error.filename or self.path}: {error.strerror or error}. Free some space or make the "
+                "folder writable, then type the same command: answers already received are in the journal"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -222,7 +230,8 @@ class DocumentWriter:
     file: IO[str]
 
     def write(self, record: DocumentRecord) -> None:
-        self.file.write(record.to_json() + "\n")
+        with self.folder.storing():
+            self.file.write(record.to_json() + "\n")
 
 
 def run_folders(results: Path) -> Iterator[RunFolder]:
