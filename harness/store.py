@@ -252,4 +252,4 @@ def find_run(results: Path, name_or_path: str) -> RunFolder:
         raise InputError(
             f"{name_or_path!r} could be {', '.join(folder.run_id for folder in matches[:5])}: give more of the id"
         )
-    raise InputError(f"no run {name_or_path!r} under {results / 'runs'}: `harness leaderboard --all` lists them")
+    raise InputError(f"no run {name_or_path!r} under {results / 'runs'}: `harness leaderboard` lists them")

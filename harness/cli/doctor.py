@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,12 +76,11 @@ def examine(results: Path) -> Iterator[Finding]:
 
 
 def _results_finding(results: Path) -> Finding:
-    from harness.engine.journal import Journal
-    from harness.errors import StorageError
-    from harness.experiment.execute import JOURNAL_FILE
-
+    """Whether runs can be stored, tried with a file that vanishes at once; no folder is made."""
+    folder = next(one for one in (results.resolve(), *results.resolve().parents) if one.exists())
     try:
-        with Journal(results / JOURNAL_FILE):
-            return Finding("results folder", True, f"{results.resolve()} is writable", needed=True)
-    except StorageError as error:
-        return Finding("results folder", False, str(error), needed=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return Finding("results folder", True, f"{results.resolve()} can be written", needed=True)
+    except OSError as error:
+        note = f"{folder}: {error.strerror}; choose another with --results-dir"
+        return Finding("results folder", False, note, needed=True)

@@ -30,7 +30,7 @@ HEADINGS = {
 def leaderboard(
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
-    format: Annotated[Literal["table", "csv", "markdown", "json"], typer.Option()] = "table",
+    format: Annotated[Literal["table", "csv", "markdown", "json"], typer.Option(help="How to print it.")] = "table",
     results_dir: ResultsOption = Path("results"),
 ) -> None:
     """Rank the complete runs of each dataset split by F1; partial and failed runs stand apart.

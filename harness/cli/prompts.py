@@ -41,8 +41,10 @@ def show(
     dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "sample",
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
     data_dir: DataDirOption = None,
-    prompt_option: Annotated[list[str] | None, typer.Option("-P", "--prompt-option", help="key=value")] = None,
-    constrain: Annotated[Literal["closed", "format", "none"], typer.Option()] = "closed",
+    prompt_option: Annotated[
+        list[str] | None, typer.Option("-P", "--prompt-option", metavar="KEY=VALUE", help="Repeatable.")
+    ] = None,
+    constrain: Annotated[Literal["closed", "format", "none"], typer.Option(help="Level of the grammar.")] = "closed",
     model: Annotated[
         str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
     ] = None,

@@ -44,16 +44,16 @@ def run(
     ] = "closed",
     prompt_option: Annotated[
         list[str] | None,
-        typer.Option("-P", "--prompt-option", help="key=value, an option of the prompt; repeatable."),
+        typer.Option("-P", "--prompt-option", metavar="KEY=VALUE", help="An option of the prompt; repeatable."),
     ] = None,
     model_option: Annotated[
         list[str] | None,
-        typer.Option("-M", "--model-option", help="key=value, an option of the runner; repeatable."),
+        typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner; repeatable."),
     ] = None,
     max_triplets: Annotated[int | None, typer.Option(min=1, help="Longest list a model may give.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0)] = 0.0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0)] = 1.0,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy decoding.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus sampling.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Sampling seed, where the server honours one.")] = 0,
     repeat: Annotated[int, typer.Option(min=0, help="Number of an independent repetition.")] = 0,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a server.")] = None,
@@ -111,8 +111,12 @@ def run(
 def retry(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Folder, id, or part of the id of a run.")],
     results_dir: ResultsOption = Path("results"),
-    fail_on_error: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.0,
-    display: Annotated[Literal["rich", "plain", "none"] | None, typer.Option()] = None,
+    fail_on_error: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
+    ] = 0.0,
+    display: Annotated[
+        Literal["rich", "plain", "none"] | None, typer.Option(help="Default: rich on a terminal, else plain.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask again for the documents of a run that did not end ok; the others keep their answers.

@@ -32,6 +32,8 @@ def score(
     from harness.experiment.rescore import rescore_run, score_submission
     from harness.store import find_run
 
+    if path.endswith(".json") and not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
     if Path(path).is_file():
         if gold is None:
             raise InputError(f"{path} is a predictions file: give the labels with --gold FILE")
