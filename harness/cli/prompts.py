@@ -29,9 +29,8 @@ def list_prompts(context: typer.Context) -> None:
     for variant in shipped_variants():
         description = variant.description
         typer.echo(f"{variant.name} (version {description.version}): {description.description}")
-        for key, option in description.options.items():
-            choices = "|".join(f"[{choice}]" if choice == option.default else choice for choice in option.choices)
-            typer.echo(f"    -P {key}={choices}  {option.help}")
+        for key, option in description.left_open.items():
+            typer.echo(f"    -P {key}={option.usage}  {option.help}")
 
 
 @app.command()
