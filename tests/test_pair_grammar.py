@@ -183,7 +183,7 @@ def test_gold_of_real_documents_over_all_relations_is_accepted(form: GrammarForm
         lines = gold_lines(document, names, pairs)
         for judge in (llguidance_judge(constraint), xgrammar_judge(constraint)):
             assert judge(written(form, lines))
-            assert not judge(written(form, lines[1:]))
+            assert not judge(written(form, [[lines[0][0]._replace(relation="elsewhere")], *lines[1:]]))
 
 
 def test_fewer_than_one_relation_a_pair_is_refused() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.options import DataDirOption, JsonOption, key_values
+from harness.cli.options import CandidatesOption, DataDirOption, JsonOption, key_values
 
 if TYPE_CHECKING:
     from harness.types import Document, Request, Runner
@@ -41,6 +41,7 @@ def show(
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
     data_dir: DataDirOption = None,
     prompt_option: Annotated[list[str] | None, typer.Option("-P", "--prompt-option", help="key=value")] = None,
+    candidates: CandidatesOption = None,
     constrain: Annotated[Literal["closed", "format", "none"], typer.Option()] = "closed",
     model: Annotated[
         str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
@@ -70,6 +71,7 @@ def show(
             data_dir=data_dir,
             constrain=constrain,
             prompt_options=key_values(prompt_option, "-P"),
+            candidates=candidates,
         ),
         model_needed=False,
     )
@@ -80,7 +82,7 @@ def show(
         typer.echo(json.dumps(_as_json(found.title, requests, tokens, grammar), ensure_ascii=False))
         return
     if not requests:
-        typer.echo(f"{found.title!r} has fewer than two entities: nothing is asked")
+        typer.echo(f"{found.title!r} has no two entities to ask about: nothing is sent")
     for request in requests:
         for message in request.messages:
             typer.echo(f"--- {message.role}\n{message.content}")
