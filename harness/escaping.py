@@ -10,6 +10,12 @@ TERMINATOR = "END"
 SEPARATOR = " | "
 """What stands between the fields of a triplet."""
 
+NO_RELATION = "None"
+"""What stands for the relation of a pair that has none (LMRC, Table 11)."""
+
+ASKED_RELATION = "-"
+"""What stands for the relation of a pair in a question (LMRC, Tables 11 and 12)."""
+
 # The backslash and the field separator; control characters and the Unicode line and paragraph
 # separators, any of which some reader takes for the end of a line; white space at either end, which
 # splitting into fields strips; and the first of two quotes around the whole text, which the parser

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
 from harness.experiment.results import RunResult
+from harness.methods.candidates import GOLD
 from harness.scoring.official import SCORER_VERSION
 from harness.store import METRICS, RunFolder, run_folders
 
@@ -123,6 +124,8 @@ def _reason_not_ranked(result: RunResult) -> str:
     documents = result.manifest["documents"]
     if not result.is_whole_split:
         return f"partial: {documents['asked']} of {documents['in_split']} documents"
+    if result.manifest["question"].get("candidates") == GOLD:
+        return "the pairs come from the labels"
     if result.failed_share:
         return f"{result.failed_share:.1%} of the documents have no answer"
     if result.metrics["scorer_version"] != SCORER_VERSION:

@@ -14,6 +14,10 @@ ResultsOption = Annotated[
     typer.Option("--results-dir", envvar="HARNESS_RESULTS_DIR", help="Where runs and the journal are kept."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+CandidatesOption = Annotated[
+    str | None,
+    typer.Option(help="Pairs for a prompt about given pairs: gold, or a JSON file {title: [[head, tail], ...]}."),
+]
 DataDirOption = Annotated[
     Path | None,
     typer.Option(help="Folder with train/dev/test_revised.json and rel_info.json (default: fetched data)."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.options import DataDirOption, JsonOption, key_values
+from harness.cli.options import CandidatesOption, DataDirOption, JsonOption, key_values
 
 if TYPE_CHECKING:
     from harness.types import Document, Request, Runner
@@ -29,9 +29,8 @@ def list_prompts(context: typer.Context) -> None:
     for variant in shipped_variants():
         description = variant.description
         typer.echo(f"{variant.name} (version {description.version}): {description.description}")
-        for key, option in description.options.items():
-            choices = "|".join(f"[{choice}]" if choice == option.default else choice for choice in option.choices)
-            typer.echo(f"    -P {key}={choices}  {option.help}")
+        for key, option in description.left_open.items():
+            typer.echo(f"    -P {key}={option.usage}  {option.help}")
 
 
 @app.command()
@@ -44,6 +43,7 @@ def show(
     prompt_option: Annotated[
         list[str] | None, typer.Option("-P", "--prompt-option", metavar="KEY=VALUE", help="Repeatable.")
     ] = None,
+    candidates: CandidatesOption = None,
     constrain: Annotated[Literal["closed", "format", "none"], typer.Option(help="Level of the grammar.")] = "closed",
     model: Annotated[
         str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
@@ -73,6 +73,7 @@ def show(
             data_dir=data_dir,
             constrain=constrain,
             prompt_options=key_values(prompt_option, "-P"),
+            candidates=candidates,
         ),
         model_needed=False,
     )
@@ -83,7 +84,7 @@ def show(
         typer.echo(json.dumps(_as_json(found.title, requests, tokens, grammar), ensure_ascii=False))
         return
     if not requests:
-        typer.echo(f"{found.title!r} has fewer than two entities: nothing is asked")
+        typer.echo(f"{found.title!r} has no two entities to ask about: nothing is sent")
     for request in requests:
         for message in request.messages:
             typer.echo(f"--- {message.role}\n{message.content}")

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.options import DataDirOption, JsonOption, ResultsOption, key_values, read_configuration
+from harness.cli.options import (
+    CandidatesOption,
+    DataDirOption,
+    JsonOption,
+    ResultsOption,
+    key_values,
+    read_configuration,
+)
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
@@ -50,6 +57,7 @@ def run(
         list[str] | None,
         typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner; repeatable."),
     ] = None,
+    candidates: CandidatesOption = None,
     max_triplets: Annotated[int | None, typer.Option(min=1, help="Longest list a model may give.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy decoding.")] = 0.0,
@@ -90,6 +98,7 @@ def run(
             limit=limit,
             constrain=constrain,
             prompt_options=key_values(prompt_option, "-P"),
+            candidates=candidates,
             max_triplets=max_triplets,
             max_tokens=max_tokens,
             temperature=temperature,

@@ -15,6 +15,8 @@ from harness.types import ConstraintLevel
 _SECRET_OPTION = re.compile(r"secret|password|authorization|(^|[._-])(api)?_?(key|token)$", re.IGNORECASE)
 _URL_LOGIN = re.compile(r"(?<=://)[^/@]+@")
 HIDDEN = "(hidden)"
+# Fields that manifests of layout 1 were first written without, and what their absence means.
+_LATER_FIELDS = {"candidates": None}
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class RunConfig:
     """What the user asked for. The fields from ``max_connections`` on cannot change an answer.
 
     ``max_triplets`` and ``max_tokens`` default to the model's or the prompt's own; ``limit`` takes
-    the first documents of the split only.
+    the first documents of the split only. ``candidates`` is ``gold`` or the path of a file of pairs.
     """
 
     model: str
@@ -33,6 +35,7 @@ class RunConfig:
     limit: int | None = None
     constrain: ConstraintLevel = "closed"
     prompt_options: Mapping[str, str] = field(default_factory=dict)
+    candidates: str | None = None
     max_triplets: int | None = None
     max_tokens: int | None = None
     temperature: float = 0.0
@@ -60,6 +63,7 @@ class RunConfig:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RunConfig:
         """Inverse of :meth:`as_json`; raises InputError for a manifest of another version, or a hidden secret."""
+        content = {**_LATER_FIELDS, **content}
         names = {one.name for one in fields(cls)}
         if content.keys() != names or HIDDEN in content["model_options"].values():
             raise InputError(

@@ -13,7 +13,8 @@ from typing import Any
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig, without_secrets
-from harness.methods.settings import MethodSettings, choose_form
+from harness.methods.candidates import load_pair_source
+from harness.methods.settings import MethodSettings, choose_form, expected_lines
 from harness.methods.table import create_method
 from harness.models import resolve_model
 from harness.prompting.variant import load_variant
@@ -70,13 +71,17 @@ class Experiment:
             "max_triplets": settings.max_triplets,
             "sampling": asdict(settings.sampling),
             "repeat": settings.repeat,
+            # Left out where there are none, so that such runs keep the ids they always had.
+            **({"candidates": settings.candidates.identity} if settings.candidates else {}),
         }
 
     def _prompt_label(self) -> str:
-        """The variant's name with the options that are not at their default: ``tagged refs=name``."""
+        """The variant's name with the options that are not at their default and the source of its pairs."""
         variant = self.settings.variant
         defaults = variant.choose({})
         changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults[key]]
+        if self.settings.candidates:
+            changed.append(f"candidates={self.settings.candidates.name}")
         return " ".join([variant.name, *changed])
 
     def manifest(self) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         runner.check()
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
     context = runner.supports.context or spec.context
-    enough = 64 + TOKENS_PER_TRIPLET * max_triplets
+    enough = 64 + TOKENS_PER_TRIPLET * expected_lines(options, max_triplets)
     settings = MethodSettings(
         variant=variant,
         options=options,
@@ -137,9 +142,14 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
             seed=config.seed,
         ),
         repeat=config.repeat,
+        candidates=load_pair_source(config.candidates) if config.candidates else None,
     )
     create_method(settings)
-    return Experiment(config, spec, runner, dataset, settings)
+    experiment = Experiment(config, spec, runner, dataset, settings)
+    if settings.candidates:
+        for document in experiment.documents:
+            settings.candidates.pairs(document)
+    return experiment
 
 
 def _safe(name: str) -> str:

@@ -1,5 +1,7 @@
 """Grammars of answers: each declared once and rendered in every form that a runner supports."""
 
-from harness.grammar.triplets import GrammarLevel, TripletGrammar
+from harness.grammar.pairs import PairGrammar
+from harness.grammar.relations import GrammarLevel
+from harness.grammar.triplets import TripletGrammar
 
-__all__ = ["GrammarLevel", "TripletGrammar"]
+__all__ = ["GrammarLevel", "PairGrammar", "TripletGrammar"]

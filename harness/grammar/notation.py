@@ -59,3 +59,13 @@ def lark(rules: Mapping[str, str]) -> str:
     terminal must end in text that shows where it ends: ``"A | "``, not ``"A"`` beside ``"A B"``.
     """
     return "".join(f"{name}: {body}\n" for name, body in rules.items())
+
+
+def strict_object(properties: dict[str, object]) -> dict[str, object]:
+    """An object schema as strict mode wants it: every property required, no other allowed."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal, assert_never
+from typing import assert_never
 
 from harness.escaping import SEPARATOR, TERMINATOR, escape
 from harness.grammar.notation import (
     gbnf,
     lark,
     longest_first,
-    quoted_choice,
     quoted_literal,
     regex_choice,
+    strict_object,
+)
+from harness.grammar.relations import (
+    GrammarLevel,
+    allowed_relations,
+    relation_gbnf,
+    relation_lark,
+    relation_regex,
+    relation_schema,
 )
 from harness.types import Constraint, GrammarForm
 
-GrammarLevel = Literal["closed", "format"]
-
 _LINE_END = ")\n"
-
-# Free relation text: up to 80 characters, with single spaces between them. The ranges hold letters,
-# digits and punctuation as raw characters, which every engine reads alike; white space, controls, "\"
-# and "|" are left out.
-_CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧、-퟿]"
-_FREE_REGEX = f"{_CHARACTER}(?: ?{_CHARACTER}){{0,79}}"
-_FREE_GBNF = f'{_CHARACTER} (" "? {_CHARACTER}){{0,79}} {quoted_literal(SEPARATOR)}'
-_FREE_LARK = rf"/{_FREE_REGEX} \| /"
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class TripletGrammar:
     def render(self, form: GrammarForm) -> Constraint:
         """The constraint in the notation of ``form``; the same grammar always gives the same text."""
         references = longest_first(map(escape, self.entities))
-        relations = self.relations if self.level == "closed" else None
+        relations = allowed_relations(self.relations, self.level)
         bound = self.max_triplets if len(references) > 1 and relations != () else 0
         match form:
             case "regex":
@@ -85,8 +82,7 @@ def _regex(references: list[str], relations: tuple[str, ...] | None, bound: int)
     if not bound:
         return TERMINATOR
     entity = regex_choice(references)
-    relation = _FREE_REGEX if relations is None else _closed_regex(relations)
-    return rf"(?:\({entity} \| {relation} \| {entity}\)\n){{0,{bound}}}{TERMINATOR}"
+    return rf"(?:\({entity} \| {relation_regex(relations)} \| {entity}\)\n){{0,{bound}}}{TERMINATOR}"
 
 
 def _gbnf(references: list[str], relations: tuple[str, ...] | None, bound: int) -> str:
@@ -95,7 +91,7 @@ def _gbnf(references: list[str], relations: tuple[str, ...] | None, bound: int) 
     rules = {"root": _answer(bound), "line": " | ".join(f"line-{i}" for i in range(len(references)))}
     for i, (head, tails) in enumerate(_pairs(references)):
         rules[f"line-{i}"] = f"{head} relation ({tails})"
-    rules["relation"] = _FREE_GBNF if relations is None else _closed_quoted(relations)
+    rules["relation"] = relation_gbnf(relations)
     return gbnf(rules)
 
 
@@ -107,7 +103,7 @@ def _lark(references: list[str], relations: tuple[str, ...] | None, bound: int) 
         rules[f"line_{i}"] = f"HEAD_{i} RELATION TAIL_{i}"
         rules[f"HEAD_{i}"] = head
         rules[f"TAIL_{i}"] = tails
-    rules["RELATION"] = _FREE_LARK if relations is None else _closed_quoted(relations)
+    rules["RELATION"] = relation_lark(relations)
     return lark(rules)
 
 
@@ -116,21 +112,10 @@ def _json_schema(references: list[str], relations: tuple[str, ...] | None, bound
     relation: dict[str, object] = {"type": "string"}
     if bound:
         entity["enum"] = references
-        if relations is not None:
-            relation["enum"] = longest_first(map(escape, relations))
-    triplet = _strict_object({"head": entity, "relation": relation, "tail": entity})
+        relation = relation_schema(relations)
+    triplet = strict_object({"head": entity, "relation": relation, "tail": entity})
     triplets = {"type": "array", "items": triplet, "maxItems": bound}
-    return json.dumps(_strict_object({"triplets": triplets}), ensure_ascii=False)
-
-
-def _strict_object(properties: dict[str, object]) -> dict[str, object]:
-    """An object schema as strict mode wants it: every property required, no other allowed."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    return json.dumps(strict_object({"triplets": triplets}), ensure_ascii=False)
 
 
 def _answer(bound: int) -> str:
@@ -144,13 +129,3 @@ def _pairs(references: list[str]) -> list[tuple[str, str]]:
         (quoted_literal(f"({reference}{SEPARATOR}"), " | ".join(tails[:i] + tails[i + 1 :]))
         for i, reference in enumerate(references)
     ]
-
-
-@lru_cache(maxsize=16)
-def _closed_regex(relations: tuple[str, ...]) -> str:
-    return regex_choice(map(escape, relations))
-
-
-@lru_cache(maxsize=16)
-def _closed_quoted(relations: tuple[str, ...]) -> str:
-    return quoted_choice(map(escape, relations), SEPARATOR)

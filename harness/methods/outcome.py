@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.parsing import ParsedTriplets
 from harness.types import Completion, Status
 
@@ -20,6 +22,23 @@ def status_of(completion: Completion, parsed: ParsedTriplets) -> tuple[Status, s
     if not parsed.triplets and not parsed.terminated:
         return "invalid_output", "the answer holds no triplet and no end of list"
     return "ok", ""
+
+
+# From the mildest on: what more tokens or another prompt can mend outweighs what the provider decided.
+_SEVERITY: tuple[Status, ...] = ("ok", "refused", "invalid_output", "truncated")
+
+
+def worst_status(outcomes: Sequence[tuple[Status, str]]) -> tuple[Status, str]:
+    """The status of a document from those of its answers, by :func:`status_of`; ok if there are none.
+
+    It is ``truncated`` if any answer is, else ``invalid_output`` if any is, else ``refused`` if any is: one
+    answer that is not ok leaves the document incomplete. The error tells how many answers it befell.
+    """
+    status, error = max(outcomes, key=lambda outcome: _SEVERITY.index(outcome[0]), default=("ok", ""))
+    if status == "ok" or len(outcomes) == 1:
+        return status, error
+    affected = sum(one == status for one, _ in outcomes)
+    return status, f"{affected} of {len(outcomes)} answers: {error}"
 
 
 def is_mostly_repetition(parsed: ParsedTriplets) -> bool:

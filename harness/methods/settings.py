@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.errors import InputError
+from harness.methods.candidates import PairSource
 from harness.prompting.variant import PromptVariant
 from harness.types import ConstraintLevel, GrammarForm, ModelSpec, RelationSchema, Sampling, Supports
+
+PAIRS_PER_REQUEST = "k"
+"""The number that a variant about given pairs leaves open: the most pairs of one request."""
 
 
 @dataclass(frozen=True)
 class MethodSettings:
-    """``form`` is the grammar form that the runner honours; None exactly if ``level`` is none."""
+    """``form`` is the grammar form that the runner honours; None exactly if ``level`` is none.
+
+    ``candidates`` proposes the pairs to the variants that are asked about given ones, and to no other.
+    """
 
     variant: PromptVariant
     options: Mapping[str, str]
@@ -22,6 +29,7 @@ class MethodSettings:
     max_triplets: int
     sampling: Sampling
     repeat: int = 0
+    candidates: PairSource | None = None
 
     @property
     def output(self) -> str:
@@ -39,3 +47,8 @@ def choose_form(level: ConstraintLevel, supports: Supports, spec: ModelSpec) -> 
             "use --constrain none, or a server that can (vLLM, llama.cpp, strict JSON schema)"
         )
     return supports.forms[0]
+
+
+def expected_lines(options: Mapping[str, str], max_triplets: int) -> int:
+    """How many lines an answer needs room for: one a pair where pairs are given, else the bound on the list."""
+    return int(options.get(PAIRS_PER_REQUEST, max_triplets))

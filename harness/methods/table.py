@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.errors import InputError
+from harness.methods.candidates import GOLD
+from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import MethodSettings
 from harness.methods.tagged import Tagged
 from harness.types import Method
 
 METHODS: Mapping[str, Callable[[MethodSettings], Method]] = {
     "tagged": Tagged,
+    "pairwise": pairwise,
+    "classify": classify,
 }
+TAKE_CANDIDATES = frozenset({"classify"})
 
 
 def create_method(settings: MethodSettings) -> Method:
-    """The method that a variant names; raises InputError for a name that is not in the table."""
-    name = settings.variant.description.method
+    """The method that a variant names.
+
+    Raises InputError for a name that is not in the table, and for candidate pairs that are missing or
+    that the method does not take.
+    """
+    prompt, name = settings.variant.name, settings.variant.description.method
     if name not in METHODS:
-        raise InputError(f"prompt {settings.variant.name!r} asks for method {name!r}: there is {', '.join(METHODS)}")
+        raise InputError(f"prompt {prompt!r} asks for method {name!r}: there is {', '.join(METHODS)}")
+    if name in TAKE_CANDIDATES and settings.candidates is None:
+        raise InputError(f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD} or FILE")
+    if name not in TAKE_CANDIDATES and settings.candidates is not None:
+        raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
     return METHODS[name](settings)

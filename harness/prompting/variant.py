@@ -34,6 +34,45 @@ class PromptOption(BaseModel):
             raise ValueError(f"default {self.default!r} is not one of {list(self.choices)}")
         return self
 
+    @property
+    def usage(self) -> str:
+        """The legal values in brief, the default in brackets: ``[id]|name``."""
+        return "|".join(f"[{choice}]" if choice == self.default else choice for choice in self.choices)
+
+    def read(self, value: str) -> str:
+        """``value`` itself; raises ValueError with what to choose instead."""
+        if value not in self.choices:
+            raise ValueError(f"choose {' or '.join(self.choices)}")
+        return value
+
+
+class PromptNumber(BaseModel):
+    """A whole number that a variant leaves open: its bounds, the default, and what it decides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    default: int
+    min: int
+    max: int
+    help: str
+
+    @model_validator(mode="after")
+    def _default_is_within_bounds(self) -> PromptNumber:
+        if not self.min <= self.default <= self.max:
+            raise ValueError(f"default {self.default} is not within {self.min} to {self.max}")
+        return self
+
+    @property
+    def usage(self) -> str:
+        """The legal values in brief, the default in brackets: ``[40] (1 to 200)``."""
+        return f"[{self.default}] ({self.min} to {self.max})"
+
+    def read(self, value: str) -> str:
+        """``value`` as decimal digits without leading zeros; raises ValueError with what to give instead."""
+        if not value.isdecimal() or not self.min <= int(value) <= self.max:
+            raise ValueError(f"give a whole number from {self.min} to {self.max}")
+        return str(int(value))
+
 
 class PromptDescription(BaseModel):
     """The content of ``prompt.toml``."""
@@ -46,6 +85,18 @@ class PromptDescription(BaseModel):
     paper: str = ""
     max_triplets: Annotated[int, Field(ge=1, le=1000)] = 100
     options: Mapping[str, PromptOption] = {}
+    numbers: Mapping[str, PromptNumber] = {}
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> PromptDescription:
+        if both := self.options.keys() & self.numbers.keys():
+            raise ValueError(f"{min(both)!r} is both an option and a number")
+        return self
+
+    @property
+    def left_open(self) -> Mapping[str, PromptOption | PromptNumber]:
+        """Options and numbers together, by name: what ``-P`` can set."""
+        return {**self.options, **self.numbers}
 
 
 @dataclass(frozen=True)
@@ -58,20 +109,20 @@ class PromptVariant:
     sha256: str
 
     def choose(self, chosen: Mapping[str, str]) -> dict[str, str]:
-        """All options of the variant, defaults filled in; raises InputError for an unknown one."""
-        options = self.description.options
+        """All options and numbers of the variant, defaults filled in; raises InputError for an unknown one."""
+        left_open = self.description.left_open
+        values = {key: str(option.default) for key, option in left_open.items()}
         for key, value in chosen.items():
-            if key not in options:
+            if key not in left_open:
                 raise InputError(
                     f"prompt {self.name!r} has no option {key!r}: "
-                    + (f"it has {', '.join(options)}" if options else "it has none")
+                    + (f"it has {', '.join(left_open)}" if left_open else "it has none")
                 )
-            if value not in options[key].choices:
-                raise InputError(
-                    f"option {key!r} of prompt {self.name!r} cannot be {value!r}: "
-                    f"choose {' or '.join(options[key].choices)}"
-                )
-        return {key: chosen.get(key, option.default) for key, option in options.items()}
+            try:
+                values[key] = left_open[key].read(value)
+            except ValueError as error:
+                raise InputError(f"option {key!r} of prompt {self.name!r} cannot be {value!r}: {error}") from None
+        return values
 
 
 def load_variant(name_or_path: str) -> PromptVariant:

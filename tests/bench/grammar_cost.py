@@ -1,7 +1,8 @@
 """Times grammars of the largest Re-DocRED dev document: ``python -m tests.bench.grammar_cost [--slow]``.
 
 Every engine compiles for a vocabulary of single bytes, so that its figures are of the grammar alone. ``--slow``
-adds outlines-core at level ``format``, which takes minutes.
+adds outlines-core at level ``format``, which takes minutes. It is left out of the grammars of pairs: with a copy of
+all relations for every pair it takes minutes at either level.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
-from harness.grammar import GrammarLevel, TripletGrammar
+from harness.grammar import GrammarLevel, PairGrammar, TripletGrammar
 from harness.types import Constraint, GrammarForm
 from tests.judges import Judge, llguidance_judge, outlines_core_judge, xgrammar_judge
 from tests.paths import SHARED_DATA
@@ -29,13 +30,28 @@ def main() -> None:
     entities, relations = largest_document()
     slow = "--slow" in sys.argv[1:]
     print(f"{len(entities)} entities by name, {len(relations)} relations; milliseconds, best of 5 (--slow: of 1)\n")
-    print(f"| level | at most | form | characters | render | {' | '.join(COMPILERS)} |")
-    print("|---|---:|---|---:|---:|" + "---:|" * len(COMPILERS))
+    print_heading("at most")
     for level in get_args(GrammarLevel):
         for max_triplets in (20, 100):
             grammar = TripletGrammar(entities, relations, level, max_triplets)
             for form in get_args(GrammarForm):
-                print(row(grammar, form, slow), flush=True)
+                takes_minutes = level == "format"
+                with_outlines = form == "regex" and (slow or not takes_minutes)
+                label = f"{level} | {max_triplets}"
+                print(row(label, partial(grammar.render, form), with_outlines, 1 if takes_minutes else 5), flush=True)
+    print()
+    print_heading("pairs")
+    pairs = tuple((head, tail) for head in entities for tail in entities if head is not tail)
+    for level in get_args(GrammarLevel):
+        for k in (10, 30, 120):
+            of_pairs = PairGrammar(pairs[:k], relations, level, none=True, max_relations=4)
+            for form in get_args(GrammarForm):
+                print(row(f"{level} | {k}", partial(of_pairs.render, form), with_outlines=False), flush=True)
+
+
+def print_heading(size: str) -> None:
+    print(f"| level | {size} | form | characters | render | {' | '.join(COMPILERS)} |")
+    print("|---|---:|---|---:|---:|" + "---:|" * len(COMPILERS))
 
 
 def largest_document() -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -50,17 +66,16 @@ def largest_document() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(mentions[0]["name"] for mentions in largest), tuple(relations.values())
 
 
-def row(grammar: TripletGrammar, form: GrammarForm, slow: bool) -> str:
-    constraint = grammar.render(form)
-    cells = [milliseconds(partial(grammar.render, form))]
+def row(label: str, render: Callable[[], Constraint], with_outlines: bool, repeat_outlines: int = 5) -> str:
+    constraint = render()
+    cells = [milliseconds(render)]
     for engine, compile_constraint in COMPILERS.items():
-        takes_minutes = engine == "outlines-core" and grammar.level == "format"
-        if engine == "outlines-core" and (form != "regex" or (takes_minutes and not slow)):
+        if engine == "outlines-core" and not with_outlines:
             cells.append("")
         else:
-            cells.append(milliseconds(partial(compile_constraint, constraint), repeat=1 if takes_minutes else 5))
-    label = f"{grammar.level} | {grammar.max_triplets} | {form} | {len(constraint.text)}"
-    return f"| {label} | {' | '.join(cells)} |"
+            repeat = repeat_outlines if engine == "outlines-core" else 5
+            cells.append(milliseconds(partial(compile_constraint, constraint), repeat))
+    return f"| {label} | {constraint.form} | {len(constraint.text)} | {' | '.join(cells)} |"
 
 
 def milliseconds(action: Callable[[], object], repeat: int = 5) -> str:

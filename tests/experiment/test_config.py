@@ -41,6 +41,12 @@ def test_a_login_in_an_address_is_left_out() -> None:
     assert content["base_url"] == "https://host/v1"
 
 
+def test_a_manifest_from_before_there_were_candidates_is_read() -> None:
+    content = CONFIG.as_json()
+    del content["candidates"]
+    assert RunConfig.from_json(content) == CONFIG
+
+
 def test_a_manifest_of_another_version_is_refused() -> None:
     content = CONFIG.as_json()
     del content["repeat"]

@@ -6,41 +6,56 @@ golden file is either a new variant, or a mistake.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.datasets.registry import load_dataset
+from harness.methods.candidates import GoldPairs
+from harness.methods.preview import first_requests
 from harness.methods.settings import MethodSettings
-from harness.methods.tagged import Tagged
+from harness.methods.table import TAKE_CANDIDATES, create_method
 from harness.prompting.variant import load_variant
-from harness.types import Document, GrammarForm, Sampling
+from harness.types import Document, GrammarForm, Method, Sampling
 
 FOLDER = Path(__file__).parent / "golden"
 TITLES = ("Ingrid Solheim", "A | B (album)")
-CASES: dict[str, tuple[dict[str, str], GrammarForm]] = {
-    "default": ({}, "gbnf"),
-    "names": ({"refs": "name"}, "gbnf"),
-    "document_first_without_types": ({"order": "document-first", "types": "hidden"}, "regex"),
-    "json": ({}, "json_schema"),
+_PAIR_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
+    "default": ({"k": "8"}, "gbnf"),
+    "names_without_types": ({"refs": "name", "types": "hidden", "k": "8"}, "regex"),
+    "json": ({"k": "8"}, "json_schema"),
+}
+CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
+    "tagged": {
+        "default": ({}, "gbnf"),
+        "names": ({"refs": "name"}, "gbnf"),
+        "document_first_without_types": ({"order": "document-first", "types": "hidden"}, "regex"),
+        "json": ({}, "json_schema"),
+    },
+    "pairwise": _PAIR_CASES,
+    "classify": _PAIR_CASES,
 }
 
 
 def rendered() -> Iterator[tuple[str, str]]:
-    """File name and text of every golden prompt."""
+    """File name and text of every golden prompt: the first request of a variant, options and document."""
     dataset = load_dataset("sample")
     documents = {document.title: document for document in dataset.documents}
-    variant = load_variant("tagged")
-    for case, (options, form) in CASES.items():
-        settings = MethodSettings(
-            variant, variant.choose(options), dataset.schema, "closed", form, max_triplets=20, sampling=Sampling()
-        )
-        for number, title in enumerate(TITLES, 1):
-            yield f"tagged_{case}_{number}.txt", as_text(Tagged(settings), documents[title])
+    for prompt, cases in CASES.items():
+        variant = load_variant(prompt)
+        candidates = GoldPairs() if variant.description.method in TAKE_CANDIDATES else None
+        for case, (options, form) in cases.items():
+            settings = MethodSettings(
+                variant, variant.choose(options), dataset.schema, "closed", form, 20, Sampling(), candidates=candidates
+            )
+            for number, title in enumerate(TITLES, 1):
+                yield f"{prompt}_{case}_{number}.txt", as_text(create_method(settings), documents[title])
 
 
-def as_text(method: Tagged, document: Document) -> str:
-    """All messages of a document's request, each under its role."""
-    return "".join(f"=== {message.role}\n{message.content}\n" for message in method.request(document).messages)
+def as_text(method: Method, document: Document) -> str:
+    """All messages of a document's first request, each under its role."""
+    first, *_ = asyncio.run(first_requests(method, document))
+    return "".join(f"=== {message.role}\n{message.content}\n" for message in first.messages)
 
 
 if __name__ == "__main__":

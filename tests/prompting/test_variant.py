@@ -82,6 +82,13 @@ def test_a_missing_step_is_told(tmp_path: Path) -> None:
         (DESCRIPTION + "colour = 1\n", "colour"),
         (DESCRIPTION + '[options.a]\ndefault = "x"\nchoices = ["y"]\nhelp = "h"\n', "not one of"),
         (DESCRIPTION + "max_triplets = 0\n", "max_triplets"),
+        (DESCRIPTION + '[numbers.k]\ndefault = 9\nmin = 1\nmax = 5\nhelp = "h"\n', "9 is not within 1 to 5"),
+        (
+            DESCRIPTION
+            + '[options.k]\ndefault = "x"\nchoices = ["x"]\nhelp = "h"\n'
+            + '[numbers.k]\ndefault = 1\nmin = 1\nmax = 5\nhelp = "h"\n',
+            "'k' is both an option and a number",
+        ),
     ],
 )
 def test_a_faulty_description_is_told_in_one_line(tmp_path: Path, description: str, problem: str) -> None:
@@ -104,6 +111,15 @@ def test_options_are_checked_and_defaults_filled_in() -> None:
         variant.choose({"ref": "id"})
     with pytest.raises(InputError, match="choose id or name"):
         variant.choose({"refs": "number"})
+
+
+@pytest.mark.parametrize("value", ["0", "6", "-1", "2.5", "many", "", "²"])
+def test_a_number_is_held_to_its_bounds(tmp_path: Path, value: str) -> None:
+    description = DESCRIPTION + '[numbers.k]\ndefault = 3\nmin = 1\nmax = 5\nhelp = "h"\n'
+    variant = load_variant(str(write(tmp_path / "mine", "", description)))
+    assert (variant.choose({}), variant.choose({"k": "04"})) == ({"k": "3"}, {"k": "4"})
+    with pytest.raises(InputError, match="give a whole number from 1 to 5"):
+        variant.choose({"k": value})
 
 
 def test_the_hash_changes_with_any_byte_of_the_variant(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""The relation field of an answer line, and what closes it, in the notation of each grammar form."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from harness.escaping import SEPARATOR, escape
+from harness.grammar.notation import longest_first, quoted_choice, quoted_literal, regex_choice
+
+GrammarLevel = Literal["closed", "format"]
+
+# Free relation text: up to 80 characters, with single spaces between them. The ranges hold letters,
+# digits and punctuation as raw characters, which every engine reads alike; white space, controls, "\"
+# and "|" are left out.
+_CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧、-퟿]"
+_FREE_REGEX = f"{_CHARACTER}(?: ?{_CHARACTER}){{0,79}}"
+_FREE_GBNF = f'{_CHARACTER} (" "? {_CHARACTER}){{0,79}} {quoted_literal(SEPARATOR)}'
+_FREE_LARK = rf"/{_FREE_REGEX} \| /"
+
+
+def allowed_relations(relations: tuple[str, ...], level: GrammarLevel) -> tuple[str, ...] | None:
+    """The relations to choose from, or None at level ``format``, where the relation is free text."""
+    return relations if level == "closed" else None
+
+
+def relation_regex(relations: tuple[str, ...] | None) -> str:
+    """A regular expression of the relation alone."""
+    return _FREE_REGEX if relations is None else _closed_regex(relations)
+
+
+def relation_gbnf(relations: tuple[str, ...] | None) -> str:
+    """The body of a GBNF rule: the relation and the separator after it."""
+    return _FREE_GBNF if relations is None else _closed_quoted(relations)
+
+
+def relation_lark(relations: tuple[str, ...] | None) -> str:
+    """The body of a Lark terminal: the relation and the separator after it, which shows where it ends."""
+    return _FREE_LARK if relations is None else _closed_quoted(relations)
+
+
+def relation_schema(relations: tuple[str, ...] | None) -> dict[str, object]:
+    """The JSON schema of the relation; free text is any string, as strict modes share no bound on length."""
+    return (
+        {"type": "string"} if relations is None else {"type": "string", "enum": longest_first(map(escape, relations))}
+    )
+
+
+@lru_cache(maxsize=16)
+def _closed_regex(relations: tuple[str, ...]) -> str:
+    return regex_choice(map(escape, relations))
+
+
+@lru_cache(maxsize=16)
+def _closed_quoted(relations: tuple[str, ...]) -> str:
+    return quoted_choice(map(escape, relations), SEPARATOR)
