@@ -46,5 +46,9 @@ class ContextOverflow(RequestError):
     """The prompt and the completion do not fit the model's context."""
 
 
+class RequestRefused(RequestError):
+    """The provider's moderation will not have this prompt answered; the document ends ``refused``."""
+
+
 class FatalError(RunnerError):
     """No request of this run can succeed: refused key, unknown model, server that will not start."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,8 @@ COLUMNS = (
     "runner",
     "run_id",
 )
+BoardKey = tuple[str, str, str]
+"""Dataset, split and checksum of the dataset's file."""
 UNRANKED_COLUMNS = ("reason", *COLUMNS[1:])
 
 
@@ -46,6 +47,14 @@ class Leaderboard:
     split: str
     ranked: pd.DataFrame
     unranked: pd.DataFrame
+
+    def as_table(self) -> pd.DataFrame:
+        """All runs in one table: dataset and split first, and for those not ranked the reason last."""
+        import pandas as pd
+
+        columns = ["dataset", "split", *COLUMNS, "reason"]
+        rows = [*_records(self.ranked), *_records(self.unranked)]
+        return pd.DataFrame([{"dataset": self.dataset, "split": self.split, **row} for row in rows], columns=columns)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, None for what is not available."""
@@ -65,12 +74,12 @@ def leaderboards(results: Path, dataset: str | None = None, split: str | None = 
     """
     import pandas as pd
 
-    rows: dict[tuple[str, str, str], tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+    rows: dict[BoardKey, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
     for folder in run_folders(results):
-        for key, reason, row in _row(folder):
-            if dataset in (None, key[0]) and split in (None, key[1]):
-                ranked, unranked = rows.setdefault(key, ([], []))
-                (unranked if reason else ranked).append({"reason": reason, **row})
+        key, reason, row = _row(folder)
+        if dataset in (None, key[0]) and split in (None, key[1]):
+            ranked, unranked = rows.setdefault(key, ([], []))
+            (unranked if reason else ranked).append({"reason": reason, **row})
     boards = []
     for (name, part, _), (ranked, unranked) in sorted(rows.items()):
         ranked.sort(key=lambda row: -row["f1"])
@@ -87,8 +96,8 @@ def leaderboards(results: Path, dataset: str | None = None, split: str | None = 
     return boards
 
 
-def _row(folder: RunFolder) -> Iterator[tuple[tuple[str, str, str], str, dict[str, Any]]]:
-    """Board, reason for not being ranked ("" if ranked) and row of one run; nothing for a damaged folder."""
+def _row(folder: RunFolder) -> tuple[BoardKey, str, dict[str, Any]]:
+    """Board, reason for not being ranked ("" if ranked) and row of one run."""
     try:
         manifest = folder.read_manifest()
         question = manifest["question"]
@@ -102,22 +111,20 @@ def _row(folder: RunFolder) -> Iterator[tuple[tuple[str, str, str], str, dict[st
             "run_id": folder.run_id,
         }
         if manifest["status"] != "complete" or not folder.has(METRICS):
-            yield key, manifest["status"], row
-            return
+            return key, manifest["status"], row
         result = RunResult.load(folder)
-    except (InputError, KeyError) as error:
-        yield ("(damaged)", "", ""), f"damaged: {error}", {"run_id": folder.run_id}
-        return
-    metrics, usage = result.metrics["metrics"], manifest["usage"]
-    row |= {name: metrics[name] for name in ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1")}
-    row |= {
-        "coverage": result.coverage,
-        "requests": usage["requests"],
-        "tokens": usage["prompt_tokens"] + usage["completion_tokens"],
-        "seconds": result.seconds,
-        "cost_usd": result.cost_usd,
-    }
-    yield key, _reason_not_ranked(result), row
+        metrics, usage = result.metrics["metrics"], manifest["usage"]
+        row |= {name: metrics[name] for name in ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1")}
+        row |= {
+            "coverage": result.coverage,
+            "requests": usage["requests"],
+            "tokens": usage["prompt_tokens"] + usage["completion_tokens"],
+            "seconds": result.seconds,
+            "cost_usd": result.cost_usd,
+        }
+        return key, _reason_not_ranked(result), row
+    except (InputError, KeyError, TypeError) as error:
+        return ("(damaged)", "", ""), f"damaged: {error}", {"run_id": folder.run_id}
 
 
 def _reason_not_ranked(result: RunResult) -> str:
@@ -126,6 +133,8 @@ def _reason_not_ranked(result: RunResult) -> str:
         return f"partial: {documents['asked']} of {documents['in_split']} documents"
     if result.manifest["question"].get("candidates") == GOLD:
         return "the pairs come from the labels"
+    if not documents["asked"] or not result.coverage:
+        return "no document ended ok"
     if result.failed_share:
         return f"{result.failed_share:.1%} of the documents have no answer"
     if result.metrics["scorer_version"] != SCORER_VERSION:

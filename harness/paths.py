@@ -21,8 +21,3 @@ def cache_dir() -> Path:
 def prompts_dir() -> Path:
     """Where the shipped prompt variants live: ``prompts/`` of a checkout, or inside the wheel."""
     return PROMPTS_IN_WHEEL if PROMPTS_IN_WHEEL.is_dir() else PROMPTS_BESIDE_SOURCE
-
-
-def results_dir() -> Path:
-    """Where runs and the journal live: ``$HARNESS_RESULTS_DIR``, or ``results`` of the working directory."""
-    return Path(os.environ.get("HARNESS_RESULTS_DIR", "results"))

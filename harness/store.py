@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ MANIFEST, PREDICTIONS, DOCUMENTS, METRICS = (
 PARTIAL_DOCUMENTS = "documents.partial.jsonl"
 LOCK = "run.lock"
 LAYOUT_VERSION = 1
+_MANIFEST_KEYS = {"status", "question", "config", "sessions", "documents"}
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,9 @@ class RunFolder:
 
     def read_manifest(self) -> dict[str, Any]:
         manifest = self._read_json(MANIFEST)
+        missing = sorted(_MANIFEST_KEYS - manifest.keys())
+        if manifest.get("layout") == LAYOUT_VERSION and missing:
+            raise InputError(f"{self.path / MANIFEST} lacks {missing[0]!r}: run again to rebuild it")
         if manifest.get("layout") != LAYOUT_VERSION:
             raise InputError(
                 f"{self.path / MANIFEST} has layout {manifest.get('layout')!r}; this harness reads {LAYOUT_VERSION}"
@@ -183,12 +187,6 @@ class RunFolder:
             raise InputError(
                 f"{file} cannot be read ({error.strerror}): the run did not finish; run it again"
             ) from error
-
-    def write_predictions(self, predictions: Iterable[tuple[str, Prediction]]) -> None:
-        """Write ``predictions.json`` in DocRED's submission format."""
-        from harness.scoring.submission import write_submission
-
-        write_submission(self.path / PREDICTIONS, predictions)
 
     # --- how
 
@@ -242,6 +240,8 @@ def run_folders(results: Path) -> Iterator[RunFolder]:
 
 def find_run(results: Path, name_or_path: str) -> RunFolder:
     """A run by its folder, its id, or an unambiguous beginning or part of its id."""
+    if not name_or_path:
+        raise InputError("the name of the run is empty: `harness leaderboard` lists them")
     if (Path(name_or_path) / MANIFEST).is_file():
         return RunFolder(Path(name_or_path).resolve())
     matches = [folder for folder in run_folders(results) if name_or_path in folder.run_id]

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from harness.errors import ContextOverflow, FatalError, RequestError, RetryableError, RunnerError
+from harness.errors import (
+    ContextOverflow,
+    FatalError,
+    RequestError,
+    RequestRefused,
+    RetryableError,
+    RunnerError,
+)
 
 LONGEST_EXCERPT = 300
 
@@ -18,7 +25,9 @@ _CONTEXT_OVERFLOW = re.compile(
     r"|context window|prompt is too long|input token count|longer than the maximum model length",
     re.IGNORECASE,
 )
-_NO_CREDIT = re.compile(r"insufficient_quota|insufficient_balance|billing", re.IGNORECASE)
+# Codes, not wording: texts of ordinary rate limits point to billing pages, too (Groq, Gemini).
+_NO_CREDIT_CODES = frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"})
+_MODERATED = re.compile(r"content_filter|content_policy|moderation|flagged", re.IGNORECASE)
 _BEARER = re.compile(r"(?i)(bearer\s+|\bsk-|\bgsk_|\bxai-|\bAIza)[A-Za-z0-9_*.\-]{6,}")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -32,13 +41,16 @@ def error_from_response(
     ``key_env`` is the name of the variable that held the key; ``key`` itself is struck from every message.
     """
     said = redact(excerpt(text), key)
+    if status in (400, 403) and _MODERATED.search(text):
+        return RequestRefused(f"the provider's moderation refused the prompt (HTTP {status}): {said}")
     if status in (401, 403):
         whose = f"the API key in ${key_env}" if key_env else "a request without an API key"
         return FatalError(f"the server refused {whose} (HTTP {status}): {said}")
     if status == 404:
         return FatalError(f"the server knows no model {model!r} at this address (HTTP 404): {said}")
-    if status == 402 or (status == 429 and _NO_CREDIT.search(text)):
-        return FatalError(f"the account behind ${key_env} has no credit left (HTTP {status}): {said}")
+    if status == 402 or (status == 429 and _codes(text) & _NO_CREDIT_CODES):
+        whose = f"the account behind ${key_env}" if key_env else "the account"
+        return FatalError(f"{whose} has no credit left (HTTP {status}): {said}")
     if status in (408, 409, 429) or status >= 500:
         return RetryableError(
             f"HTTP {status}: {said}",
@@ -90,6 +102,18 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     return max(waits, default=None)
 
 
+def _codes(text: str) -> set[str]:
+    """The ``code`` and ``type`` of a JSON error; empty for any other text."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return set()
+    error = body.get("error", body) if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return set()
+    return {value for name in ("code", "type") if isinstance(value := error.get(name), str)}
+
+
 def redact(text: str, key: str) -> str:
     """``text`` without the key, nor anything that looks like one."""
     if key:
@@ -101,7 +125,7 @@ def excerpt(text: str) -> str:
     """One line of what the server said: the message of a JSON error, else the start of the text."""
     try:
         body = json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         body = text
     if isinstance(body, list) and body:
         body = body[0]

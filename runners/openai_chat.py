@@ -233,7 +233,7 @@ class OpenAIChatRunner:
             raise RetryableError(f"connection to {client.base_url} failed: {cause}") from None
         try:
             answer = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RetryableError("the server's answer is not complete JSON") from None
         error_body = error_in_body(answer, model=self.served_model, key_env=key_env, key=key, headers=response.headers)
         if error_body is not None:

@@ -19,7 +19,7 @@ def check_keys(extra: Mapping[str, str], known: Iterable[str], prefixes: Iterabl
         if key in names or any(key.startswith(prefix) and key != prefix for prefix in prefixes):
             continue
         near = get_close_matches(key, names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else "."
         offered = ", ".join([*names, *(f"{prefix}NAME" for prefix in prefixes)])
         raise InputError(f"unknown option -M {key}={extra[key]}{hint} This model's options: {offered}")
 

@@ -36,6 +36,7 @@ def write_run(
         "documents": {"asked": asked, "in_split": 10},
         "statuses": {"ok": asked - failed, "api_error": failed},
         "usage": {"requests": asked, "prompt_tokens": 100, "completion_tokens": 10},
+        "config": {},
         "sessions": [{"seconds": 5.0, "sent": 3}, {"seconds": 90.0, "sent": 0}],
         "prices": {"in": 1.0, "out": None},
     }

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
-
-_NOT_WORD = re.compile(r"[^\w]+")
 
 
 @lru_cache(maxsize=16384)
@@ -16,5 +13,6 @@ def normalise(text: str) -> str:
     Text with no letter or digit keeps its symbols, so that distinct symbols stay distinct.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    words = _NOT_WORD.sub(" ", folded.replace("_", " ")).strip()
-    return words or " ".join(folded.split())
+    # Marks are letters' parts: without them, Indic vowels would be lost.
+    letters = (c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in folded)
+    return " ".join("".join(letters).split()) or " ".join(folded.split())

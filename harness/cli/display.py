@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import Counter
@@ -131,6 +132,14 @@ def make_display(kind: Display) -> QuietDisplay:
 def default_display() -> Display:
     """A bar on a terminal, lines elsewhere."""
     return "rich" if sys.stderr.isatty() else "plain"
+
+
+def log_to_stderr() -> None:
+    """Show what runners tell of slow starts: downloads, servers that load their weights."""
+    logger = logging.getLogger("runners")
+    logger.setLevel(logging.INFO)
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler(sys.stderr))
 
 
 def traffic_line(traffic: Traffic, statuses: Counter[str]) -> str:

@@ -49,11 +49,13 @@ def leaderboard(
     if format == "json":
         typer.echo(json.dumps([board.as_json() for board in boards], indent=2))
         return
+    if format == "csv":
+        import pandas as pd
+
+        typer.echo(pd.concat([board.as_table() for board in boards]).to_csv(index=False), nl=False)
+        return
     for board in boards:
         title = " ".join(part for part in (board.dataset, board.split) if part)
-        if format == "csv":
-            typer.echo(board.ranked.to_csv(index=False), nl=False)
-            continue
         for heading, table in ((title, board.ranked), (f"{title}: not ranked", board.unranked)):
             if len(table):
                 shown = _shown(table)

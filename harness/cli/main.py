@@ -10,7 +10,7 @@ import typer
 
 from harness import __version__
 from harness.cli import data, doctor, leaderboard, models, prompts, run, score
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
 
 EXIT_BAD_INPUT, EXIT_STOPPED = 2, 3
 
@@ -41,7 +41,10 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, allow_from_autoenv=False, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     """Benchmark LLMs on document-level relation extraction."""
@@ -49,12 +52,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; whatever goes wrong is told in one line on stderr."""
-    # A .env beside the user's work holds API keys; variables that are already set win.
-    if Path(".env").is_file():
-        from dotenv import load_dotenv
-
-        load_dotenv(".env")
     try:
+        _load_dotenv(Path(".env"))
         code = app(standalone_mode=False)
     except typer.TyperException as error:
         _fail_on_usage(error)
@@ -67,6 +66,18 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(code or 0)
+
+
+def _load_dotenv(file: Path) -> None:
+    """A .env beside the user's work holds API keys; variables that are already set win."""
+    if not file.is_file():
+        return
+    from dotenv import load_dotenv
+
+    try:
+        load_dotenv(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file.resolve()} cannot be read ({error}): mend it, or move it away") from error
 
 
 def _fail_on_usage(error: typer.TyperException) -> NoReturn:

@@ -15,7 +15,7 @@ app = typer.Typer(help="List the models, or fetch the file of an embedded one.",
 
 @app.callback()
 def list_models(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the short names; `provider/name` reaches models without a row (see docs/models.md)."""
+    """List the short names; `provider/name` reaches models without a row."""
     if context.invoked_subcommand is not None:
         return
     from harness.models import load_models

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,7 +65,8 @@ def read_configuration(context: typer.Context, path: Path | None) -> Path | None
         if name is None:
             raise InputError(f"--config {path}: `harness {context.info_name}` has no option {key!r}")
         if isinstance(value, dict):
-            value = [f"{inner}={item}" for inner, item in value.items()]
+            # Flags and numbers of a mapping are told apart from text as JSON does: true, not True.
+            value = [f"{inner}={item if isinstance(item, str) else json.dumps(item)}" for inner, item in value.items()]
         defaults[name] = value
     context.default_map = {**(context.default_map or {}), **defaults}
     return path

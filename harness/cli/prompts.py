@@ -12,7 +12,8 @@ import typer
 from harness.cli.options import CandidatesOption, DataDirOption, JsonOption, key_values
 
 if TYPE_CHECKING:
-    from harness.types import Document, Request, Runner
+    from harness.experiment.plan import Experiment
+    from harness.types import Document, Request
 
 EMBEDDED_MODEL = "smollm2-135m"
 
@@ -79,7 +80,7 @@ def show(
     )
     found = _find(load_dataset(dataset, split, data_dir).documents, document)
     requests = asyncio.run(first_requests(create_method(experiment.settings), found))
-    tokens = asyncio.run(_count_tokens(experiment.runner, requests)) if requests else None
+    tokens = asyncio.run(_count_tokens(experiment, requests)) if requests else None
     if as_json:
         typer.echo(json.dumps(_as_json(found.title, requests, tokens, grammar), ensure_ascii=False))
         return
@@ -103,12 +104,15 @@ def _find(documents: Iterable[Document], title: str | None) -> Document:
     raise InputError(f"no document is titled {title!r}; titles are matched exactly" if title else "no documents")
 
 
-async def _count_tokens(runner: Runner, requests: Sequence[Request]) -> int | None:
-    """The prompt tokens of the requests; None where the model's tokenizer is not at hand."""
+async def _count_tokens(experiment: Experiment, requests: Sequence[Request]) -> int | None:
+    """The prompt tokens of the requests; None where no tokenizer is at hand without a download or a long start."""
     from harness.errors import HarnessError
     from harness.types import CountsTokens
+    from runners.model_file import model_file
 
-    if not isinstance(runner, CountsTokens):
+    runner, spec = experiment.runner, experiment.spec
+    is_here = spec.runner == "llama_cpp" and model_file(spec).is_file()
+    if not isinstance(runner, CountsTokens) or not (is_here or experiment.config.base_url):
         return None
     try:
         runner.check()

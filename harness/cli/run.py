@@ -22,6 +22,10 @@ from harness.cli.options import (
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
 
+MaxTimeOption = Annotated[float | None, typer.Option(min=0.0, help="Seconds for this command.")]
+MaxTokensTotalOption = Annotated[int | None, typer.Option(min=1, help="Tokens for the whole run.")]
+MaxCostOption = Annotated[float | None, typer.Option(min=0.0, help="US dollars for the whole run.")]
+
 RUN_EXAMPLES = """\
 Ask a model for the relations of every document, then store and score its answers.
 
@@ -68,9 +72,9 @@ def run(
     max_connections: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
     max_retries: Annotated[int, typer.Option(min=0, help="Tries after the first, per request.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one request.")] = 600.0,
-    max_time: Annotated[float | None, typer.Option(help="Seconds for this command.")] = None,
-    max_tokens_total: Annotated[int | None, typer.Option(help="Tokens for the whole run.")] = None,
-    max_cost: Annotated[float | None, typer.Option(help="US dollars for the whole run.")] = None,
+    max_time: MaxTimeOption = None,
+    max_tokens_total: MaxTokensTotalOption = None,
+    max_cost: MaxCostOption = None,
     fail_on_error: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
     ] = 0.0,
@@ -119,6 +123,12 @@ def run(
 
 def retry(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Folder, id, or part of the id of a run.")],
+    max_connections: Annotated[int | None, typer.Option(min=1, help="Most requests in flight.")] = None,
+    max_retries: Annotated[int | None, typer.Option(min=0, help="Tries after the first, per request.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds for one request.")] = None,
+    max_time: MaxTimeOption = None,
+    max_tokens_total: MaxTokensTotalOption = None,
+    max_cost: MaxCostOption = None,
     results_dir: ResultsOption = Path("results"),
     fail_on_error: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
@@ -130,27 +140,38 @@ def retry(
 ) -> None:
     """Ask again for the documents of a run that did not end ok; the others keep their answers.
 
+    Budgets count what the run has spent so far; they and the other limits are those of this command.
+
     \b
     Example:
       harness retry redocred-dev-smollm2
     """
     from dataclasses import replace
 
+    from harness.engine.budget import Limits
     from harness.errors import InputError
     from harness.experiment.config import RunConfig
+    from harness.experiment.execute import titles_to_ask_again
     from harness.experiment.plan import prepare
     from harness.store import find_run
 
     folder = find_run(results_dir, run_id)
     config = RunConfig.from_json(folder.read_manifest()["config"])
-    experiment = prepare(replace(config, results=folder.path.parents[1]))
+    config = replace(
+        config,
+        results=folder.path.parents[1],
+        max_connections=max_connections or config.max_connections,
+        max_retries=config.max_retries if max_retries is None else max_retries,
+        timeout_s=timeout or config.timeout_s,
+        limits=Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
+    )
+    experiment = prepare(config)
     if experiment.run_id != folder.run_id:
         raise InputError(
             f"{folder.run_id} was made with another prompt, dataset file or model file than the one found now: "
             "type the original command to make a new run"
         )
-    ask_again = {record.title for record in folder.documents() if record.status != "ok"}
-    run_and_show(experiment, display, as_json, fail_on_error, ask_again)
+    run_and_show(experiment, display, as_json, fail_on_error, titles_to_ask_again(folder))
 
 
 def run_and_show(
@@ -161,11 +182,14 @@ def run_and_show(
     ask_again: Collection[str] = (),
 ) -> None:
     """Execute with a display, print the outcome, and exit with 1 if too many documents failed."""
-    from harness.cli.display import default_display, make_display
+    from harness.cli.display import default_display, log_to_stderr, make_display
     from harness.cli.summary import print_result
     from harness.experiment.execute import execute
 
-    observer = make_display(display or ("none" if as_json else default_display()))
+    kind = display or ("none" if as_json else default_display())
+    if kind != "none":
+        log_to_stderr()
+    observer = make_display(kind)
     try:
         result = asyncio.run(execute(experiment, observer, ask_again))
     finally:

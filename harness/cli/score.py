@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,37 +15,73 @@ def score(
     path: Annotated[str, typer.Argument(help="A run (folder, id, part of its id), or a predictions file.")],
     gold: Annotated[Path | None, typer.Option(help="DocRED-format file with the labels.")] = None,
     train: Annotated[Path | None, typer.Option(help="DocRED-format training file, for Ign F1.")] = None,
+    surface: Annotated[bool, typer.Option("--surface", help="AutoRE's metric by strings, too (apart).")] = False,
     results_dir: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
     """Score a stored run again from its raw answers, or any predictions file; no model is needed.
+
+    With --gold, a run's stored predictions are scored against other labels, and nothing is stored.
 
     \b
     Examples:
       harness score redocred-dev-smollm2
       harness score predictions.json --gold dev_revised.json --train train_revised.json --json
     """
-    import asyncio
-
-    from harness.cli.summary import print_result, print_scores
     from harness.errors import InputError
-    from harness.experiment.rescore import rescore_run, score_submission
-    from harness.store import find_run
 
     if path.endswith(".json") and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
-    if Path(path).is_file():
-        if gold is None:
-            raise InputError(f"{path} is a predictions file: give the labels with --gold FILE")
-        metrics = score_submission(Path(path), gold, train)
-        if as_json:
-            outcome = {"metrics": metrics, "coverage": None, "run_id": None, "run_dir": None, "usage": None}
-            typer.echo(json.dumps(outcome))
-        else:
-            print_scores(metrics)
-        return
-    result = asyncio.run(rescore_run(find_run(results_dir, path), gold, train))
-    if as_json:
-        typer.echo(json.dumps(result.as_json()))
+    if not Path(path).is_file():
+        _score_run(path, gold, train, surface, results_dir, as_json)
+    elif gold is None:
+        raise InputError(f"{path} is a predictions file: give the labels with --gold FILE")
     else:
-        print_result(result)
+        _score_file(Path(path), gold, train, surface, as_json)
+
+
+def _score_run(run: str, gold: Path | None, train: Path | None, surface: bool, results: Path, as_json: bool) -> None:
+    import asyncio
+
+    from harness.cli.summary import print_result
+    from harness.datasets.registry import load_dataset
+    from harness.experiment import rescore
+    from harness.store import PREDICTIONS, find_run
+
+    folder = find_run(results, run)
+    by_strings = None
+    if gold is None:
+        result = asyncio.run(rescore.rescore_run(folder, train))
+        by_strings = rescore.surface_of_run(folder) if surface else None
+    else:
+        result = rescore.score_against(folder, gold, train)
+        by_strings = rescore.surface_scores(folder.path / PREDICTIONS, load_dataset(str(gold))) if surface else None
+    if as_json:
+        _print_json(result.as_json(), by_strings)
+        return
+    print_result(result)
+    _print_surface(by_strings)
+
+
+def _score_file(predictions: Path, gold: Path, train: Path | None, surface: bool, as_json: bool) -> None:
+    from harness.cli.summary import print_scores
+    from harness.datasets.registry import load_dataset
+    from harness.experiment import rescore
+
+    metrics = rescore.score_submission(predictions, gold, train)
+    by_strings = rescore.surface_scores(predictions, load_dataset(str(gold))) if surface else None
+    if as_json:
+        nothing_run = {"coverage": None, "run_id": None, "run_dir": None, "usage": None}
+        _print_json({"metrics": metrics, **nothing_run}, by_strings)
+        return
+    print_scores(metrics)
+    _print_surface(by_strings)
+
+
+def _print_json(outcome: dict[str, Any], surface: dict[str, float | int] | None) -> None:
+    typer.echo(json.dumps(outcome if surface is None else {**outcome, "surface": surface}))
+
+
+def _print_surface(surface: dict[str, float | int] | None) -> None:
+    for name, value in (surface or {}).items():
+        typer.echo(f"{name:<18} {value:.4g}")

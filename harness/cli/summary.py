@@ -43,11 +43,16 @@ def result_lines(result: RunResult) -> list[tuple[str, str]]:
     lines += [
         ("requests", f"{usage['requests']:,}"),
         ("tokens", f"{usage['prompt_tokens']:,} prompt{share}, {usage['completion_tokens']:,} completion"),
-        ("time", f"{result.seconds:,.1f} s"),
+        ("time", f"{result.seconds:,.1f} s{_borrowed(result)}"),
         ("cost", NOT_AVAILABLE if result.cost_usd is None else f"${result.cost_usd:.4f}"),
         ("stored in", str(result.folder.path)),
     ]
     return lines
+
+
+def _borrowed(result: RunResult) -> str:
+    count = result.answers_of_other_runs
+    return f" ({count:,} answers came from the journal of other runs)" if count else ""
 
 
 def score_lines(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.engine.budget import Budget
 from harness.engine.journal import Journal, request_key
@@ -22,10 +22,8 @@ class Traffic:
     sent: int = 0
     replayed: int = 0
     retried: int = 0
-    failed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    last_error: str = ""
 
     def count(self, usage: Usage) -> None:
         self.sent += 1
@@ -67,7 +65,7 @@ class Asker:
         reserved = await self.budget.reserve(request)
         used = Usage()
         try:
-            completion = await self._send(request)
+            completion = _storable(await self._send(request))
             used = completion.usage
         finally:
             self.budget.settle(reserved, used)
@@ -92,9 +90,15 @@ class Asker:
 
             def on_retry(error: RetryableError, wait_s: float) -> None:
                 self.traffic.retried += 1
-                self.traffic.last_error = str(error)
                 if error.overloaded:
                     pause_s = wait_s if error.retry_after_s is not None else 0.0
                     self.limiter.overloaded(started_at, pause_s)
 
             return await call_with_retries(attempt, self.policy, on_retry, self.stop.sleep)
+
+
+def _storable(completion: Completion) -> Completion:
+    """The completion with every lone surrogate replaced: such text cannot be written as UTF-8."""
+    texts = {name: getattr(completion, name) for name in ("text", "reasoning", "refusal")}
+    cleaned = {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
+    return completion if cleaned == texts else replace(completion, **cleaned)

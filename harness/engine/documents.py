@@ -10,11 +10,16 @@ from dataclasses import dataclass
 
 from harness.engine.budget import BudgetExhausted
 from harness.engine.stop import Interrupted, StopSignal
-from harness.errors import ContextOverflow, FatalError, HarnessError, RunnerError
+from harness.errors import ContextOverflow, FatalError, HarnessError, RequestRefused, RunnerError
 from harness.types import Ask, Completion, Document, Extraction, Method, Request, Status
 
 # This many documents failing in a row, with none answered before, is a dead server and no accident.
 HOPELESS_FAILURES = 20
+
+STATUS_OF_ERROR: tuple[tuple[type[RunnerError], Status], ...] = (
+    (ContextOverflow, "context_overflow"),
+    (RequestRefused, "refused"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,10 @@ class _Hope:
         self.answered = False
         self.failures = 0
 
-    def note(self, extraction: Extraction) -> None:
+    def note(self, extraction: Extraction, requests: int) -> None:
         if extraction.status != "api_error":
-            self.answered = True
+            # A document that needs no request proves nothing about the server.
+            self.answered = self.answered or requests > 0
             return
         self.failures += 1
         if not self.answered and self.failures >= HOPELESS_FAILURES:
@@ -114,7 +120,7 @@ async def _extract(
 
     try:
         extraction = await _extract_or_fail(document, method, counted)
-        hope.note(extraction)
+        hope.note(extraction, requests)
     except HarnessError as error:
         # Nothing more can succeed: wake the documents that wait for a retry.
         stop.request(str(error))
@@ -131,5 +137,5 @@ async def _extract_or_fail(document: Document, method: Method, ask: Ask) -> Extr
     except FatalError:
         raise
     except RunnerError as error:
-        status: Status = "context_overflow" if isinstance(error, ContextOverflow) else "api_error"
+        status: Status = next((name for kind, name in STATUS_OF_ERROR if isinstance(error, kind)), "api_error")
         return Extraction(predictions=(), status=status, error=str(error))

@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS answers (
     completion TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answers_by_run ON answers (run_id, created);
+CREATE TABLE IF NOT EXISTS replaced (
+    run_id TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL
+);
 """
 
 
@@ -68,22 +73,29 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        from filelock import FileLock
+
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, LAYOUT_VERSION):
-                raise StorageError(
-                    f"the journal {path} has layout {version}, this harness reads {LAYOUT_VERSION}: "
-                    "move it away, or choose another folder with --results-dir"
-                )
-            self._connection.executescript(_CREATE)
-            self._connection.execute(f"PRAGMA user_version={LAYOUT_VERSION}")
+            # SQLite refuses a second switch to WAL at the same moment, whatever its busy timeout.
+            with FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_TIMEOUT_S):
+                self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+                self._prepare()
         except (sqlite3.Error, OSError) as error:
             raise self._storage_error(error) from error
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, LAYOUT_VERSION):
+            raise StorageError(
+                f"the journal {self.path} has layout {version}, this harness reads {LAYOUT_VERSION}: "
+                "move it away, or choose another folder with --results-dir"
+            )
+        self._connection.executescript(_CREATE)
+        self._connection.execute(f"PRAGMA user_version={LAYOUT_VERSION}")
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +114,7 @@ class Journal:
         return completion_from_json(row[0]) if row else None
 
     def put(self, key: bytes, run_id: str, completion: Completion) -> None:
-        """Commit an answer. Another answer under the same key is replaced (``harness retry``)."""
+        """Commit an answer. Another one under the same key is replaced (``harness retry``), its cost kept."""
         usage = completion.usage
         row = (
             key,
@@ -114,6 +126,11 @@ class Journal:
             completion_to_json(completion),
         )
         try:
+            if self.get(key) is not None:
+                self._connection.execute(
+                    "INSERT INTO replaced SELECT run_id, prompt_tokens, completion_tokens FROM answers WHERE key = ?",
+                    (key,),
+                )
             self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         except sqlite3.Error as error:
             raise self._storage_error(error) from error
@@ -121,7 +138,10 @@ class Journal:
     def spent(self, run_id: str) -> Spent:
         """What this run has asked for itself, in all its sessions, killed ones included."""
         row = self._connection.execute(
-            "SELECT count(*), total(prompt_tokens), total(completion_tokens) FROM answers WHERE run_id = ?",
+            "SELECT count(*), total(prompt_tokens), total(completion_tokens) FROM ("
+            "  SELECT run_id, prompt_tokens, completion_tokens FROM answers"
+            "  UNION ALL SELECT run_id, prompt_tokens, completion_tokens FROM replaced"
+            ") WHERE run_id = ?",
             (run_id,),
         ).fetchone()
         return Spent(int(row[0]), int(row[1]), int(row[2]))
@@ -138,10 +158,14 @@ class Journal:
         self._connection.close()
 
     def _storage_error(self, error: Exception) -> StorageError:
-        return StorageError(
-            f"cannot use the journal {self.path}: {error}. Free some space, make the folder writable, or "
-            "choose another with --results-dir; answers already stored are kept"
+        damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        remedy = (
+            "It is damaged, or no journal: move it away"
+            if damaged
+            else "Free some space, make the folder writable, or choose another with --results-dir; "
+            "answers already stored are kept"
         )
+        return StorageError(f"cannot use the journal {self.path}: {error}. {remedy}")
 
 
 def completion_to_json(completion: Completion) -> str:

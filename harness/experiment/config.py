@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from harness.errors import InputError
 from harness.types import ConstraintLevel
 
 _SECRET_OPTION = re.compile(r"secret|password|authorization|(^|[._-])(api)?_?(key|token)$", re.IGNORECASE)
-_URL_LOGIN = re.compile(r"(?<=://)[^/@]+@")
+_SECRET_VALUE = re.compile(r"bearer\s|authorization|api[-_]?key|\bsk-", re.IGNORECASE)
+_URL_LOGIN = re.compile(r"://[^/@]+@")
 HIDDEN = "(hidden)"
 # Fields that manifests of layout 1 were first written without, and what their absence means.
 _LATER_FIELDS = {"candidates": None}
@@ -50,12 +51,34 @@ class RunConfig:
     limits: Limits = NO_LIMITS
     results: Path = Path("results")
 
+    def __post_init__(self) -> None:
+        if self.base_url and _URL_LOGIN.search(self.base_url):
+            raise InputError(
+                "--base-url must not hold a login, which would end up in files: put the key into $OPENAI_API_KEY, or "
+                "name another variable with -M key_env=NAME"
+            )
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"--limit {self.limit}: give at least 1 document")
+
+    def with_absolute_paths(self) -> RunConfig:
+        """The same configuration from any working folder."""
+
+        def absolute(name: str | None) -> str | None:
+            return str(Path(name).resolve()) if name and Path(name).exists() and ("/" in name or "." in name) else name
+
+        return replace(
+            self,
+            prompt=absolute(self.prompt) or self.prompt,
+            dataset=absolute(self.dataset) or self.dataset,
+            candidates=absolute(self.candidates),
+            data_dir=self.data_dir and self.data_dir.resolve(),
+            model_options={key: absolute(value) or value for key, value in self.model_options.items()},
+        )
+
     def as_json(self) -> dict[str, Any]:
         """The configuration for the manifest; whatever could be a secret is hidden."""
         content = asdict(self)
         content["model_options"] = without_secrets(self.model_options)
-        if self.base_url:
-            content["base_url"] = _URL_LOGIN.sub("", self.base_url)
         for name in ("data_dir", "results"):
             content[name] = None if content[name] is None else str(content[name])
         return content
@@ -78,5 +101,9 @@ class RunConfig:
 
 
 def without_secrets(options: Mapping[str, str]) -> dict[str, str]:
-    """The options, with the value hidden wherever the name suggests a secret."""
-    return {key: HIDDEN if _SECRET_OPTION.search(key) else value for key, value in options.items()}
+    """The options, with the value hidden wherever its name or the value itself suggests a secret."""
+
+    def is_secret(key: str, value: str) -> bool:
+        return bool(_SECRET_OPTION.search(key) or (key != "-M key_env" and _SECRET_VALUE.search(value)))
+
+    return {key: HIDDEN if is_secret(key, value) else value for key, value in options.items()}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Collection
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 from harness.engine.asking import Asker, Traffic
 from harness.engine.budget import Budget, BudgetExhausted, Prices
@@ -14,17 +14,20 @@ from harness.engine.journal import Journal
 from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
-from harness.environment import describe_environment
 from harness.errors import HarnessError, InputError
 from harness.experiment.plan import Experiment
-from harness.experiment.results import RunResult, RunTotals, store_metrics
+from harness.experiment.results import RunResult, RunTotals, scores_of
+from harness.experiment.run_manifest import RunManifest
+from harness.experiment.training import training_of
 from harness.methods.table import create_method
-from harness.store import DocumentRecord, RunFolder
-from harness.types import Usage
+from harness.scoring.submission import write_submission
+from harness.store import PREDICTIONS, DocumentRecord, RunFolder
+from harness.types import Status, Usage
 
 JOURNAL_FILE = "journal.sqlite"
 # Documents held at once, per connection: enough that a slow one does not leave connections idle.
 DOCUMENTS_PER_CONNECTION = 4
+ANSWERED_BADLY: tuple[Status, ...] = ("truncated", "refused", "invalid_output")
 
 
 class Observer(Protocol):
@@ -52,28 +55,45 @@ async def execute(experiment: Experiment, observer: Observer, ask_again: Collect
     config = experiment.config
     folder = RunFolder(config.results / "runs" / experiment.run_id)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
-        sessions = _earlier_sessions(folder, journal)
-        session: dict[str, Any] = {"started": time.time(), "finished": None}
-        manifest = {**experiment.manifest(), **describe_environment()}
-        folder.write_manifest({**manifest, "status": "running", "sessions": [*sessions, session]})
         asker = _asker(experiment, journal)
-        started = time.monotonic()
+        manifest = RunManifest(folder, experiment.manifest(), journal)
+        manifest.begin()
         try:
-            with listen_for_signals(asker.stop, observer.stopping):
+            with listen_for_signals(asker.stop, observer.stopping), _time_limit(asker.stop, config.limits.seconds):
                 observer.started(folder, experiment.document_count, asker.traffic)
                 totals = await _run_all(experiment, folder, asker, observer, ask_again)
         except (Interrupted, BudgetExhausted, asyncio.CancelledError) as reason:
-            session |= _session_end(started, asker.traffic)
-            folder.write_manifest({**manifest, "status": "stopped", "sessions": [*sessions, session]})
+            manifest.end("stopped", asker.traffic)
             why = str(reason) or f"{asker.stop.reason}, twice"
             raise Stopped(f"{why}. Resume with the same command; run folder {folder.path}") from None
+        except HarnessError:
+            manifest.end("failed", asker.traffic)
+            raise
         finally:
             await experiment.runner.close()
-        session |= _session_end(started, asker.traffic)
-        folder.write_predictions(totals.predictions())
-        manifest |= {"status": "complete", "sessions": [*sessions, session], **totals.as_json()}
-        folder.write_manifest(manifest)
-        return store_metrics(folder, experiment.documents, totals.by_title)
+        metrics = scores_of(experiment.documents, totals.by_title, training_of(config))
+        write_submission(folder.path / PREDICTIONS, totals.predictions())
+        folder.write_metrics(metrics)
+        return RunResult(folder, manifest.end("complete", asker.traffic, **totals.as_json()), metrics)
+
+
+def titles_to_ask_again(folder: RunFolder) -> set[str]:
+    """Documents whose stored answer is no good. One that never got an answer is simply asked."""
+    return {record.title for record in folder.documents() if record.status in ANSWERED_BADLY}
+
+
+@contextmanager
+def _time_limit(stop: StopSignal, seconds: float | None) -> Iterator[None]:
+    """Stop the run after so many seconds, also while it waits for a server."""
+    if seconds is None:
+        yield
+        return
+    reason = f"--max-time {seconds:g} s is over"
+    timer = asyncio.get_running_loop().call_later(seconds, stop.request, reason)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 async def _run_all(
@@ -116,27 +136,3 @@ def _asker(experiment: Experiment, journal: Journal) -> Asker:
         stop=stop,
         timeout_s=config.timeout_s,
     )
-
-
-def _session_end(started: float, traffic: Traffic) -> dict[str, Any]:
-    return {
-        "finished": time.time(),
-        "seconds": round(time.monotonic() - started, 3),
-        "sent": traffic.sent,
-        "replayed": traffic.replayed,
-        "retried": traffic.retried,
-    }
-
-
-def _earlier_sessions(folder: RunFolder, journal: Journal) -> list[dict[str, Any]]:
-    """The sessions before this one; one that was killed is given the time of its last answer as its end."""
-    if not folder.has("manifest.json"):
-        return []
-    sessions: list[dict[str, Any]] = folder.read_manifest().get("sessions", [])
-    ends = [session["started"] for session in sessions[1:]] + [time.time()]
-    for session, end in zip(sessions, ends, strict=True):
-        if session["finished"] is None:
-            started = session["started"]
-            last = journal.last_answer_at(folder.run_id, started, end) or started
-            session |= {"finished": last, "seconds": round(last - started, 3), "killed": True}
-    return sessions

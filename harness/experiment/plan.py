@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.datasets.registry import load_dataset
-from harness.errors import InputError
 from harness.experiment.config import RunConfig, without_secrets
 from harness.methods.candidates import load_pair_source
 from harness.methods.settings import MethodSettings, choose_form, expected_lines
@@ -97,7 +96,7 @@ class Experiment:
             },
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
             "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
-            "config": self.config.as_json(),
+            "config": self.config.with_absolute_paths().as_json(),
         }
 
 
@@ -121,8 +120,6 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
     )
     runner = create_runner(spec, runner_options)
     dataset = load_dataset(config.dataset, config.split, config.data_dir)
-    if config.limit is not None and config.limit < 1:
-        raise InputError(f"--limit {config.limit}: give at least 1 document")
     if model_needed:
         runner.check()
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets

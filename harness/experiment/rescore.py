@@ -2,62 +2,99 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
-from harness.experiment.plan import prepare
-from harness.experiment.results import RunResult, RunTotals, store_metrics
+from harness.experiment.plan import Experiment, prepare
+from harness.experiment.results import RunResult, RunTotals, scores_of
+from harness.experiment.training import read_training, training_of
 from harness.methods.table import create_method
-from harness.scoring.facts import TrainFacts, facts_in_train
-from harness.scoring.official import score
-from harness.scoring.submission import read_submission
-from harness.store import DocumentRecord, RunFolder
-from harness.types import Completion, Request, Usage
+from harness.scoring.submission import read_submission, write_submission
+from harness.scoring.surface import as_strings, score_surface
+from harness.store import PREDICTIONS, DocumentRecord, RunFolder
+from harness.types import Completion, Dataset, Request, Usage
 
 
-async def rescore_run(folder: RunFolder, gold: Path | None, train: Path | None) -> RunResult:
+async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
     """Parse, map and score the stored answers of a run anew, with the rules in force now.
 
-    The run's files are rewritten; its answers, times and usage stay. ``gold`` replaces the file of
-    labels, which must hold the same documents. Raises InputError where the run, its data or its
-    prompt cannot be found or have changed.
+    The run's files are rewritten; its answers, times and usage stay. Raises InputError where the run,
+    its data or its prompt cannot be found or have changed.
     """
-    manifest = folder.read_manifest()
-    if manifest["status"] != "complete":
-        raise InputError(f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it")
-    config = RunConfig.from_json(manifest["config"])
-    experiment = prepare(config, model_needed=False)
-    facts = _train_facts(train)
+    experiment = _experiment_of(folder)
+    training = training_of(experiment.config) if train is None else read_training(train)
     method = create_method(experiment.settings)
     totals = RunTotals()
     with folder.locked(), folder.document_writer() as writer:
         for document, record in zip(experiment.documents, folder.documents(), strict=True):
-            if document.title != record.title:
-                raise InputError(
-                    f"{folder.run_id}: its data file now has {document.title!r} where {record.title!r} was"
-                )
             if record.steps:
                 extraction = await method.extract(document, _StoredAnswers(record).answer)
                 record = record.with_extraction(extraction)
             writer.write(record)
             totals.add(record)
-    folder.write_predictions(totals.predictions())
-    folder.write_manifest({**manifest, **totals.as_json()})
-    labelled = experiment.documents if gold is None else load_dataset(str(gold)).documents
-    return store_metrics(folder, labelled, totals.by_title, facts)
+    metrics = scores_of(experiment.documents, totals.by_title, training)
+    manifest = {**folder.read_manifest(), **totals.as_json()}
+    write_submission(folder.path / PREDICTIONS, totals.predictions())
+    folder.write_metrics(metrics)
+    folder.write_manifest(manifest)
+    return RunResult(folder, manifest, metrics)
+
+
+def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResult:
+    """The scores of a run's stored predictions against another file of labels; nothing is stored.
+
+    Raises InputError unless the file has the run's documents.
+    """
+    result = RunResult.load(folder)
+    titles = {record.title for record in folder.documents()}
+    labelled = load_dataset(str(gold)).documents
+    missing = titles - {document.title for document in labelled}
+    if missing:
+        raise InputError(f"{gold} lacks {len(missing)} of the run's documents, such as {min(missing)!r}")
+    asked = (document for document in labelled if document.title in titles)
+    training = None if train is None else read_training(train)
+    return replace(result, metrics=scores_of(asked, read_submission(folder.path / PREDICTIONS), training))
 
 
 def score_submission(predictions: Path, gold: Path, train: Path | None) -> dict[str, Any]:
     """The official metrics of a predictions file, as flat JSON values."""
+    training = None if train is None else read_training(train)
     claimed = read_submission(predictions)
-    return score(load_dataset(str(gold)).documents, claimed, _train_facts(train)).as_dict()
+    metrics: dict[str, Any] = scores_of(load_dataset(str(gold)).documents, claimed, training)["metrics"]
+    return metrics
 
 
-def _train_facts(train: Path | None) -> TrainFacts | None:
-    return None if train is None else facts_in_train(load_dataset(str(train)).documents)
+def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
+    """AutoRE's metric of a predictions file: entities and relations compared as strings."""
+    claimed = read_submission(predictions)
+    strings = {
+        document.title: as_strings(document, claimed[document.title])
+        for document in gold.documents
+        if document.title in claimed
+    }
+    return score_surface(gold.documents, strings, gold.schema).as_dict()
+
+
+def surface_of_run(folder: RunFolder) -> dict[str, float | int]:
+    """AutoRE's metric of a stored run's predictions."""
+    experiment = _experiment_of(folder)
+    asked = replace(experiment.dataset, documents=list(experiment.documents))
+    return surface_scores(folder.path / PREDICTIONS, asked)
+
+
+def _experiment_of(folder: RunFolder) -> Experiment:
+    """The experiment that made a complete run, its data unchanged."""
+    manifest = folder.read_manifest()
+    if manifest["status"] != "complete":
+        raise InputError(f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it")
+    experiment = prepare(RunConfig.from_json(manifest["config"]), model_needed=False)
+    if experiment.dataset.sha256 != manifest["question"]["dataset"]["sha256"]:
+        raise InputError(f"{folder.run_id}: its data file has changed since; type the run's command to run it anew")
+    return experiment
 
 
 class _StoredAnswers:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harness.scoring.facts import TrainFacts
+from harness.experiment.training import TrainingFile
 from harness.scoring.official import SCORER_VERSION, score
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Document, Prediction
@@ -87,8 +87,16 @@ class RunResult:
     @property
     def seconds(self) -> float:
         """Wall time of the sessions in which the model was asked anything."""
-        sessions = [session for session in self.manifest["sessions"] if session.get("sent") or session.get("killed")]
+        sessions = [
+            session for session in self.manifest["sessions"] if session.get("sent") or session.get("ended") == "killed"
+        ]
         return float(sum(session["seconds"] for session in sessions))
+
+    @property
+    def answers_of_other_runs(self) -> int:
+        """Answers that the journal already held from other runs: their time is not in ``seconds``."""
+        spent = self.manifest.get("spent", {}).get("requests", 0)
+        return max(0, int(self.manifest["usage"]["requests"]) - int(spent))
 
     @property
     def cost_usd(self) -> float | None:
@@ -111,25 +119,21 @@ class RunResult:
             "rejects": self.manifest["rejects"],
             "details": self.manifest["details"],
             "usage": self.manifest["usage"],
+            "spent": self.manifest.get("spent"),
             "seconds": round(self.seconds, 3),
             "cost_usd": self.cost_usd,
         }
 
 
-def store_metrics(
-    folder: RunFolder,
-    documents: Iterable[Document],
-    predictions: Mapping[str, Sequence[Prediction]],
-    train_facts: TrainFacts | None = None,
-) -> RunResult:
-    """Score predictions against the run's documents and store the result in its folder."""
-    metrics = score(documents, predictions, train_facts)
-    folder.write_metrics(
-        {
-            "scorer_version": SCORER_VERSION,
-            "metrics": metrics.as_dict(),
-            "per_relation": {relation: asdict(scores) for relation, scores in metrics.per_relation.items()},
-            "per_document": {title: list(counts) for title, counts in metrics.per_document.items()},
-        }
-    )
-    return RunResult.load(folder)
+def scores_of(
+    documents: Iterable[Document], predictions: Mapping[str, Sequence[Prediction]], training: TrainingFile | None
+) -> dict[str, Any]:
+    """What ``metrics.json`` holds: the official scores, in all and per relation and document."""
+    metrics = score(documents, predictions, training.facts if training else None)
+    return {
+        "scorer_version": SCORER_VERSION,
+        "training_sha256": training.sha256 if training else None,
+        "metrics": metrics.as_dict(),
+        "per_relation": {relation: asdict(scores) for relation, scores in metrics.per_relation.items()},
+        "per_document": {title: list(counts) for title, counts in metrics.per_document.items()},
+    }

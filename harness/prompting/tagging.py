@@ -37,11 +37,6 @@ def name_tags(references: EntityReferences) -> list[tuple[str, str]]:
     return [(f'<entity name="{name}">', "</entity>") for name in quoted]
 
 
-def plain_text(document: Document) -> str:
-    """The tokens joined by single spaces, all sentences in one line of running text, unescaped."""
-    return " ".join(token for sentence in document.sentences for token in sentence)
-
-
 def tagged_text(document: Document, tags: Sequence[tuple[str, str]]) -> str:
     """The running text, escaped, with ``tags[i]`` around every mention of entity i.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from harness.prompting.variant import TEMPLATE_SUFFIX, PromptVariant
 from harness.types import Message
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import FileSystemLoader, Template
 
 SYSTEM, USER = "system", "user"
 
@@ -33,7 +33,7 @@ def render(variant: PromptVariant, step: str, context: Mapping[str, object]) -> 
     except TemplateError as error:
         line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
         raise InputError(f"{where}{line}: {error or type(error).__name__}") from error
-    except (ArithmeticError, LookupError, TypeError, ValueError, OverflowError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{where}: {type(error).__name__}: {error}") from error
     if not contents[USER]:
         raise InputError(f"{where}: the `user` block is missing or empty")
@@ -50,11 +50,12 @@ def _render_block(template: Template, name: str, context: Mapping[str, object]) 
 
 @lru_cache(maxsize=64)
 def _template(directory: Path, _sha256: str, step: str) -> Template:
-    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2 import FileSystemLoader, FunctionLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(directory, followlinks=False),
+        # What the variant's hash does not cover cannot be included.
+        loader=FunctionLoader(partial(_source, FileSystemLoader(directory, followlinks=False))),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -62,3 +63,9 @@ def _template(directory: Path, _sha256: str, step: str) -> Template:
         keep_trailing_newline=True,
     )
     return environment.get_template(f"{step}{TEMPLATE_SUFFIX}")
+
+
+def _source(files: FileSystemLoader, name: str) -> str | None:
+    from jinja2 import Environment
+
+    return files.get_source(Environment(), name)[0] if name.endswith(TEMPLATE_SUFFIX) else None

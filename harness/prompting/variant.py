@@ -101,7 +101,7 @@ class PromptDescription(BaseModel):
 
 @dataclass(frozen=True)
 class PromptVariant:
-    """A loaded variant. ``sha256`` covers every file in its directory, names included."""
+    """A loaded variant. ``sha256`` covers ``prompt.toml`` and all templates, names included."""
 
     name: str
     directory: Path

@@ -93,7 +93,7 @@ def test_the_leaderboard_ranks_whole_runs_and_lists_partial_ones_apart(mock_run:
     table = harness(*arguments, "table").stdout
     assert "tagged refs=name" in table
     assert "not ranked" in table
-    assert harness(*arguments, "csv").stdout.splitlines()[0].startswith("rank,model,prompt,constraint,precision")
+    assert harness(*arguments, "csv").stdout.splitlines()[0].startswith("dataset,split,rank,model,prompt,constraint")
     assert "| rank | model |" in harness(*arguments, "markdown").stdout
 
 

@@ -36,15 +36,24 @@ def test_a_configuration_with_a_hidden_secret_is_not_rebuilt() -> None:
         RunConfig.from_json(content)
 
 
-def test_a_login_in_an_address_is_left_out() -> None:
-    content = RunConfig(model="m", prompt="p", base_url="https://user:secret@host/v1").as_json()
-    assert content["base_url"] == "https://host/v1"
+def test_a_login_in_an_address_is_refused() -> None:
+    with pytest.raises(InputError, match="must not hold a login") as raised:
+        RunConfig(model="m", prompt="p", base_url="https://user:secret@host/v1")
+    assert "secret" not in str(raised.value)
 
 
-def test_a_manifest_from_before_there_were_candidates_is_read() -> None:
-    content = CONFIG.as_json()
-    del content["candidates"]
-    assert RunConfig.from_json(content) == CONFIG
+@pytest.mark.parametrize("value", ['{"Authorization": "Bearer x"}', "sk-123456789", "Bearer abc"])
+def test_values_that_look_like_a_secret_are_hidden_whatever_their_name(value: str) -> None:
+    assert without_secrets({"body.extra_headers": value}) == {"body.extra_headers": HIDDEN}
+
+
+def test_paths_are_stored_so_that_they_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data.json").write_text("[]", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    stored = RunConfig(model="m", prompt="tagged", dataset="data.json", data_dir=Path()).with_absolute_paths()
+    assert stored.dataset == str(tmp_path / "data.json")
+    assert stored.data_dir == tmp_path
+    assert stored.prompt == "tagged"
 
 
 def test_a_manifest_of_another_version_is_refused() -> None:

@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.datasets.registry import load_dataset
-from harness.prompting.tagging import entity_ids, entity_names, id_tags, name_tags, plain_text, tagged_text
+from harness.prompting.tagging import entity_ids, entity_names, id_tags, name_tags, tagged_text
+from harness.types import Document
 from tests.documents import document
+
+
+def plain_text(one: Document) -> str:
+    return " ".join(token for sentence in one.sentences for token in sentence)
+
 
 TAG = re.compile(r"</?E\d+>")
 
