@@ -93,7 +93,7 @@ _ROWS = (
     Provider(
         "vllm-server",
         "http://127.0.0.1:8000/v1",
-        forms=("regex", "lark", "json_schema"),
+        forms=("lark", "regex", "json_schema"),
         style="vllm",
         max_top_logprobs=20,
         template_options=True,

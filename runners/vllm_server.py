@@ -21,8 +21,8 @@ from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, seconds
 from runners.providers import PROVIDERS
 from runners.server_process import ServerProcess, free_port
 
-# In order of preference; vLLM's xgrammar backend takes all three.
-FORMS: tuple[GrammarForm, ...] = ("regex", "lark", "json_schema")
+# In order of preference: only Lark excludes self-pairs; vLLM's xgrammar backend takes all three.
+FORMS: tuple[GrammarForm, ...] = ("lark", "regex", "json_schema")
 STRUCTURED_OUTPUTS = {"backend": "xgrammar", "disable_any_whitespace": True}
 FLAG_PREFIX = "flag."
 # Weights of 100 GB and more, read from a network disk, and CUDA graphs take their time.
