@@ -25,7 +25,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 
 demo: $(VENV)/.run  ## the main job on the embedded model and the sample corpus, ending in a leaderboard
 	$(BIN)/harness models fetch smollm2-135m
-	$(BIN)/harness run --model smollm2-135m --prompt tagged --dataset sample
+	$(BIN)/harness run --model smollm2-135m --prompt tagged --dataset sample --max-triplets 4
 	$(BIN)/harness leaderboard --dataset sample
 
 test: $(VENV)/.dev  ## install everything and run all tests
