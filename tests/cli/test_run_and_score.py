@@ -134,3 +134,57 @@ def _sample_file() -> Path:
     from harness.datasets.registry import CORPORA
 
     return CORPORA["sample"].folder / "documents.json"
+
+
+def test_other_labels_are_scored_against_but_never_stored(mock_run: list[str], tmp_path: Path) -> None:
+    run = harness_json(*mock_run)
+    stored = (Path(run["run_dir"]) / "metrics.json").read_bytes()
+    emptied = json.loads(_sample_file().read_text(encoding="utf-8"))
+    for document in emptied:
+        document["labels"] = []
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(emptied), encoding="utf-8")
+    arguments = ["score", run["run_id"], "--results-dir", tmp_path / "results"]
+    assert harness_json(*arguments, "--gold", other)["metrics"]["precision"] == 0.0
+    assert (Path(run["run_dir"]) / "metrics.json").read_bytes() == stored
+    other.write_text(json.dumps(emptied[1:]), encoding="utf-8")
+    assert "lacks 1 of the run's documents" in error_line(harness(*arguments, "--gold", other))
+
+
+def test_data_that_changed_since_the_run_is_not_scored(tmp_path: Path) -> None:
+    corpus = tmp_path / "mine.json"
+    corpus.write_bytes(_sample_file().read_bytes())
+    results = tmp_path / "results"
+    run = harness_json("run", "--model", "mock", "--prompt", "tagged", "--dataset", corpus, "--results-dir", results)
+    corpus.write_text(json.dumps(json.loads(corpus.read_text(encoding="utf-8"))[:5]), encoding="utf-8")
+    done = harness("score", run["run_id"], "--results-dir", results)
+    assert done.returncode == 2
+    assert "its data file has changed" in error_line(done)
+
+
+def test_autores_surface_metric_stands_apart(mock_run: list[str], tmp_path: Path) -> None:
+    run = harness_json(*mock_run)
+    scored = harness_json("score", run["run_id"], "--surface", "--results-dir", tmp_path / "results")
+    assert scored["surface"]["surface_precision"] == 1.0
+    assert not any(name.startswith("surface") for name in scored["metrics"])
+
+
+def test_a_training_split_beside_the_data_gives_ign_f1_by_itself(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("dev_revised.json", "train_revised.json"):
+        (data / name).write_bytes(_sample_file().read_bytes())
+    (data / "rel_info.json").write_bytes((_sample_file().parent / "rel_info.json").read_bytes())
+    run = harness_json(
+        "run", "--model", "mock", "--prompt", "tagged", "--data-dir", data, "--results-dir", tmp_path / "results"
+    )
+    assert run["metrics"]["ign_f1"] == 0.0
+
+
+def test_a_mistake_does_not_take_a_finished_run_away(mock_run: list[str], tmp_path: Path) -> None:
+    run = harness_json(*mock_run)
+    assert harness(*mock_run, "--max-cost", "1").returncode == 2
+    assert harness(*mock_run, "--max-time", "0").returncode in (0, 3)
+    again = harness_json("score", run["run_id"], "--results-dir", tmp_path / "results")
+    assert again["status"] == "complete"
+    assert again["metrics"] == run["metrics"]

@@ -138,3 +138,38 @@ def test_an_unknown_model_stops_at_once(run_arguments: Arguments, status: int) -
 def _documents(results: Path) -> list[dict[str, Any]]:
     (file,) = (results / "runs").glob("*/documents.jsonl")
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_prompt_that_moderation_refuses_ends_that_document_only(run_arguments: Arguments) -> None:
+    flagged = Fault("status", 403, (), json.dumps({"error": {"code": 403, "message": "Your input was flagged"}}))
+    with ChatServer(misbehave=lambda number, _body: flagged if number == 3 else None) as server:
+        done = harness(*run_arguments(server.base_url, 8, "--json"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["statuses"] == {"ok": 7, "refused": 1}
+
+
+def test_a_rate_limit_that_mentions_billing_is_waited_for(run_arguments: Arguments) -> None:
+    text = "Rate limit reached, try again in 1s. Upgrade at https://example.org/settings/billing"
+    busy = Fault("status", 429, (("Retry-After", "0"),), json.dumps({"error": {"code": "rate_limit", "message": text}}))
+    with ChatServer(misbehave=lambda number, _body: busy if number == 2 else None) as server:
+        assert harness_json(*run_arguments(server.base_url, 6))["statuses"] == {"ok": 6}
+
+
+def test_a_lone_surrogate_in_an_answer_is_stored_and_read(run_arguments: Arguments) -> None:
+    with ChatServer(lambda _body: completion("(E1 | \ud800 | E2)\nEND")) as server:
+        run = harness_json(*run_arguments(server.base_url, 3))
+    assert run["statuses"] == {"ok": 3}
+    assert run["rejects"] == {"unknown_relation": 3}
+
+
+def test_answers_that_a_retry_replaced_still_count_as_spent(run_arguments: Arguments, results: Path) -> None:
+    def cut_off(_body: dict[str, Any]) -> dict[str, Any]:
+        return completion("(E1 | cap", prompt_tokens=100, finish_reason="length")
+
+    with ChatServer(cut_off) as server:
+        run = harness_json(*run_arguments(server.base_url, 4))
+        again = harness_json("retry", run["run_id"], "--results-dir", results)
+        assert again["spent"]["requests"] == server.answered.total() == 8
+        assert again["usage"]["requests"] == 4
+        stopped = harness("retry", run["run_id"], "--max-tokens-total", "900", "--results-dir", results)
+        assert stopped.returncode == 3, "nothing is left of the budget that both earlier sessions drew on"
