@@ -42,9 +42,15 @@ def test_a_run_killed_at_twenty_random_moments_ends_as_an_undisturbed_one(
     with ChatServer(latency_s=0.05) as server:
         arguments = run_arguments(server.base_url, documents, "--max-connections", "4")
         stored = 0
-        for _ in range(20):
+        for number in range(20):
             process = start(*arguments)
-            time.sleep(generator.uniform(0.05, 0.9))
+            if number % 2:
+                time.sleep(generator.uniform(0.05, 0.9))
+            else:
+                # However slow the machine is, half of the kills fall between two answers.
+                moment = server.answered.total() + generator.randint(1, 25)
+                wait_until(lambda moment=moment: server.answered.total() >= moment)
+                time.sleep(generator.uniform(0.0, 0.05))
             process.send_signal(signal.SIGKILL)
             process.communicate()
             assert journalled(results) >= stored

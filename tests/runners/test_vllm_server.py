@@ -118,8 +118,10 @@ async def test_cancelling_the_start_stops_the_server(fake: Path, monkeypatch: py
 
 
 START_AND_STAY = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
+# A test suite started in the background hands down an ignored SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from harness.types import Message, ModelSpec, Request, RunnerOptions
 from runners.vllm_server import VllmServerRunner
 
