@@ -13,6 +13,7 @@ from harness.cli.options import CandidatesOption, DataDirOption, JsonOption, key
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
+    from harness.methods.demonstrations import Demonstration
     from harness.types import Document, Request
 
 EMBEDDED_MODEL = "smollm2-135m"
@@ -50,19 +51,22 @@ def show(
         str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
     ] = None,
     grammar: Annotated[bool, typer.Option("--grammar", help="Print the grammar of the answer, too.")] = False,
+    gold: Annotated[
+        bool, typer.Option("--gold", help="Print every request of the document, with the answers that its labels give.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the messages for one document, byte for byte, and how many tokens they are.
+    """Print the messages of a document's first request, byte for byte, and how many tokens they are.
 
     \b
     Examples:
       harness prompts show tagged
       harness prompts show tagged --document "Skai TV" --dataset redocred -P refs=name --grammar
+      harness prompts show rhf --document "Ingrid Solheim" --gold
     """
     from harness.datasets.registry import load_dataset
     from harness.experiment.config import RunConfig
     from harness.experiment.plan import prepare
-    from harness.methods.preview import first_requests
     from harness.methods.table import create_method
 
     experiment = prepare(
@@ -79,18 +83,23 @@ def show(
         model_needed=False,
     )
     found = _find(load_dataset(dataset, split, data_dir).documents, document)
-    requests = asyncio.run(first_requests(create_method(experiment.settings), found))
-    tokens = asyncio.run(_count_tokens(experiment, requests)) if requests else None
+    exchanges = create_method(experiment.settings).demonstrate(found)
+    shown = exchanges if gold else exchanges[:1]
+    tokens = asyncio.run(_count_tokens(experiment, [one.request for one in shown])) if shown else None
     if as_json:
-        typer.echo(json.dumps(_as_json(found.title, requests, tokens, grammar), ensure_ascii=False))
+        typer.echo(json.dumps(_as_json(found.title, shown, tokens, grammar, gold), ensure_ascii=False))
         return
-    if not requests:
-        typer.echo(f"{found.title!r} has no two entities to ask about: nothing is sent")
-    for request in requests:
+    if not shown:
+        typer.echo(f"there is nothing to ask about {found.title!r}: nothing is sent")
+    for number, (step, request, answer) in enumerate(shown, 1):
+        if gold:
+            typer.echo(f"------ request {number} of {len(shown)}, step {step}")
         for message in request.messages:
             typer.echo(f"--- {message.role}\n{message.content}")
         if grammar and request.constraint:
             typer.echo(f"--- grammar ({request.constraint.form})\n{request.constraint.text}")
+        if gold:
+            typer.echo(f"--- the answer that the labels give\n{answer}")
     if tokens is not None:
         typer.echo(f"--- {tokens:,} tokens for {experiment.spec.name}", err=True)
 
@@ -124,15 +133,19 @@ async def _count_tokens(experiment: Experiment, requests: Sequence[Request]) -> 
         await runner.close()
 
 
-def _as_json(title: str, requests: Sequence[Request], tokens: int | None, grammar: bool) -> dict[str, object]:
+def _as_json(
+    title: str, exchanges: Sequence[Demonstration], tokens: int | None, grammar: bool, gold: bool
+) -> dict[str, object]:
     return {
         "document": title,
         "prompt_tokens": tokens,
         "requests": [
             {
+                "step": step,
                 "messages": [{"role": message.role, "content": message.content} for message in request.messages],
                 "constraint": request.constraint.text if grammar and request.constraint else None,
+                **({"gold_answer": answer} if gold else {}),
             }
-            for request in requests
+            for step, request, answer in exchanges
         ],
     }

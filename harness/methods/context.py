@@ -8,11 +8,11 @@ from functools import cached_property
 
 from harness.alignment.entities import EntityMapper
 from harness.alignment.relations import RelationMapper
-from harness.escaping import escape
+from harness.escaping import escape, format_triplet
 from harness.methods.settings import MethodSettings
 from harness.prompting import tagging
 from harness.prompting.template import render
-from harness.types import Constraint, Document, Message, RelationSchema, Request
+from harness.types import Constraint, Document, Message, RawTriplet, RelationSchema, Request, Triplet
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,19 @@ class SchemaContext:
     @cached_property
     def escaped_names(self) -> tuple[str, ...]:
         return tuple(map(escape, self.names))
+
+    def descriptions(self, settings: MethodSettings) -> Mapping[str, str]:
+        """Escaped name -> what the prompt says about the relation; empty texts where it says nothing."""
+        if settings.descriptions == "none":
+            return dict.fromkeys(self.escaped_names, "")
+        texts = [settings.relation_texts[relation.id] for relation in self.schema.relations]
+        described = [
+            f"{text.description} Example: {format_triplet(*text.example)}"
+            if settings.descriptions == "full"
+            else text.description
+            for text in texts
+        ]
+        return dict(zip(self.escaped_names, described, strict=True))
 
     @cached_property
     def mapper(self) -> RelationMapper:
@@ -55,6 +68,11 @@ class DocumentContext:
     def mapper(self) -> EntityMapper:
         return EntityMapper(self.document, self.by_id)
 
+    def write(self, triplet: Triplet) -> RawTriplet:
+        """A triplet as an answer refers to it, unescaped."""
+        head, relation, tail = triplet
+        return RawTriplet(self.references[head], self.schema.schema.by_id[relation].name, self.references[tail])
+
     def request(self, step: str, constraint: Constraint | None, **more: object) -> Request:
         """The request of a step: its template over the shared context and ``more``."""
         settings = self.settings
@@ -66,17 +84,20 @@ class DocumentContext:
         )
 
     def _messages(self, step: str, more: Mapping[str, object]) -> tuple[Message, ...]:
-        return render(self.settings.variant, step, {**self._shared, **more})
+        *system, question = render(self.settings.variant, step, {**self._shared, **more})
+        return (*system, *self.settings.exchanges.get(step, ()), question)
 
     @cached_property
     def _shared(self) -> Mapping[str, object]:
-        """What templates may use: options, output, max_triplets, relations, entities, text (see docs/prompts.md)."""
+        """What templates may use: options, relations, entities, text and more (see docs/prompts.md)."""
         tags = tagging.id_tags(self.references) if self.by_id else tagging.name_tags(self.references)
         return {
             "options": self.settings.options,
             "output": self.settings.output,
             "max_triplets": self.settings.max_triplets,
+            "opening": self.settings.opening,
             "relations": self.schema.escaped_names,
+            "descriptions": self.schema.descriptions(self.settings),
             "entities": [
                 {"reference": escape(reference), "name": escape(entity.name), "type": escape(entity.type)}
                 for reference, entity in zip(self.references, self.document.entities, strict=True)

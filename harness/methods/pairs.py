@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +14,12 @@ from harness.grammar import PairGrammar
 from harness.methods.asking import ask_all
 from harness.methods.candidates import AllPairs, Pair, PairSource
 from harness.methods.context import DocumentContext, SchemaContext
+from harness.methods.demonstrations import Demonstration, format_answer
 from harness.methods.outcome import is_mostly_repetition, status_of, worst_status
 from harness.methods.pair_answers import read_pair_answers
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.parsing import parse_triplets
-from harness.types import Ask, Constraint, Document, Extraction, Request, Step
+from harness.types import Ask, Constraint, Document, Extraction, RawTriplet, Request, Step
 
 STEP = "pairs"
 
@@ -83,10 +85,22 @@ class PairQuestions:
             details=details,
         )
 
-    def requests(self, document: Document) -> list[Request]:
-        """What is sent for a document, in order, without sending it."""
+    def demonstrate(self, document: Document) -> list[Demonstration]:
+        """Every request, answered with the first four gold relations of each pair, or None."""
         context = self._context(document)
-        return [self._request(context, part) for part in self._parts(document)]
+        related: defaultdict[Pair, list[RawTriplet]] = defaultdict(list)
+        for label in document.labels:
+            related[label.triplet.head, label.triplet.tail].append(context.write(label.triplet))
+        demonstrations = []
+        for part in self._parts(document):
+            stated: list[RawTriplet] = []
+            for pair in part:
+                stated += related[pair][:RELATIONS_PER_PAIR]
+                if self.none and not related[pair]:
+                    stated.append(RawTriplet(context.references[pair[0]], NO_RELATION, context.references[pair[1]]))
+            answer = format_answer(stated, self.settings.output)
+            demonstrations.append(Demonstration(STEP, self._request(context, part), answer))
+        return demonstrations
 
     @cached_property
     def _schema(self) -> SchemaContext:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.errors import InputError
 from harness.methods.candidates import PairSource
+from harness.prompting.relations import RelationText
 from harness.prompting.variant import PromptVariant
-from harness.types import ConstraintLevel, GrammarForm, ModelSpec, RelationSchema, Sampling, Supports
+from harness.types import (
+    ConstraintLevel,
+    Document,
+    GrammarForm,
+    Message,
+    ModelSpec,
+    RelationSchema,
+    Sampling,
+    Supports,
+)
 
 PAIRS_PER_REQUEST = "k"
 """The number that a variant about given pairs leaves open: the most pairs of one request."""
+
+
+DESCRIPTIONS = "descriptions"
+"""The option by which a variant gives each relation's description with its name."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +33,9 @@ class MethodSettings:
     """``form`` is the grammar form that the runner honours; None exactly if ``level`` is none.
 
     ``candidates`` proposes the pairs to the variants that are asked about given ones, and to no other.
+    ``relation_texts`` are the texts of every relation of the schema, by id, where the variant uses any.
+    ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
+    system message, and ``opening``, whether the question is the first that the model is asked.
     """
 
     variant: PromptVariant
@@ -30,6 +47,15 @@ class MethodSettings:
     sampling: Sampling
     repeat: int = 0
     candidates: PairSource | None = None
+    relation_texts: Mapping[str, RelationText] = field(default_factory=dict)
+    shots: tuple[Document, ...] = ()
+    exchanges: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
+    opening: bool = True
+
+    @property
+    def descriptions(self) -> str:
+        """How a variant describes relations: ``none``, ``short``, or ``full`` with an example triplet."""
+        return self.options.get(DESCRIPTIONS, "none")
 
     @property
     def output(self) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from harness.errors import InputError
 from harness.methods.candidates import GOLD
+from harness.methods.demonstrations import PromptMethod
 from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import MethodSettings
+from harness.methods.shots import with_shots
 from harness.methods.tagged import Tagged
-from harness.types import Method
 
-METHODS: Mapping[str, Callable[[MethodSettings], Method]] = {
+METHODS: Mapping[str, Callable[[MethodSettings], PromptMethod]] = {
     "tagged": Tagged,
     "pairwise": pairwise,
     "classify": classify,
@@ -19,8 +20,8 @@ METHODS: Mapping[str, Callable[[MethodSettings], Method]] = {
 TAKE_CANDIDATES = frozenset({"classify"})
 
 
-def create_method(settings: MethodSettings) -> Method:
-    """The method that a variant names.
+def create_method(settings: MethodSettings) -> PromptMethod:
+    """The method that a variant names, with the examples of ``settings.shots``.
 
     Raises InputError for a name that is not in the table, and for candidate pairs that are missing or
     that the method does not take.
@@ -32,4 +33,4 @@ def create_method(settings: MethodSettings) -> Method:
         raise InputError(f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD} or FILE")
     if name not in TAKE_CANDIDATES and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
-    return METHODS[name](settings)
+    return with_shots(settings, METHODS[name])

@@ -9,10 +9,11 @@ from harness.alignment.triplets import align_triplets
 from harness.errors import InputError
 from harness.grammar import TripletGrammar
 from harness.methods.context import DocumentContext, SchemaContext
+from harness.methods.demonstrations import Demonstration, format_answer
 from harness.methods.outcome import is_mostly_repetition, status_of
 from harness.methods.settings import MethodSettings
 from harness.parsing import parse_triplets
-from harness.types import Ask, Constraint, Document, Extraction, Request, Step
+from harness.types import Ask, Constraint, Document, Extraction, Step
 
 STEP = "extract"
 
@@ -51,10 +52,14 @@ class Tagged:
             details=details,
         )
 
-    def request(self, document: Document) -> Request:
-        """What is sent for a document, without sending it."""
+    def demonstrate(self, document: Document) -> list[Demonstration]:
+        """The document's first ``max_triplets`` labels as its answer."""
+        if len(document.entities) < 2:
+            return []
         context = self._context(document)
-        return context.request(STEP, self._constraint(context))
+        triplets = [context.write(label.triplet) for label in document.labels[: self.settings.max_triplets]]
+        request = context.request(STEP, self._constraint(context))
+        return [Demonstration(STEP, request, format_answer(triplets, self.settings.output))]
 
     @cached_property
     def _schema(self) -> SchemaContext:

@@ -163,7 +163,11 @@ def _bare(base_url: str, corpus: Path) -> float:
         experiment = _experiment(base_url, corpus, Path(results))
         method, runner = Tagged(experiment.settings), experiment.runner
         bodies = [
-            _as_arguments(chat_body(method.request(document), runner.served_model, experiment.spec, runner.provider))
+            _as_arguments(
+                chat_body(
+                    method.demonstrate(document)[0].request, runner.served_model, experiment.spec, runner.provider
+                )
+            )
             for document in experiment.documents
         ]
     # Both sides are timed from before the SDK is imported, which takes it half a second.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from math import ceil
 
@@ -13,7 +14,6 @@ from harness.errors import ContextOverflow, FatalError, InputError, RetryableErr
 from harness.escaping import escape, format_triplet
 from harness.methods.candidates import GoldPairs, Pair
 from harness.methods.pairs import PairQuestions, classify, pairwise
-from harness.methods.preview import first_requests
 from harness.methods.settings import MethodSettings
 from harness.prompting.variant import load_variant
 from harness.scoring.official import score
@@ -42,6 +42,10 @@ def method(prompt: str, dataset: Dataset = SAMPLE, **options: str) -> PairQuesti
 
 def redocred() -> Dataset:
     return load_dataset("redocred", "dev", redocred_dir())
+
+
+def requests_of(one: PairQuestions, document: Document = DOCUMENT) -> list[Request]:
+    return [demonstration.request for demonstration in one.demonstrate(document)]
 
 
 def asked_lines(request: Request) -> list[str]:
@@ -159,15 +163,15 @@ async def test_without_pairs_nothing_is_asked(prompt: str) -> None:
 
 
 def test_the_heading_of_the_pairs_says_how_many_follow() -> None:
-    first, second = method("pairwise", k="40").requests(DOCUMENT)
+    first, second = requests_of(method("pairwise", k="40"))
     assert "\n40 entity pairs to answer:\n" in first.messages[-1].content
     assert second.messages[-1].content.count("| - |") == 16
     assert "\n16 entity pairs to answer:\n" in second.messages[-1].content
-    assert "\n1 entity pair to answer:\n" in method("pairwise", k="1").requests(DOCUMENT)[0].messages[-1].content
+    assert "\n1 entity pair to answer:\n" in requests_of(method("pairwise", k="1"))[0].messages[-1].content
 
 
 def test_requests_of_a_document_differ_only_in_their_pairs() -> None:
-    requests = method("pairwise", k="8").requests(DOCUMENT)
+    requests = requests_of(method("pairwise", k="8"))
     texts = ["".join(message.content for message in request.messages) for request in requests]
     shared = next(texts[0][:end] for end, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1)
     assert len(texts) == 7
@@ -177,7 +181,7 @@ def test_requests_of_a_document_differ_only_in_their_pairs() -> None:
 
 
 def test_documents_share_their_prefix_up_to_the_text() -> None:
-    first, second = (method("pairwise").requests(one)[0] for one in list(SAMPLE.documents)[:2])
+    first, second = (requests_of(method("pairwise"), one)[0] for one in list(SAMPLE.documents)[:2])
     assert first.messages[0] == second.messages[0]
     shared = first.messages[1].content.partition("<document>")[0]
     assert len(shared) > 300
@@ -295,9 +299,9 @@ async def test_a_document_has_the_worst_status_of_its_answers(
 @pytest.mark.parametrize(
     ("errors", "raised"),
     [
-        ((None, RetryableError("a"), None), RetryableError),
-        ((ContextOverflow("a"), FatalError("b"), None), FatalError),
-        ((RunnerError("a"), RuntimeError("b"), FatalError("c")), RuntimeError),
+        ((None, RetryableError("a"), None, None), RetryableError),
+        ((None, ContextOverflow("a"), FatalError("b"), None), FatalError),
+        ((None, RunnerError("a"), RuntimeError("b"), FatalError("c")), RuntimeError),
     ],
 )
 async def test_a_failed_request_does_not_cut_off_the_others(
@@ -314,13 +318,24 @@ async def test_a_failed_request_does_not_cut_off_the_others(
         return OK
 
     with pytest.raises(raised):
-        await method("pairwise", k="20").extract(DOCUMENT, ask)
+        await method("pairwise", k="16").extract(DOCUMENT, ask)
     assert len(answered) == errors.count(None)
 
 
-async def test_a_preview_shows_every_request() -> None:
-    one = method("pairwise", k="8")
-    assert await first_requests(one, DOCUMENT) == one.requests(DOCUMENT)
+async def test_after_the_first_answer_the_rest_is_asked_together() -> None:
+    in_flight: list[int] = []
+    open_requests = 0
+
+    async def ask(_request: Request) -> Completion:
+        nonlocal open_requests
+        open_requests += 1
+        in_flight.append(open_requests)
+        await asyncio.sleep(0)
+        open_requests -= 1
+        return OK
+
+    await method("pairwise", k="8").extract(DOCUMENT, ask)
+    assert in_flight == [1, 1, 2, 3, 4, 5, 6]
 
 
 def test_a_variant_without_the_number_of_pairs_is_told() -> None:

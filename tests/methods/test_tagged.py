@@ -120,12 +120,12 @@ async def test_a_document_with_one_entity_is_not_asked_about() -> None:
 def test_free_relations_and_a_closed_grammar_contradict_each_other() -> None:
     with pytest.raises(InputError, match="schema=open"):
         method(schema="open")
-    request = method(level="format", schema="open").request(first_document())
+    request = method(level="format", schema="open").demonstrate(first_document())[0].request
     assert "Relations:" not in request.messages[-1].content
 
 
 def test_requests_share_their_prefix_up_to_the_document() -> None:
-    first, second = (method().request(document) for document in list(SAMPLE.documents)[:2])
+    first, second = (method().demonstrate(document)[0].request for document in list(SAMPLE.documents)[:2])
     assert first.messages[0] == second.messages[0]
     shared = first.messages[1].content.partition("<document>")[0]
     assert len(shared) > 300

@@ -6,17 +6,16 @@ golden file is either a new variant, or a mistake.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.datasets.registry import load_dataset
 from harness.methods.candidates import GoldPairs
-from harness.methods.preview import first_requests
+from harness.methods.demonstrations import PromptMethod
 from harness.methods.settings import MethodSettings
 from harness.methods.table import TAKE_CANDIDATES, create_method
 from harness.prompting.variant import load_variant
-from harness.types import Document, GrammarForm, Method, Sampling
+from harness.types import Document, GrammarForm, Sampling
 
 FOLDER = Path(__file__).parent / "golden"
 TITLES = ("Ingrid Solheim", "A | B (album)")
@@ -38,7 +37,7 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
 
 
 def rendered() -> Iterator[tuple[str, str]]:
-    """File name and text of every golden prompt: the first request of a variant, options and document."""
+    """File name and text of every golden prompt: the first request of a variant's every step, options and document."""
     dataset = load_dataset("sample")
     documents = {document.title: document for document in dataset.documents}
     for prompt, cases in CASES.items():
@@ -52,10 +51,14 @@ def rendered() -> Iterator[tuple[str, str]]:
                 yield f"{prompt}_{case}_{number}.txt", as_text(create_method(settings), documents[title])
 
 
-def as_text(method: Method, document: Document) -> str:
-    """All messages of a document's first request, each under its role."""
-    first, *_ = asyncio.run(first_requests(method, document))
-    return "".join(f"=== {message.role}\n{message.content}\n" for message in first.messages)
+def as_text(method: PromptMethod, document: Document) -> str:
+    """All messages of the first request of every step, each under its role; a second step is headed by its name."""
+    firsts = {one.step: one.request for one in reversed(method.demonstrate(document))}
+    return "".join(
+        (f"====== {step}\n" if number else "")
+        + "".join(f"=== {message.role}\n{message.content}\n" for message in firsts[step].messages)
+        for number, step in enumerate(reversed(firsts))
+    )
 
 
 if __name__ == "__main__":

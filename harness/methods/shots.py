@@ -1,0 +1,44 @@
+"""Few-shot prompts: worked exchanges about labelled documents, put before the question."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from harness.methods.demonstrations import Demonstration, PromptMethod
+from harness.methods.settings import MethodSettings
+from harness.types import Message
+
+
+def with_shots(settings: MethodSettings, create: Callable[[MethodSettings], PromptMethod]) -> PromptMethod:
+    """The method with one exchange a step from every document of ``settings.shots``, in their order.
+
+    The first exchange of a step opens the conversation, so what opens one (the list of relations) is said once.
+    """
+    if not settings.shots:
+        return create(settings)
+    opening = create(replace(settings, opening=True))
+    going_on = create(replace(settings, opening=False))
+    exchanges: defaultdict[str, list[Message]] = defaultdict(list)
+    for document in settings.shots:
+        firsts = opening.demonstrate(document)
+        later = going_on.demonstrate(document)
+        for step, number in _chosen(firsts, f"{settings.sampling.seed} {document.title}").items():
+            request = (later if exchanges[step] else firsts)[number].request
+            exchanges[step] += [request.messages[-1], Message("assistant", firsts[number].answer)]
+    return create(replace(settings, opening=False, exchanges={step: tuple(said) for step, said in exchanges.items()}))
+
+
+def _chosen(demonstrations: list[Demonstration], seed: str) -> Mapping[str, int]:
+    """Per step the number of one demonstration: of those that say most, one drawn by ``seed``."""
+    by_step: defaultdict[str, list[int]] = defaultdict(list)
+    for number, demonstration in enumerate(demonstrations):
+        by_step[demonstration.step].append(number)
+    chosen = {}
+    for step, numbers in by_step.items():
+        longest = max(len(demonstrations[number].answer) for number in numbers)
+        best = [number for number in numbers if len(demonstrations[number].answer) == longest]
+        chosen[step] = random.Random(f"{seed} {step}").choice(best)
+    return chosen
