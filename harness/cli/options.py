@@ -19,6 +19,19 @@ CandidatesOption = Annotated[
     str | None,
     typer.Option(help="Pairs for a prompt about given pairs: gold, or a JSON file {title: [[head, tail], ...]}."),
 ]
+PromptOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option("-P", "--prompt-option", metavar="KEY=VALUE", help="An option of the prompt; repeatable."),
+]
+RelationTextsOption = Annotated[
+    str | None,
+    typer.Option(help="A file of relation texts, for prompts that describe relations (default: the shipped ones)."),
+]
+ShotsOption = Annotated[int, typer.Option(min=0, help="Labelled documents to show as examples, drawn by --seed.")]
+ShotsFromOption = Annotated[
+    str | None,
+    typer.Option(help="Where examples come from: a dataset or a file (default: the training split, else sample)."),
+]
 DataDirOption = Annotated[
     Path | None,
     typer.Option(help="Folder with train/dev/test_revised.json and rel_info.json (default: fetched data)."),

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.options import CandidatesOption, DataDirOption, JsonOption, key_values
+from harness.cli.options import (
+    CandidatesOption,
+    DataDirOption,
+    JsonOption,
+    PromptOptionsOption,
+    RelationTextsOption,
+    ShotsFromOption,
+    ShotsOption,
+    key_values,
+)
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
@@ -42,10 +51,11 @@ def show(
     dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "sample",
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
     data_dir: DataDirOption = None,
-    prompt_option: Annotated[
-        list[str] | None, typer.Option("-P", "--prompt-option", metavar="KEY=VALUE", help="Repeatable.")
-    ] = None,
+    prompt_option: PromptOptionsOption = None,
     candidates: CandidatesOption = None,
+    relation_texts: RelationTextsOption = None,
+    shots: ShotsOption = 0,
+    shots_from: ShotsFromOption = None,
     constrain: Annotated[Literal["closed", "format", "none"], typer.Option(help="Level of the grammar.")] = "closed",
     model: Annotated[
         str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
@@ -79,6 +89,9 @@ def show(
             constrain=constrain,
             prompt_options=key_values(prompt_option, "-P"),
             candidates=candidates,
+            relation_texts=relation_texts,
+            shots=shots,
+            shots_from=shots_from,
         ),
         model_needed=False,
     )

@@ -17,7 +17,7 @@ _SECRET_VALUE = re.compile(r"bearer\s|authorization|api[-_]?key|\bsk-", re.IGNOR
 _URL_LOGIN = re.compile(r"://[^/@]+@")
 HIDDEN = "(hidden)"
 # Fields that manifests of layout 1 were first written without, and what their absence means.
-_LATER_FIELDS = {"candidates": None}
+_LATER_FIELDS = {"candidates": None, "relation_texts": None, "shots": 0, "shots_from": None}
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class RunConfig:
     """What the user asked for. The fields from ``max_connections`` on cannot change an answer.
 
     ``max_triplets`` and ``max_tokens`` default to the model's or the prompt's own; ``limit`` takes
-    the first documents of the split only. ``candidates`` is ``gold`` or the path of a file of pairs.
+    the first documents of the split only. ``candidates`` is ``gold`` or the path of a file of pairs;
+    ``relation_texts`` the name or path of a file of them. ``shots`` documents of ``shots_from`` (a corpus or
+    a file) are demonstrated.
     """
 
     model: str
@@ -37,6 +39,9 @@ class RunConfig:
     constrain: ConstraintLevel = "closed"
     prompt_options: Mapping[str, str] = field(default_factory=dict)
     candidates: str | None = None
+    relation_texts: str | None = None
+    shots: int = 0
+    shots_from: str | None = None
     max_triplets: int | None = None
     max_tokens: int | None = None
     temperature: float = 0.0
@@ -71,6 +76,8 @@ class RunConfig:
             prompt=absolute(self.prompt) or self.prompt,
             dataset=absolute(self.dataset) or self.dataset,
             candidates=absolute(self.candidates),
+            relation_texts=absolute(self.relation_texts),
+            shots_from=absolute(self.shots_from),
             data_dir=self.data_dir and self.data_dir.resolve(),
             model_options={key: absolute(value) or value for key, value in self.model_options.items()},
         )

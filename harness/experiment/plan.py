@@ -7,15 +7,18 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from harness.datasets.registry import load_dataset
+from harness.errors import InputError
 from harness.experiment.config import RunConfig, without_secrets
+from harness.experiment.shots import Shots, draw_shots
 from harness.methods.candidates import load_pair_source
 from harness.methods.settings import MethodSettings, choose_form, expected_lines
 from harness.methods.table import create_method
 from harness.models import resolve_model
+from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
 from harness.types import Dataset, Document, ModelSpec, Runner, RunnerOptions, Sampling
 
@@ -32,6 +35,8 @@ class Experiment:
     runner: Runner
     dataset: Dataset
     settings: MethodSettings
+    relation_texts: RelationTexts | None = None
+    shots: Shots | None = None
 
     @property
     def document_count(self) -> int:
@@ -72,13 +77,17 @@ class Experiment:
             "repeat": settings.repeat,
             # Left out where there are none, so that such runs keep the ids they always had.
             **({"candidates": settings.candidates.identity} if settings.candidates else {}),
+            **({"relation_texts": self.relation_texts.sha256} if self.relation_texts else {}),
+            **({"shots": self.shots.identity} if self.shots else {}),
         }
 
     def _prompt_label(self) -> str:
-        """The variant's name with the options that are not at their default and the source of its pairs."""
+        """The variant's name with the options that are not at their default, its shots and the source of its pairs."""
         variant = self.settings.variant
         defaults = variant.choose({})
         changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults[key]]
+        if self.shots:
+            changed.append(f"shots={len(self.shots.documents)}")
         if self.settings.candidates:
             changed.append(f"candidates={self.settings.candidates.name}")
         return " ".join([variant.name, *changed])
@@ -141,12 +150,29 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         repeat=config.repeat,
         candidates=load_pair_source(config.candidates) if config.candidates else None,
     )
-    create_method(settings)
-    experiment = Experiment(config, spec, runner, dataset, settings)
+    experiment = _with_texts_and_shots(Experiment(config, spec, runner, dataset, settings))
+    create_method(experiment.settings)
     if settings.candidates:
         for document in experiment.documents:
             settings.candidates.pairs(document)
     return experiment
+
+
+def _with_texts_and_shots(experiment: Experiment) -> Experiment:
+    """The experiment with the texts that its prompt uses, and the documents that it demonstrates."""
+    config, settings = experiment.config, experiment.settings
+    texts = shots = None
+    if settings.uses_relation_texts:
+        texts = relation_texts_for(settings.schema, config.relation_texts)
+        settings = replace(settings, relation_texts=texts.by_id)
+    elif config.relation_texts:
+        raise InputError(f"prompt {settings.variant.name!r} uses no relation texts: leave out --relation-texts")
+    if config.shots:
+        shots = draw_shots(config, experiment.dataset, experiment.documents)
+        settings = replace(settings, shots=shots.documents)
+    elif config.shots_from:
+        raise InputError("--shots-from names where examples come from: say how many with --shots")
+    return replace(experiment, settings=settings, relation_texts=texts, shots=shots)
 
 
 def _safe(name: str) -> str:

@@ -24,6 +24,9 @@ PAIRS_PER_REQUEST = "k"
 """The number that a variant about given pairs leaves open: the most pairs of one request."""
 
 
+ASK_WITH_STATEMENTS = frozenset({"choice", "judge", "statements"})
+"""The methods whose options are the relations' statements."""
+
 DESCRIPTIONS = "descriptions"
 """The option by which a variant gives each relation's description with its name."""
 
@@ -56,6 +59,10 @@ class MethodSettings:
     def descriptions(self) -> str:
         """How a variant describes relations: ``none``, ``short``, or ``full`` with an example triplet."""
         return self.options.get(DESCRIPTIONS, "none")
+
+    @property
+    def uses_relation_texts(self) -> bool:
+        return self.descriptions != "none" or self.variant.description.method in ASK_WITH_STATEMENTS
 
     @property
     def output(self) -> str:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from harness.methods.candidates import GoldPairs
 from harness.methods.demonstrations import Demonstration, PromptMethod
 from harness.methods.settings import MethodSettings
 from harness.types import Message
@@ -19,8 +20,10 @@ def with_shots(settings: MethodSettings, create: Callable[[MethodSettings], Prom
     """
     if not settings.shots:
         return create(settings)
-    opening = create(replace(settings, opening=True))
-    going_on = create(replace(settings, opening=False))
+    # A file of candidate pairs knows the evaluated documents only.
+    candidates = settings.candidates and GoldPairs()
+    opening = create(replace(settings, candidates=candidates, opening=True))
+    going_on = create(replace(settings, candidates=candidates, opening=False))
     exchanges: defaultdict[str, list[Message]] = defaultdict(list)
     for document in settings.shots:
         firsts = opening.demonstrate(document)

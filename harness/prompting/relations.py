@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import tomllib
 from collections import Counter, defaultdict
@@ -17,9 +18,10 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from harness.errors import InputError
 from harness.paths import prompts_dir
-from harness.types import Document
+from harness.types import Document, RelationSchema
 
 FOLDER = "relations"
+DEFAULT_TEXTS = "redocred"
 MINIMUM_SHARE = 0.02
 
 _SLOT = re.compile(r"\{(head|tail)\}")
@@ -84,19 +86,48 @@ class ArgumentTypes(NamedTuple):
     tail: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class RelationTexts:
+    """The texts of a schema's relations, by id, and the checksum of the file that they came from."""
+
+    by_id: Mapping[str, RelationText]
+    sha256: str
+
+
+def relation_texts_for(schema: RelationSchema, name_or_path: str | None = None) -> RelationTexts:
+    """The texts of the file named, or of the shipped file ``redocred``, for every relation of ``schema``.
+
+    Anything with a path separator is a path. Raises InputError where a relation has no text, and as
+    ``load_relation_texts`` and ``read_relation_texts`` do.
+    """
+    name = name_or_path or DEFAULT_TEXTS
+    is_path = "/" in name or "\\" in name
+    texts = read_relation_texts(Path(name)) if is_path else load_relation_texts(name)
+    if missing := [relation for relation in schema.relations if relation.id not in texts]:
+        raise InputError(
+            f"relation texts {name!r} lack {len(missing)} of the schema's relations, such as {missing[0].id} "
+            f"({missing[0].name}): write them (see docs/prompts.md) and name the file with --relation-texts"
+        )
+    file = Path(name) if is_path else _shipped(name)
+    return RelationTexts(texts, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
 @lru_cache
-def load_relation_texts(name: str = "redocred") -> Mapping[str, RelationText]:
+def load_relation_texts(name: str = DEFAULT_TEXTS) -> Mapping[str, RelationText]:
     """The shipped texts for the schema of that name, by relation id, in the order of the file.
 
     Raises InputError for a name without texts, and as ``read_relation_texts`` does.
     """
-    folder = prompts_dir() / FOLDER
-    known = sorted(file.stem for file in folder.glob("*.toml"))
+    known = sorted(file.stem for file in (prompts_dir() / FOLDER).glob("*.toml"))
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are texts for {', '.join(known) or 'none'}"
-        raise InputError(f"no relation texts {name!r} in {folder}: {hint}")
-    return read_relation_texts(folder / f"{name}.toml")
+        raise InputError(f"no relation texts {name!r} in {prompts_dir() / FOLDER}: {hint}")
+    return read_relation_texts(_shipped(name))
+
+
+def _shipped(name: str) -> Path:
+    return prompts_dir() / FOLDER / f"{name}.toml"
 
 
 def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
