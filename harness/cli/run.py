@@ -26,6 +26,11 @@ from harness.cli.options import (
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
 
+Display = Literal["rich", "plain", "none"]
+DisplayOption = Annotated[Display | None, typer.Option(help="Default: rich on a terminal, else plain.")]
+FailOnErrorOption = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
+]
 MaxTimeOption = Annotated[float | None, typer.Option(min=0.0, help="Seconds for this command.")]
 MaxTokensTotalOption = Annotated[int | None, typer.Option(min=1, help="Tokens for the whole run.")]
 MaxCostOption = Annotated[float | None, typer.Option(min=0.0, help="US dollars for the whole run.")]
@@ -79,13 +84,9 @@ def run(
     max_time: MaxTimeOption = None,
     max_tokens_total: MaxTokensTotalOption = None,
     max_cost: MaxCostOption = None,
-    fail_on_error: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
-    ] = 0.0,
+    fail_on_error: FailOnErrorOption = 0.0,
     results_dir: ResultsOption = Path("results"),
-    display: Annotated[
-        Literal["rich", "plain", "none"] | None, typer.Option(help="Default: rich on a terminal, else plain.")
-    ] = None,
+    display: DisplayOption = None,
     as_json: JsonOption = False,
     config: Annotated[  # noqa: ARG001 - read by its callback
         Path | None,
@@ -137,12 +138,8 @@ def retry(
     max_tokens_total: MaxTokensTotalOption = None,
     max_cost: MaxCostOption = None,
     results_dir: ResultsOption = Path("results"),
-    fail_on_error: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
-    ] = 0.0,
-    display: Annotated[
-        Literal["rich", "plain", "none"] | None, typer.Option(help="Default: rich on a terminal, else plain.")
-    ] = None,
+    fail_on_error: FailOnErrorOption = 0.0,
+    display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask again for the documents of a run that did not end ok; the others keep their answers.
@@ -183,7 +180,7 @@ def retry(
 
 def run_and_show(
     experiment: Experiment,
-    display: Literal["rich", "plain", "none"] | None,
+    display: Display | None,
     as_json: bool,
     fail_on_error: float,
     ask_again: Collection[str] = (),

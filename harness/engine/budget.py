@@ -1,9 +1,8 @@
-"""Budgets of a run: tokens, US dollars and seconds, checked before every request is sent."""
+"""Budgets of a run: tokens and US dollars are checked before every request is sent."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 
 from harness.types import Request, Usage
@@ -18,7 +17,10 @@ class BudgetExhausted(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """None means no limit. ``seconds`` counts from the start of this session, the rest over all."""
+    """None means no limit. Tokens and dollars count over all sessions of a run.
+
+    ``seconds`` counts from the start of this session; the run keeps it with a timer, which also ends a wait.
+    """
 
     tokens: int | None = None
     cost_usd: float | None = None
@@ -52,7 +54,6 @@ class Budget:
         self._prices = prices
         self._prompt_tokens = spent.prompt_tokens
         self._completion_tokens = spent.completion_tokens
-        self._started = time.monotonic()
         self._in_flight = 0
         self._settled = asyncio.Event()
 
@@ -85,8 +86,6 @@ class Budget:
         limits = self._limits
         prompt_tokens = self._prompt_tokens + worst.prompt_tokens
         completion_tokens = self._completion_tokens + worst.completion_tokens
-        if limits.seconds is not None and time.monotonic() - self._started > limits.seconds:
-            return f"--max-time {limits.seconds:g} s is over"
         if limits.tokens is not None and prompt_tokens + completion_tokens > limits.tokens:
             return f"the next request could pass --max-tokens-total {limits.tokens}"
         if limits.cost_usd is not None and self._prices is not None:
