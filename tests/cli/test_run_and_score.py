@@ -191,7 +191,7 @@ def test_a_mistake_does_not_take_a_finished_run_away(mock_run: list[str], tmp_pa
 
 
 def test_a_run_out_of_time_stops_and_goes_on_with_the_same_command(mock_run: list[str]) -> None:
-    stopped = harness(*mock_run, "-M", "latency_ms=300000", "--max-time", "0.5")
+    stopped = harness(*mock_run, "-M", "latency_ms=200", "--max-connections", "1", "--max-time", "0.5")
     assert stopped.returncode == 3
     assert "--max-time 0.5 s is over" in error_line(stopped)
     assert harness_json(*mock_run)["coverage"] == 1.0
