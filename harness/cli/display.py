@@ -6,8 +6,9 @@ import logging
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from harness.cli.options import Display
 from harness.engine.asking import Traffic
 from harness.engine.documents import DocumentResult
 from harness.store import RunFolder
@@ -15,7 +16,6 @@ from harness.store import RunFolder
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-Display = Literal["rich", "plain", "none"]
 PLAIN_INTERVAL_S = 10.0
 
 

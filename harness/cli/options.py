@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from harness.errors import InputError
 
+Display = Literal["rich", "plain", "none"]
+DisplayOption = Annotated[Display | None, typer.Option(help="Default: rich on a terminal, else plain.")]
+FailOnErrorOption = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
+]
+MaxTimeOption = Annotated[float | None, typer.Option(min=0.0, help="Seconds for this command.")]
+MaxTokensTotalOption = Annotated[int | None, typer.Option(min=1, help="Tokens for the whole run.")]
+MaxCostOption = Annotated[float | None, typer.Option(min=0.0, help="US dollars for the whole run.")]
 ResultsOption = Annotated[
     Path,
     typer.Option("--results-dir", envvar="HARNESS_RESULTS_DIR", help="Where runs and the journal are kept."),

@@ -13,7 +13,13 @@ import typer
 from harness.cli.options import (
     CandidatesOption,
     DataDirOption,
+    Display,
+    DisplayOption,
+    FailOnErrorOption,
     JsonOption,
+    MaxCostOption,
+    MaxTimeOption,
+    MaxTokensTotalOption,
     PromptOptionsOption,
     RelationTextsOption,
     ResultsOption,
@@ -25,15 +31,6 @@ from harness.cli.options import (
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
-
-Display = Literal["rich", "plain", "none"]
-DisplayOption = Annotated[Display | None, typer.Option(help="Default: rich on a terminal, else plain.")]
-FailOnErrorOption = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
-]
-MaxTimeOption = Annotated[float | None, typer.Option(min=0.0, help="Seconds for this command.")]
-MaxTokensTotalOption = Annotated[int | None, typer.Option(min=1, help="Tokens for the whole run.")]
-MaxCostOption = Annotated[float | None, typer.Option(min=0.0, help="US dollars for the whole run.")]
 
 RUN_EXAMPLES = """\
 Ask a model for the relations of every document, then store and score its answers.
