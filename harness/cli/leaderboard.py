@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.cli.options import ResultsOption
+from harness.cli.tables import print_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PERCENTAGES = ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1", "coverage")
-PIPED_WIDTH = 250
 HEADINGS = {
     "precision": "P",
     "recall": "R",
@@ -59,7 +59,7 @@ def leaderboard(
         for heading, table in ((title, board.ranked), (f"{title}: not ranked", board.unranked)):
             if len(table):
                 shown = _shown(table)
-                _print_table(heading, shown) if format == "table" else typer.echo(_markdown(heading, shown))
+                print_table(heading, shown) if format == "table" else typer.echo(_markdown(heading, shown))
 
 
 def _shown(table: pd.DataFrame) -> list[list[str]]:
@@ -81,25 +81,6 @@ def _cell(column: str, value: object) -> str:
     if column in PERCENTAGES:
         return f"{100 * value:.2f}"
     return f"{value:.4f}" if column == "cost_usd" else f"{value:,.0f}"
-
-
-def _print_table(heading: str, rows: list[list[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
-    for name, sample in zip(rows[0], rows[1], strict=True):
-        is_number = sample == "n/a" or sample.replace(",", "").replace(".", "").isdecimal()
-        # Numbers are never broken over lines; names may be.
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
-    for row in rows[1:]:
-        table.add_row(*row)
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        # In a file or a pipe nobody wants lines broken at 80 columns.
-        console = Console(highlight=False, markup=False, width=PIPED_WIDTH)
-    console.print(table)
 
 
 def _markdown(heading: str, rows: list[list[str]]) -> str:

@@ -6,13 +6,11 @@ import asyncio
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import (
-    CandidatesOption,
-    DataDirOption,
     Display,
     DisplayOption,
     FailOnErrorOption,
@@ -20,14 +18,11 @@ from harness.cli.options import (
     MaxCostOption,
     MaxTimeOption,
     MaxTokensTotalOption,
-    PromptOptionsOption,
-    RelationTextsOption,
     ResultsOption,
-    ShotsFromOption,
-    ShotsOption,
-    key_values,
-    read_configuration,
 )
+from harness.cli.run_options import with_run_options
+from harness.engine.budget import Limits
+from harness.experiment.config import RunConfig
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
@@ -48,82 +43,16 @@ is asked twice. Exit codes: 0 done; 1 too many documents failed; 2 bad input; 3 
 """
 
 
+@with_run_options
 def run(
-    model: Annotated[str, typer.Option(help="A name from `harness models`, provider/name, or a GGUF file.")],
-    prompt: Annotated[str, typer.Option(help="A name from `harness prompts`, or the path of a folder.")],
-    dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "redocred",
-    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
-    data_dir: DataDirOption = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first N documents (marked as partial).")] = None,
-    constrain: Annotated[
-        Literal["closed", "format", "none"],
-        typer.Option(help="closed: only existing entities and relations; format: any relation; none."),
-    ] = "closed",
-    prompt_option: PromptOptionsOption = None,
-    model_option: Annotated[
-        list[str] | None,
-        typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner; repeatable."),
-    ] = None,
-    candidates: CandidatesOption = None,
-    relation_texts: RelationTextsOption = None,
-    shots: ShotsOption = 0,
-    shots_from: ShotsFromOption = None,
-    max_triplets: Annotated[int | None, typer.Option(min=1, help="Longest list a model may give.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy decoding.")] = 0.0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus sampling.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Draws examples, and samples where the server honours a seed.")] = 0,
-    repeat: Annotated[int, typer.Option(min=0, help="Number of an independent repetition.")] = 0,
-    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a server.")] = None,
-    max_connections: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
-    max_retries: Annotated[int, typer.Option(min=0, help="Tries after the first, per request.")] = 8,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one request.")] = 600.0,
-    max_time: MaxTimeOption = None,
-    max_tokens_total: MaxTokensTotalOption = None,
-    max_cost: MaxCostOption = None,
+    config: RunConfig,
     fail_on_error: FailOnErrorOption = 0.0,
-    results_dir: ResultsOption = Path("results"),
     display: DisplayOption = None,
     as_json: JsonOption = False,
-    config: Annotated[  # noqa: ARG001 - read by its callback
-        Path | None,
-        typer.Option(callback=read_configuration, is_eager=True, help="YAML with options; flags win."),
-    ] = None,
 ) -> None:
-    from harness.engine.budget import Limits
-    from harness.experiment.config import RunConfig
     from harness.experiment.plan import prepare
 
-    experiment = prepare(
-        RunConfig(
-            model=model,
-            prompt=prompt,
-            dataset=dataset,
-            split=split,
-            data_dir=data_dir,
-            limit=limit,
-            constrain=constrain,
-            prompt_options=key_values(prompt_option, "-P"),
-            candidates=candidates,
-            relation_texts=relation_texts,
-            shots=shots,
-            shots_from=shots_from,
-            max_triplets=max_triplets,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            repeat=repeat,
-            base_url=base_url,
-            model_options=key_values(model_option, "-M"),
-            max_connections=max_connections,
-            max_retries=max_retries,
-            timeout_s=timeout,
-            limits=Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
-            results=results_dir,
-        )
-    )
-    run_and_show(experiment, display, as_json, fail_on_error)
+    run_and_show(prepare(config), display, as_json, fail_on_error)
 
 
 def retry(
@@ -149,9 +78,7 @@ def retry(
     """
     from dataclasses import replace
 
-    from harness.engine.budget import Limits
     from harness.errors import InputError
-    from harness.experiment.config import RunConfig
     from harness.experiment.execute import titles_to_ask_again
     from harness.experiment.plan import prepare
     from harness.store import find_run

@@ -1,0 +1,122 @@
+"""`harness ablate`: a grid of prompt and run options, and what each of them does to F1."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import DisplayOption, JsonOption
+from harness.cli.run_options import with_run_options
+from harness.experiment.config import RunConfig
+
+if TYPE_CHECKING:
+    from harness.experiment.ablation import Ablation
+    from harness.experiment.grid import Cell
+
+ABLATE_EXAMPLES = """\
+Run a grid of options and print what each does to F1, paired over the documents.
+
+Takes every option of `harness run`, and an axis for everything that varies: an option of the prompt, or
+prompt, constrain, candidates, shots, seed, repeat, temperature, top_p, max_triplets, max_tokens.
+The first value of an axis is what its others are compared with.
+
+\b
+Examples:
+  harness ablate --model smollm2-135m --prompt tagged --dataset sample --axis refs=id,name
+  harness ablate --model qwen2.5-72b --prompt tagged --axis descriptions=none,short \\
+      --axis constrain=closed,format,none --axis seed=0,1,2
+
+\b
+The grid shares one journal and one started model; the same command typed again goes on where it stopped.
+"""
+
+
+@with_run_options
+def ablate(
+    config: RunConfig,
+    axis: Annotated[list[str], typer.Option(metavar="NAME=A,B", help="What to vary; repeatable.")],
+    display: DisplayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    from harness.cli.display import QuietDisplay, default_display, log_to_stderr, make_display
+    from harness.experiment.ablation import run_ablation
+    from harness.experiment.execute import Observer
+    from harness.experiment.grid import read_axes
+
+    kind = display or ("none" if as_json else default_display())
+    if kind != "none":
+        log_to_stderr()
+    shown: list[QuietDisplay] = []
+
+    def observe(number: int, count: int, cell: Cell) -> Observer:
+        for earlier in shown:
+            earlier.close()
+        if kind != "none":
+            print(f"run {number} of {count}: {_named(cell)}", file=sys.stderr, flush=True)
+        shown.append(make_display(kind))
+        return shown[-1]
+
+    try:
+        ablation = asyncio.run(run_ablation(config, read_axes(axis, config), observe))
+    finally:
+        for one in shown:
+            one.close()
+    folder = ablation.store(config.results)
+    if as_json:
+        typer.echo(json.dumps({**ablation.as_json(), "folder": str(folder)}))
+        return
+    _print(ablation)
+    typer.echo(f"stored in {folder}")
+
+
+def _print(ablation: Ablation) -> None:
+    from harness.cli.tables import print_table
+
+    heading = [
+        *(axis.name for axis in ablation.axes),
+        "P",
+        "R",
+        "F1",
+        "95% interval",
+        "cov.",
+        "requests",
+        "tokens",
+        "s",
+    ]
+    rows = [
+        [
+            *(row[axis.name] for axis in ablation.axes),
+            *(f"{100 * row[name]:.2f}" for name in ("precision", "recall", "f1")),
+            f"{100 * row['f1_low']:.2f} to {100 * row['f1_high']:.2f}",
+            f"{100 * row['coverage']:.1f}",
+            *(f"{row[name]:,.0f}" for name in ("requests", "tokens", "seconds")),
+        ]
+        for row in ablation.runs_table().to_dict("records")
+    ]
+    print_table(f"{ablation.model}: runs", [heading, *rows])
+    effects = [
+        [
+            row["axis"],
+            f"{row['baseline']} -> {row['value']}",
+            f"{100 * row['f1_difference']:+.2f}",
+            f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
+            f"{row['p_value']:.3f}",
+            str(row["cells"]),
+        ]
+        for row in ablation.effects_table().to_dict("records")
+    ]
+    if effects:
+        print_table(
+            "differences of F1, paired over documents",
+            [["axis", "change", "F1", "95% interval", "p", "pairs of runs"], *effects],
+        )
+    for cell, reason in ablation.impossible:
+        typer.echo(f"not run: {_named(cell)}: {reason}")
+
+
+def _named(cell: Cell) -> str:
+    return " ".join(f"{name}={value}" for name, value in cell.items())

@@ -1,0 +1,25 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+PIPED_WIDTH = 250
+
+
+def print_table(heading: str, rows: list[list[str]]) -> None:
+    """Print ``rows``, the first of which names the columns."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
+    for name, sample in zip(rows[0], rows[1], strict=True):
+        is_number = sample == "n/a" or sample.replace(",", "").replace(".", "").isdecimal()
+        # Numbers are never broken over lines; names may be.
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        # In a file or a pipe nobody wants lines broken at 80 columns.
+        console = Console(highlight=False, markup=False, width=PIPED_WIDTH)
+    console.print(table)

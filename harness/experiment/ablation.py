@@ -1,0 +1,195 @@
+"""Ablations: a grid of runs that share one model and one journal, and what each axis does to F1."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError
+from harness.experiment.config import RunConfig
+from harness.experiment.execute import Observer, execute
+from harness.experiment.grid import Axis, Cell, cells, configuration
+from harness.experiment.plan import Experiment, prepare
+from harness.experiment.results import RunResult
+from harness.scoring.resampling import Difference, Interval, Resampling, in_order
+from harness.types import Completion, Request, Runner
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "ablations"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a value of an axis does: its mean F1 minus the baseline's, over ``cells`` pairs of runs."""
+
+    axis: Axis
+    value: str
+    cells: int
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The finished grid: a run for every cell that is possible, and why the others are not."""
+
+    model: str
+    axes: tuple[Axis, ...]
+    runs: Sequence[tuple[Cell, RunResult]]
+    impossible: Sequence[tuple[Cell, str]]
+
+    @property
+    def name(self) -> str:
+        """Dataset, model and axes, then a hash of the runs: the same grid is the same ablation."""
+        ids = sorted(result.folder.run_id for _, result in self.runs)
+        first = ids[0].split("-")
+        digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:8]
+        return "-".join([*first[:3], *(axis.name for axis in self.axes), digest])
+
+    def effects(self) -> list[Effect]:
+        """One effect per axis and value beside the baseline; the intervals resample all runs together."""
+        titles = list(self.runs[0][1].metrics["per_document"])
+        counts = {_key(cell): in_order(result.metrics["per_document"], titles) for cell, result in self.runs}
+        resampling = Resampling(len(titles))
+        effects = []
+        for axis, value in itertools.chain.from_iterable(
+            ((one, value) for value in one.values[1:]) for one in self.axes
+        ):
+            pairs = [
+                (counts[baseline], counts[_key(cell)])
+                for cell, _ in self.runs
+                if cell[axis.name] == value and (baseline := _key({**cell, axis.name: axis.baseline})) in counts
+            ]
+            if pairs:
+                first, second = zip(*pairs, strict=True)
+                effects.append(Effect(axis, value, len(pairs), resampling.difference(first, second)))
+        return effects
+
+    def intervals(self) -> list[Interval]:
+        """The interval of every run's F1, in the order of the runs."""
+        titles = list(self.runs[0][1].metrics["per_document"])
+        resampling = Resampling(len(titles))
+        return [resampling.interval(in_order(result.metrics["per_document"], titles)) for _, result in self.runs]
+
+    def runs_table(self) -> pd.DataFrame:
+        """A row per run: the cell, scores with the interval of F1, coverage, requests, tokens, seconds, run id."""
+        import pandas as pd
+
+        rows = [
+            {
+                **cell,
+                **{name: result.metrics["metrics"][name] for name in ("precision", "recall", "f1")},
+                "f1_low": interval.low,
+                "f1_high": interval.high,
+                "coverage": result.coverage,
+                "requests": result.manifest["usage"]["requests"],
+                "tokens": result.manifest["usage"]["prompt_tokens"] + result.manifest["usage"]["completion_tokens"],
+                "seconds": result.seconds,
+                "run_id": result.folder.run_id,
+            }
+            for (cell, result), interval in zip(self.runs, self.intervals(), strict=True)
+        ]
+        return pd.DataFrame(rows)
+
+    def effects_table(self) -> pd.DataFrame:
+        """A row per effect: axis, value, baseline, cells, difference of F1 with its interval, p-value."""
+        import pandas as pd
+
+        rows = [
+            {
+                "axis": effect.axis.name,
+                "value": effect.value,
+                "baseline": effect.axis.baseline,
+                "cells": effect.cells,
+                "f1_difference": effect.difference.value,
+                "low": effect.difference.interval.low,
+                "high": effect.difference.interval.high,
+                "p_value": effect.difference.p_value,
+            }
+            for effect in self.effects()
+        ]
+        return pd.DataFrame(rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints and ``ablation.json`` holds."""
+        return {
+            "ablation": self.name,
+            "model": self.model,
+            "axes": {axis.name: list(axis.values) for axis in self.axes},
+            "runs": self.runs_table().to_dict("records"),
+            "effects": self.effects_table().to_dict("records"),
+            "impossible": [{"cell": dict(cell), "reason": reason} for cell, reason in self.impossible],
+        }
+
+    def store(self, results: Path) -> Path:
+        """Write ``ablation.json``, ``runs.csv`` and ``effects.csv``; returns their folder."""
+        folder = results / FOLDER / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
+        (folder / "ablation.json").write_text(content, encoding="utf-8")
+        self.runs_table().to_csv(folder / "runs.csv", index=False)
+        self.effects_table().to_csv(folder / "effects.csv", index=False)
+        return folder
+
+
+async def run_ablation(
+    config: RunConfig,
+    axes: Sequence[Axis],
+    observe: Callable[[int, int, Cell], Observer],
+) -> Ablation:
+    """Run every cell, one after the other, on one model that is started once.
+
+    ``observe`` is called with the number of the cell, their number and the cell. Cells whose values contradict
+    each other are left out with the reason; raises InputError if none is left, else what ``execute`` raises.
+    """
+    planned, impossible = _plan(config, axes)
+    runs = []
+    runner = planned[0][1].runner
+    try:
+        for number, (cell, experiment) in enumerate(planned, 1):
+            kept = replace(experiment, runner=_KeptOpen(runner))
+            runs.append((cell, await execute(kept, observe(number, len(planned), cell))))
+    finally:
+        await runner.close()
+    return Ablation(config.model, tuple(axes), runs, impossible)
+
+
+def _plan(config: RunConfig, axes: Sequence[Axis]) -> tuple[list[tuple[Cell, Experiment]], list[tuple[Cell, str]]]:
+    """Everything is checked before the first request is sent."""
+    planned: list[tuple[Cell, Experiment]] = []
+    impossible: list[tuple[Cell, str]] = []
+    for cell in cells(axes):
+        try:
+            planned.append((cell, prepare(configuration(config, cell))))
+        except InputError as error:
+            impossible.append((cell, str(error)))
+    if not planned:
+        raise InputError(f"no cell of the grid can be run: {impossible[0][1]}")
+    return planned, impossible
+
+
+class _KeptOpen:
+    """A runner that is closed after the last run, not after each."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.name, self.identity, self.supports = runner.name, runner.identity, runner.supports
+
+    def check(self) -> None:
+        self._runner.check()
+
+    async def generate(self, request: Request) -> Completion:
+        return await self._runner.generate(request)
+
+    async def close(self) -> None:
+        pass
+
+
+def _key(cell: Cell) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(cell.items()))
