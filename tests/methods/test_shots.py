@@ -7,32 +7,20 @@ from dataclasses import replace
 import pytest
 
 from harness.datasets.registry import load_dataset
-from harness.methods.candidates import AllPairs, GoldPairs
+from harness.methods.candidates import AllPairs
 from harness.methods.settings import MethodSettings
-from harness.methods.table import TAKE_CANDIDATES, create_method
+from harness.methods.table import create_method
 from harness.prompting.relations import relation_texts_for
-from harness.prompting.variant import load_variant, shipped_variants
-from harness.types import Completion, Document, GrammarForm, Message, Request, Sampling
+from harness.types import Completion, Document, GrammarForm, Message, Request
+from tests.variants import VARIANTS, settings_of
 
 SAMPLE = load_dataset("sample")
 LABELLED = [document for document in SAMPLE.documents if document.labels]
 DOCUMENT, SHOTS = LABELLED[0], tuple(LABELLED[1:3])
-VARIANTS = [variant.name for variant in shipped_variants()]
 
 
 def settings(prompt: str, form: GrammarForm | None = None, **options: str) -> MethodSettings:
-    variant = load_variant(prompt)
-    return MethodSettings(
-        variant=variant,
-        options=variant.choose(options),
-        schema=SAMPLE.schema,
-        level="none" if form is None else "closed",
-        form=form,
-        max_triplets=100,
-        sampling=Sampling(),
-        candidates=GoldPairs() if variant.description.method in TAKE_CANDIDATES else None,
-        relation_texts=relation_texts_for(SAMPLE.schema).by_id,
-    )
+    return settings_of(prompt, SAMPLE.schema, form, **options)
 
 
 def first_request(chosen: MethodSettings, document: Document = DOCUMENT) -> Request:

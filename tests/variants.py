@@ -1,0 +1,28 @@
+"""Settings of every shipped variant, for tests that go over all of them."""
+
+from __future__ import annotations
+
+from harness.methods.candidates import GoldPairs
+from harness.methods.settings import MethodSettings
+from harness.methods.table import TAKE_CANDIDATES
+from harness.prompting.relations import relation_texts_for
+from harness.prompting.variant import load_variant, shipped_variants
+from harness.types import GrammarForm, RelationSchema, Sampling
+
+VARIANTS = tuple(variant.name for variant in shipped_variants())
+
+
+def settings_of(prompt: str, schema: RelationSchema, form: GrammarForm | None = None, **options: str) -> MethodSettings:
+    """Constrained to the closed grammar in ``form``, or not at all; candidate pairs are the gold ones."""
+    variant = load_variant(prompt)
+    return MethodSettings(
+        variant=variant,
+        options=variant.choose(options),
+        schema=schema,
+        level="none" if form is None else "closed",
+        form=form,
+        max_triplets=variant.description.max_triplets,
+        sampling=Sampling(),
+        candidates=GoldPairs() if variant.description.method in TAKE_CANDIDATES else None,
+        relation_texts=relation_texts_for(schema).by_id,
+    )
