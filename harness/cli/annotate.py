@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.options import JsonOption, ResultsOption, key_values
-from harness.cli.run import MaxCostOption, MaxTimeOption, MaxTokensTotalOption
+from harness.cli.options import (
+    Display,
+    DisplayOption,
+    FailOnErrorOption,
+    JsonOption,
+    MaxCostOption,
+    MaxTimeOption,
+    MaxTokensTotalOption,
+    PromptOptionsOption,
+    ResultsOption,
+    key_values,
+)
 
 if TYPE_CHECKING:
     from harness.annotation.execute import AnnotationResult
@@ -30,10 +40,7 @@ def annotate(
         Literal["closed", "format", "none"] | None,
         typer.Option(help="Default: closed, or format where the schema is open."),
     ] = None,
-    prompt_option: Annotated[
-        list[str] | None,
-        typer.Option("-P", "--prompt-option", metavar="KEY=VALUE", help="An option of the prompt; repeatable."),
-    ] = None,
+    prompt_option: PromptOptionsOption = None,
     model_option: Annotated[
         list[str] | None,
         typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner; repeatable."),
@@ -50,13 +57,9 @@ def annotate(
     max_time: MaxTimeOption = None,
     max_tokens_total: MaxTokensTotalOption = None,
     max_cost: MaxCostOption = None,
-    fail_on_error: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
-    ] = 0.0,
+    fail_on_error: FailOnErrorOption = 0.0,
     results_dir: ResultsOption = Path("results"),
-    display: Annotated[
-        Literal["rich", "plain", "none"] | None, typer.Option(help="Default: rich on a terminal, else plain.")
-    ] = None,
+    display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the entities, their mentions and their relations in plain texts, and write them in DocRED format.
@@ -106,9 +109,7 @@ def annotate(
         raise typer.Exit(1)
 
 
-def _execute(
-    experiment: Experiment, out: Path | None, display: Literal["rich", "plain", "none"] | None, quiet: bool
-) -> AnnotationResult:
+def _execute(experiment: Experiment, out: Path | None, display: Display | None, quiet: bool) -> AnnotationResult:
     from harness.annotation.execute import annotate as annotate_texts
     from harness.cli.display import default_display, log_to_stderr, make_display
 
