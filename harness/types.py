@@ -320,8 +320,9 @@ class Step:
 class Extraction:
     """What a method made of one document.
 
-    ``details`` counts what is worth knowing beside the triplets (fuzzy matches, repeated lines);
-    its keys are stable words, its values JSON.
+    ``entities`` are those that the method found itself, in a document that came without any; predictions
+    then refer to them. ``details`` counts what is worth knowing beside the triplets (fuzzy matches,
+    repeated lines); its keys are stable words, its values JSON.
     """
 
     predictions: tuple[Prediction, ...]
@@ -329,6 +330,7 @@ class Extraction:
     error: str = ""
     rejects: tuple[Reject, ...] = ()
     steps: tuple[Step, ...] = ()
+    entities: tuple[Entity, ...] = ()
     details: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__
-from harness.cli import ablate, data, doctor, leaderboard, models, prompts, run, score
+from harness.cli import ablate, annotate, data, doctor, leaderboard, models, prompts, run, score
 from harness.errors import HarnessError, InputError
 
 EXIT_BAD_INPUT, EXIT_STOPPED = 2, 3
@@ -26,6 +26,7 @@ app.command("run", help=run.RUN_EXAMPLES)(run.run)
 app.command("retry")(run.retry)
 app.command("ablate", help=ablate.ABLATE_EXAMPLES)(ablate.ablate)
 app.command("score")(score.score)
+app.command("annotate")(annotate.annotate)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.add_typer(data.app, name="data")
 app.add_typer(prompts.app, name="prompts")

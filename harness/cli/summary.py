@@ -12,15 +12,16 @@ NOT_AVAILABLE = "n/a"
 
 def print_result(result: RunResult) -> None:
     """Scores, coverage, tokens, time, cost, and where the run was stored."""
-    _print_lines(result_lines(result))
+    print_lines(result_lines(result))
 
 
 def print_scores(metrics: Mapping[str, Any]) -> None:
     """The official scores alone."""
-    _print_lines(score_lines(metrics))
+    print_lines(score_lines(metrics))
 
 
-def _print_lines(lines: list[tuple[str, str]]) -> None:
+def print_lines(lines: list[tuple[str, str]]) -> None:
+    """Names and values in two columns."""
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"{name:<{width}}  {value}")
@@ -31,11 +32,11 @@ def result_lines(result: RunResult) -> list[tuple[str, str]]:
     documents, usage = manifest["documents"], manifest["usage"]
     lines = [*score_lines(metrics)]
     scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
-    lines.append(("coverage", f"{result.coverage:.1%} ({_counts(manifest['statuses'])}{scope})"))
+    lines.append(("coverage", f"{result.coverage:.1%} ({counts(manifest['statuses'])}{scope})"))
     if manifest["rejects"]:
-        lines.append(("rejects", _counts(manifest["rejects"])))
+        lines.append(("rejects", counts(manifest["rejects"])))
     if manifest["details"]:
-        lines.append(("details", _counts(manifest["details"])))
+        lines.append(("details", counts(manifest["details"])))
     cached = usage["cached_tokens"]
     share = (
         f", {cached / usage['prompt_tokens']:.0%} from the prefix cache" if cached and usage["prompt_tokens"] else ""
@@ -75,6 +76,7 @@ def score_lines(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _counts(counts: Mapping[str, int]) -> str:
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+def counts(numbers: Mapping[str, int]) -> str:
+    """``7 ok, 2 truncated``, the most frequent first."""
+    ordered = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {name}" for name, count in ordered)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from harness.engine.asking import Asker, Traffic
 from harness.engine.budget import Budget, BudgetExhausted, Prices
@@ -28,6 +28,8 @@ JOURNAL_FILE = "journal.sqlite"
 # Documents held at once, per connection: enough that a slow one does not leave connections idle.
 DOCUMENTS_PER_CONNECTION = 4
 ANSWERED_BADLY: tuple[Status, ...] = ("truncated", "refused", "invalid_output")
+
+Outcome = TypeVar("Outcome")
 
 
 class Observer(Protocol):
@@ -55,26 +57,43 @@ async def execute(experiment: Experiment, observer: Observer, ask_again: Collect
     config = experiment.config
     folder = RunFolder(config.results / "runs" / experiment.run_id)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
-        asker = _asker(experiment, journal)
+        asker = asker_of(experiment, journal)
         manifest = RunManifest(folder, experiment.manifest(), journal)
         manifest.begin()
-        try:
-            with listen_for_signals(asker.stop, observer.stopping), _time_limit(asker.stop, config.limits.seconds):
-                observer.started(folder, experiment.document_count, asker.traffic)
-                totals = await _run_all(experiment, folder, asker, observer, ask_again)
-        except (Interrupted, BudgetExhausted, asyncio.CancelledError) as reason:
-            manifest.end("stopped", asker.traffic)
-            why = str(reason) or f"{asker.stop.reason}, twice"
-            raise Stopped(f"{why}. Resume with the same command; run folder {folder.path}") from None
-        except HarnessError:
-            manifest.end("failed", asker.traffic)
-            raise
-        finally:
-            await experiment.runner.close()
+        work = _run_all(experiment, folder, asker, observer, ask_again)
+        totals = await supervise(work, experiment, folder, asker, manifest, observer)
         metrics = scores_of(experiment.documents, totals.by_title, training_of(config))
         write_submission(folder.path / PREDICTIONS, totals.predictions())
         folder.write_metrics(metrics)
         return RunResult(folder, manifest.end("complete", asker.traffic, **totals.as_json()), metrics)
+
+
+async def supervise(
+    work: Coroutine[Any, Any, Outcome],
+    experiment: Experiment,
+    folder: RunFolder,
+    asker: Asker,
+    manifest: RunManifest,
+    observer: Observer,
+) -> Outcome:
+    """Await the work of a session, which signals, time limit and budget can stop; then close the runner.
+
+    If the work does not end well, the manifest tells so; it is left open otherwise. Raises Stopped.
+    """
+    limits = experiment.config.limits
+    try:
+        with listen_for_signals(asker.stop, observer.stopping), _time_limit(asker.stop, limits.seconds):
+            observer.started(folder, experiment.document_count, asker.traffic)
+            return await work
+    except (Interrupted, BudgetExhausted, asyncio.CancelledError) as reason:
+        manifest.end("stopped", asker.traffic)
+        why = str(reason) or f"{asker.stop.reason}, twice"
+        raise Stopped(f"{why}. Resume with the same command; run folder {folder.path}") from None
+    except HarnessError:
+        manifest.end("failed", asker.traffic)
+        raise
+    finally:
+        await experiment.runner.close()
 
 
 def titles_to_ask_again(folder: RunFolder) -> set[str]:
@@ -116,7 +135,8 @@ async def _run_all(
     return totals
 
 
-def _asker(experiment: Experiment, journal: Journal) -> Asker:
+def asker_of(experiment: Experiment, journal: Journal) -> Asker:
+    """The door to the experiment's model, within its limits; raises InputError for a cost limit without prices."""
     config, spec = experiment.config, experiment.spec
     prices = None
     if spec.price_in is not None and spec.price_out is not None:

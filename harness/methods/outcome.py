@@ -14,14 +14,21 @@ def status_of(completion: Completion, parsed: ParsedTriplets) -> tuple[Status, s
     A truncated answer keeps the triplets that it completed. An unterminated answer with triplets is
     ok if the model stopped by itself (without a constraint, models forget the terminator).
     """
+    if ending := bad_ending(completion):
+        return ending
+    if not parsed.triplets and not parsed.terminated:
+        return "invalid_output", "the answer holds no triplet and no end of list"
+    return "ok", ""
+
+
+def bad_ending(completion: Completion) -> tuple[Status, str] | None:
+    """Status and error of a completion that did not come to its own end; None if it did."""
     if completion.finish_reason == "content_filter" or completion.refusal:
         return "refused", completion.refusal or "the provider's content filter withheld the answer"
     if completion.finish_reason == "length":
         unread = " while still thinking" if completion.reasoning and not completion.text else ""
         return "truncated", f"the answer reached its token limit{unread}: raise --max-tokens"
-    if not parsed.triplets and not parsed.terminated:
-        return "invalid_output", "the answer holds no triplet and no end of list"
-    return "ok", ""
+    return None
 
 
 # From the mildest on: what more tokens or another prompt can mend outweighs what the provider decided.

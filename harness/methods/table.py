@@ -27,6 +27,8 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     that the method does not take.
     """
     prompt, name = settings.variant.name, settings.variant.description.method
+    if name == "annotate":
+        raise InputError(f"prompt {prompt!r} finds entities in plain text: use `harness annotate`")
     if name not in METHODS:
         raise InputError(f"prompt {prompt!r} asks for method {name!r}: there is {', '.join(METHODS)}")
     if name in TAKE_CANDIDATES and settings.candidates is None:

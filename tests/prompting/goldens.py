@@ -6,16 +6,19 @@ golden file is either a new variant, or a mistake.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harness.annotation.method import Annotate
 from harness.datasets.registry import load_dataset
 from harness.methods.candidates import GoldPairs
 from harness.methods.demonstrations import PromptMethod
 from harness.methods.settings import MethodSettings
 from harness.methods.table import TAKE_CANDIDATES, create_method
 from harness.prompting.variant import load_variant
-from harness.types import Document, GrammarForm, Sampling
+from harness.types import ConstraintLevel, Document, GrammarForm, Request, Sampling
+from tests.annotation.gold import as_plain, entity_answer, relation_answer, scripted
 
 FOLDER = Path(__file__).parent / "golden"
 TITLES = ("Ingrid Solheim", "A | B (album)")
@@ -34,6 +37,10 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "pairwise": _PAIR_CASES,
     "classify": _PAIR_CASES,
 }
+ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
+    "default": ({}, "gbnf"),
+    "open_json": ({"schema": "open"}, "json_schema"),
+}
 
 
 def rendered() -> Iterator[tuple[str, str]]:
@@ -49,16 +56,34 @@ def rendered() -> Iterator[tuple[str, str]]:
             )
             for number, title in enumerate(TITLES, 1):
                 yield f"{prompt}_{case}_{number}.txt", as_text(create_method(settings), documents[title])
+    yield from rendered_annotation()
+
+
+def rendered_annotation() -> Iterator[tuple[str, str]]:
+    """The same for the two questions about plain text; the second is asked about the gold entities."""
+    dataset = load_dataset("sample")
+    variant = load_variant("annotate")
+    for case, (options, form) in ANNOTATION_CASES.items():
+        level: ConstraintLevel = "format" if options else "closed"
+        settings = MethodSettings(variant, variant.choose(options), dataset.schema, level, form, 20, Sampling())
+        for number, title in enumerate(TITLES, 1):
+            document = next(one for one in dataset.documents if one.title == title)
+            ask, requests = scripted(entity_answer(document), relation_answer(document, dataset.schema))
+            asyncio.run(Annotate(settings).extract(as_plain(document), ask))
+            for step, request in zip(("entities", "relations"), requests, strict=True):
+                yield f"annotate_{case}_{number}_{step}.txt", _messages(request)
 
 
 def as_text(method: PromptMethod, document: Document) -> str:
     """All messages of the first request of every step, each under its role; a second step is headed by its name."""
     firsts = {one.step: one.request for one in reversed(method.demonstrate(document))}
     return "".join(
-        (f"====== {step}\n" if number else "")
-        + "".join(f"=== {message.role}\n{message.content}\n" for message in firsts[step].messages)
-        for number, step in enumerate(reversed(firsts))
+        (f"====== {step}\n" if number else "") + _messages(firsts[step]) for number, step in enumerate(reversed(firsts))
     )
+
+
+def _messages(request: Request) -> str:
+    return "".join(f"=== {message.role}\n{message.content}\n" for message in request.messages)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""Running an annotation: resumable, watched, filtered, written in DocRED format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.annotation.method import Annotate
+from harness.annotation.open_relations import relation_of
+from harness.datasets.docred_output import document_output, write_schema
+from harness.datasets.registry import CORPORA
+from harness.engine.asking import Asker
+from harness.engine.documents import DocumentResult, run_documents
+from harness.engine.journal import Journal
+from harness.errors import InputError
+from harness.experiment.execute import DOCUMENTS_PER_CONNECTION, JOURNAL_FILE, Observer, asker_of, supervise
+from harness.experiment.plan import Experiment
+from harness.experiment.results import RunTotals
+from harness.experiment.run_manifest import RunManifest
+from harness.store import DocumentRecord, RunFolder
+from harness.types import Document, Label, RelationSchema
+
+CORPUS_FILE = "annotated.json"
+RELATIONS_FILE = CORPORA["redocred"].relations.name
+WITHOUT_ENTITIES = "without_entities"
+
+
+@dataclass
+class AnnotationCounts:
+    """What was written and what was dropped; ``dropped`` counts documents by their status or emptiness."""
+
+    totals: RunTotals = field(default_factory=RunTotals)
+    dropped: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
+    relation_ids: dict[str, None] = field(default_factory=dict)
+
+    def add_written(self, document: Document) -> None:
+        self.written["documents"] += 1
+        self.written["entities"] += len(document.entities)
+        self.written["mentions"] += sum(len(entity.mentions) for entity in document.entities)
+        self.written["triplets"] += len(document.labels)
+        self.relation_ids.update((label.triplet.relation, None) for label in document.labels)
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("documents", "entities", "mentions", "triplets")
+        written = {name: self.written[name] for name in names}
+        return {
+            **self.totals.as_json(),
+            "written": {**written, "relations": len(self.relation_ids)},
+            "dropped": dict(self.dropped),
+        }
+
+
+@dataclass(frozen=True)
+class AnnotationResult:
+    """A complete annotation: the corpus written, and the folder that tells how it came about."""
+
+    corpus: Path
+    folder: RunFolder
+    manifest: Mapping[str, Any]
+
+    @property
+    def failed_share(self) -> float:
+        """Documents whose question got no answer, as a fraction of those asked."""
+        failed = self.manifest["statuses"].get("api_error", 0)
+        return float(failed / max(1, self.manifest["documents"]["asked"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        kept = ("status", "written", "dropped", "rejects", "details", "usage", "spent")
+        return {
+            "out": str(self.corpus),
+            "run_id": self.folder.run_id,
+            "run_dir": str(self.folder.path),
+            "documents": self.manifest["documents"]["asked"],
+            **{name: self.manifest[name] for name in kept},
+        }
+
+
+async def annotate(experiment: Experiment, observer: Observer, out: Path | None = None) -> AnnotationResult:
+    """Annotate every text, write the whole answers' documents to ``out`` and the relations beside it.
+
+    Only a document that ends ``ok`` and has an entity is written: a broken-off list would call pairs
+    unrelated that nobody judged. ``results/annotations/<id>/`` holds the manifest, a record of every
+    document, and the corpus where ``out`` is None. Answers in the journal are not asked for again.
+    Raises InputError where ``out`` would mix with another corpus, and Stopped.
+    """
+    config = experiment.config
+    folder = RunFolder(config.results / "annotations" / experiment.run_id)
+    corpus = out or folder.path / CORPUS_FILE
+    _check_place(corpus)
+    with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
+        asker = asker_of(experiment, journal)
+        manifest = RunManifest(folder, experiment.manifest(), journal)
+        manifest.begin()
+        work = _annotate_all(experiment, folder, corpus, asker, observer)
+        counts = await supervise(work, experiment, folder, asker, manifest, observer)
+        return AnnotationResult(corpus, folder, manifest.end("complete", asker.traffic, **counts.as_json()))
+
+
+async def _annotate_all(
+    experiment: Experiment, folder: RunFolder, corpus: Path, asker: Asker, observer: Observer
+) -> AnnotationCounts:
+    counts = AnnotationCounts()
+    with folder.document_writer() as records, document_output(corpus) as output:
+        async for result in run_documents(
+            experiment.documents,
+            Annotate(experiment.settings),
+            lambda _document: asker.answer,
+            window=asker.limiter.maximum * DOCUMENTS_PER_CONNECTION,
+            stop=asker.stop,
+            on_finished=observer.finished,
+        ):
+            record = DocumentRecord.of(result.document.title, result.extraction, result.requests, result.seconds)
+            records.write(record)
+            counts.totals.add(record)
+            if reason := _reason_to_drop(result):
+                counts.dropped[reason] += 1
+            else:
+                document = _annotated(result)
+                output.write(document)
+                counts.add_written(document)
+        if relations := experiment.settings.schema.relations or tuple(map(relation_of, counts.relation_ids)):
+            write_schema(corpus.with_name(RELATIONS_FILE), RelationSchema(relations))
+    return counts
+
+
+def _reason_to_drop(result: DocumentResult) -> str:
+    """Why the document is not written: its status, or that it has no entity; empty if it is."""
+    extraction = result.extraction
+    if extraction.status != "ok":
+        return extraction.status
+    return "" if extraction.entities else WITHOUT_ENTITIES
+
+
+def _annotated(result: DocumentResult) -> Document:
+    labels = tuple(Label(prediction.triplet) for prediction in result.extraction.predictions)
+    return replace(result.document, entities=result.extraction.entities, labels=labels)
+
+
+def _check_place(corpus: Path) -> None:
+    """The table of relations must stand beside the corpus, and must not take the place of another corpus's."""
+    if corpus.suffix != ".json":
+        raise InputError(f"--out {corpus}: name a .json file")
+    table = corpus.with_name(RELATIONS_FILE)
+    if corpus == table or (table.exists() and not corpus.exists()):
+        raise InputError(f"--out {corpus}: {table} would be overwritten; name a file in a folder of its own")

@@ -1,0 +1,112 @@
+"""Plain texts to annotate: a .txt file, a folder of them, or a .jsonl file, streamed and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.annotation.tokens import split_sentences
+from harness.errors import InputError
+from harness.types import Document
+
+
+@dataclass(frozen=True, slots=True)
+class PlainDocument(Document):
+    """A document without entities; ``text`` is what its author wrote, which the tokens come from."""
+
+    text: str = ""
+
+
+class TextCollection(Collection[Document]):
+    """The texts under a path as documents, tokenised when they are read.
+
+    Making one reads everything once, without tokenising it: InputError as in :func:`read_texts`.
+    ``sha256`` is the checksum of all titles and texts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        digest = hashlib.sha256()
+        titles: set[str] = set()
+        for title, text in read_texts(path):
+            if title in titles:
+                raise InputError(f"{path}: two texts have the title {title!r}; titles must be unique")
+            titles.add(title)
+            digest.update(json.dumps([title, text]).encode())
+        if not titles:
+            raise InputError(f"{path}: holds no text; give a .txt file, a folder of them, or a .jsonl file")
+        self._titles = frozenset(titles)
+        self.sha256 = digest.hexdigest()
+
+    def __iter__(self) -> Iterator[PlainDocument]:
+        for title, text in read_texts(self.path):
+            yield PlainDocument(title, split_sentences(text), (), text=text)
+
+    def __len__(self) -> int:
+        return len(self._titles)
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a document of that title is under the path."""
+        return (item.title if isinstance(item, Document) else item) in self._titles
+
+
+def read_texts(path: Path) -> Iterator[tuple[str, str]]:
+    """Title and text of every text under ``path``, one at a time.
+
+    A .txt file is titled by its name, those of a folder (in the order of their names) by theirs; a line of
+    a .jsonl file is ``{"text": ...}`` with an optional ``title``, else titled by the file and the line's
+    number. Raises InputError for anything else, naming the file and line.
+    """
+    if path.is_dir():
+        for file in sorted(path.glob("*.txt")):
+            yield file.stem, _read(file)
+    elif path.suffix == ".txt":
+        yield path.stem, _read(path)
+    elif path.suffix == ".jsonl":
+        yield from _read_lines(path)
+    else:
+        raise InputError(f"{path}: give a .txt file, a folder of .txt files, or a .jsonl file")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: is not UTF-8 ({error}); save it as UTF-8") from error
+
+
+def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _read_line(line, f"{path}, line {number}", f"{path.stem} {number}")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 ({error}); save it as UTF-8") from error
+
+
+def _read_line(line: str, where: str, default_title: str) -> tuple[str, str]:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f'{where}: is not JSON ({error}); write {{"title": "...", "text": "..."}}') from error
+    match content:
+        case {"text": str(text), "title": str(title)} if title:
+            pass
+        case {"text": str(text), **more} if more.get("title") is None:
+            title = default_title
+        case _:
+            raise InputError(f'{where}: write {{"title": "...", "text": "..."}}, both texts, the title optional')
+    return _storable(title), _storable(text)
+
+
+def _storable(text: str) -> str:
+    """JSON can spell half a surrogate pair, which no UTF-8 file can hold: it becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,89 @@
+"""Writing the DocRED file format: documents one by one, and the table of their relations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from harness.errors import StorageError
+from harness.types import Document, RelationSchema
+
+
+@dataclass
+class DocumentOutput:
+    """Writes documents to an open file as a JSON list, one a line."""
+
+    path: Path
+    file: IO[str]
+    count: int = 0
+
+    def write(self, document: Document) -> None:
+        with _storing(self.path):
+            self.file.write(",\n" if self.count else "[\n")
+            self.file.write(json.dumps(as_docred(document), ensure_ascii=False))
+        self.count += 1
+
+
+@contextmanager
+def document_output(path: Path) -> Iterator[DocumentOutput]:
+    """A DocRED-format file that takes its name when the block ends without an error, or else never appears.
+
+    Raises StorageError where it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.tmp")
+    with _storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = partial.open("w", encoding="utf-8")
+    try:
+        output = DocumentOutput(path, file)
+        yield output
+        with _storing(path):
+            file.write("\n]\n" if output.count else "[]\n")
+            file.close()
+            partial.replace(path)
+    finally:
+        # The failure under way is the one to tell, not that of closing.
+        with suppress(OSError):
+            file.close()
+        partial.unlink(missing_ok=True)
+
+
+def write_schema(path: Path, schema: RelationSchema) -> None:
+    """``rel_info.json``: relation id -> name, in the schema's order; StorageError where it cannot be written."""
+    table = {relation.id: relation.name for relation in schema.relations}
+    with _storing(path):
+        path.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def as_docred(document: Document) -> dict[str, Any]:
+    """The document as ``harness.datasets.docred`` reads it."""
+    return {
+        "title": document.title,
+        "sents": [list(sentence) for sentence in document.sentences],
+        "vertexSet": [
+            [
+                {"name": one.name, "pos": [one.start, one.end], "sent_id": one.sent_id, "type": one.type}
+                for one in entity.mentions
+            ]
+            for entity in document.entities
+        ],
+        "labels": [
+            {"h": head, "t": tail, "r": relation, "evidence": list(label.evidence)}
+            for label in document.labels
+            for head, relation, tail in [label.triplet]
+        ],
+    }
+
+
+@contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror or error}. Free some space, or choose another place"
+        ) from error

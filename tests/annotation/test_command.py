@@ -1,0 +1,131 @@
+"""`harness annotate` in a process of its own: what it writes, counts, refuses and resumes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.datasets.registry import load_dataset
+from tests.annotation.gold import as_plain, entity_answer, relation_answer
+from tests.annotation.test_method import UNAMBIGUOUS
+from tests.commands import error_line, harness, harness_json
+from tests.embedded import embedded_model_file
+
+SCHEMA = load_dataset("sample").schema
+# Without "&" and "|", which prompts spell otherwise: the mock finds a text by its first sentence.
+GOLD = UNAMBIGUOUS[1:4]
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str | Path]:
+    """Three texts that are answered perfectly, and one each of every kind that is dropped."""
+    texts = [{"title": document.title, "text": as_plain(document).text} for document in GOLD]
+    answers = []
+    for document in GOLD:
+        opening = " ".join(document.sentences[0])
+        answers.append((opening, entity_answer(document), "stop"))
+        answers.append((f"E1: {document.entities[0].name} (", relation_answer(document, SCHEMA), "stop"))
+    dropped = {
+        "Malformed text.": ('{"entities": [{"type": "PER", "mentions": ["Mal', "stop"),
+        "Truncated text.": ('{"entities": [{"type": "PER", "mentions": ["Trun', "length"),
+        "Ungrounded text.": ('{"entities": [{"type": "PER", "mentions": ["Nobody"]}]}', "stop"),
+        "Long text. " * 600: ("", "stop"),
+    }
+    for number, (text, (answer, ending)) in enumerate(dropped.items()):
+        texts.append({"title": f"Dropped {number}", "text": text})
+        answers.append((text, answer, ending))
+    source, script = tmp_path / "texts.jsonl", tmp_path / "answers.jsonl"
+    source.write_text("".join(json.dumps(one) + "\n" for one in texts), encoding="utf-8")
+    lines = [{"contains": one, "text": answer, "finish_reason": ending} for one, answer, ending in answers]
+    script.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return [
+        "annotate", source, "--model", "mock", "--constrain", "none", "-M", f"answers={script}",
+        "--results-dir", tmp_path / "results",
+    ]  # fmt: skip
+
+
+def corpus_of(done: dict[str, Any]) -> Path:
+    return Path(done["out"])
+
+
+def test_whole_answers_are_written_and_all_others_counted(arguments: list[str | Path]) -> None:
+    done = harness_json(*arguments)
+    assert done["documents"] == 7
+    assert done["written"]["documents"] == 3
+    assert done["dropped"] == {"invalid_output": 1, "truncated": 1, "without_entities": 1, "context_overflow": 1}
+    assert done["rejects"] == {"truncated_line": 2, "ungrounded_mention": 1, "entity_without_mention": 1}
+    written = load_dataset(done["out"])
+    assert [document.title for document in written.documents] == [document.title for document in GOLD]
+    for document, gold in zip(written.documents, GOLD, strict=True):
+        assert [entity.names for entity in document.entities] == [entity.names for entity in gold.entities]
+        assert {label.triplet for label in document.labels} == {label.triplet for label in gold.labels}
+    assert "3 documents, all valid" in harness("data", "validate", done["out"]).stdout
+
+
+def test_the_same_command_asks_nothing_again_and_writes_the_same(arguments: list[str | Path]) -> None:
+    first = harness_json(*arguments)
+    content = corpus_of(first).read_bytes()
+    second = harness_json(*arguments)
+    assert (second["out"], corpus_of(second).read_bytes()) == (first["out"], content)
+    manifest = json.loads((Path(second["run_dir"]) / "manifest.json").read_text(encoding="utf-8"))
+    assert [(one["sent"], one["replayed"]) for one in manifest["sessions"]] == [(9, 0), (0, 9)]
+
+
+def test_an_open_schema_writes_the_relations_that_occurred(arguments: list[str | Path], tmp_path: Path) -> None:
+    out = tmp_path / "corpus" / "mine.json"
+    done = harness_json(*arguments, "--schema", "open", "--out", out)
+    table = json.loads((out.parent / "rel_info.json").read_text(encoding="utf-8"))
+    names = {SCHEMA.by_id[label.triplet.relation].name for document in GOLD for label in document.labels}
+    assert table == {name.replace(" ", "_"): name for name in table.values()}
+    assert set(table.values()) == names
+    assert done["written"]["relations"] == len(table) == len(load_dataset(str(out)).schema.relations)
+
+
+def test_another_corpus_is_never_overwritten(arguments: list[str | Path], tmp_path: Path) -> None:
+    (tmp_path / "rel_info.json").write_text('{"P1": "mine"}', encoding="utf-8")
+    done = harness(*arguments, "--out", tmp_path / "new.json")
+    assert done.returncode == 2
+    assert "folder of its own" in error_line(done)
+    assert (tmp_path / "rel_info.json").read_text(encoding="utf-8") == '{"P1": "mine"}'
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--schema", "none.json"], "--schema none.json"),
+        (["--schema", "open", "--constrain", "closed"], "--schema open"),
+        (["--prompt", "tagged"], "does not annotate"),
+        (["--out", "x.txt"], ".json"),
+        (["-P", "max_words=0"], "max_words"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str | Path], more: list[str], told: str) -> None:
+    done = harness(*arguments, *more)
+    assert done.returncode == 2
+    assert told in error_line(done)
+
+
+def test_the_prompt_is_not_for_documents_with_entities(tmp_path: Path) -> None:
+    done = harness(
+        "run", "--model", "mock", "--prompt", "annotate", "--dataset", "sample", "--results-dir", tmp_path
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "harness annotate" in error_line(done)
+
+
+def test_a_real_model_s_constrained_answers_make_a_valid_corpus(tmp_path: Path) -> None:
+    embedded_model_file()
+    (tmp_path / "texts").mkdir()
+    for name, text in {"a": "Mary Berg was born in Oslo. She died in Rome.", "b": "Bo Lind lives in Paris."}.items():
+        (tmp_path / "texts" / f"{name}.txt").write_text(text, encoding="utf-8")
+    done = harness_json(
+        "annotate", tmp_path / "texts", "--model", "smollm2-135m", "--results-dir", tmp_path / "results",
+        "--max-triplets", "3", "-P", "max_entities=3", "-P", "max_mentions=2",
+    )  # fmt: skip
+    assert done["documents"] == done["written"]["documents"] + sum(done["dropped"].values()) == 2
+    assert set(done["dropped"]) <= {"without_entities"}, "a constrained answer is whole"
+    assert set(done["rejects"]) <= {"ungrounded_mention", "covered_mention", "entity_without_mention"}
+    assert len(load_dataset(done["out"]).documents) == done["written"]["documents"]
