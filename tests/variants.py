@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from harness.methods.candidates import GoldPairs
 from harness.methods.settings import MethodSettings
-from harness.methods.table import TAKE_CANDIDATES
+from harness.methods.table import METHODS, TAKE_CANDIDATES
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant, shipped_variants
 from harness.types import GrammarForm, RelationSchema, Sampling
 
-VARIANTS = tuple(variant.name for variant in shipped_variants())
+VARIANTS = tuple(variant.name for variant in shipped_variants() if variant.description.method in METHODS)
 
 
 def settings_of(prompt: str, schema: RelationSchema, form: GrammarForm | None = None, **options: str) -> MethodSettings:
