@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from tests.bench import engine_speed, grammar_cost, scoring_speed
+from tests.bench import alignment_speed, engine_speed, grammar_cost, scoring_speed
 
 BENCHMARKS: dict[str, Callable[[], bool | None]] = {
     "engine": engine_speed.main,
     "scoring": scoring_speed.main,
     "grammar": grammar_cost.main,
+    "alignment": alignment_speed.main,
 }
 
 
