@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from harness.alignment.embedding import load_embedder
 from harness.alignment.nearest import NearestRelations, Readings
 from harness.alignment.relations import RelationAlignment
 from harness.errors import InputError
-from harness.prompting.relations import RelationText, load_relation_texts
+from harness.prompting.relations import relation_texts_for
 from harness.prompting.wordings import RelationWordings, load_relation_wordings
-from harness.types import ConstraintLevel, RelationSchema
+from harness.types import RelationSchema
+
+if TYPE_CHECKING:
+    from harness.experiment.config import RunConfig
 
 AlignOver = Literal["names", "descriptions"]
 
@@ -19,27 +22,27 @@ DEFAULT_THETA = 0.55
 """Where LMRC found the best F1 on DocRED's dev split, with all-mpnet-base-v2 (Figure 3)."""
 
 
-def load_alignment(
-    model: str | None, theta: float | None, over: AlignOver | None, schema: RelationSchema, level: ConstraintLevel
-) -> RelationAlignment | None:
+def load_alignment(config: RunConfig, schema: RelationSchema) -> RelationAlignment | None:
     """What ``--align``, ``--theta`` and ``--align-over`` ask for; None without ``--align``.
 
     Raises InputError for options that do not fit each other, a model that is not to be had, or relations
     without a description to align over.
     """
-    if model is None:
-        if theta is not None or over is not None:
+    if config.align is None:
+        if config.theta is not None or config.align_over is not None:
             raise InputError("--theta and --align-over need --align MODEL, such as --align minilm")
         return None
-    if level == "closed":
+    if config.constrain == "closed":
         raise InputError(
             "--align is of no use with --constrain closed, which leaves no relation outside the schema: "
             "use --constrain format or none"
         )
-    theta = DEFAULT_THETA if theta is None else theta
+    theta = DEFAULT_THETA if config.theta is None else config.theta
     if not 0 <= theta <= 1:
         raise InputError(f"--theta {theta:g}: give a cosine from 0 to 1")
-    return RelationAlignment(NearestRelations(_readings(schema, over or "names"), load_embedder(model)), theta)
+    by_names = config.align_over != "descriptions"
+    readings = _by_names(schema) if by_names else _by_descriptions(schema, config.relation_texts)
+    return RelationAlignment(NearestRelations(readings, load_embedder(config.align)), theta)
 
 
 def alignment_identity(alignment: RelationAlignment) -> dict[str, str | float]:
@@ -51,25 +54,22 @@ def alignment_identity(alignment: RelationAlignment) -> dict[str, str | float]:
     }
 
 
-def _readings(schema: RelationSchema, over: AlignOver) -> Sequence[Readings]:
-    """The texts of every relation; for descriptions, its name is one more forward wording."""
+def _by_names(schema: RelationSchema) -> list[Readings]:
     wordings = load_relation_wordings()
-    texts = load_relation_texts() if over == "descriptions" else {}
     readings = []
     for relation in schema.relations:
         known = wordings.get(relation.id, _NO_WORDINGS)
-        if over == "names":
-            readings.append(Readings(relation.id, relation.name, known.forward, known.inverse))
-        else:
-            description = _description(texts, relation.id)
-            readings.append(Readings(relation.id, description, (relation.name, *known.forward), known.inverse))
+        readings.append(Readings(relation.id, relation.name, known.forward, known.inverse))
     return readings
 
 
-def _description(texts: Mapping[str, RelationText], relation: str) -> str:
-    if relation not in texts:
-        raise InputError(f"--align-over descriptions: there is none of relation {relation}; use --align-over names")
-    return texts[relation].description
+def _by_descriptions(schema: RelationSchema, texts: str | None) -> list[Readings]:
+    """Descriptions to compare with; the name is one more forward wording."""
+    by_id = relation_texts_for(schema, texts).by_id
+    return [
+        replace(reading, text=by_id[reading.relation].description, forward=(reading.text, *reading.forward))
+        for reading in _by_names(schema)
+    ]
 
 
 _NO_WORDINGS = RelationWordings((), ())

@@ -155,7 +155,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         ),
         repeat=config.repeat,
         candidates=load_pair_source(config.candidates) if config.candidates else None,
-        alignment=load_alignment(config.align, config.theta, config.align_over, dataset.schema, config.constrain),
+        alignment=load_alignment(config, dataset.schema),
     )
     experiment = _with_texts_and_shots(Experiment(config, spec, runner, dataset, settings))
     create_method(experiment.settings)
@@ -172,7 +172,7 @@ def _with_texts_and_shots(experiment: Experiment) -> Experiment:
     if settings.uses_relation_texts:
         texts = relation_texts_for(settings.schema, config.relation_texts)
         settings = replace(settings, relation_texts=texts.by_id)
-    elif config.relation_texts:
+    elif config.relation_texts and config.align_over != "descriptions":
         raise InputError(f"prompt {settings.variant.name!r} uses no relation texts: leave out --relation-texts")
     if config.shots:
         shots = draw_shots(config, experiment.dataset, experiment.documents)

@@ -115,7 +115,7 @@ def test_a_model_that_is_not_to_be_had_is_told(name: str, expected: str, monkeyp
 def test_a_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
     minilm_folder()
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
-    with pytest.raises(InputError, match="holds no .safetensors file"):
+    with pytest.raises(InputError, match="holds no"):
         find_embedder(str(tmp_path))
 
 
