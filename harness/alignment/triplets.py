@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.alignment.decisions import RelationDecision, as_details
 from harness.alignment.entities import EntityMapper
 from harness.alignment.relations import RelationMapper
 from harness.types import Prediction, RawTriplet, Reject, Triplet
@@ -15,29 +16,47 @@ from harness.types import Prediction, RawTriplet, Reject, Triplet
 class AlignedTriplets:
     """Distinct predictions in the order written, rejects, and how the references were matched.
 
-    ``matches`` counts ``normalised_entity``, ``fuzzy_entity``, ``ambiguous_entity``,
-    ``normalised_relation`` and ``merged_triplet`` (different text, same triplet).
+    ``matches`` counts ``normalised_entity``, ``fuzzy_entity``, ``ambiguous_entity``, ``normalised_relation``,
+    ``aligned_relation``, ``inverted_relation`` (aligned, but written from tail to head) and ``merged_triplet``
+    (different text, same triplet). ``decisions`` tells of every relation outside the schema, kept or not, whose
+    entities are known.
     """
 
     predictions: tuple[Prediction, ...]
     rejects: tuple[Reject, ...]
     matches: Mapping[str, int]
+    decisions: tuple[RelationDecision, ...] = ()
+
+    @property
+    def details(self) -> dict[str, object]:
+        """Counts and decisions as a document's details hold them."""
+        return {**self.matches, **as_details(list(self.decisions))}
 
 
 def align_triplets(
     triplets: Iterable[RawTriplet], entities: EntityMapper, relations: RelationMapper
 ) -> AlignedTriplets:
-    """Map every reference. Reject reasons: unknown_entity, unknown_relation, self_pair."""
+    """Map every reference. Reject reasons: unknown_entity, unknown_relation, below_theta, self_pair.
+
+    A relation outside the schema is ``below_theta`` if the nearest one is not near enough, and
+    ``unknown_relation`` where nothing is aligned: without alignment, or if it is no name at all (``-``).
+    """
     predictions: dict[Triplet, Prediction] = {}
     rejects: list[Reject] = []
+    decisions: list[RelationDecision] = []
     matches: Counter[str] = Counter()
     for raw in triplets:
         head, tail = entities.find(raw.head), entities.find(raw.tail)
-        relation = relations.find(raw.relation)
         if head is None or tail is None:
             rejects.append(Reject("unknown_entity", _text(raw)))
-        elif relation is None:
-            rejects.append(Reject("unknown_relation", _text(raw)))
+            continue
+        relation = relations.in_schema(raw.relation)
+        decision = _decide(raw.relation, relations, head.entity, tail.entity) if relation is None else None
+        if decision:
+            decisions.append(decision)
+            relation = decision.relation if decision.kept else None
+        if relation is None:
+            rejects.append(Reject("below_theta" if decision else "unknown_relation", _text(raw)))
         elif head.entity == tail.entity:
             rejects.append(Reject("self_pair", _text(raw)))
         else:
@@ -47,11 +66,22 @@ def align_triplets(
             for match in (head, tail):
                 matches["ambiguous_entity"] += match.ambiguous
                 matches[f"{match.how}_entity"] += match.how != "exact"
-            matches["normalised_relation"] += raw.relation not in (
-                relation,
-                relations.schema.by_id[relation].name,
-            )
-    return AlignedTriplets(tuple(predictions.values()), tuple(rejects), {k: n for k, n in matches.items() if n})
+            if decision:
+                matches["aligned_relation"] += 1
+                matches["inverted_relation"] += decision.inverted
+            else:
+                name = relations.schema.by_id[relation].name
+                matches["normalised_relation"] += raw.relation not in (relation, name)
+    counts = {name: count for name, count in matches.items() if count}
+    return AlignedTriplets(tuple(predictions.values()), tuple(rejects), counts, tuple(decisions))
+
+
+def _decide(text: str, relations: RelationMapper, head: int, tail: int) -> RelationDecision | None:
+    nearest = relations.nearest(text)
+    if nearest is None:
+        return None
+    kept = relations.keeps(nearest)
+    return RelationDecision(text, nearest.relation, nearest.cosine, kept, nearest.inverted, head, tail)
 
 
 def _text(raw: RawTriplet) -> str:

@@ -40,6 +40,18 @@ ShotsFromOption = Annotated[
     str | None,
     typer.Option(help="Where examples come from: a dataset or a file (default: the training split, else sample)."),
 ]
+AlignOption = Annotated[
+    str | None,
+    typer.Option(help="SBERT model for relations outside the schema: minilm, a folder, or a hub id."),
+]
+ThetaOption = Annotated[
+    float | None,
+    typer.Option(help="With --align: least cosine at which the nearest relation is taken (default 0.55)."),
+]
+AlignOverOption = Annotated[
+    Literal["names", "descriptions"] | None,
+    typer.Option(help="With --align: what relations are compared by (default names)."),
+]
 DataDirOption = Annotated[
     Path | None,
     typer.Option(help="Folder with train/dev/test_revised.json and rel_info.json (default: fetched data)."),

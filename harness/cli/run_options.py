@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 import typer
 
 from harness.cli.options import (
+    AlignOption,
+    AlignOverOption,
     CandidatesOption,
     DataDirOption,
     MaxCostOption,
@@ -20,6 +22,7 @@ from harness.cli.options import (
     ResultsOption,
     ShotsFromOption,
     ShotsOption,
+    ThetaOption,
     key_values,
     read_configuration,
 )
@@ -49,6 +52,9 @@ def run_configuration(
     relation_texts: RelationTextsOption = None,
     shots: ShotsOption = 0,
     shots_from: ShotsFromOption = None,
+    align: AlignOption = None,
+    theta: ThetaOption = None,
+    align_over: AlignOverOption = None,
     max_triplets: Annotated[int | None, typer.Option(min=1, help="Longest list a model may give.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy decoding.")] = 0.0,
@@ -82,6 +88,9 @@ def run_configuration(
         relation_texts=relation_texts,
         shots=shots,
         shots_from=shots_from,
+        align=align,
+        theta=theta,
+        align_over=align_over,
         max_triplets=max_triplets,
         max_tokens=max_tokens,
         temperature=temperature,

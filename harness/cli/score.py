@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from harness.cli.options import JsonOption, ResultsOption
+from harness.cli.options import AlignOption, AlignOverOption, JsonOption, ResultsOption, ThetaOption
 
 
 def score(
@@ -16,23 +16,34 @@ def score(
     gold: Annotated[Path | None, typer.Option(help="DocRED-format file with the labels.")] = None,
     train: Annotated[Path | None, typer.Option(help="DocRED-format training file, for Ign F1.")] = None,
     surface: Annotated[bool, typer.Option("--surface", help="AutoRE's metric by strings, too (apart).")] = False,
+    align: AlignOption = None,
+    theta: ThetaOption = None,
+    align_over: AlignOverOption = None,
     results_dir: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
     """Score a stored run again from its raw answers, or any predictions file; no model is needed.
 
-    With --gold, a run's stored predictions are scored against other labels, and nothing is stored.
+    With --gold, a run's stored predictions are scored against other labels, and nothing is stored. With --align,
+    --theta or --align-over, its answers are scored under another alignment, and nothing is stored either: the run's
+    command with these options makes a run of its own, from the answers in the journal.
 
     \b
     Examples:
       harness score redocred-dev-smollm2
+      harness score vllm-tagged-format --align minilm --theta 0.6
       harness score predictions.json --gold dev_revised.json --train train_revised.json --json
     """
     from harness.errors import InputError
 
+    realign = align is not None or theta is not None or align_over is not None
+    if realign and (gold or surface or Path(path).is_file()):
+        raise InputError("--align reads the stored answers of a run anew: leave out --gold, --surface and files")
     if path.endswith(".json") and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
-    if not Path(path).is_file():
+    if realign:
+        _score_realigned(path, align, theta, align_over, train, results_dir, as_json)
+    elif not Path(path).is_file():
         _score_run(path, gold, train, surface, results_dir, as_json)
     elif gold is None:
         raise InputError(f"{path} is a predictions file: give the labels with --gold FILE")
@@ -61,6 +72,28 @@ def _score_run(run: str, gold: Path | None, train: Path | None, surface: bool, r
         return
     print_result(result)
     _print_surface(by_strings)
+
+
+def _score_realigned(
+    run: str,
+    align: str | None,
+    theta: float | None,
+    over: Literal["names", "descriptions"] | None,
+    train: Path | None,
+    results: Path,
+    as_json: bool,
+) -> None:
+    import asyncio
+
+    from harness.cli.summary import print_realigned
+    from harness.experiment.rescore import score_realigned
+    from harness.store import find_run
+
+    result = asyncio.run(score_realigned(find_run(results, run), align, theta, over, train))
+    if as_json:
+        _print_json({**result.as_json(), "stored": False}, None)
+    else:
+        print_realigned(result)
 
 
 def _score_file(predictions: Path, gold: Path, train: Path | None, surface: bool, as_json: bool) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.experiment.results import RunResult
 
 NOT_AVAILABLE = "n/a"
+LONGEST_EXAMPLE = 40
 
 
 def print_result(result: RunResult) -> None:
     """Scores, coverage, tokens, time, cost, and where the run was stored."""
     print_lines(result_lines(result))
+
+
+def print_realigned(result: RunResult) -> None:
+    """Scores, coverage and what was aligned, for a run whose files stay as they are."""
+    print_lines([*answer_lines(result), ("stored", f"nothing; {result.folder.path} is as it was")])
 
 
 def print_scores(metrics: Mapping[str, Any]) -> None:
@@ -27,16 +33,35 @@ def print_lines(lines: list[tuple[str, str]]) -> None:
         print(f"{name:<{width}}  {value}")
 
 
-def result_lines(result: RunResult) -> list[tuple[str, str]]:
-    manifest, metrics = result.manifest, result.metrics["metrics"]
-    documents, usage = manifest["documents"], manifest["usage"]
-    lines = [*score_lines(metrics)]
+def answer_lines(result: RunResult) -> list[tuple[str, str]]:
+    """What the answers are worth: scores, coverage, rejects, and what was aligned, with examples."""
+    manifest = result.manifest
+    documents = manifest["documents"]
+    lines = [*score_lines(result.metrics["metrics"])]
     scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
     lines.append(("coverage", f"{result.coverage:.1%} ({counts(manifest['statuses'])}{scope})"))
     if manifest["rejects"]:
         lines.append(("rejects", counts(manifest["rejects"])))
     if manifest["details"]:
         lines.append(("details", counts(manifest["details"])))
+    lines += example_lines(manifest.get("alignments", {}))
+    return lines
+
+
+def example_lines(alignments: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, str]]:
+    """A line each for relations outside the schema that were kept, dropped and written from tail to head."""
+    return [(f"e.g. {kind}", "; ".join(map(_example, alignments[kind]))) for kind in alignments]
+
+
+def _example(example: Mapping[str, Any]) -> str:
+    text = example["text"]
+    shown = text if len(text) <= LONGEST_EXAMPLE else f"{text[:LONGEST_EXAMPLE]}..."
+    return f"{shown!r} ~ {example['relation']} {example['cosine']:.2f} ({example['times']:,}x)"
+
+
+def result_lines(result: RunResult) -> list[tuple[str, str]]:
+    usage = result.manifest["usage"]
+    lines = answer_lines(result)
     cached = usage["cached_tokens"]
     share = (
         f", {cached / usage['prompt_tokens']:.0%} from the prefix cache" if cached and usage["prompt_tokens"] else ""

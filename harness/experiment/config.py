@@ -6,18 +6,29 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.engine.budget import NO_LIMITS, Limits
 from harness.errors import InputError
 from harness.types import ConstraintLevel
+
+if TYPE_CHECKING:
+    from harness.experiment.aligning import AlignOver
 
 _SECRET_OPTION = re.compile(r"secret|password|authorization|(^|[._-])(api)?_?(key|token)$", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"bearer\s|authorization|api[-_]?key|\bsk-", re.IGNORECASE)
 _URL_LOGIN = re.compile(r"://[^/@]+@")
 HIDDEN = "(hidden)"
 # Fields that manifests of layout 1 were first written without, and what their absence means.
-_LATER_FIELDS = {"candidates": None, "relation_texts": None, "shots": 0, "shots_from": None}
+_LATER_FIELDS = {
+    "candidates": None,
+    "relation_texts": None,
+    "shots": 0,
+    "shots_from": None,
+    "align": None,
+    "theta": None,
+    "align_over": None,
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class RunConfig:
     the first documents of the split only. ``candidates`` is ``gold`` or the path of a file of pairs;
     ``relation_texts`` the name or path of a file of them. ``shots`` documents of ``shots_from`` (a corpus or
     a file) are demonstrated.
+    ``align`` names an SBERT model; ``theta`` and ``align_over`` go with it and have defaults of their own.
     """
 
     model: str
@@ -42,6 +54,9 @@ class RunConfig:
     relation_texts: str | None = None
     shots: int = 0
     shots_from: str | None = None
+    align: str | None = None
+    theta: float | None = None
+    align_over: AlignOver | None = None
     max_triplets: int | None = None
     max_tokens: int | None = None
     temperature: float = 0.0
@@ -78,6 +93,7 @@ class RunConfig:
             candidates=absolute(self.candidates),
             relation_texts=absolute(self.relation_texts),
             shots_from=absolute(self.shots_from),
+            align=absolute(self.align),
             data_dir=self.data_dir and self.data_dir.resolve(),
             model_options={key: absolute(value) or value for key, value in self.model_options.items()},
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
+from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.config import RunConfig, without_secrets
 from harness.experiment.shots import Shots, draw_shots
 from harness.methods.candidates import load_pair_source
@@ -79,10 +80,11 @@ class Experiment:
             **({"candidates": settings.candidates.identity} if settings.candidates else {}),
             **({"relation_texts": self.relation_texts.sha256} if self.relation_texts else {}),
             **({"shots": self.shots.identity} if self.shots else {}),
+            **({"alignment": alignment_identity(settings.alignment)} if settings.alignment else {}),
         }
 
     def _prompt_label(self) -> str:
-        """The variant's name with the options that are not at their default, its shots and the source of its pairs."""
+        """The variant's name with the options not at their default, its shots, the source of its pairs, alignment."""
         variant = self.settings.variant
         defaults = variant.choose({})
         changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults[key]]
@@ -90,6 +92,10 @@ class Experiment:
             changed.append(f"shots={len(self.shots.documents)}")
         if self.settings.candidates:
             changed.append(f"candidates={self.settings.candidates.name}")
+        if alignment := self.settings.alignment:
+            changed.append(f"align={alignment.relations.embedder.name} theta={alignment.theta:g}")
+            if self.config.align_over == "descriptions":
+                changed.append("align-over=descriptions")
         return " ".join([variant.name, *changed])
 
     def manifest(self) -> dict[str, Any]:
@@ -149,6 +155,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         ),
         repeat=config.repeat,
         candidates=load_pair_source(config.candidates) if config.candidates else None,
+        alignment=load_alignment(config, dataset.schema),
     )
     experiment = _with_texts_and_shots(Experiment(config, spec, runner, dataset, settings))
     create_method(experiment.settings)
@@ -165,7 +172,7 @@ def _with_texts_and_shots(experiment: Experiment) -> Experiment:
     if settings.uses_relation_texts:
         texts = relation_texts_for(settings.schema, config.relation_texts)
         settings = replace(settings, relation_texts=texts.by_id)
-    elif config.relation_texts:
+    elif config.relation_texts and config.align_over != "descriptions":
         raise InputError(f"prompt {settings.variant.name!r} uses no relation texts: leave out --relation-texts")
     if config.shots:
         shots = draw_shots(config, experiment.dataset, experiment.documents)

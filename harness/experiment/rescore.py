@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
+from harness.experiment.aligning import AlignOver, alignment_identity
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult, RunTotals, scores_of
@@ -16,7 +18,7 @@ from harness.methods.table import create_method
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder
-from harness.types import Completion, Dataset, Request, Usage
+from harness.types import Completion, Dataset, Document, Request, Usage
 
 
 async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
@@ -27,13 +29,9 @@ async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
     """
     experiment = _experiment_of(folder)
     training = training_of(experiment.config) if train is None else read_training(train)
-    method = create_method(experiment.settings)
     totals = RunTotals()
     with folder.locked(), folder.document_writer() as writer:
-        for document, record in zip(experiment.documents, folder.documents(), strict=True):
-            if record.steps:
-                extraction = await method.extract(document, _StoredAnswers(record).answer)
-                record = record.with_extraction(extraction)
+        async for _, record in replay(experiment, folder):
             writer.write(record)
             totals.add(record)
     metrics = scores_of(experiment.documents, totals.by_title, training)
@@ -42,6 +40,50 @@ async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
     folder.write_metrics(metrics)
     folder.write_manifest(manifest)
     return RunResult(folder, manifest, metrics)
+
+
+async def replay(experiment: Experiment, folder: RunFolder) -> AsyncIterator[tuple[Document, DocumentRecord]]:
+    """Every document of a run with its record, the stored answers read anew by the experiment's method."""
+    method = create_method(experiment.settings)
+    for document, record in zip(experiment.documents, folder.documents(), strict=True):
+        if record.steps:
+            extraction = await method.extract(document, _StoredAnswers(record).answer)
+            yield document, record.with_extraction(extraction)
+        else:
+            yield document, record
+
+
+async def score_realigned(
+    folder: RunFolder, align: str | None, theta: float | None, over: AlignOver | None, train: Path | None
+) -> RunResult:
+    """The scores of a run's stored answers under another alignment; nothing is stored.
+
+    A run's files answer the question in its manifest, which names the alignment. What is None is as in the run.
+    Raises InputError where the run cannot be re-aligned, see ``realigned``.
+    """
+    experiment = realigned(folder, align, theta, over)
+    totals = RunTotals()
+    async for _, record in replay(experiment, folder):
+        totals.add(record)
+    training = training_of(experiment.config) if train is None else read_training(train)
+    metrics = scores_of(experiment.documents, totals.by_title, training)
+    return RunResult(folder, {**folder.read_manifest(), **totals.as_json()}, metrics)
+
+
+def realigned(folder: RunFolder, align: str | None, theta: float | None, over: AlignOver | None) -> Experiment:
+    """The experiment that made a run, with these options of alignment where they are not None.
+
+    Raises InputError as ``rescore_run`` does, for options that do not fit, and for a run in several steps:
+    which questions its later steps ask depends on what its first step's relations were aligned with.
+    """
+    for record in folder.documents():
+        names = dict.fromkeys(step["name"] for step in record.steps)
+        if len(names) > 1:
+            raise InputError(
+                f"{folder.run_id} asks in steps ({', '.join(names)}), and alignment decides what the later ones ask: "
+                "type the run's command with other --align and --theta to run it anew"
+            )
+    return _experiment_of(folder, align, theta, over)
 
 
 def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResult:
@@ -86,14 +128,31 @@ def surface_of_run(folder: RunFolder) -> dict[str, float | int]:
     return surface_scores(folder.path / PREDICTIONS, asked)
 
 
-def _experiment_of(folder: RunFolder) -> Experiment:
-    """The experiment that made a complete run, its data unchanged."""
+def _experiment_of(
+    folder: RunFolder, align: str | None = None, theta: float | None = None, over: AlignOver | None = None
+) -> Experiment:
+    """The experiment that made a complete run, its data unchanged, and its alignment but for what is given."""
     manifest = folder.read_manifest()
     if manifest["status"] != "complete":
         raise InputError(f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it")
-    experiment = prepare(RunConfig.from_json(manifest["config"]), model_needed=False)
+    config = RunConfig.from_json(manifest["config"])
+    as_run = align is None and theta is None and over is None
+    if not as_run:
+        config = replace(
+            config,
+            align=align or config.align,
+            theta=config.theta if theta is None else theta,
+            align_over=over or config.align_over,
+        )
+    experiment = prepare(config, model_needed=False)
     if experiment.dataset.sha256 != manifest["question"]["dataset"]["sha256"]:
         raise InputError(f"{folder.run_id}: its data file has changed since; type the run's command to run it anew")
+    alignment = experiment.settings.alignment
+    if as_run and alignment and alignment_identity(alignment) != manifest["question"]["alignment"]:
+        raise InputError(
+            f"{folder.run_id}: the model or the texts of its alignment have changed since; type the run's command to "
+            "run it anew, or score it with --align"
+        )
     return experiment
 
 

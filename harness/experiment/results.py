@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.alignment.decisions import AlignmentExamples, decisions_of
 from harness.experiment.training import TrainingFile
 from harness.scoring.official import SCORER_VERSION, score
 from harness.store import DocumentRecord, RunFolder
@@ -26,12 +27,15 @@ class RunTotals:
     details: Counter[str] = field(default_factory=Counter)
     usage: Counter[str] = field(default_factory=Counter)
     cached_tokens_known: bool = False
+    alignments: AlignmentExamples = field(default_factory=AlignmentExamples)
 
     def add(self, record: DocumentRecord) -> None:
         self.by_title[record.title] = record.predictions
         self.statuses[record.status] += 1
         self.rejects.update(reject["reason"] for reject in record.rejects)
         self.details.update({key: value for key, value in record.details.items() if isinstance(value, int) and value})
+        for decision in decisions_of(record.details):
+            self.alignments.add(decision)
         self.usage["requests"] += record.requests
         for step in record.steps:
             usage = step["usage"]
@@ -52,6 +56,7 @@ class RunTotals:
             "statuses": dict(self.statuses),
             "rejects": dict(self.rejects),
             "details": dict(self.details),
+            "alignments": self.alignments.as_json(),
             "usage": usage,
         }
 
@@ -118,6 +123,7 @@ class RunResult:
             "statuses": self.manifest["statuses"],
             "rejects": self.manifest["rejects"],
             "details": self.manifest["details"],
+            "alignments": self.manifest.get("alignments", {}),
             "usage": self.manifest["usage"],
             "spent": self.manifest.get("spent"),
             "seconds": round(self.seconds, 3),

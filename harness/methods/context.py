@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.alignment.entities import EntityMapper
-from harness.alignment.relations import RelationMapper
+from harness.alignment.relations import RelationAlignment, RelationMapper
 from harness.escaping import escape, format_triplet
 from harness.methods.settings import MethodSettings
 from harness.prompting import tagging
@@ -20,6 +20,7 @@ class SchemaContext:
     """The schema as prompts, grammars and alignment need it; made once for a run."""
 
     schema: RelationSchema
+    alignment: RelationAlignment | None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ class SchemaContext:
 
     @cached_property
     def mapper(self) -> RelationMapper:
-        return RelationMapper(self.schema)
+        return RelationMapper(self.schema, self.alignment)
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,11 @@ class PairQuestions:
             for one, part in zip(parsed, parts, strict=True)
         ]
         stated = [triplet for answer in answers for triplet in answer.stated]
+        await self._schema.mapper.learn(triplet.relation for triplet in stated)
         aligned = align_triplets(stated, context.mapper, self._schema.mapper)
         status, error = worst_status(list(map(status_of, completions, parsed)))
         details: dict[str, object] = {
-            **aligned.matches,
+            **aligned.details,
             "pairs": sum(map(len, parts)),
             "none_pairs": sum(len(answer.none) for answer in answers),
             "unanswered_pairs": sum(len(answer.unanswered) for answer in answers),
@@ -104,7 +105,7 @@ class PairQuestions:
 
     @cached_property
     def _schema(self) -> SchemaContext:
-        return SchemaContext(self.settings.schema)
+        return SchemaContext(self.settings.schema, self.settings.alignment)
 
     def _context(self, document: Document) -> DocumentContext:
         return DocumentContext(document, self.settings, self._schema)

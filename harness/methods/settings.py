@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.alignment.relations import RelationAlignment
 from harness.errors import InputError
 from harness.methods.candidates import PairSource
 from harness.prompting.relations import RelationText
@@ -39,6 +40,7 @@ class MethodSettings:
     ``relation_texts`` are the texts of every relation of the schema, by id, where the variant uses any.
     ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
     system message, and ``opening``, whether the question is the first that the model is asked.
+    ``alignment`` says what becomes of relations outside the schema; None rejects them.
     """
 
     variant: PromptVariant
@@ -54,6 +56,7 @@ class MethodSettings:
     shots: tuple[Document, ...] = ()
     exchanges: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
     opening: bool = True
+    alignment: RelationAlignment | None = None
 
     @property
     def descriptions(self) -> str:

@@ -38,9 +38,10 @@ class Tagged:
         request = context.request(STEP, self._constraint(context))
         completion = await ask(request)
         parsed = parse_triplets(completion.text, truncated=completion.finish_reason == "length")
+        await self._schema.mapper.learn(triplet.relation for triplet in parsed.triplets)
         aligned = align_triplets(parsed.triplets, context.mapper, self._schema.mapper)
         status, error = status_of(completion, parsed)
-        details: dict[str, object] = {**aligned.matches}
+        details = aligned.details
         if parsed.repeated:
             details |= {"repeated": parsed.repeated, "mostly_repetition": is_mostly_repetition(parsed)}
         return Extraction(
@@ -63,7 +64,7 @@ class Tagged:
 
     @cached_property
     def _schema(self) -> SchemaContext:
-        return SchemaContext(self.settings.schema)
+        return SchemaContext(self.settings.schema, self.settings.alignment)
 
     def _context(self, document: Document) -> DocumentContext:
         return DocumentContext(document, self.settings, self._schema)

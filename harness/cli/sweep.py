@@ -1,0 +1,183 @@
+"""`harness sweep theta`: F1 of a stored run against the threshold of alignment, without a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.options import AlignOption, AlignOverOption, JsonOption, ResultsOption
+
+if TYPE_CHECKING:
+    from harness.experiment.sweep import AlignableDocument, AlignableRun, ThetaPoint
+
+app = typer.Typer(help="Score a stored run over a range of settings, without a model.", no_args_is_help=True)
+
+
+@app.callback()
+def _sweep() -> None:
+    """Score a stored run over a range of settings, without a model."""
+
+
+@app.command("theta")
+def theta(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder, id, or part of the id of a run.")],
+    align: AlignOption = None,
+    align_over: AlignOverOption = None,
+    start: Annotated[float, typer.Option("--from", help="The lowest theta.")] = 0.0,
+    stop: Annotated[float, typer.Option("--to", help="The highest theta.")] = 1.0,
+    step: Annotated[float, typer.Option(help="The distance from one theta to the next.")] = 0.05,
+    choose_on: Annotated[
+        float | None,
+        typer.Option(metavar="FRACTION", help="Choose on this share of the documents, report on the rest."),
+    ] = None,
+    choose_documents: Annotated[
+        int | None, typer.Option(metavar="N", help="Choose on so many documents, report on the rest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which documents are drawn to choose on.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the points to FILE.csv, or draw FILE.png, .svg or .pdf.")
+    ] = None,
+    results_dir: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Align the relations of a stored run at every threshold and score each (LMRC, Figure 3); nothing is stored.
+
+    A theta must not be reported on the documents it was chosen on: choose it on one split and report another, or
+    split the run's documents with --choose-on.
+
+    \b
+    Examples:
+      harness sweep theta vllm-tagged-format --align minilm
+      harness sweep theta vllm-tagged-format --choose-on 0.2 --seed 1 --out theta.png
+    """
+    import asyncio
+
+    from harness.cli.sweep_files import check_output, write_points
+    from harness.errors import InputError
+    from harness.experiment.sweep import best_point, read_alignable, split_documents, sweep_theta, theta_range
+    from harness.store import find_run
+
+    thetas = theta_range(start, stop, step)
+    if choose_on is not None and choose_documents is not None:
+        raise InputError("--choose-on and --choose-documents say the same: give one of them")
+    if out:
+        check_output(out)
+    read = asyncio.run(read_alignable(find_run(results_dir, run), align, align_over))
+    chosen_on: Sequence[AlignableDocument] = read.documents
+    rest: Sequence[AlignableDocument] = ()
+    if choose_on is not None or choose_documents is not None:
+        count = choose_documents if choose_on is None else round(choose_on * len(read.documents))
+        chosen_on, rest = split_documents(read.documents, count or 0, seed)
+    points = sweep_theta(chosen_on, thetas)
+    best = best_point(points)
+    reported = sweep_theta(rest, [best.theta])[0] if rest else None
+    if out:
+        write_points(out, points, f"{read.run_id}, {len(chosen_on)} documents, {read.model}")
+    if as_json:
+        typer.echo(json.dumps(_as_json(read, chosen_on, seed, points, best, reported)))
+    else:
+        _print(read, chosen_on, seed, points, best, reported)
+
+
+def _as_json(
+    read: AlignableRun,
+    chosen_on: Sequence[AlignableDocument],
+    seed: int,
+    points: Sequence[ThetaPoint],
+    best: ThetaPoint,
+    reported: ThetaPoint | None,
+) -> dict[str, Any]:
+    """``reported`` is None where theta was chosen on all documents, so that there are none to report it on."""
+    from harness.experiment.sweep import examples_at
+
+    return {
+        "run_id": read.run_id,
+        "dataset": read.dataset,
+        "split": read.split,
+        "documents": len(read.documents),
+        "documents_in_split": read.documents_in_split,
+        "align": read.model,
+        "align_over": read.over,
+        "points": [point.as_json() for point in points],
+        "chosen": {
+            **best.as_json(),
+            "seed": None if reported is None else seed,
+            "documents": len(chosen_on),
+            "titles": None if reported is None else [document.title for document in chosen_on],
+        },
+        "reported": reported and {**reported.as_json(), "documents": len(read.documents) - len(chosen_on)},
+        "examples": examples_at(chosen_on, best.theta),
+    }
+
+
+def _print(
+    read: AlignableRun,
+    chosen_on: Sequence[AlignableDocument],
+    seed: int,
+    points: Sequence[ThetaPoint],
+    best: ThetaPoint,
+    reported: ThetaPoint | None,
+) -> None:
+    from harness.cli.summary import example_lines
+    from harness.experiment.sweep import examples_at
+
+    texts = [decision.text for document in read.documents for decision in document.decisions]
+    split = " ".join(part for part in (read.dataset, read.split) if part)
+    typer.echo(f"run      {read.run_id}")
+    typer.echo(f"split    {split}, {len(read.documents)} of {read.documents_in_split} documents")
+    typer.echo(
+        f"aligned  by {read.model} over {read.over}: {len(texts):,} triplets with a relation outside the schema, "
+        f"{len(set(texts)):,} of them distinct\n"
+    )
+    _print_table(points)
+    for name, value in example_lines(examples_at(chosen_on, best.theta)):
+        typer.echo(f"{name} at {best.theta:g}: {value}")
+    if len({point.scores.f1 for point in points}) == 1:
+        typer.echo(f"\nF1 is {_percent(best.scores.f1)} at every theta: there is nothing to choose")
+        return
+    typer.echo(f"\n{_verdict(split, len(chosen_on), len(read.documents) - len(chosen_on), seed, best, reported)}")
+
+
+def _verdict(split: str, chosen_on: int, rest: int, seed: int, best: ThetaPoint, reported: ThetaPoint | None) -> str:
+    """Which theta was chosen on what, and where it may be reported."""
+    chosen = f"theta {best.theta:g} is best on {chosen_on} documents of {split}"
+    if reported is None:
+        return f"{chosen} (F1 {_percent(best.scores.f1)}): report it on others, another split or with --choose-on"
+    scores = reported.scores
+    return (
+        f"{chosen} drawn with seed {seed} (F1 {_percent(best.scores.f1)}).\nOn the other {rest}: precision "
+        f"{_percent(scores.precision)}, recall {_percent(scores.recall)}, F1 {_percent(scores.f1)}"
+    )
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
+
+
+def _print_table(points: Sequence[ThetaPoint]) -> None:
+    """The points, with a bar as long as F1, the highest filling its column."""
+    from rich import box
+    from rich.console import Console
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("theta", "kept", "dropped", "inverted", "P", "R", "F1"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    highest = max(point.scores.f1 for point in points)
+    for point in points:
+        scores = point.scores
+        table.add_row(
+            f"{point.theta:g}",
+            f"{point.kept:,}",
+            f"{point.dropped:,}",
+            f"{point.inverted:,}",
+            *map(_percent, (scores.precision, scores.recall, scores.f1)),
+            ProgressBar(total=highest or 1.0, completed=scores.f1, width=20),
+        )
+    Console(highlight=False, markup=False).print(table)

@@ -1,0 +1,63 @@
+"""The points of a sweep as a CSV file or a figure."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from harness.experiment.sweep import ThetaPoint
+
+TABLE = ".csv"
+FIGURES = (".png", ".svg", ".pdf")
+
+
+def check_output(path: Path) -> None:
+    """Raises InputError, before anything is computed, for a file that ``write_points`` could not write."""
+    if path.suffix not in (TABLE, *FIGURES):
+        raise InputError(f"--out {path}: its name must end in {TABLE}, or in {', '.join(FIGURES)} for a figure")
+    if not path.parent.is_dir():
+        raise InputError(f"--out {path}: there is no folder {path.parent}")
+    if path.suffix in FIGURES and find_spec("matplotlib") is None:
+        raise InputError(f"--out {path} needs matplotlib: pip install 'docre-harness[report]', or give a {TABLE} file")
+
+
+def write_points(path: Path, points: Sequence[ThetaPoint], title: str) -> None:
+    """Write fractions (0 to 1) and counts to a CSV file, or draw precision, recall and F1 against theta."""
+    try:
+        if path.suffix == TABLE:
+            _write_table(path, points)
+        else:
+            _draw(path, points, title)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _write_table(path: Path, points: Sequence[ThetaPoint]) -> None:
+    rows = [point.as_json() for point in points]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _draw(path: Path, points: Sequence[ThetaPoint], title: str) -> None:
+    # Not pyplot: a figure of its own needs no screen.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    thetas = [point.theta for point in points]
+    for name, style in (("precision", ":"), ("recall", "--"), ("f1", "-")):
+        label = "F1" if name == "f1" else name
+        axes.plot(thetas, [100 * getattr(point.scores, name) for point in points], style, color="black", label=label)
+    axes.set_xlabel("theta")
+    axes.set_ylabel("percent")
+    axes.set_title(title, fontsize="small")
+    axes.legend()
+    figure.savefig(path)
