@@ -83,7 +83,7 @@ def test_nothing_heavy_is_imported_for_help() -> None:
 
 def test_prompts_are_listed_with_their_options() -> None:
     done = harness("prompts")
-    assert "tagged (version 1)" in done.stdout
+    assert "tagged (version 2)" in done.stdout
     assert "-P refs=[id]|name" in done.stdout
 
 
