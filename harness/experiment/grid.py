@@ -44,6 +44,8 @@ RUN_AXES: Mapping[str, Callable[[str], Any]] = {
     "constrain": _level,
     "candidates": str,
     "shots": int,
+    "align": str,
+    "theta": float,
     "seed": int,
     "repeat": int,
     "temperature": float,
