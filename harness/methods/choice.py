@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -122,39 +122,37 @@ class OptionQuestions:
 
     def _asked(self, document: Document) -> Iterator[AskedOptions]:
         for question in self.source.questions(document):
+            relations = self._shuffled(document, question) if self.form != "judge" else question.relations
+            stated = self._statements(document, question, relations)
             if self.form == "judge":
-                for relation in question.relations:
-                    statement = self._state(document, question, relation)
+                for relation, statement in zip(relations, stated, strict=True):
                     yield AskedOptions(question.pair, (relation, None), (replace(TRUE, statement=statement), FALSE))
             else:
-                relations = self._shuffled(document, question)
-                stated = [self._state(document, question, relation) for relation in relations]
-                options = [
-                    Option(label, (), one) for label, one in zip(self._labels(len(stated)), stated, strict=False)
-                ]
-                last = Option(self._labels(len(stated))[-1], ("none",), NONE_STATEMENT)
-                yield AskedOptions(question.pair, (*relations, None), (*options, last))
+                *labels, last = self._labels(len(stated) + 1)
+                options = [Option(label, (), one) for label, one in zip(labels, stated, strict=True)]
+                none = Option(last, ("none",), NONE_STATEMENT)
+                yield AskedOptions(question.pair, (*relations, None), (*options, none))
 
-    def _labels(self, relations: int) -> list[str]:
-        """Of as many relations, and none of them. Numbers are of one length, so that none begins another."""
+    def _labels(self, count: int) -> list[str]:
+        """Letters, or numbers from 1. Numbers are of one length, so that none is the beginning of another."""
         if self.form == "choice":
-            return list(LETTERS[: relations + 1])
-        width = len(str(relations + 1))
-        return [f"{number:0{width}}" for number in range(1, relations + 2)]
+            return list(LETTERS[:count])
+        return [f"{number:0{len(str(count))}}" for number in range(1, count + 1)]
 
-    def _shuffled(self, document: Document, question: PairQuestion) -> list[str]:
+    def _shuffled(self, document: Document, question: PairQuestion) -> Sequence[str]:
         """The relations in another order for another seed, to see how much the place of an option counts."""
-        relations, seed = list(question.relations), number_of(self.settings, SHUFFLE)
-        if seed:
-            random.Random(f"{seed} {document.title} {question.pair}").shuffle(relations)
-        return relations
+        seed = number_of(self.settings, SHUFFLE)
+        if not seed:
+            return question.relations
+        drawn = random.Random(f"{seed} {document.title} {question.pair}")
+        return drawn.sample(question.relations, len(question.relations))
 
-    def _state(self, document: Document, question: PairQuestion, relation: str) -> str:
-        """The relation's statement about head and tail, by name and, if they are shown, type."""
+    def _statements(self, document: Document, question: PairQuestion, relations: Sequence[str]) -> list[str]:
+        """The statement of each relation about head and tail, by name and, if they are shown, type."""
         entities = (document.entities[index] for index in question.pair)
         shown = self.settings.options.get("types") == "shown"
         head, tail = (f"{escape(one.name)} ({escape(one.type)})" if shown else escape(one.name) for one in entities)
-        return self.settings.relation_texts[relation].state(head, tail)
+        return [self.settings.relation_texts[relation].state(head, tail) for relation in relations]
 
     def _request(self, context: DocumentContext, asked: AskedOptions) -> Request:
         head, tail = asked.pair

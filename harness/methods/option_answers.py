@@ -61,9 +61,10 @@ class OptionAnswer:
         A score is the option's probability among the options, None where it could not be read.
         """
         asked, known = self.asked, self.probabilities
-        holding = {self.chosen} - {None, asked.none}
+        none = asked.none
+        holding = {self.chosen} - {None, none}
         if several and known is not None:
-            holding |= {option for option in range(len(asked.options)) if known.exceeds(option, asked.none)}
+            holding |= {option for option in range(len(asked.options)) if known.exceeds(option, none)}
         scores = known.probabilities if known is not None else None
         head, tail = asked.pair
         return [

@@ -37,7 +37,7 @@ _NAMED = tuple(
         r"[(\[](?=[^\W_]+[)\]])",
     )
 )
-_ARTICLE = re.compile(r"[ '’][a-z]")
+_ARTICLE = re.compile(r"['’][a-z]| (?!and\b|or\b)[a-z]")
 _CLOSING = re.compile(r"[).:\]]|\s*\Z")
 
 
@@ -70,6 +70,10 @@ def parse_option(text: str, options: Sequence[Option], *, truncated: bool = Fals
     alone in a line; after ``option`` and the like; in brackets; the only statement, or the only label of several
     letters (``true``), that the text contains. ``truncated`` says that generation stopped at the token limit.
     """
+    stripped = text.strip()
+    for index, option in enumerate(options):
+        if stripped == option.label:
+            return ParsedOption(index, text.index(stripped), ())
     return _Answer(text, options, truncated).read()
 
 
