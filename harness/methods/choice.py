@@ -115,7 +115,7 @@ class OptionQuestions:
 
     @cached_property
     def _schema(self) -> SchemaContext:
-        return SchemaContext(self.settings.schema)
+        return SchemaContext(self.settings.schema, self.settings.alignment)
 
     def _context(self, document: Document) -> DocumentContext:
         return DocumentContext(document, self.settings, self._schema)

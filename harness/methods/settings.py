@@ -88,7 +88,7 @@ def choose_form(level: ConstraintLevel, supports: Supports, spec: ModelSpec) -> 
 
 
 # Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
-TOKENS_PER_LINE = 48
+TOKENS_PER_TRIPLET = 48
 # Room for a label in JSON, or in the few words that models put around one.
 TOKENS_PER_OPTION = 32
 
@@ -97,4 +97,4 @@ def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triple
     """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
     if variant.description.method in ASK_WITH_STATEMENTS:
         return TOKENS_PER_OPTION
-    return 64 + TOKENS_PER_LINE * int(options.get(PAIRS_PER_REQUEST, max_triplets))
+    return 64 + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
