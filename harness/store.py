@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from harness.errors import InputError, StorageError
-from harness.types import Extraction, Prediction, Status, Step, Triplet
+from harness.types import Extraction, Prediction, Status, Step, TokenLogprob, Triplet
 
 MANIFEST, PREDICTIONS, DOCUMENTS, METRICS = (
     "manifest.json",
@@ -92,7 +92,21 @@ def _step_record(step: Step) -> dict[str, Any]:
         "finish_reason": completion.finish_reason,
         "usage": asdict(completion.usage),
         "latency_s": round(completion.latency_s, 4),
+        # Left out where none were asked for, as in most runs.
+        **({"logprobs": [_logprob_record(token) for token in completion.logprobs]} if completion.logprobs else {}),
     }
+
+
+def _logprob_record(token: TokenLogprob) -> dict[str, Any]:
+    return {"token": token.token, "logprob": token.logprob, "top": [list(alternative) for alternative in token.top]}
+
+
+def step_logprobs(step: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
+    """The log-probabilities of a stored step's tokens; none where none were asked for."""
+    return tuple(
+        TokenLogprob(token["token"], token["logprob"], tuple((word, value) for word, value in token["top"]))
+        for token in step.get("logprobs", ())
+    )
 
 
 @dataclass

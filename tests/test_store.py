@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.errors import InputError
-from harness.store import DocumentRecord, DocumentWriter, RunFolder, find_run
+from harness.store import DocumentRecord, DocumentWriter, RunFolder, find_run, step_logprobs
 from harness.types import (
     Completion,
     Constraint,
@@ -18,6 +19,7 @@ from harness.types import (
     Reject,
     Request,
     Step,
+    TokenLogprob,
     Triplet,
     Usage,
 )
@@ -55,6 +57,15 @@ def test_a_record_holds_prompt_answer_and_grammar_checksum() -> None:
     assert step["reasoning"] == "because"
     assert step["constraint"]["form"] == "gbnf"
     assert len(step["constraint"]["sha256"]) == 64
+
+
+def test_log_probabilities_come_back_as_the_model_gave_them() -> None:
+    logprobs = (TokenLogprob("B", -0.25, (("B", -0.25), (" A", -1.5))), TokenLogprob("\n", -9999.0))
+    step = replace(STEP, completion=replace(STEP.completion, logprobs=logprobs))
+    record = DocumentRecord.of("Title", replace(EXTRACTION, steps=(STEP, step)), 2, 0.5)
+    restored = DocumentRecord.from_json(record.to_json())
+    assert restored == record
+    assert [step_logprobs(one) for one in restored.steps] == [(), logprobs]
 
 
 def write_and_fail(writer: DocumentWriter, record: DocumentRecord) -> None:

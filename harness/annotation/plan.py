@@ -12,8 +12,8 @@ from harness.datasets.docred import read_schema
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
-from harness.experiment.plan import TOKENS_PER_TRIPLET, Experiment
-from harness.methods.settings import MethodSettings, choose_form
+from harness.experiment.plan import Experiment
+from harness.methods.settings import TOKENS_PER_TRIPLET, MethodSettings, choose_form
 from harness.models import resolve_model
 from harness.prompting.variant import PromptVariant, load_variant
 from harness.types import Dataset, ModelSpec, RelationSchema, RunnerOptions, Sampling

@@ -25,7 +25,7 @@ ResultsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 CandidatesOption = Annotated[
     str | None,
-    typer.Option(help="Pairs for a prompt about given pairs: gold, or a JSON file {title: [[head, tail], ...]}."),
+    typer.Option(help="Pairs for a prompt about given pairs: gold, all, or a file {title: [[head, tail], ...]}."),
 ]
 PromptOptionsOption = Annotated[
     list[str] | None,

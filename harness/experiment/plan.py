@@ -16,15 +16,12 @@ from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.config import RunConfig, without_secrets
 from harness.experiment.shots import Shots, draw_shots
 from harness.methods.candidates import load_pair_source
-from harness.methods.settings import MethodSettings, choose_form, expected_lines
+from harness.methods.settings import MethodSettings, choose_form, enough_tokens
 from harness.methods.table import create_method
 from harness.models import resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
 from harness.types import Dataset, Document, ModelSpec, Runner, RunnerOptions, Sampling
-
-# Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
-TOKENS_PER_TRIPLET = 48
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         runner.check()
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
     context = runner.supports.context or spec.context
-    enough = 64 + TOKENS_PER_TRIPLET * expected_lines(options, max_triplets)
+    enough = enough_tokens(variant, options, max_triplets)
     settings = MethodSettings(
         variant=variant,
         options=options,
@@ -154,7 +151,8 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
             seed=config.seed,
         ),
         repeat=config.repeat,
-        candidates=load_pair_source(config.candidates) if config.candidates else None,
+        max_top_logprobs=runner.supports.max_top_logprobs,
+        candidates=load_pair_source(config.candidates, dataset.schema) if config.candidates else None,
         alignment=load_alignment(config, dataset.schema),
     )
     experiment = _with_texts_and_shots(Experiment(config, spec, runner, dataset, settings))

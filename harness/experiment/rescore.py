@@ -17,7 +17,7 @@ from harness.experiment.training import read_training, training_of
 from harness.methods.table import create_method
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
-from harness.store import PREDICTIONS, DocumentRecord, RunFolder
+from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
 from harness.types import Completion, Dataset, Document, Request, Usage
 
 
@@ -174,6 +174,7 @@ class _StoredAnswers:
             usage=Usage(**step["usage"]),
             reasoning=step["reasoning"],
             refusal=step["refusal"],
+            logprobs=step_logprobs(step),
             latency_s=step["latency_s"],
         )
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import InputError
-from harness.types import Document
+from harness.types import Document, RelationSchema
 
 GOLD = "gold"
+ALL = "all"
 
 Pair = tuple[int, int]
 """Indices of a head and a tail entity of one document, never the same."""
@@ -34,25 +35,35 @@ class PairSource(Protocol):
         """Distinct pairs in a fixed order; raises InputError where the source does not fit the document."""
         ...
 
+    def relations(self, document: Document) -> Mapping[Pair, tuple[str, ...]]:
+        """Ids of the relations that the source proposes for a pair, at least one; other pairs are absent."""
+        ...
 
-def load_pair_source(candidates: str) -> PairSource:
-    """``gold``, or the path of a JSON file ``{title: [[head, tail], ...]}`` of entity indices from 0.
 
-    Raises InputError for a file that cannot be read or has another shape.
+def load_pair_source(candidates: str, schema: RelationSchema) -> PairSource:
+    """``gold``, ``all``, or the path of a JSON file ``{title: [[head, tail], ...]}`` of entity indices from 0.
+
+    A pair of a file may go on with a list of candidate relations, ``[head, tail, ["P17", "P131"]]``. Raises
+    InputError for a file that cannot be read, has another shape, or names a relation that is not in ``schema``.
     """
-    return GoldPairs() if candidates == GOLD else _read_file(Path(candidates))
+    if candidates == GOLD:
+        return GoldPairs()
+    return AllPairs() if candidates == ALL else _read_file(Path(candidates), schema)
 
 
 @dataclass(frozen=True)
 class AllPairs:
     """All n(n-1) ordered pairs of a document's n entities, by head, then by tail."""
 
-    name: str = "all"
-    identity: str = "all"
+    name: str = ALL
+    identity: str = ALL
 
     def pairs(self, document: Document) -> tuple[Pair, ...]:
         entities = range(len(document.entities))
         return tuple((head, tail) for head in entities for tail in entities if head != tail)
+
+    def relations(self, document: Document) -> Mapping[Pair, tuple[str, ...]]:  # noqa: ARG002 - none for any document
+        return {}
 
 
 @dataclass(frozen=True)
@@ -65,21 +76,27 @@ class GoldPairs:
     def pairs(self, document: Document) -> tuple[Pair, ...]:
         return tuple(sorted({(label.triplet.head, label.triplet.tail) for label in document.labels}))
 
+    def relations(self, document: Document) -> Mapping[Pair, tuple[str, ...]]:
+        relations: dict[Pair, tuple[str, ...]] = {}
+        for head, relation, tail in dict.fromkeys(label.triplet for label in document.labels):
+            relations[head, tail] = (*relations.get((head, tail), ()), relation)
+        return relations
+
 
 @dataclass(frozen=True)
 class FilePairs:
-    """The pairs that a file lists under the document's title."""
+    """The pairs that a file lists under the document's title, and the relations that it lists for some of them."""
 
     name: str
     identity: str
-    by_title: Mapping[str, tuple[Pair, ...]]
+    by_title: Mapping[str, Mapping[Pair, tuple[str, ...]]]
 
     def pairs(self, document: Document) -> tuple[Pair, ...]:
-        pairs = self.by_title.get(document.title)
-        if pairs is None:
+        if document.title not in self.by_title:
             raise InputError(
                 f"candidates {self.name} has no document {document.title!r}: list its pairs, or [] where it has none"
             )
+        pairs = tuple(self.by_title[document.title])
         count = len(document.entities)
         for head, tail in pairs:
             if not (0 <= head < count and 0 <= tail < count) or head == tail:
@@ -89,30 +106,49 @@ class FilePairs:
                 )
         return pairs
 
+    def relations(self, document: Document) -> Mapping[Pair, tuple[str, ...]]:
+        return {pair: relations for pair, relations in self.by_title.get(document.title, {}).items() if relations}
 
-def _read_file(path: Path) -> FilePairs:
+
+def _read_file(path: Path, schema: RelationSchema) -> FilePairs:
     try:
         content = path.read_bytes()
         by_title = json.loads(content)
     except OSError as error:
-        raise InputError(f"--candidates {path}: {error.strerror}; give {GOLD} or a JSON file of pairs") from error
+        raise InputError(
+            f"--candidates {path}: {error.strerror}; give {GOLD}, {ALL} or a JSON file of pairs"
+        ) from error
     except ValueError as error:
         raise InputError(f"--candidates {path} is not JSON: {error}") from error
     if not isinstance(by_title, dict):
         raise InputError(f"--candidates {path}: write one object {{title: [[head, tail], ...]}}")
-    pairs = {title: _read_pairs(path, title, listed) for title, listed in by_title.items()}
+    pairs = {title: _read_pairs(path, title, listed, schema) for title, listed in by_title.items()}
     return FilePairs(path.name, f"sha256:{hashlib.sha256(content).hexdigest()}", pairs)
 
 
-def _read_pairs(path: Path, title: str, listed: object) -> tuple[Pair, ...]:
-    """The distinct pairs of one document, in the order listed."""
+def _read_pairs(path: Path, title: str, listed: object, schema: RelationSchema) -> Mapping[Pair, tuple[str, ...]]:
+    """The distinct pairs of one document, in the order listed, each with the relations listed for it, if any."""
     if not isinstance(listed, list):
         raise InputError(f"--candidates {path}: {title!r} should have a list of pairs, not {listed!r}")
-    pairs: dict[Pair, None] = {}
+    pairs: dict[Pair, tuple[str, ...]] = {}
     for item in listed:
         match item:
-            case [int() as head, int() as tail] if not isinstance(head, bool) and not isinstance(tail, bool):
-                pairs[head, tail] = None
+            case [int() as head, int() as tail, *more] if not isinstance(head, bool) and not isinstance(tail, bool):
+                pairs[head, tail] = _read_relations(more, f"--candidates {path}: {title!r}: {item!r}", schema)
             case _:
                 raise InputError(f"--candidates {path}: {title!r}: {item!r} is no pair [head, tail] of entity indices")
-    return tuple(pairs)
+    return pairs
+
+
+def _read_relations(more: list[object], where: str, schema: RelationSchema) -> tuple[str, ...]:
+    """What follows head and tail: nothing, or one list of relation ids."""
+    match more:
+        case []:
+            return ()
+        case [[_, *_] as relations]:
+            known = [one for one in relations if isinstance(one, str) and one in schema.by_id]
+            if unknown := [one for one in relations if one not in known]:
+                raise InputError(f"{where}: the schema has no relation {unknown[0]!r}; give ids such as P17")
+            return tuple(dict.fromkeys(known))
+        case _:
+            raise InputError(f'{where} is no pair [head, tail], or [head, tail, ["P17", ...]] with its relations')

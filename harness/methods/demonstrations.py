@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from harness.escaping import TERMINATOR, escape, format_triplet
+from harness.grammar.options import ANSWER_FIELD
 from harness.types import Document, Method, RawTriplet, Request
 
 
@@ -32,3 +33,8 @@ def format_answer(triplets: Iterable[RawTriplet], output: str) -> str:
         items = [{name: escape(text) for name, text in triplet._asdict().items()} for triplet in triplets]
         return json.dumps({"triplets": items}, ensure_ascii=False)
     return "\n".join([*(format_triplet(*triplet) for triplet in triplets), TERMINATOR])
+
+
+def format_option(label: str, output: str) -> str:
+    """An answer that names the option ``label`` in the notation ``output``: the ``lines`` form is the label alone."""
+    return json.dumps({ANSWER_FIELD: label}, ensure_ascii=False) if output == "json" else label

@@ -31,6 +31,16 @@ def bad_ending(completion: Completion) -> tuple[Status, str] | None:
     return None
 
 
+def status_of_option(completion: Completion, option: int | None) -> tuple[Status, str]:
+    """Status and, unless ok, one sentence; an answer whose ``option`` could be read is whole, however it goes on."""
+    ending = bad_ending(completion)
+    if ending and (option is None or ending[0] == "refused"):
+        return ending
+    if option is None:
+        return "invalid_output", "the answer names none of the options, or several"
+    return "ok", ""
+
+
 # From the mildest on: what more tokens or another prompt can mend outweighs what the provider decided.
 _SEVERITY: tuple[Status, ...] = ("ok", "refused", "invalid_output", "truncated")
 

@@ -38,6 +38,7 @@ class MethodSettings:
 
     ``candidates`` proposes the pairs to the variants that are asked about given ones, and to no other.
     ``relation_texts`` are the texts of every relation of the schema, by id, where the variant uses any.
+    ``max_top_logprobs`` is how many alternatives per token the runner gives (0: no log-probabilities).
     ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
     system message, and ``opening``, whether the question is the first that the model is asked.
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
@@ -51,6 +52,7 @@ class MethodSettings:
     max_triplets: int
     sampling: Sampling
     repeat: int = 0
+    max_top_logprobs: int = 0
     candidates: PairSource | None = None
     relation_texts: Mapping[str, RelationText] = field(default_factory=dict)
     shots: tuple[Document, ...] = ()
@@ -85,6 +87,14 @@ def choose_form(level: ConstraintLevel, supports: Supports, spec: ModelSpec) -> 
     return supports.forms[0]
 
 
-def expected_lines(options: Mapping[str, str], max_triplets: int) -> int:
-    """How many lines an answer needs room for: one a pair where pairs are given, else the bound on the list."""
-    return int(options.get(PAIRS_PER_REQUEST, max_triplets))
+# Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
+TOKENS_PER_TRIPLET = 48
+# Room for a label in JSON, or in the few words that models put around one.
+TOKENS_PER_OPTION = 32
+
+
+def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triplets: int) -> int:
+    """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
+    if variant.description.method in ASK_WITH_STATEMENTS:
+        return TOKENS_PER_OPTION
+    return 64 + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))

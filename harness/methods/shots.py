@@ -41,7 +41,8 @@ def _chosen(demonstrations: list[Demonstration], seed: str) -> Mapping[str, int]
         by_step[demonstration.step].append(number)
     chosen = {}
     for step, numbers in by_step.items():
-        longest = max(len(demonstrations[number].answer) for number in numbers)
-        best = [number for number in numbers if len(demonstrations[number].answer) == longest]
+        # Counted in words, so that answers of one word, such as true and false, say equally much.
+        most = max(len(demonstrations[number].answer.split()) for number in numbers)
+        best = [number for number in numbers if len(demonstrations[number].answer.split()) == most]
         chosen[step] = random.Random(f"{seed} {step}").choice(best)
     return chosen

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.errors import InputError
-from harness.methods.candidates import GOLD
+from harness.methods.candidates import ALL, GOLD
+from harness.methods.choice import choice, judge, statements
 from harness.methods.demonstrations import PromptMethod
 from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import MethodSettings
@@ -16,8 +17,11 @@ METHODS: Mapping[str, Callable[[MethodSettings], PromptMethod]] = {
     "tagged": Tagged,
     "pairwise": pairwise,
     "classify": classify,
+    "choice": choice,
+    "judge": judge,
+    "statements": statements,
 }
-TAKE_CANDIDATES = frozenset({"classify"})
+TAKE_CANDIDATES = frozenset({"classify", "choice", "judge", "statements"})
 
 
 def create_method(settings: MethodSettings) -> PromptMethod:
@@ -32,7 +36,9 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     if name not in METHODS:
         raise InputError(f"prompt {prompt!r} asks for method {name!r}: there is {', '.join(METHODS)}")
     if name in TAKE_CANDIDATES and settings.candidates is None:
-        raise InputError(f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD} or FILE")
+        raise InputError(
+            f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD}, {ALL} or FILE"
+        )
     if name not in TAKE_CANDIDATES and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
     return with_shots(settings, METHODS[name])

@@ -72,6 +72,21 @@ def test_a_stopped_run_of_the_embedded_model_resumes(tmp_path: Path) -> None:
     assert sum(session["sent"] for session in sessions) == 10
 
 
+def test_option_probabilities_are_read_from_a_real_model_and_scored_again(tmp_path: Path) -> None:
+    run = harness_json(
+        "run", "--model", "smollm2-135m", "--prompt", "choice", "--dataset", "sample", "--limit", "1",
+        "--candidates", "gold", "-P", "options=2", "--results-dir", tmp_path,
+    )  # fmt: skip
+    assert (run["statuses"], run["rejects"]) == ({"ok": 1}, {})
+    assert run["usage"]["completion_tokens"] <= 2 * run["usage"]["requests"], "a letter, then the end"
+    (line,) = (Path(run["run_dir"]) / "documents.jsonl").read_text(encoding="utf-8").splitlines()
+    for answer in json.loads(line)["details"]["answers"]:
+        assert sum(answer["probabilities"]) == pytest.approx(1)
+        assert all(probability > 0 for probability in answer["probabilities"])
+        assert answer["option_mass"] + answer["missing_mass"] <= 1 + 1e-6
+    assert harness_json("score", run["run_id"], "--results-dir", tmp_path)["metrics"] == run["metrics"]
+
+
 def test_tokens_are_counted_by_the_models_own_tokenizer() -> None:
     shown = json.loads(harness("prompts", "show", "tagged", "--json").stdout)
     assert 400 < shown["prompt_tokens"] < 1500

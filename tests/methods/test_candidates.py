@@ -11,9 +11,9 @@ from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import Experiment, prepare
-from harness.methods.candidates import AllPairs, GoldPairs, load_pair_source
+from harness.methods.candidates import AllPairs, GoldPairs, PairSource, load_pair_source
 from tests.commands import error_line, harness, harness_json
-from tests.documents import document
+from tests.documents import SCHEMA, document
 
 DOCUMENT = document(
     "a b c", [[(0, 0, 1, "LOC")], [(0, 1, 2, "LOC")], [(0, 2, 3, "LOC")]], [(2, "P17", 0), (0, "P36", 2), (2, "P36", 0)]
@@ -27,6 +27,10 @@ def write(folder: Path, content: object) -> str:
     return str(path)
 
 
+def load(candidates: str) -> PairSource:
+    return load_pair_source(candidates, SCHEMA)
+
+
 def planned(prompt: str, candidates: str | None, **more: object) -> Experiment:
     return prepare(RunConfig(model="mock", prompt=prompt, dataset="sample", candidates=candidates, **more))
 
@@ -36,12 +40,24 @@ def test_all_ordered_pairs_go_by_head_then_tail() -> None:
 
 
 def test_gold_pairs_are_distinct_and_tell_nothing_by_their_order() -> None:
-    assert load_pair_source("gold") == GoldPairs()
+    assert load("gold") == GoldPairs()
     assert GoldPairs().pairs(DOCUMENT) == ((0, 2), (2, 0))
 
 
+def test_all_pairs_can_be_asked_for_by_name() -> None:
+    assert load("all") == AllPairs()
+
+
+def test_a_source_tells_the_relations_it_proposes(tmp_path: Path) -> None:
+    listed = load(write(tmp_path, {"Title": [[2, 1], [0, 1, ["P36", "P17", "P36"]]]}))
+    assert listed.pairs(DOCUMENT) == ((2, 1), (0, 1))
+    assert listed.relations(DOCUMENT) == {(0, 1): ("P36", "P17")}
+    assert GoldPairs().relations(DOCUMENT) == {(2, 0): ("P17", "P36"), (0, 2): ("P36",)}
+    assert AllPairs().relations(DOCUMENT) == {}
+
+
 def test_a_file_gives_its_distinct_pairs_in_its_order(tmp_path: Path) -> None:
-    source = load_pair_source(write(tmp_path, {"Title": [[2, 1], [0, 1], [2, 1]]}))
+    source = load(write(tmp_path, {"Title": [[2, 1], [0, 1], [2, 1]]}))
     assert source.pairs(DOCUMENT) == ((2, 1), (0, 1))
     assert source.name == "pairs.json"
 
@@ -55,6 +71,10 @@ def test_a_file_gives_its_distinct_pairs_in_its_order(tmp_path: Path) -> None:
         ({"Title": [[0, 1, 2]]}, r"\[0, 1, 2\] is no pair"),
         ({"Title": [[0, "1"]]}, "is no pair"),
         ({"Title": [[0, True]]}, "is no pair"),
+        ({"Title": [[0, 1, []]]}, "is no pair"),
+        ({"Title": [[0, 1, ["P17"], ["P36"]]]}, "is no pair"),
+        ({"Title": [[0, 1, ["P17", "P99"]]]}, "no relation 'P99'"),
+        ({"Title": [[0, 1, [17]]]}, "no relation 17"),
         ({"Title": [[0, 3]]}, r"cannot have the pair \[0, 3\].*below 3"),
         ({"Title": [[-1, 0]]}, r"cannot have the pair \[-1, 0\]"),
         ({"Title": [[1, 1]]}, r"cannot have the pair \[1, 1\]"),
@@ -63,13 +83,13 @@ def test_a_file_gives_its_distinct_pairs_in_its_order(tmp_path: Path) -> None:
 )
 def test_a_file_that_does_not_fit_is_told_in_one_line(tmp_path: Path, content: object, problem: str) -> None:
     with pytest.raises(InputError, match=problem) as raised:
-        load_pair_source(write(tmp_path, content)).pairs(DOCUMENT)
+        load(write(tmp_path, content)).pairs(DOCUMENT)
     assert "\n" not in str(raised.value)
 
 
 def test_a_missing_file_is_told() -> None:
     with pytest.raises(InputError, match=r"nowhere\.json: No such file.*gold"):
-        load_pair_source("nowhere.json")
+        load("nowhere.json")
 
 
 @pytest.mark.parametrize(("prompt", "candidates"), [("classify", None), ("pairwise", "gold"), ("tagged", "gold")])
@@ -124,4 +144,4 @@ def test_a_run_on_gold_pairs_is_scored_and_kept_off_the_ranking(tmp_path: Path) 
 def test_show_takes_candidates_too() -> None:
     shown = harness("prompts", "show", "classify", "--candidates", "gold", "--model", "mock")
     assert "12 entity pairs to classify:" in shown.stdout
-    assert "--candidates gold or FILE" in error_line(harness("prompts", "show", "classify", "--model", "mock"))
+    assert "--candidates gold, all or FILE" in error_line(harness("prompts", "show", "classify", "--model", "mock"))

@@ -17,6 +17,7 @@ from tests.variants import VARIANTS, settings_of
 SAMPLE = load_dataset("sample")
 LABELLED = [document for document in SAMPLE.documents if document.labels]
 DOCUMENT, SHOTS = LABELLED[0], tuple(LABELLED[1:3])
+ONE_RELATION_A_PAIR = ("choice", "statements")
 
 
 def settings(prompt: str, form: GrammarForm | None = None, **options: str) -> MethodSettings:
@@ -49,7 +50,11 @@ async def test_an_answer_that_is_shown_is_read_back_without_a_reject(prompt: str
 
     extraction = await method.extract(SHOTS[0], perfect)
     assert (extraction.status, extraction.rejects) == ("ok", ())
-    assert {one.triplet for one in extraction.predictions} == {label.triplet for label in SHOTS[0].labels}
+    claimed, gold = {one.triplet for one in extraction.predictions}, {label.triplet for label in SHOTS[0].labels}
+    if prompt in ONE_RELATION_A_PAIR:
+        assert claimed <= gold
+        claimed, gold = ({(head, tail) for head, _, tail in triplets} for triplets in (claimed, gold))
+    assert claimed == gold
 
 
 def test_the_relations_are_listed_once() -> None:

@@ -16,6 +16,7 @@ from harness.methods.candidates import GoldPairs
 from harness.methods.demonstrations import PromptMethod
 from harness.methods.settings import MethodSettings
 from harness.methods.table import TAKE_CANDIDATES, create_method
+from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant
 from harness.types import ConstraintLevel, Document, GrammarForm, Request, Sampling
 from tests.annotation.gold import as_plain, entity_answer, relation_answer, scripted
@@ -27,6 +28,11 @@ _PAIR_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "names_without_types": ({"refs": "name", "types": "hidden", "k": "8"}, "regex"),
     "json": ({"k": "8"}, "json_schema"),
 }
+_OPTION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
+    "default": ({}, "gbnf"),
+    "names_without_types": ({"refs": "name", "types": "hidden"}, "regex"),
+    "json": ({}, "json_schema"),
+}
 CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "tagged": {
         "default": ({}, "gbnf"),
@@ -36,6 +42,9 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     },
     "pairwise": _PAIR_CASES,
     "classify": _PAIR_CASES,
+    "choice": _OPTION_CASES,
+    "judge": _OPTION_CASES,
+    "statements": _OPTION_CASES,
 }
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
@@ -47,12 +56,21 @@ def rendered() -> Iterator[tuple[str, str]]:
     """File name and text of every golden prompt: the first request of a variant's every step, options and document."""
     dataset = load_dataset("sample")
     documents = {document.title: document for document in dataset.documents}
+    texts = relation_texts_for(dataset.schema).by_id
     for prompt, cases in CASES.items():
         variant = load_variant(prompt)
         candidates = GoldPairs() if variant.description.method in TAKE_CANDIDATES else None
         for case, (options, form) in cases.items():
             settings = MethodSettings(
-                variant, variant.choose(options), dataset.schema, "closed", form, 20, Sampling(), candidates=candidates
+                variant,
+                variant.choose(options),
+                dataset.schema,
+                "closed",
+                form,
+                20,
+                Sampling(),
+                candidates=candidates,
+                relation_texts=texts,
             )
             for number, title in enumerate(TITLES, 1):
                 yield f"{prompt}_{case}_{number}.txt", as_text(create_method(settings), documents[title])

@@ -1,0 +1,172 @@
+"""Drell's question forms: multiple choice, true or false, and all statements at once (Zhang et al., 2025).
+
+A relation is put as a statement about the two entities. One token answers, and the probability of every option is
+read from the log-probabilities at its place.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from harness.errors import InputError
+from harness.escaping import escape
+from harness.grammar import OptionGrammar
+from harness.grammar.options import ANSWER_FIELD
+from harness.methods.asking import ask_all
+from harness.methods.context import DocumentContext, SchemaContext
+from harness.methods.demonstrations import Demonstration, format_option
+from harness.methods.option_answers import AskedOptions, read_option_answer
+from harness.methods.outcome import status_of_option, worst_status
+from harness.methods.questions import (
+    OPTIONS,
+    CandidateRelations,
+    EveryRelation,
+    PairQuestion,
+    QuestionSource,
+    candidates_of,
+    number_of,
+)
+from harness.methods.settings import MethodSettings
+from harness.parsing import Option
+from harness.types import Ask, Constraint, Document, Extraction, Request, Step
+
+Form = Literal["choice", "judge", "statements"]
+
+NONE_STATEMENT = "None of the above."
+TRUE = Option("true", ("yes", "correct", "right"))
+FALSE = Option("false", ("no", "not", "incorrect", "wrong", "untrue"))
+LETTERS = string.ascii_uppercase
+LOGPROBS, SHUFFLE = "logprobs", "shuffle"
+
+
+def choice(settings: MethodSettings) -> OptionQuestions:
+    """One question a pair, its candidate relations as lettered options and none of them as the last."""
+    most = number_of(settings, OPTIONS)
+    if most >= len(LETTERS):
+        raise InputError(f"prompt {settings.variant.name!r}: {OPTIONS}={most}: letters are enough for 25 relations")
+    return OptionQuestions(settings, CandidateRelations(settings), "choice")
+
+
+def judge(settings: MethodSettings) -> OptionQuestions:
+    """One question for every pair and candidate relation: is the statement true or false?"""
+    return OptionQuestions(settings, CandidateRelations(settings), "judge")
+
+
+def statements(settings: MethodSettings) -> OptionQuestions:
+    """One question a pair, all relations of the schema as numbered options and none of them as the last."""
+    return OptionQuestions(settings, EveryRelation(settings), "statements")
+
+
+@dataclass(frozen=True)
+class OptionQuestions:
+    """The questions of ``source``, put in one of the three forms; they differ only after the document's text.
+
+    The details of an extraction count the candidate ``pairs``, the ``questions`` asked, the answers
+    ``without_probabilities`` and those whose most probable option is ``uncertain``; ``answers`` holds for every
+    question its options, the one chosen and their probabilities.
+    """
+
+    settings: MethodSettings
+    source: QuestionSource
+    form: Form
+
+    async def extract(self, document: Document, ask: Ask) -> Extraction:
+        asked = list(self._asked(document))
+        context = self._context(document)
+        requests = [self._request(context, one) for one in asked]
+        completions = await ask_all(ask, requests)
+        answers = [read_option_answer(*exchange) for exchange in zip(asked, completions, strict=True)]
+        written = [answer.written for answer in answers]
+        status, error = worst_status(list(map(status_of_option, completions, written)))
+        several = self.settings.options.get("labels") == "several"
+        return Extraction(
+            predictions=tuple(one for answer in answers for one in answer.predictions(several=several)),
+            status=status,
+            error=error,
+            rejects=tuple(reject for answer in answers for reject in answer.rejects),
+            steps=tuple(Step(self.form, *exchange) for exchange in zip(requests, completions, strict=True)),
+            details={
+                "pairs": len(candidates_of(self.settings).pairs(document)),
+                "questions": len(asked),
+                "without_probabilities": sum(answer.probabilities is None for answer in answers),
+                "uncertain": sum(answer.is_uncertain for answer in answers),
+                "answers": [answer.as_json() for answer in answers],
+            },
+        )
+
+    def demonstrate(self, document: Document) -> list[Demonstration]:
+        """Every question, answered with the first option that the labels make true."""
+        context = self._context(document)
+        gold = {tuple(label.triplet) for label in document.labels}
+        demonstrations = []
+        for asked in self._asked(document):
+            head, tail = asked.pair
+            true = (
+                label for label, one in zip(asked.labels, asked.relations, strict=True) if (head, one, tail) in gold
+            )
+            answer = format_option(next(true, asked.labels[asked.none]), self.settings.output)
+            demonstrations.append(Demonstration(self.form, self._request(context, asked), answer))
+        return demonstrations
+
+    @cached_property
+    def _schema(self) -> SchemaContext:
+        return SchemaContext(self.settings.schema, self.settings.alignment)
+
+    def _context(self, document: Document) -> DocumentContext:
+        return DocumentContext(document, self.settings, self._schema)
+
+    def _asked(self, document: Document) -> Iterator[AskedOptions]:
+        for question in self.source.questions(document):
+            relations = self._shuffled(document, question) if self.form != "judge" else question.relations
+            stated = self._statements(document, question, relations)
+            if self.form == "judge":
+                for relation, statement in zip(relations, stated, strict=True):
+                    yield AskedOptions(question.pair, (relation, None), (replace(TRUE, statement=statement), FALSE))
+            else:
+                *labels, last = self._labels(len(stated) + 1)
+                options = [Option(label, (), one) for label, one in zip(labels, stated, strict=True)]
+                none = Option(last, ("none",), NONE_STATEMENT)
+                yield AskedOptions(question.pair, (*relations, None), (*options, none))
+
+    def _labels(self, count: int) -> list[str]:
+        """Letters, or numbers from 1. Numbers are of one length, so that none is the beginning of another."""
+        if self.form == "choice":
+            return list(LETTERS[:count])
+        return [f"{number:0{len(str(count))}}" for number in range(1, count + 1)]
+
+    def _shuffled(self, document: Document, question: PairQuestion) -> Sequence[str]:
+        """The relations in another order for another seed, to see how much the place of an option counts."""
+        seed = number_of(self.settings, SHUFFLE)
+        if not seed:
+            return question.relations
+        drawn = random.Random(f"{seed} {document.title} {question.pair}")
+        return drawn.sample(question.relations, len(question.relations))
+
+    def _statements(self, document: Document, question: PairQuestion, relations: Sequence[str]) -> list[str]:
+        """The statement of each relation about head and tail, by name and, if they are shown, type."""
+        entities = (document.entities[index] for index in question.pair)
+        shown = self.settings.options.get("types") == "shown"
+        head, tail = (f"{escape(one.name)} ({escape(one.type)})" if shown else escape(one.name) for one in entities)
+        return [self.settings.relation_texts[relation].state(head, tail) for relation in relations]
+
+    def _request(self, context: DocumentContext, asked: AskedOptions) -> Request:
+        head, tail = asked.pair
+        request = context.request(
+            self.form,
+            self._constraint(asked),
+            head=head,
+            tail=tail,
+            choices=[{"label": option.label, "statement": option.statement} for option in asked.options],
+            answer_field=ANSWER_FIELD,
+        )
+        most = self.settings.max_top_logprobs
+        return replace(request, top_logprobs=min(most, number_of(self.settings, LOGPROBS)))
+
+    def _constraint(self, asked: AskedOptions) -> Constraint | None:
+        form = self.settings.form
+        return None if form is None else OptionGrammar(asked.labels).render(form)

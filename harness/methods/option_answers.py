@@ -1,0 +1,95 @@
+"""What an answer to a question with options says: the option, and how probable each one is to the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.methods.candidates import Pair
+from harness.methods.option_probabilities import OptionProbabilities, read_option_probabilities
+from harness.parsing import Option, parse_option
+from harness.types import Completion, Prediction, Reject, Triplet
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOptions:
+    """A question about one pair: what each option means, and how an answer may name it.
+
+    ``relations`` are relation ids; None is the option that no relation holds. There is exactly one.
+    """
+
+    pair: Pair
+    relations: tuple[str | None, ...]
+    options: tuple[Option, ...]
+
+    @property
+    def none(self) -> int:
+        return self.relations.index(None)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(option.label for option in self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionAnswer:
+    """An answer that was read: ``written`` is the option that its text names, None if none can be found."""
+
+    asked: AskedOptions
+    written: int | None
+    probabilities: OptionProbabilities | None
+    rejects: tuple[Reject, ...]
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether probabilities were read, but leave open which option is the most probable."""
+        known = self.probabilities
+        return known is not None and not known.is_certain(known.best(tie=self.asked.none))
+
+    @property
+    def chosen(self) -> int | None:
+        """The most probable option where what was read makes it certain, else the one that was written.
+
+        None of the relations wins a tie.
+        """
+        if self.probabilities is None or self.is_uncertain:
+            return self.written
+        return self.probabilities.best(tie=self.asked.none)
+
+    def predictions(self, *, several: bool) -> list[Prediction]:
+        """The relation chosen; with ``several``, every relation that is more probable than none of them.
+
+        A score is the option's probability among the options, None where it could not be read.
+        """
+        asked, known = self.asked, self.probabilities
+        none = asked.none
+        holding = {self.chosen} - {None, none}
+        if several and known is not None:
+            holding |= {option for option in range(len(asked.options)) if known.exceeds(option, none)}
+        scores = known.probabilities if known is not None else None
+        head, tail = asked.pair
+        return [
+            Prediction(Triplet(head, relation, tail), score=scores[option] if scores else None)
+            for option, relation in enumerate(asked.relations)
+            if option in holding and relation is not None
+        ]
+
+    def as_json(self) -> dict[str, object]:
+        """The answer for the document's record: enough to fuse, calibrate and look for a bias of position."""
+        known = self.probabilities
+        return {
+            "pair": list(self.asked.pair),
+            "options": list(self.asked.relations),
+            "written": self.written,
+            "chosen": self.chosen,
+            "probabilities": None if known is None else list(known.probabilities),
+            "option_mass": None if known is None else known.option_mass,
+            "missing_mass": None if known is None else known.missing_mass,
+            "unread": None if known is None else list(known.unread),
+        }
+
+
+def read_option_answer(asked: AskedOptions, completion: Completion) -> OptionAnswer:
+    """Find the option that an answer names, and the probabilities of all where its label stands."""
+    parsed = parse_option(completion.text, asked.options, truncated=completion.finish_reason == "length")
+    known = read_option_probabilities(completion.logprobs, completion.text, parsed.start, asked.labels)
+    return OptionAnswer(asked, parsed.option, known, parsed.rejects)

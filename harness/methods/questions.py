@@ -1,0 +1,112 @@
+"""Which relations a pair of entities is asked about: the options of Drell's question forms."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+from harness.errors import InputError
+from harness.methods.candidates import GoldPairs, Pair, PairSource
+from harness.methods.settings import MethodSettings
+from harness.types import Document
+
+OPTIONS = "options"
+"""The number that a variant leaves open: the most candidate relations of one pair."""
+
+
+class PairQuestion(NamedTuple):
+    """A pair and the ids of the relations that it may have: distinct, at least one."""
+
+    pair: Pair
+    relations: tuple[str, ...]
+
+
+class QuestionSource(Protocol):
+    """Decides what a model is asked about a document."""
+
+    def questions(self, document: Document) -> tuple[PairQuestion, ...]:
+        """Questions in a fixed order; a pair without a relation to ask about has none."""
+        ...
+
+
+@dataclass(frozen=True)
+class EveryRelation:
+    """Every relation of the schema for every candidate pair."""
+
+    settings: MethodSettings
+
+    def questions(self, document: Document) -> tuple[PairQuestion, ...]:
+        relations = tuple(relation.id for relation in self.settings.schema.relations)
+        return tuple(PairQuestion(pair, relations) for pair in candidates_of(self.settings).pairs(document))
+
+
+@dataclass(frozen=True)
+class CandidateRelations:
+    """At most ``options`` relations for every candidate pair.
+
+    They are the first of those that the source of the pairs proposes, in its order. For a pair without
+    proposals they are those that fit the types of its entities: a relation whose texts (``head_types``,
+    ``tail_types``, the most frequent first) name both types early comes before one that names them late, and the
+    schema's order decides between equals. Where the pairs come from the labels, so do the relations: all gold
+    relations of the pair, filled up with fitting ones that are drawn by ``--seed``. Fitting and gold relations
+    are asked about in the schema's order, which tells nothing.
+    """
+
+    settings: MethodSettings
+
+    def questions(self, document: Document) -> tuple[PairQuestion, ...]:
+        source, limit = candidates_of(self.settings), number_of(self.settings, OPTIONS)
+        proposed = source.relations(document)
+        questions = []
+        for pair in source.pairs(document):
+            relations: Sequence[str] = proposed.get(pair, ())
+            if isinstance(source, GoldPairs):
+                relations = self._with_distractors(document, pair, relations, limit)
+            elif relations:
+                relations = relations[:limit]
+            else:
+                relations = self._in_order(self._fitting(document, pair)[:limit])
+            if relations:
+                questions.append(PairQuestion(pair, tuple(relations)))
+        return tuple(questions)
+
+    def _with_distractors(self, document: Document, pair: Pair, gold: Sequence[str], limit: int) -> list[str]:
+        others = [relation for relation in self._fitting(document, pair) if relation not in gold]
+        drawn = random.Random(f"{self.settings.sampling.seed} {document.title} {pair}")
+        count = min(len(others), max(0, limit - len(gold)))
+        return self._in_order([*gold, *drawn.sample(others, count)])
+
+    def _fitting(self, document: Document, pair: Pair) -> list[str]:
+        """The relations whose argument types the pair has, the most typical first."""
+        head, tail = (document.entities[index].type for index in pair)
+        texts = self.settings.relation_texts
+        fitting = [
+            relation
+            for relation in self._places
+            if head in texts[relation].head_types and tail in texts[relation].tail_types
+        ]
+        return sorted(fitting, key=lambda one: texts[one].head_types.index(head) + texts[one].tail_types.index(tail))
+
+    def _in_order(self, relations: Sequence[str]) -> list[str]:
+        return sorted(relations, key=self._places.__getitem__)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {relation.id: place for place, relation in enumerate(self.settings.schema.relations)}
+
+
+def candidates_of(settings: MethodSettings) -> PairSource:
+    """The source of candidate pairs; raises InputError without one."""
+    if settings.candidates is None:
+        raise InputError(f"prompt {settings.variant.name!r} needs candidate pairs")
+    return settings.candidates
+
+
+def number_of(settings: MethodSettings, name: str) -> int:
+    """A number that the variant leaves open; raises InputError where its file does not have it."""
+    if name not in settings.options:
+        raise InputError(f"prompt {settings.variant.name!r} needs [numbers.{name}] in its file")
+    return int(settings.options[name])
