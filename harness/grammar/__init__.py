@@ -1,7 +1,8 @@
 """Grammars of answers: each declared once and rendered in every form that a runner supports."""
 
+from harness.grammar.lists import ListGrammar
 from harness.grammar.pairs import PairGrammar
 from harness.grammar.relations import GrammarLevel
 from harness.grammar.triplets import TripletGrammar
 
-__all__ = ["GrammarLevel", "PairGrammar", "TripletGrammar"]
+__all__ = ["GrammarLevel", "ListGrammar", "PairGrammar", "TripletGrammar"]

@@ -1,5 +1,6 @@
-"""From the text of a completion to raw triplets, and rejects with reasons."""
+"""From the text of a completion to raw triplets or listed names, and rejects with reasons."""
 
-from harness.parsing.answer import ParsedTriplets, parse_triplets
+from harness.parsing.lists import ParsedList, parse_list
+from harness.parsing.triplets import ParsedTriplets, parse_triplets
 
-__all__ = ["ParsedTriplets", "parse_triplets"]
+__all__ = ["ParsedList", "ParsedTriplets", "parse_list", "parse_triplets"]
