@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from harness.escaping import TERMINATOR, escape, format_triplet
+from harness.escaping import TERMINATOR, escape, format_item, format_triplet
 from harness.types import Document, Method, RawTriplet, Request
 
 
@@ -32,3 +32,10 @@ def format_answer(triplets: Iterable[RawTriplet], output: str) -> str:
         items = [{name: escape(text) for name, text in triplet._asdict().items()} for triplet in triplets]
         return json.dumps({"triplets": items}, ensure_ascii=False)
     return "\n".join([*(format_triplet(*triplet) for triplet in triplets), TERMINATOR])
+
+
+def format_list(name: str, items: Iterable[str], output: str) -> str:
+    """An answer that lists unescaped ``items`` in the notation ``output``; in JSON under ``name``."""
+    if output == "json":
+        return json.dumps({name: list(map(escape, items))}, ensure_ascii=False)
+    return "\n".join([*map(format_item, items), TERMINATOR])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from harness.errors import InputError
 from harness.methods.candidates import GOLD
 from harness.methods.demonstrations import PromptMethod
+from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import MethodSettings
 from harness.methods.shots import with_shots
@@ -16,6 +17,10 @@ METHODS: Mapping[str, Callable[[MethodSettings], PromptMethod]] = {
     "tagged": Tagged,
     "pairwise": pairwise,
     "classify": classify,
+    "facts": facts,
+    "relations-facts": relations_facts,
+    "relation-facts": relation_facts,
+    "rhf": rhf,
 }
 TAKE_CANDIDATES = frozenset({"classify"})
 
