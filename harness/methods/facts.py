@@ -29,7 +29,6 @@ from harness.parsing import ParsedTriplets
 from harness.types import Ask, Constraint, Document, Extraction, RawTriplet, Reject, Request
 
 RELATIONS, HEADS, FACTS = "relations", "heads", "facts"
-_ENDS_A_LINE = (".", ",", ";")
 
 
 def facts(settings: MethodSettings) -> FactSteps:
@@ -239,11 +238,14 @@ def _within(parsed: ParsedTriplets, scope: Scope, context: DocumentContext) -> t
 
 
 class _Known:
-    """Whether a text is one of ``names``, as it is or normalised; with a period at its end only as it is."""
+    """Whether a text is one of ``names``: as it is, or normalised if no bullet, quote or period stands around it."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
         self._normalised = frozenset(map(normalise, names))
 
     def __call__(self, text: str) -> bool:
-        return text in self._names or (not text.endswith(_ENDS_A_LINE) and normalise(text) in self._normalised)
+        if text in self._names:
+            return True
+        is_bare = text[:1].isalnum() and (text[-1:].isalnum() or text.endswith(")"))
+        return is_bare and normalise(text) in self._normalised

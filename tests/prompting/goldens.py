@@ -14,8 +14,9 @@ from harness.methods.candidates import GoldPairs
 from harness.methods.demonstrations import PromptMethod
 from harness.methods.settings import MethodSettings
 from harness.methods.table import TAKE_CANDIDATES, create_method
+from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant
-from harness.types import Document, GrammarForm, Sampling
+from harness.types import ConstraintLevel, Document, GrammarForm, Sampling
 
 FOLDER = Path(__file__).parent / "golden"
 TITLES = ("Ingrid Solheim", "A | B (album)")
@@ -23,6 +24,11 @@ _PAIR_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({"k": "8"}, "gbnf"),
     "names_without_types": ({"refs": "name", "types": "hidden", "k": "8"}, "regex"),
     "json": ({"k": "8"}, "json_schema"),
+}
+_STEP_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
+    "default": ({}, "gbnf"),
+    "names_described": ({"refs": "name", "descriptions": "full"}, "regex"),
+    "json_open_without_types": ({"schema": "open", "types": "hidden"}, "json_schema"),
 }
 CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "tagged": {
@@ -33,6 +39,10 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     },
     "pairwise": _PAIR_CASES,
     "classify": _PAIR_CASES,
+    "facts": _STEP_CASES,
+    "relations-facts": _STEP_CASES,
+    "relation-facts": _STEP_CASES,
+    "rhf": _STEP_CASES,
 }
 
 
@@ -44,8 +54,17 @@ def rendered() -> Iterator[tuple[str, str]]:
         variant = load_variant(prompt)
         candidates = GoldPairs() if variant.description.method in TAKE_CANDIDATES else None
         for case, (options, form) in cases.items():
+            level: ConstraintLevel = "format" if options.get("schema") == "open" else "closed"
             settings = MethodSettings(
-                variant, variant.choose(options), dataset.schema, "closed", form, 20, Sampling(), candidates=candidates
+                variant,
+                variant.choose(options),
+                dataset.schema,
+                level,
+                form,
+                20,
+                Sampling(),
+                candidates=candidates,
+                relation_texts=relation_texts_for(dataset.schema).by_id,
             )
             for number, title in enumerate(TITLES, 1):
                 yield f"{prompt}_{case}_{number}.txt", as_text(create_method(settings), documents[title])
