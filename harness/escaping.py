@@ -26,6 +26,7 @@ _UNSAFE = re.compile(
 )
 _ESCAPE = re.compile(r"""\\(?:([\\|"'`])|u([0-9A-Fa-f]{4}))""")
 _EMPTY = r"\e"
+_ITEM_LIKE_TERMINATOR = rf"\u{ord(TERMINATOR[0]):04x}{TERMINATOR[1:]}"
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -55,6 +56,11 @@ def unescape(field: str) -> str:
 def format_triplet(head: str, relation: str, tail: str) -> str:
     """The line, without its line feed, that states a triplet of unescaped texts."""
     return f"({SEPARATOR.join(map(escape, (head, relation, tail)))})"
+
+
+def format_item(text: str) -> str:
+    """The line, without its line feed, that lists an unescaped text; never the terminator, whatever the text."""
+    return _ITEM_LIKE_TERMINATOR if text == TERMINATOR else escape(text)
 
 
 def _spell(match: re.Match[str]) -> str:

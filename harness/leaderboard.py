@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
 from harness.experiment.results import RunResult
-from harness.methods.candidates import GOLD
 from harness.scoring.official import SCORER_VERSION
 from harness.store import METRICS, RunFolder, run_folders
 
@@ -131,8 +130,8 @@ def _reason_not_ranked(result: RunResult) -> str:
     documents = result.manifest["documents"]
     if not result.is_whole_split:
         return f"partial: {documents['asked']} of {documents['in_split']} documents"
-    if result.manifest["question"].get("candidates") == GOLD:
-        return "the pairs come from the labels"
+    if result.consults_gold:
+        return f"consults gold: the {result.consults_gold} come from the labels"
     if not documents["asked"] or not result.coverage:
         return "no document ended ok"
     if result.failed_share:

@@ -21,6 +21,7 @@ def write_run(
     failed: int = 0,
     scorer_version: int = SCORER_VERSION,
     sha256: str = "aa",
+    options: dict[str, str] | None = None,
 ) -> None:
     run = RunFolder(results / "runs" / name)
     run.path.mkdir(parents=True)
@@ -32,6 +33,7 @@ def write_run(
             "dataset": {"name": "sample", "split": "dev", "sha256": sha256},
             "model": {"name": name},
             "constraint": {"level": "closed"},
+            "prompt": {"options": options or {}},
         },
         "documents": {"asked": asked, "in_split": 10},
         "statuses": {"ok": asked - failed, "api_error": failed},
@@ -61,12 +63,15 @@ def test_what_cannot_be_compared_stands_apart_with_its_reason(tmp_path: Path) ->
     write_run(tmp_path, "c", 0.9, status="running")
     write_run(tmp_path, "d", 0.9, scorer_version=SCORER_VERSION + 1)
     write_run(tmp_path, "e", 0.1)
+    write_run(tmp_path, "f", 0.9, options={"given": "heads"})
+    write_run(tmp_path, "g", 0.1, options={"given": "none"})
     (board,) = leaderboards(tmp_path)
-    assert list(board.ranked["model"]) == ["e"]
+    assert list(board.ranked["model"]) == ["e", "g"]
     reasons = dict(zip(board.unranked["model"], board.unranked["reason"], strict=True))
     assert reasons["a"] == "partial: 5 of 10 documents"
     assert reasons["b"] == "20.0% of the documents have no answer"
     assert reasons["c"] == "running"
+    assert reasons["f"] == "consults gold: the heads come from the labels"
     assert "`harness score` it again" in reasons["d"]
 
 

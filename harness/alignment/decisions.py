@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, cast
 
+from harness.alignment.relations import RelationMapper
+
 DETAILS_KEY = "alignments"
 """Where a document's details hold its decisions."""
 
@@ -15,7 +17,9 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class RelationDecision:
-    """A stated triplet whose relation ``text`` is outside the schema, and the nearest relation's id.
+    """A relation ``text`` outside the schema, the nearest relation's id, and the entities that it was said of.
+
+    ``head`` and ``tail`` are None where it stood in a list of relations.
 
     ``kept`` says that the cosine reached theta. ``inverted`` says that the text reads from tail to head; the
     triplet is taken as stated all the same.
@@ -26,8 +30,19 @@ class RelationDecision:
     cosine: float
     kept: bool
     inverted: bool
-    head: int
-    tail: int
+    head: int | None = None
+    tail: int | None = None
+
+
+def decide(
+    text: str, relations: RelationMapper, head: int | None = None, tail: int | None = None
+) -> RelationDecision | None:
+    """What becomes of a relation outside the schema; None where nothing is aligned, or it is no name at all."""
+    nearest = relations.nearest(text)
+    if nearest is None:
+        return None
+    kept = relations.keeps(nearest)
+    return RelationDecision(text, nearest.relation, nearest.cosine, kept, nearest.inverted, head, tail)
 
 
 def decisions_of(details: Mapping[str, object]) -> list[RelationDecision]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.alignment.decisions import RelationDecision, as_details
+from harness.alignment.decisions import RelationDecision, as_details, decide
 from harness.alignment.entities import EntityMapper
 from harness.alignment.relations import RelationMapper
 from harness.types import Prediction, RawTriplet, Reject, Triplet
@@ -51,7 +51,7 @@ def align_triplets(
             rejects.append(Reject("unknown_entity", _text(raw)))
             continue
         relation = relations.in_schema(raw.relation)
-        decision = _decide(raw.relation, relations, head.entity, tail.entity) if relation is None else None
+        decision = decide(raw.relation, relations, head.entity, tail.entity) if relation is None else None
         if decision:
             decisions.append(decision)
             relation = decision.relation if decision.kept else None
@@ -74,14 +74,6 @@ def align_triplets(
                 matches["normalised_relation"] += raw.relation not in (relation, name)
     counts = {name: count for name, count in matches.items() if count}
     return AlignedTriplets(tuple(predictions.values()), tuple(rejects), counts, tuple(decisions))
-
-
-def _decide(text: str, relations: RelationMapper, head: int, tail: int) -> RelationDecision | None:
-    nearest = relations.nearest(text)
-    if nearest is None:
-        return None
-    kept = relations.keeps(nearest)
-    return RelationDecision(text, nearest.relation, nearest.cosine, kept, nearest.inverted, head, tail)
 
 
 def _text(raw: RawTriplet) -> str:

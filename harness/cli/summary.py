@@ -37,7 +37,9 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     """What the answers are worth: scores, coverage, rejects, and what was aligned, with examples."""
     manifest = result.manifest
     documents = manifest["documents"]
-    lines = [*score_lines(result.metrics["metrics"])]
+    lines = [*score_lines(result.metrics["metrics"]), *step_lines(result.metrics.get("steps", {}))]
+    if result.consults_gold:
+        lines.append(("consults gold", f"the {result.consults_gold} come from the labels; not ranked"))
     scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
     lines.append(("coverage", f"{result.coverage:.1%} ({counts(manifest['statuses'])}{scope})"))
     if manifest["rejects"]:
@@ -98,6 +100,20 @@ def score_lines(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Ign F1", ign),
         ("intra / inter F1", f"{percent('intra_f1')} / {percent('inter_f1')}"),
         ("macro / pair F1", f"{percent('macro_f1')} / {percent('pair_f1')}"),
+    ]
+
+
+def step_lines(steps: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Precision, recall and F1 of each step, in percent with two decimals."""
+    condition = "" if steps.get("given", "none") == "none" else f" given gold {steps['given']}"
+    return [
+        (
+            f"{step}{condition}",
+            f"P {100 * one['precision']:.2f}, R {100 * one['recall']:.2f}, F1 {100 * one['f1']:.2f} "
+            f"({one['correct']:,} of {one['predicted']:,} found, {one['gold']:,} gold)",
+        )
+        for step, one in steps.items()
+        if step != "given"
     ]
 
 

@@ -16,7 +16,7 @@ from harness.engine.retry import RetryPolicy
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.errors import HarnessError, InputError
 from harness.experiment.plan import Experiment
-from harness.experiment.results import RunResult, RunTotals, scores_of
+from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.training import training_of
 from harness.methods.table import create_method
@@ -62,7 +62,10 @@ async def execute(experiment: Experiment, observer: Observer, ask_again: Collect
         manifest.begin()
         work = _run_all(experiment, folder, asker, observer, ask_again)
         totals = await supervise(work, experiment, folder, asker, manifest, observer)
-        metrics = scores_of(experiment.documents, totals.by_title, training_of(config))
+        metrics = {
+            **scores_of(experiment.documents, totals.by_title, training_of(config)),
+            **step_scores_of(experiment.documents, totals.found, totals.by_title, experiment.settings.options),
+        }
         write_submission(folder.path / PREDICTIONS, totals.predictions())
         folder.write_metrics(metrics)
         return RunResult(folder, manifest.end("complete", asker.traffic, **totals.as_json()), metrics)

@@ -12,7 +12,7 @@ from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import Experiment, prepare
-from harness.experiment.results import RunResult, RunTotals, scores_of
+from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
 from harness.experiment.training import read_training, training_of
 from harness.methods.table import create_method
 from harness.scoring.submission import read_submission, write_submission
@@ -34,7 +34,10 @@ async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
         async for _, record in replay(experiment, folder):
             writer.write(record)
             totals.add(record)
-    metrics = scores_of(experiment.documents, totals.by_title, training)
+    metrics = {
+        **scores_of(experiment.documents, totals.by_title, training),
+        **step_scores_of(experiment.documents, totals.found, totals.by_title, experiment.settings.options),
+    }
     manifest = {**folder.read_manifest(), **totals.as_json()}
     write_submission(folder.path / PREDICTIONS, totals.predictions())
     folder.write_metrics(metrics)
@@ -92,14 +95,19 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
     Raises InputError unless the file has the run's documents.
     """
     result = RunResult.load(folder)
-    titles = {record.title for record in folder.documents()}
+    totals = RunTotals()
+    for record in folder.documents():
+        totals.add(record)
     labelled = load_dataset(str(gold)).documents
-    missing = titles - {document.title for document in labelled}
+    missing = totals.by_title.keys() - {document.title for document in labelled}
     if missing:
         raise InputError(f"{gold} lacks {len(missing)} of the run's documents, such as {min(missing)!r}")
-    asked = (document for document in labelled if document.title in titles)
+    asked = [document for document in labelled if document.title in totals.by_title]
     training = None if train is None else read_training(train)
-    return replace(result, metrics=scores_of(asked, read_submission(folder.path / PREDICTIONS), training))
+    predictions = read_submission(folder.path / PREDICTIONS)
+    options = result.manifest["question"]["prompt"]["options"]
+    steps = step_scores_of(asked, totals.found, predictions, options)
+    return replace(result, metrics={**scores_of(asked, predictions, training), **steps})
 
 
 def score_submission(predictions: Path, gold: Path, train: Path | None) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, decisions_of
 from harness.experiment.training import TrainingFile
+from harness.methods.candidates import GOLD
+from harness.methods.settings import GIVEN
 from harness.scoring.official import SCORER_VERSION, score
+from harness.scoring.steps import Found, score_steps
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Document, Prediction
 
@@ -26,6 +29,7 @@ class RunTotals:
     rejects: Counter[str] = field(default_factory=Counter)
     details: Counter[str] = field(default_factory=Counter)
     usage: Counter[str] = field(default_factory=Counter)
+    found: dict[str, Found] = field(default_factory=dict)
     cached_tokens_known: bool = False
     alignments: AlignmentExamples = field(default_factory=AlignmentExamples)
 
@@ -36,6 +40,8 @@ class RunTotals:
         self.details.update({key: value for key, value in record.details.items() if isinstance(value, int) and value})
         for decision in decisions_of(record.details):
             self.alignments.add(decision)
+        if found := Found.of(record.details):
+            self.found[record.title] = found
         self.usage["requests"] += record.requests
         for step in record.steps:
             usage = step["usage"]
@@ -84,6 +90,15 @@ class RunResult:
         return bool(documents["asked"] == documents["in_split"])
 
     @property
+    def consults_gold(self) -> str:
+        """What the run took from the labels instead of asking for it: ``candidates``, or the result of a step."""
+        question = self.manifest["question"]
+        if question.get("candidates") == GOLD:
+            return "candidates"
+        given = question["prompt"]["options"].get(GIVEN, "none")
+        return "" if given == "none" else str(given)
+
+    @property
     def failed_share(self) -> float:
         """Documents without an answer, as a fraction of those asked."""
         failed = sum(self.manifest["statuses"].get(status, 0) for status in FAILED_STATUSES)
@@ -118,6 +133,8 @@ class RunResult:
             "run_dir": str(self.folder.path),
             "status": self.manifest["status"],
             "metrics": self.metrics["metrics"],
+            "steps": self.metrics.get("steps"),
+            "consults_gold": self.consults_gold or None,
             "coverage": self.coverage,
             "whole_split": self.is_whole_split,
             "statuses": self.manifest["statuses"],
@@ -143,3 +160,20 @@ def scores_of(
         "per_relation": {relation: asdict(scores) for relation, scores in metrics.per_relation.items()},
         "per_document": {title: list(counts) for title, counts in metrics.per_document.items()},
     }
+
+
+def step_scores_of(
+    documents: Iterable[Document],
+    found: Mapping[str, Found],
+    predictions: Mapping[str, Sequence[Prediction]],
+    options: Mapping[str, str],
+) -> dict[str, Any]:
+    """What ``metrics.json`` holds besides for a method in steps; nothing for any other.
+
+    ``given`` says which result was taken from the labels, by the prompt's ``options``: no step before it was asked.
+    """
+    given = options.get(GIVEN, "none")
+    if not found and given == "none":
+        return {}
+    scores = {step: asdict(one) for step, one in score_steps(documents, found, predictions).items()}
+    return {"steps": {"given": given, **scores}}

@@ -48,7 +48,7 @@ class AlignableDocument:
         """Every triplet claimed at some theta, and the highest theta at which it is: infinity if it is stated."""
         best = dict.fromkeys(self.stated, math.inf)
         for one in self.decisions:
-            if one.head != one.tail:
+            if one.head is not None and one.tail is not None and one.head != one.tail:
                 triplet = Triplet(one.head, one.relation, one.tail)
                 best[triplet] = max(best.get(triplet, -math.inf), one.cosine)
         return best

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 from harness.escaping import SEPARATOR, escape
-from harness.grammar.notation import longest_first, quoted_choice, quoted_literal, regex_choice
+from harness.grammar.notation import longest_first, quoted_choice, quoted_literal, regex_choice, regex_literal
 
 GrammarLevel = Literal["closed", "format"]
 
@@ -15,8 +15,7 @@ GrammarLevel = Literal["closed", "format"]
 # and "|" are left out.
 _CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧、-퟿]"
 _FREE_REGEX = f"{_CHARACTER}(?: ?{_CHARACTER}){{0,79}}"
-_FREE_GBNF = f'{_CHARACTER} (" "? {_CHARACTER}){{0,79}} {quoted_literal(SEPARATOR)}'
-_FREE_LARK = rf"/{_FREE_REGEX} \| /"
+_FREE_GBNF = f'{_CHARACTER} (" "? {_CHARACTER}){{0,79}}'
 
 
 def allowed_relations(relations: tuple[str, ...], level: GrammarLevel) -> tuple[str, ...] | None:
@@ -29,14 +28,14 @@ def relation_regex(relations: tuple[str, ...] | None) -> str:
     return _FREE_REGEX if relations is None else _closed_regex(relations)
 
 
-def relation_gbnf(relations: tuple[str, ...] | None) -> str:
-    """The body of a GBNF rule: the relation and the separator after it."""
-    return _FREE_GBNF if relations is None else _closed_quoted(relations)
+def relation_gbnf(relations: tuple[str, ...] | None, closing: str = SEPARATOR) -> str:
+    """The body of a GBNF rule: the relation and the ``closing`` after it."""
+    return f"{_FREE_GBNF} {quoted_literal(closing)}" if relations is None else _closed_quoted(relations, closing)
 
 
-def relation_lark(relations: tuple[str, ...] | None) -> str:
-    """The body of a Lark terminal: the relation and the separator after it, which shows where it ends."""
-    return _FREE_LARK if relations is None else _closed_quoted(relations)
+def relation_lark(relations: tuple[str, ...] | None, closing: str = SEPARATOR) -> str:
+    """The body of a Lark terminal: the relation and the ``closing`` after it, which shows where it ends."""
+    return f"/{_FREE_REGEX}{regex_literal(closing)}/" if relations is None else _closed_quoted(relations, closing)
 
 
 def relation_schema(relations: tuple[str, ...] | None) -> dict[str, object]:
@@ -52,5 +51,5 @@ def _closed_regex(relations: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=16)
-def _closed_quoted(relations: tuple[str, ...]) -> str:
-    return quoted_choice(map(escape, relations), SEPARATOR)
+def _closed_quoted(relations: tuple[str, ...], closing: str) -> str:
+    return quoted_choice(map(escape, relations), closing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,6 +66,14 @@ class DocumentContext:
         return tagging.entity_ids(self.document) if self.by_id else tagging.entity_names(self.document)
 
     @cached_property
+    def entities(self) -> Sequence[Mapping[str, str]]:
+        """The entities as templates show them: reference, name and type, escaped."""
+        return [
+            {"reference": escape(reference), "name": escape(entity.name), "type": escape(entity.type)}
+            for reference, entity in zip(self.references, self.document.entities, strict=True)
+        ]
+
+    @cached_property
     def mapper(self) -> EntityMapper:
         return EntityMapper(self.document, self.by_id)
 
@@ -99,9 +107,6 @@ class DocumentContext:
             "opening": self.settings.opening,
             "relations": self.schema.escaped_names,
             "descriptions": self.schema.descriptions(self.settings),
-            "entities": [
-                {"reference": escape(reference), "name": escape(entity.name), "type": escape(entity.type)}
-                for reference, entity in zip(self.references, self.document.entities, strict=True)
-            ],
+            "entities": self.entities,
             "text": tagging.tagged_text(self.document, tags),
         }

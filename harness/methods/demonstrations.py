@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from harness.escaping import TERMINATOR, escape, format_triplet
+from harness.escaping import TERMINATOR, escape, format_item, format_triplet
 from harness.grammar.options import ANSWER_FIELD
 from harness.types import Document, Method, RawTriplet, Request
 
@@ -38,3 +38,10 @@ def format_answer(triplets: Iterable[RawTriplet], output: str) -> str:
 def format_option(label: str, output: str) -> str:
     """An answer that names the option ``label`` in the notation ``output``: the ``lines`` form is the label alone."""
     return json.dumps({ANSWER_FIELD: label}, ensure_ascii=False) if output == "json" else label
+
+
+def format_list(name: str, items: Iterable[str], output: str) -> str:
+    """An answer that lists unescaped ``items`` in the notation ``output``; in JSON under ``name``."""
+    if output == "json":
+        return json.dumps({name: list(map(escape, items))}, ensure_ascii=False)
+    return "\n".join([*map(format_item, items), TERMINATOR])

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.parsing import ParsedTriplets
+from harness.parsing import ParsedList, ParsedTriplets
 from harness.types import Completion, Status
 
 
-def status_of(completion: Completion, parsed: ParsedTriplets) -> tuple[Status, str]:
+def status_of(completion: Completion, parsed: ParsedTriplets | ParsedList) -> tuple[Status, str]:
     """Status and, unless ok, one sentence on what happened.
 
-    A truncated answer keeps the triplets that it completed. An unterminated answer with triplets is
+    A truncated answer keeps the entries that it completed. An unterminated answer with entries is
     ok if the model stopped by itself (without a constraint, models forget the terminator).
     """
     if ending := bad_ending(completion):
         return ending
-    if not parsed.triplets and not parsed.terminated:
-        return "invalid_output", "the answer holds no triplet and no end of list"
+    if not parsed.distinct and not parsed.terminated:
+        return "invalid_output", "the answer lists nothing and has no end of list"
     return "ok", ""
 
 
@@ -58,6 +58,6 @@ def worst_status(outcomes: Sequence[tuple[Status, str]]) -> tuple[Status, str]:
     return status, f"{affected} of {len(outcomes)} answers: {error}"
 
 
-def is_mostly_repetition(parsed: ParsedTriplets) -> bool:
-    """Whether more than half of the triplets written were copies of earlier ones."""
-    return parsed.repeated > len(parsed.triplets)
+def is_mostly_repetition(parsed: ParsedTriplets | ParsedList) -> bool:
+    """Whether more than half of the entries written were copies of earlier ones."""
+    return parsed.repeated > parsed.distinct

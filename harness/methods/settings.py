@@ -28,6 +28,9 @@ PAIRS_PER_REQUEST = "k"
 ASK_WITH_STATEMENTS = frozenset({"choice", "judge", "statements"})
 """The methods whose options are the relations' statements."""
 
+GIVEN = "given"
+"""The option by which a method in steps takes the result of a step from the labels instead of asking."""
+
 DESCRIPTIONS = "descriptions"
 """The option by which a variant gives each relation's description with its name."""
 

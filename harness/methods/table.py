@@ -8,6 +8,7 @@ from harness.errors import InputError
 from harness.methods.candidates import ALL, GOLD
 from harness.methods.choice import choice, judge, statements
 from harness.methods.demonstrations import PromptMethod
+from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import MethodSettings
 from harness.methods.shots import with_shots
@@ -20,6 +21,10 @@ METHODS: Mapping[str, Callable[[MethodSettings], PromptMethod]] = {
     "choice": choice,
     "judge": judge,
     "statements": statements,
+    "facts": facts,
+    "relations-facts": relations_facts,
+    "relation-facts": relation_facts,
+    "rhf": rhf,
 }
 TAKE_CANDIDATES = frozenset({"classify", "choice", "judge", "statements"})
 

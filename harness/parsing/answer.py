@@ -1,69 +1,64 @@
-"""A whole answer: lines of triplets, JSON, prose around them, the terminator, what comes after it.
+"""A whole answer: lines of entries, JSON, prose around them, the terminator, what comes after it.
 
-| Reason           | What became no triplet                                                       |
+| Reason           | What became no entry                                                         |
 |------------------|------------------------------------------------------------------------------|
-| `malformed`      | looks like a triplet but has not three fields                                |
-| `empty_field`    | a triplet with an empty field                                                |
+| `malformed`      | looks like a triplet but has not three fields; or is one where none is asked |
+| `empty_field`    | an entry with an empty field                                                 |
 | `truncated_line` | the last line or JSON value, not complete                                    |
 | `after_end`      | all that follows the terminator, as one text                                 |
 | `prose`          | any other line                                                               |
 
-Code fences, rulers and empty lines are passed over. Identical triplets are counted, not rejected.
+Code fences, rulers and empty lines are passed over. Identical entries are counted, not rejected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Generic, TypeVar
 
 from harness.escaping import TERMINATOR
-from harness.parsing.json_items import JsonBlock, find_json
-from harness.parsing.lines import is_exact, read_line
-from harness.types import RawTriplet, Reject
+from harness.parsing.json_values import JsonNode, find_json
+from harness.types import Reject
 
-_ORNAMENTS = "`*.,; \t\r"
-_OPENING = ("(", "[", "<", "{")
-_CLOSING = (")", "]", ">", "}")
+ORNAMENTS = "`*.,; \t\r"
+"""What stands around a line without saying anything."""
+
+Entry = TypeVar("Entry", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedTriplets:
-    """The distinct triplets of an answer and its rejects, both in order of appearance.
+class AnswerReader(ABC, Generic[Entry]):
+    """What has been read of an answer so far: distinct ``entries`` and ``rejects``, both in order of appearance.
 
-    ``repeated`` counts the triplets that were identical to an earlier one. ``terminated`` says that the
-    answer came to its own end: the terminator, or the last bracket of its JSON.
+    ``repeated`` counts the entries that were identical to an earlier one. ``terminated`` says that the
+    answer came to its own end: the terminator, or the last bracket of its JSON. Reading takes time linear in
+    the length of the text.
     """
-
-    triplets: tuple[RawTriplet, ...]
-    rejects: tuple[Reject, ...]
-    repeated: int
-    terminated: bool
-
-
-def parse_triplets(text: str, *, truncated: bool = False) -> ParsedTriplets:
-    """Read the triplets in ``text``, whatever its form; never fails, and takes time linear in its length.
-
-    ``truncated`` says that generation stopped at the token limit. The last line is then taken only if it
-    ends like a whole triplet, since ``A | r | E1`` may be the beginning of ``A | r | E12``. Whether the
-    fields mean entities and relations of the document is not judged here. The reasons of rejects are
-    listed in ``harness.parsing.answer``.
-    """
-    answer = _Answer(text.encode("utf-8", "replace").decode("utf-8"), truncated)
-    answer.read()
-    return ParsedTriplets(tuple(answer.triplets), tuple(answer.rejects), answer.repeated, answer.terminated)
-
-
-class _Answer:
-    """What has been read of ``text`` so far."""
 
     def __init__(self, text: str, truncated: bool) -> None:
-        self.text = text
+        self.text = text.encode("utf-8", "replace").decode("utf-8")
         self.truncated = truncated
-        self.triplets: dict[RawTriplet, None] = {}
+        self.entries: dict[Entry, None] = {}
         self.rejects: list[Reject] = []
         self.repeated = 0
         self.terminated = False
         self._without_json_until = 0
+
+    @abstractmethod
+    def read_line(self, line: str) -> Sequence[Entry | Reject]:
+        """The entries in a line without white space at its ends."""
+
+    @abstractmethod
+    def read_last_line(self, line: str) -> Sequence[Entry | Reject]:
+        """The same for the line at which the answer breaks off, without its last entry if that is not whole."""
+
+    @abstractmethod
+    def read_json(self, root: JsonNode) -> Iterator[Entry | Reject]:
+        """The entries in JSON."""
+
+    @abstractmethod
+    def is_exact(self, line: str) -> bool:
+        """Whether the line has the very shape that was asked for, whatever brackets it holds."""
 
     def read(self) -> None:
         position = 0
@@ -71,63 +66,57 @@ class _Answer:
             line_feed = self.text.find("\n", position)
             end = len(self.text) if line_feed < 0 else line_feed
             line = self.text[position:end].strip()
-            if line.strip(_ORNAMENTS) == TERMINATOR:
+            if line.strip(ORNAMENTS) == TERMINATOR:
                 self.terminated = True
                 self._reject_rest(end)
                 return
-            block = None if is_exact(line) else self._json(position, end)
-            if block:
-                self._add(read_line(self.text[position : block.start].strip()))
-                self._add(block.entries)
+            found = None if self.is_exact(line) else self._json(position, end)
+            if found:
+                block, entries = found
+                self._add(self.read_line(self.text[position : block.start].strip()))
+                self._add(entries)
                 self.terminated = block.closed
                 position = _after_ornaments(self.text, block.end)
             else:
-                self._add(read_line(line) if line_feed >= 0 else self._last_line(line))
+                self._add(self.read_line(line) if line_feed >= 0 else self.read_last_line(line))
                 position = end + 1
 
-    def _json(self, start: int, end: int) -> JsonBlock | None:
+    def _json(self, start: int, end: int) -> tuple[JsonNode, list[Entry | Reject]] | None:
         """The JSON that begins in the line ``[start, end)``, unless it is part of some other text.
 
-        A bracket that is part of a text holds no triplets, and stands in a line with other words. What
+        A bracket that is part of a text holds no entries, and stands in a line with other words. What
         it encloses is not searched again, lest nested brackets take quadratic time.
         """
         block = find_json(self.text, start, end) if start >= self._without_json_until else None
-        if block is None or block.has_triplets:
-            return block
-        before = self.text[start : block.start].strip(_ORNAMENTS)
-        after = self.text[block.end : max(block.end, end)].strip(_ORNAMENTS)
+        if block is None:
+            return None
+        entries = list(self.read_json(block))
+        if not all(isinstance(entry, Reject) for entry in entries):
+            return block, entries
+        before = self.text[start : block.start].strip(ORNAMENTS)
+        after = self.text[block.end : max(block.end, end)].strip(ORNAMENTS)
         if not before and not after:
-            return block
+            return block, entries
         self._without_json_until = block.end
         return None
 
-    def _last_line(self, line: str) -> list[RawTriplet | Reject]:
-        """Read the line at which the answer breaks off, without its last entry if that is not whole."""
-        entries = read_line(line)
-        closed = line.rstrip(_ORNAMENTS).endswith(_CLOSING)
-        may_go_on = self.truncated and line.count("(") != line.count(")")
-        begun = line.startswith(_OPENING) or TERMINATOR.startswith(line)
-        if entries and (not closed or may_go_on) and (begun or self.truncated):
-            entries[-1] = Reject("truncated_line", line)
-        return entries
-
     def _reject_rest(self, start: int) -> None:
-        rest = self.text[start:].strip().strip(_ORNAMENTS)
+        rest = self.text[start:].strip().strip(ORNAMENTS)
         if rest:
             self.rejects.append(Reject("after_end", rest))
 
-    def _add(self, entries: Iterable[RawTriplet | Reject]) -> None:
+    def _add(self, entries: Iterable[Entry | Reject]) -> None:
         for entry in entries:
             if isinstance(entry, Reject):
                 self.rejects.append(entry)
-            elif entry in self.triplets:
+            elif entry in self.entries:
                 self.repeated += 1
             else:
-                self.triplets[entry] = None
+                self.entries[entry] = None
 
 
 def _after_ornaments(text: str, position: int) -> int:
     """The first index from ``position`` on that holds a line feed or a character that says something."""
-    while position < len(text) and text[position] in _ORNAMENTS:
+    while position < len(text) and text[position] in ORNAMENTS:
         position += 1
     return position

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.parsing.loose_json import Node, find_beginning, read_value
+from harness.parsing.json_values import JsonNode, find_json
 from harness.types import Reject
 
 _MENTIONS = ("mentions", "mention", "names", "spans")
@@ -48,9 +48,8 @@ def parse_entities(text: str) -> ParsedEntities:
     rejects: list[Reject] = []
     closed = False
     position = 0
-    while (start := find_beginning(text, position, len(text))) is not None:
-        rejects.extend(_prose(text[position:start]))
-        root = read_value(text, start)
+    while root := find_json(text, position, len(text)):
+        rejects.extend(_prose(text[position : root.start]))
         for entry in _entries(root, text):
             if isinstance(entry, Reject):
                 rejects.append(entry)
@@ -61,11 +60,11 @@ def parse_entities(text: str) -> ParsedEntities:
     return ParsedEntities(tuple(entities), tuple(rejects), closed)
 
 
-def _entries(root: Node, text: str) -> Iterator[RawEntity | Reject]:
+def _entries(root: JsonNode, text: str) -> Iterator[RawEntity | Reject]:
     pending = [root]
     while pending:
         node = pending.pop()
-        children = [value for _, value in node.values if isinstance(value, Node)]
+        children = [value for _, value in node.values if isinstance(value, JsonNode)]
         mentions = _mentions(node)
         if mentions and node.closed:
             yield RawEntity(_text(node, _TYPE), mentions)
@@ -77,7 +76,7 @@ def _entries(root: Node, text: str) -> Iterator[RawEntity | Reject]:
             pending.extend(reversed(children))
 
 
-def _mentions(node: Node) -> tuple[str, ...]:
+def _mentions(node: JsonNode) -> tuple[str, ...]:
     """The distinct texts of the entity's list of mentions; empty if ``node`` is no entity."""
     if not node.is_object:
         return ()
@@ -90,7 +89,7 @@ def _mentions(node: Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in map(str.strip, texts) if text))
 
 
-def _text(node: Node, names: tuple[str, ...]) -> str:
+def _text(node: JsonNode, names: tuple[str, ...]) -> str:
     by_name = {key.lower(): value for key, value in node.values}
     return next((value.strip() for name in names if isinstance(value := by_name.get(name), str)), "")
 

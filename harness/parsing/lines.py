@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from harness.escaping import unescape
 from harness.types import RawTriplet, Reject
 
-_LONGEST_NAME = 12  # words
+LONGEST_NAME = 12
+"""Words that a name has at most, where nothing else tells it from prose."""
 
 _FIELD = r"([^|\\]*(?:\\.[^|\\]*)*)"
 _EXACT = re.compile(rf"\({_FIELD} \| {_FIELD} \| {_FIELD}\)")
@@ -31,8 +32,8 @@ _ARROW = re.compile(r"-{1,2}>|=>|→")
 _BETWEEN_TRIPLETS = re.compile(r"(?<=\))[\s,;.*`]*(?:and\s+)?(?=\()")
 _BETWEEN_QUOTED = re.compile(r"""(?<=["'`])\s*[,;]\s*(?=["'`])""")
 _ENTITY_ID = re.compile(r"E\d+")
-_CLOSING = {"(": ")", "[": "]", "<": ">", "{": "}"}
-_QUOTES = "\"'`"
+CLOSING = {"(": ")", "[": "]", "<": ">", "{": "}"}
+QUOTES = "\"'`"
 
 
 def read_line(line: str) -> list[RawTriplet | Reject]:
@@ -44,15 +45,25 @@ def read_line(line: str) -> list[RawTriplet | Reject]:
     exact = _EXACT.fullmatch(line)
     if exact:
         return [_triplet(exact.groups(), line)]
-    if _NOTHING.fullmatch(line):
+    if says_nothing(line):
         return []
-    content = _ORNAMENT.sub("", line, count=1).rstrip("`").removesuffix("**")
+    content = without_ornaments(line)
     fields = _fields(content)
     if len(fields) != 3:
         parts = _BETWEEN_TRIPLETS.split(content)
         if len(parts) > 1:
             return [_read_content(part, _fields(part)) for part in parts]
     return [_read_content(line, fields)]
+
+
+def says_nothing(line: str) -> bool:
+    """Whether ``line`` is empty, a ruler or a code fence."""
+    return _NOTHING.fullmatch(line) is not None
+
+
+def without_ornaments(line: str) -> str:
+    """``line`` without its bullet or number, its label before a parenthesis, and its emphasis."""
+    return _ORNAMENT.sub("", line, count=1).rstrip("`").removesuffix("**")
 
 
 def is_exact(line: str) -> bool:
@@ -72,7 +83,7 @@ def _read_content(source: str, fields: Sequence[str]) -> RawTriplet | Reject:
 
 
 def _triplet(fields: Sequence[str], source: str) -> RawTriplet | Reject:
-    if all(len(field) > 1 and field[0] == field[-1] and field[0] in _QUOTES for field in fields):
+    if all(len(field) > 1 and field[0] == field[-1] and field[0] in QUOTES for field in fields):
         fields = [field[1:-1] for field in fields]
     if not all(fields):
         return Reject("empty_field", source)
@@ -108,11 +119,11 @@ def _split_at_pipes(content: str) -> list[str]:
 def _split_at_commas(content: str) -> list[str]:
     """Split at semicolons or commas under the rule of the module docstring; else one field."""
     trimmed = content.rstrip(" ,;.")
-    bracketed = len(trimmed) > 1 and trimmed[-1] == _CLOSING.get(trimmed[0])
+    bracketed = len(trimmed) > 1 and trimmed[-1] == CLOSING.get(trimmed[0])
     body = (trimmed[1:-1] if bracketed else content).strip()
     for parts in (_BETWEEN_QUOTED.split(body), body.split(";"), body.split(",")):
         fields = [part.strip() for part in parts]
-        if len(fields) == 3 and max(len(field.split()) for field in fields) <= _LONGEST_NAME:
+        if len(fields) == 3 and max(len(field.split()) for field in fields) <= LONGEST_NAME:
             between_ids = _ENTITY_ID.fullmatch(fields[0]) and _ENTITY_ID.fullmatch(fields[2])
             return fields if bracketed or between_ids else [content]
     return [content]
@@ -125,7 +136,7 @@ def _without_brackets(fields: Sequence[str]) -> list[str]:
     last does not open it.
     """
     head, *middle, tail = (field.strip().removeprefix("**").removesuffix("**").strip() for field in fields)
-    if head[:1] in ("[", "<", "{") and tail[-1:] == _CLOSING[head[0]]:
+    if head[:1] in ("[", "<", "{") and tail[-1:] == CLOSING[head[0]]:
         head, tail = head[1:], tail[:-1]
     else:
         head = head[_unmatched(head, "(", ")") + 1 :]

@@ -138,7 +138,7 @@ def test_a_run_on_gold_pairs_is_scored_and_kept_off_the_ranking(tmp_path: Path) 
     assert run["usage"]["requests"] == 31
     assert harness_json("score", run["run_id"], "--results-dir", results)["metrics"] == run["metrics"]
     boards = harness("leaderboard", "--dataset", "sample", "--results-dir", results)
-    assert "the pairs come from the labels" in boards.stdout
+    assert "consults gold: the candidates come from the labels" in boards.stdout
 
 
 def test_show_takes_candidates_too() -> None:

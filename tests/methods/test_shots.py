@@ -85,3 +85,14 @@ def test_descriptions_stand_beside_the_names(prompt: str, descriptions: str, des
 def test_without_descriptions_names_stand_alone() -> None:
     messages: tuple[Message, ...] = first_request(settings("tagged")).messages
     assert "\n- place of birth\n" in messages[-1].content
+
+
+def test_every_step_is_shown_at_work() -> None:
+    shown = create_method(replace(settings("rhf"), shots=SHOTS)).demonstrate(DOCUMENT)
+    plain = create_method(settings("rhf")).demonstrate(DOCUMENT)
+    assert [(one.step, one.answer) for one in shown] == [(one.step, one.answer) for one in plain]
+    questions = {"relations": "Which relations hold", "heads": "Which entities", "facts": "List all triplets"}
+    for step, request, _ in shown:
+        asked = [message.content for message in request.messages if message.role == "user"]
+        assert len(asked) == 3
+        assert all(questions[step] in question for question in asked)

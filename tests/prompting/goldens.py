@@ -33,6 +33,11 @@ _OPTION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "names_without_types": ({"refs": "name", "types": "hidden"}, "regex"),
     "json": ({}, "json_schema"),
 }
+_STEP_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
+    "default": ({}, "gbnf"),
+    "names_described": ({"refs": "name", "descriptions": "full"}, "regex"),
+    "json_open_without_types": ({"schema": "open", "types": "hidden"}, "json_schema"),
+}
 CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "tagged": {
         "default": ({}, "gbnf"),
@@ -45,6 +50,10 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "choice": _OPTION_CASES,
     "judge": _OPTION_CASES,
     "statements": _OPTION_CASES,
+    "facts": _STEP_CASES,
+    "relations-facts": _STEP_CASES,
+    "relation-facts": _STEP_CASES,
+    "rhf": _STEP_CASES,
 }
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
@@ -61,11 +70,12 @@ def rendered() -> Iterator[tuple[str, str]]:
         variant = load_variant(prompt)
         candidates = GoldPairs() if variant.description.method in TAKE_CANDIDATES else None
         for case, (options, form) in cases.items():
+            level: ConstraintLevel = "format" if options.get("schema") == "open" else "closed"
             settings = MethodSettings(
                 variant,
                 variant.choose(options),
                 dataset.schema,
-                "closed",
+                level,
                 form,
                 20,
                 Sampling(),

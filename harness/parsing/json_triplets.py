@@ -1,4 +1,4 @@
-"""Triplets in JSON, or in what a model wrote for JSON (``loose_json``).
+"""Triplets in JSON, or in what a model wrote for JSON: with single quotes, with tuples, cut off.
 
 A triplet is an object with a head, a relation and a tail (or the synonyms in ``_FIELD_NAMES``), or a
 list of three texts, at any depth. A list of three texts that is a property of an object counts only if
@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from harness.escaping import unescape
+from harness.parsing.json_values import JsonNode
 from harness.parsing.lines import has_separator, read_line
-from harness.parsing.loose_json import Node, find_beginning, read_value
 from harness.types import RawTriplet, Reject
 
 _FIELD_NAMES = (
@@ -25,30 +24,8 @@ _FIELD_NAMES = (
 _NAMES_TRIPLETS = re.compile("tripl|relation|fact")
 
 
-@dataclass(frozen=True, slots=True)
-class JsonBlock:
-    """What the JSON in ``[start, end)`` of a text holds; ``closed`` if its last bracket is there too."""
-
-    start: int
-    end: int
-    closed: bool
-    entries: tuple[RawTriplet | Reject, ...]
-
-    @property
-    def has_triplets(self) -> bool:
-        return any(isinstance(entry, RawTriplet) for entry in self.entries)
-
-
-def find_json(text: str, start: int, end: int) -> JsonBlock | None:
-    """The JSON that begins within ``[start, end)``, a line of ``text``; it may end in a later line."""
-    beginning = find_beginning(text, start, end)
-    if beginning is None:
-        return None
-    root = read_value(text, beginning)
-    return JsonBlock(root.start, root.end, root.closed, tuple(_entries(root, text)))
-
-
-def _entries(root: Node, text: str) -> Iterator[RawTriplet | Reject]:
+def triplets_in_json(root: JsonNode, text: str) -> Iterator[RawTriplet | Reject]:
+    """The triplets and rejects in JSON that was found in ``text``, in order."""
     pending = [("", root)]
     while pending:
         name, node = pending.pop()
@@ -57,7 +34,7 @@ def _entries(root: Node, text: str) -> Iterator[RawTriplet | Reject]:
             yield _triplet(fields, text[node.start : node.end])
             continue
         texts = [value for _, value in node.values if isinstance(value, str)]
-        children = [(key, value) for key, value in node.values if isinstance(value, Node)]
+        children = [(key, value) for key, value in node.values if isinstance(value, JsonNode)]
         if not node.is_object and any(map(has_separator, texts)):
             for line in filter(None, map(str.strip, texts)):
                 yield from read_line(line)
@@ -66,7 +43,7 @@ def _entries(root: Node, text: str) -> Iterator[RawTriplet | Reject]:
         pending.extend(reversed(children))
 
 
-def _fields(node: Node, name: str) -> list[str] | None:
+def _fields(node: JsonNode, name: str) -> list[str] | None:
     """Head, relation and tail if ``node``, a property ``name`` or an item of a list, is a triplet."""
     if node.is_object:
         by_name = {key.lower(): value for key, value in node.values}

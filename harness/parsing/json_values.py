@@ -1,4 +1,4 @@
-"""Bracketed values in what a model wrote for JSON: with single quotes, with tuples, cut off, amid prose."""
+"""JSON, or what a model wrote for JSON, as a tree of its objects and lists: never fails, cut off or not."""
 
 from __future__ import annotations
 
@@ -21,27 +21,18 @@ _TOKEN = re.compile(
 )
 
 
-def find_beginning(text: str, start: int, end: int) -> int | None:
-    """The index of the bracket that opens the first value within ``[start, end)``; None if there is none."""
-    match = _BEGINNING.search(text, start, end)
-    return None if match is None else match.start()
-
-
 @dataclass(slots=True)
-class Node:
-    """An object, whose values have names, or a list; in the text it is ``[start, end)``.
-
-    ``loose`` is text that is no complete value; ``closed`` says that its own bracket ends it.
-    """
+class JsonNode:
+    """An object, whose values have names, or a list. ``loose`` is text that is no complete value."""
 
     start: int
     end: int
-    values: list[tuple[str, str | Node]] = field(default_factory=list)
+    values: list[tuple[str, str | JsonNode]] = field(default_factory=list)
     loose: str = ""
     is_object: bool = False
     closed: bool = False
 
-    def add(self, value: str | Node) -> None:
+    def add(self, value: str | JsonNode) -> None:
         self.values.append((self.loose, value))
         self.loose = ""
 
@@ -53,15 +44,21 @@ class Node:
                 self.loose = name
 
 
-def read_value(text: str, start: int) -> Node:
+def find_json(text: str, start: int, end: int) -> JsonNode | None:
+    """The JSON that begins within ``[start, end)``, a line of ``text``; it may end in a later line."""
+    beginning = _BEGINNING.search(text, start, end)
+    return beginning and _read(text, beginning.start())
+
+
+def _read(text: str, start: int) -> JsonNode:
     """The bracketed value that begins at ``start``; never fails, and never goes back in ``text``."""
-    root = Node(start, len(text), is_object=text[start] == "{")
+    root = JsonNode(start, len(text), is_object=text[start] == "{")
     path = [root]
     for token in _TOKEN.finditer(text, start + 1):
         node = path[-1]
         match token.lastgroup:
             case "opening":
-                child = Node(token.start(), len(text), is_object=token[0] == "{")
+                child = JsonNode(token.start(), len(text), is_object=token[0] == "{")
                 node.add(child)
                 path.append(child)
             case "closing":

@@ -1,0 +1,253 @@
+"""Facts of a document in one to three steps: the paradigms that AutoRE compares (Xue et al., 2024).
+
+| Method            | Questions about a document                                                               |
+|-------------------|------------------------------------------------------------------------------------------|
+| `facts`           | all facts                                                                                |
+| `relations-facts` | its relations; all facts of these relations                                              |
+| `relation-facts`  | its relations; the facts of each relation                                                |
+| `rhf`             | its relations; the head entities of each relation; the facts of each relation and head   |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from harness.alignment.lists import align_entities, align_relations
+from harness.alignment.normalise import normalise
+from harness.alignment.triplets import align_triplets
+from harness.errors import InputError
+from harness.escaping import escape, format_triplet
+from harness.grammar import GrammarLevel, ListGrammar, TripletGrammar
+from harness.methods.context import DocumentContext, SchemaContext
+from harness.methods.demonstrations import Demonstration, format_answer, format_list
+from harness.methods.settings import GIVEN, MethodSettings
+from harness.methods.step_answers import StepAnswers
+from harness.parsing import ParsedTriplets
+from harness.types import Ask, Constraint, Document, Extraction, RawTriplet, Reject, Request
+
+RELATIONS, HEADS, FACTS = "relations", "heads", "facts"
+
+
+def facts(settings: MethodSettings) -> FactSteps:
+    """Everything at once."""
+    return FactSteps(settings, (FACTS,), apart=False)
+
+
+def relations_facts(settings: MethodSettings) -> FactSteps:
+    """The relations, then all their facts at once."""
+    return FactSteps(settings, (RELATIONS, FACTS), apart=False)
+
+
+def relation_facts(settings: MethodSettings) -> FactSteps:
+    """The relations, then the facts of each."""
+    return FactSteps(settings, (RELATIONS, FACTS), apart=True)
+
+
+def rhf(settings: MethodSettings) -> FactSteps:
+    """The relations, then the heads of each, then the facts of each head."""
+    return FactSteps(settings, (RELATIONS, HEADS, FACTS), apart=True)
+
+
+class Scope(NamedTuple):
+    """What a question about facts is about: relation ids, and the index of a head if it is about one."""
+
+    relations: tuple[str, ...]
+    head: int | None = None
+
+
+@dataclass(frozen=True)
+class FactSteps:
+    """The ``steps`` in their order, the facts of every relation ``apart`` or of all together.
+
+    A step asks about what the one before it found; what it does not find is not asked about. The option
+    ``given`` (``relations`` or ``heads``) takes the gold relations, or relations and heads, instead of asking.
+    The details of an extraction hold what the steps before the facts ``found``: relation ids, and pairs of a
+    relation id and the index of a head.
+
+    Only a question without given relations leaves the relation open: at level ``format`` it is free text there,
+    and one of the relations asked about in all others.
+    """
+
+    settings: MethodSettings
+    steps: tuple[str, ...]
+    apart: bool
+
+    def __post_init__(self) -> None:
+        if self.settings.options.get("schema") == "open" and self.settings.level == "closed":
+            raise InputError(
+                "with schema=open the model names relations freely, which --constrain closed forbids: "
+                "use --constrain format or none"
+            )
+
+    async def extract(self, document: Document, ask: Ask) -> Extraction:
+        if len(document.entities) < 2:
+            return Extraction(predictions=())
+        context, answers = self._context(document), StepAnswers(ask)
+        found: dict[str, object] = {}
+        relations = self._gold_relations(document)
+        if RELATIONS in self._asked:
+            relations = await self._find_relations(context, answers)
+            found[RELATIONS] = list(relations)
+        heads = {relation: _gold_heads(document, relation) for relation in relations}
+        if HEADS in self._asked:
+            heads = await self._find_heads(context, relations, answers)
+            found[HEADS] = [[relation, head] for relation in relations for head in heads[relation]]
+        scopes = self._scopes(relations, heads)
+        parsed = await answers.triplets(FACTS, [self._facts_request(context, scope) for scope in scopes])
+        await self._schema.mapper.learn(triplet.relation for answer in parsed for triplet in answer.triplets)
+        stated: list[RawTriplet] = []
+        for answer, scope in zip(parsed, scopes, strict=True):
+            within, rejects = _within(answer, scope, context)
+            stated += within
+            answers.add(rejects, {})
+        aligned = align_triplets(stated, context.mapper, self._schema.mapper)
+        answers.add(aligned.rejects, aligned.matches, aligned.decisions)
+        return answers.extraction(aligned.predictions, found)
+
+    def demonstrate(self, document: Document) -> list[Demonstration]:
+        """Every question that the labels lead to; lists and facts up to ``max_triplets``."""
+        if len(document.entities) < 2:
+            return []
+        context, output, most = self._context(document), self.settings.output, self.settings.max_triplets
+        relations = self._gold_relations(document)[:most]
+        heads = {relation: _gold_heads(document, relation)[:most] for relation in relations}
+        said = []
+        if RELATIONS in self._asked:
+            names = self._names(relations)
+            said.append(
+                Demonstration(RELATIONS, self._relations_request(context), format_list(RELATIONS, names, output))
+            )
+        if HEADS in self._asked:
+            for relation in relations:
+                references = [context.references[head] for head in heads[relation]]
+                request = self._heads_request(context, relation)
+                said.append(Demonstration(HEADS, request, format_list(HEADS, references, output)))
+        for scope in self._scopes(relations, heads):
+            gold = [label.triplet for label in document.labels if label.triplet.relation in scope.relations]
+            triplets = [context.write(triplet) for triplet in gold if scope.head in (None, triplet.head)]
+            answer = format_answer(triplets[:most], output)
+            said.append(Demonstration(FACTS, self._facts_request(context, scope), answer))
+        return said
+
+    @cached_property
+    def _schema(self) -> SchemaContext:
+        return SchemaContext(self.settings.schema, self.settings.alignment)
+
+    @cached_property
+    def _asked(self) -> tuple[str, ...]:
+        """The steps whose result is not given."""
+        given = self.settings.options.get(GIVEN, "none")
+        return self.steps[self.steps.index(given) + 1 :] if given in self.steps else self.steps
+
+    @cached_property
+    def _relation_names(self) -> frozenset[str]:
+        return frozenset((*self._schema.names, *self.settings.schema.by_id))
+
+    def _context(self, document: Document) -> DocumentContext:
+        return DocumentContext(document, self.settings, self._schema)
+
+    def _names(self, relations: Sequence[str]) -> tuple[str, ...]:
+        return tuple(self.settings.schema.by_id[relation].name for relation in relations)
+
+    def _gold_relations(self, document: Document) -> tuple[str, ...]:
+        """The relations of the labels, in order of appearance; all of the schema where no step asks for any."""
+        if RELATIONS not in self.steps:
+            return tuple(self.settings.schema.by_id)
+        return tuple(dict.fromkeys(label.triplet.relation for label in document.labels))
+
+    def _scopes(self, relations: tuple[str, ...], heads: Mapping[str, Sequence[int]]) -> list[Scope]:
+        if not self.apart:
+            return [Scope(relations)] if relations else []
+        if HEADS in self.steps:
+            return [Scope((relation,), head) for relation in relations for head in heads[relation]]
+        return [Scope((relation,)) for relation in relations]
+
+    async def _find_relations(self, context: DocumentContext, answers: StepAnswers) -> tuple[str, ...]:
+        known = _Known(self._relation_names)
+        (parsed,) = await answers.lists(RELATIONS, [self._relations_request(context)], known)
+        await self._schema.mapper.learn(parsed.items)
+        aligned = align_relations(parsed.items, self._schema.mapper)
+        answers.add(aligned.rejects, aligned.matches, aligned.decisions)
+        return aligned.found
+
+    async def _find_heads(
+        self, context: DocumentContext, relations: tuple[str, ...], answers: StepAnswers
+    ) -> dict[str, tuple[int, ...]]:
+        names = (name for entity in context.document.entities for name in entity.names)
+        known = _Known(frozenset((*context.references, *names)))
+        requests = [self._heads_request(context, relation) for relation in relations]
+        heads = {}
+        for relation, parsed in zip(relations, await answers.lists(HEADS, requests, known), strict=True):
+            aligned = align_entities(parsed.items, context.mapper)
+            answers.add(aligned.rejects, aligned.matches)
+            heads[relation] = aligned.found
+        return heads
+
+    def _relations_request(self, context: DocumentContext) -> Request:
+        return context.request(RELATIONS, self._list(RELATIONS, self._schema.names, self.settings.level))
+
+    def _heads_request(self, context: DocumentContext, relation: str) -> Request:
+        names = self._names([relation])
+        constraint = self._list(HEADS, context.references, "closed")
+        return context.request(HEADS, constraint, asked={"relations": list(map(escape, names)), "head": None})
+
+    def _facts_request(self, context: DocumentContext, scope: Scope) -> Request:
+        settings, count = self.settings, len(context.references)
+        names = self._names(scope.relations)
+        head = None if scope.head is None else context.references[scope.head]
+        constraint = None
+        if settings.form is not None:
+            level: GrammarLevel = "format" if settings.level == "format" and RELATIONS not in self.steps else "closed"
+            possible = (count if head is None else 1) * (count - 1) * len(names)
+            bound = settings.max_triplets if level == "format" else min(settings.max_triplets, possible)
+            constraint = TripletGrammar(context.references, names, level, bound, head).render(settings.form)
+        shown_head = None if scope.head is None else context.entities[scope.head]
+        asked = {"relations": list(map(escape, names)), "head": shown_head}
+        return context.request(FACTS, constraint, asked=asked)
+
+    def _list(self, name: str, items: tuple[str, ...], level: str) -> Constraint | None:
+        if self.settings.form is None:
+            return None
+        grammar = ListGrammar(name, items, "format" if level == "format" else "closed", self.settings.max_triplets)
+        return grammar.render(self.settings.form)
+
+
+def _gold_heads(document: Document, relation: str) -> tuple[int, ...]:
+    heads = (label.triplet.head for label in document.labels if label.triplet.relation == relation)
+    return tuple(dict.fromkeys(heads))
+
+
+def _within(parsed: ParsedTriplets, scope: Scope, context: DocumentContext) -> tuple[list[RawTriplet], list[Reject]]:
+    """The triplets that the question was about; the others become rejects, but for those that mean nothing known.
+
+    Reject reasons are ``unasked_relation`` and ``unasked_head``. A head is what its reference maps to, in the
+    question as in the answer.
+    """
+    asked = None if scope.head is None else context.mapper.find(context.references[scope.head])
+    stated, rejects = [], []
+    for raw in parsed.triplets:
+        relation, head = context.schema.mapper.find(raw.relation), context.mapper.find(raw.head)
+        if relation is not None and relation not in scope.relations:
+            rejects.append(Reject("unasked_relation", format_triplet(*raw)))
+        elif asked is not None and head is not None and head.entity != asked.entity:
+            rejects.append(Reject("unasked_head", format_triplet(*raw)))
+        else:
+            stated.append(raw)
+    return stated, rejects
+
+
+class _Known:
+    """Whether a text is one of ``names``: as it is, or normalised if no bullet, quote or period stands around it."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+        self._normalised = frozenset(map(normalise, names))
+
+    def __call__(self, text: str) -> bool:
+        if text in self._names:
+            return True
+        is_bare = text[:1].isalnum() and (text[-1:].isalnum() or text.endswith(")"))
+        return is_bare and normalise(text) in self._normalised
