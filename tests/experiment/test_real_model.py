@@ -73,14 +73,18 @@ def test_a_stopped_run_of_the_embedded_model_resumes(tmp_path: Path) -> None:
 
 
 def test_option_probabilities_are_read_from_a_real_model_and_scored_again(tmp_path: Path) -> None:
+    candidates = tmp_path / "pairs.json"
+    candidates.write_text('{"Ingrid Solheim": [[0, 4, ["P19", "P27"]], [0, 3]]}', encoding="utf-8")
     run = harness_json(
         "run", "--model", "smollm2-135m", "--prompt", "choice", "--dataset", "sample", "--limit", "1",
-        "--candidates", "gold", "-P", "options=2", "--results-dir", tmp_path,
+        "--candidates", candidates, "-P", "options=3", "-M", "threads=1", "--results-dir", tmp_path,
     )  # fmt: skip
     assert (run["statuses"], run["rejects"]) == ({"ok": 1}, {})
     assert run["usage"]["completion_tokens"] <= 2 * run["usage"]["requests"], "a letter, then the end"
     (line,) = (Path(run["run_dir"]) / "documents.jsonl").read_text(encoding="utf-8").splitlines()
-    for answer in json.loads(line)["details"]["answers"]:
+    answers = json.loads(line)["details"]["answers"]
+    assert [len(answer["options"]) for answer in answers] == [3, 4]
+    for answer in answers:
         assert sum(answer["probabilities"]) == pytest.approx(1)
         assert all(probability > 0 for probability in answer["probabilities"])
         assert answer["option_mass"] + answer["missing_mass"] <= 1 + 1e-6
