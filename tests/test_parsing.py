@@ -123,7 +123,7 @@ def test_whatever_follows_leaves_the_lines_before_it_as_they_are(text: str) -> N
     ],
 )
 def test_time_is_linear_in_the_length_of_the_answer(unit: str) -> None:
-    """A hundred thousand characters of anything take a second of CPU time, and would take minutes if it were quadratic."""
+    """A hundred thousand characters of anything take a second of CPU time; if it were quadratic, minutes."""
     text = unit * (100_000 // len(unit))
     start = time.process_time()
     parse_triplets(text)

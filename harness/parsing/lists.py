@@ -71,7 +71,8 @@ class _ListReader(AnswerReader[str]):
         self._known = known
 
     def is_exact(self, line: str) -> bool:
-        return self._known(unescape(line))
+        # The empty name is spelt with an escape; an empty line is nobody's name.
+        return bool(line) and self._known(unescape(line))
 
     def read_line(self, line: str) -> list[str | Reject]:
         if self.is_exact(line):
