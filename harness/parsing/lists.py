@@ -99,7 +99,12 @@ class _ListReader(AnswerReader[str]):
                 names = [name for name, _ in node.values]
                 texts = [next(filter(self._known, [*texts, *names]), *texts[:1])] if texts else []
             for text in texts:
-                yield from self._read_text(text, text) if text else [Reject("empty_field", self._source(node))]
+                if self.is_exact(text):
+                    yield unescape(text)
+                elif text:
+                    yield from self._read_text(text, text)
+                else:
+                    yield Reject("empty_field", self._source(node))
             if node.loose:
                 yield Reject("malformed" if node.closed else "truncated_line", node.loose)
             pending.extend(value for _, value in reversed(node.values) if isinstance(value, JsonNode))
