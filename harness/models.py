@@ -57,9 +57,9 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         if base_url and spec.runner == "llama_cpp":
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
         return spec
-    if name.endswith(".gguf") and not name.startswith("llama_cpp/"):
-        return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
     provider, _, model_id = name.partition("/")
+    if name.endswith(".gguf") and provider not in _RUNNER_PREFIXES:
+        return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
     if model_id and provider in _RUNNER_PREFIXES:
         runner, row = _RUNNER_PREFIXES[provider], models.get(model_id)
         if row is not None and runner in _LOADS_ROWS and row.runner in _OPEN_WEIGHTS:
