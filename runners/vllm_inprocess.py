@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -39,6 +40,8 @@ from runners.vllm_flags import (
 )
 
 MAX_TOP_LOGPROBS = 20
+# vLLM kills its processes at once unless it is given time, and then leaves shared memory behind.
+SHUTDOWN_S = 10.0
 # In this process, vLLM's log would mix with the harness's own lines, and with --json's object on stdout.
 LOGGING = {"VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_LOGGING_LEVEL": "WARNING"}
 
@@ -87,21 +90,24 @@ class VllmInprocessRunner(InProcessRunner):
         self._template = flags.pop("chat-template", None)
         arguments = _engine_arguments(flags)
         try:
-            engine = AsyncLLM.from_engine_args(arguments)
+            # Never a local variable: errors that libraries keep would keep the frame, and so the engine, alive.
+            self._engine = AsyncLLM.from_engine_args(arguments)
         except Exception as error:
             # Whatever stops vLLM while it starts, from a missing file to too little memory, stops the run.
             raise FatalError(
                 f"{self.name}: vLLM did not start ({_last_line(error)}); its own lines above say more"
             ) from error
-        self._engine = engine
         self._thinks_apart = bool(flags.get("reasoning-parser"))
-        self._limit = engine.model_config.max_model_len
-        self._tokenizer = engine.get_tokenizer()
+        self._limit = self._engine.model_config.max_model_len
+        self._tokenizer = self._engine.get_tokenizer()
 
     async def _unload(self) -> None:
         engine, self._engine = self._engine, None
         if engine is not None:
-            await asyncio.to_thread(engine.shutdown)
+            await asyncio.to_thread(engine.shutdown, SHUTDOWN_S)
+            # Left to the interpreter's end, its finalizer would meet modules that are gone, and say so.
+            del engine
+            gc.collect()
 
     async def _decode(self, prompt: list[int], request: Request) -> Completion:
         from vllm.exceptions import VLLMClientError
