@@ -13,7 +13,16 @@ from harness.types import ModelSpec
 
 MODELS_FILE = Path(__file__).with_name("models.toml")
 
-_RUNNER_PREFIXES = {"vllm": "vllm_server", "llama_cpp": "llama_cpp", "mock": "mock"}
+_RUNNER_PREFIXES = {
+    "vllm": "vllm_server",
+    "vllm-inprocess": "vllm_inprocess",
+    "transformers": "transformers",
+    "llama_cpp": "llama_cpp",
+    "mock": "mock",
+}
+# The runners of rows whose weights are to be had, and those that can load such a row's model in their stead.
+_OPEN_WEIGHTS = ("llama_cpp", "vllm_server")
+_LOADS_ROWS = ("transformers", "vllm_inprocess", "vllm_server")
 
 
 def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
@@ -36,7 +45,8 @@ def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
 def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     """What ``--model`` stands for: a short name, ``provider/name``, or the path of a GGUF file.
 
-    ``provider/name`` is split at the first slash, so ``vllm//models/x`` is the folder ``/models/x``.
+    ``provider/name`` is split at the first slash, so ``vllm//models/x`` is the folder ``/models/x``; with a
+    runner as provider, the name may be a short one: ``transformers/smollm2-135m`` runs that row's model there.
     With ``base_url``, an embedded model's row asks that server instead, and a name without a row is
     asked for as it stands. Raises InputError for anything else, naming the nearest short names.
     """
@@ -47,11 +57,14 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         if base_url and spec.runner == "llama_cpp":
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
         return spec
-    if name.endswith(".gguf") and not name.startswith("llama_cpp/"):
-        return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
     provider, _, model_id = name.partition("/")
+    if name.endswith(".gguf") and provider not in _RUNNER_PREFIXES:
+        return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
     if model_id and provider in _RUNNER_PREFIXES:
-        return ModelSpec(name=name, runner=_RUNNER_PREFIXES[provider], model_id=model_id)
+        runner, row = _RUNNER_PREFIXES[provider], models.get(model_id)
+        if row is not None and runner in _LOADS_ROWS and row.runner in _OPEN_WEIGHTS:
+            return _on_another_runner(row, name, runner)
+        return ModelSpec(name=name, runner=runner, model_id=model_id)
     if model_id and provider in PROVIDERS:
         return ModelSpec(name=name, runner="openai_api", provider=provider, model_id=model_id)
     if base_url:
@@ -62,3 +75,10 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         f"unknown model {name!r}: {hint}`harness models` lists them; provider/name reaches others, "
         f"with provider one of {', '.join([*_RUNNER_PREFIXES, *PROVIDERS])}"
     )
+
+
+def _on_another_runner(row: ModelSpec, name: str, runner: str) -> ModelSpec:
+    """The model of ``row`` run by ``runner``; transformers reads an embedded model's file, vLLM the hub's weights."""
+    if row.runner == "llama_cpp" and runner != "transformers":
+        return replace(row, name=name, runner=runner, revision="", extra={})
+    return replace(row, name=name, runner=runner)

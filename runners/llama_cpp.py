@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions, Supports
 from runners.chat_body import chat_messages
+from runners.contract import identify_path
+from runners.hardware import physical_cores
 from runners.model_file import fetch_model, model_file
 from runners.openai_chat import OpenAIChatRunner
 from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, integer
@@ -75,11 +77,7 @@ class LlamaCppRunner(OpenAIChatRunner):
     def _identify(self) -> dict[str, str]:
         identity = super()._identify()
         path = model_file(self.spec)
-        if "package" not in self.spec.extra and path.is_file():
-            # Hashing tens of gigabytes would delay every start; size and time tell files apart.
-            status = path.stat()
-            identity |= {"model": str(path.resolve()), "file": f"{status.st_size} {status.st_mtime_ns}"}
-        return identity
+        return identity if "package" in self.spec.extra else identity | identify_path(path)
 
     async def _start(self) -> str:
         self.check()
@@ -117,10 +115,3 @@ class LlamaCppRunner(OpenAIChatRunner):
         # The server has no shutdown call: it ends with its object, as soon as the answers under way are
         # done or their connections closed, as close() has just done.
         self._server = None
-
-
-def physical_cores() -> int:
-    """Cores of this machine without hyper-threads, which only slow llama.cpp down."""
-    import psutil
-
-    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1

@@ -23,6 +23,11 @@ from harness.types import ModelSpec
 Progress = Callable[[str], None]
 
 
+def is_path(model_id: str) -> bool:
+    """Whether a model's id names a file or folder of this machine, not one of a hub's models."""
+    return model_id.startswith(("/", "./", "../", "~")) or model_id.endswith(".gguf")
+
+
 def model_file(spec: ModelSpec) -> Path:
     """Where the model's file is, or where ``fetch_model`` will put it.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.errors import FatalError, HarnessError, RequestError, RetryableError
 from harness.types import Completion, GrammarForm, ModelSpec, Request, RunnerOptions, Supports
 from runners.chat_body import chat_body, read_completion
+from runners.contract import identify, refuse_unsupported
 from runners.http_errors import error_from_response, error_in_body, redact
 from runners.options import body_fields, switch
 from runners.probe import TOKEN_LIMITS, is_conclusive, is_honoured, probe_request
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 # The openai client insists on a key; servers that need none ignore this one.
 NO_KEY = "none"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# What changes no answer, and so stays out of a runner's identity.
-NEUTRAL_OPTIONS = frozenset({"probe", "key_env", "python", "start_timeout_s", "threads", "slots"})
 
 
 class OpenAIChatRunner:
@@ -70,7 +68,7 @@ class OpenAIChatRunner:
 
         Raises FatalError for a constraint or log-probabilities that the server cannot give.
         """
-        self._refuse_unsupported(request)
+        refuse_unsupported(self.name, self.supports, request)
         client = await self._connected()
         if request.constraint is not None and self._probing:
             await self._believe(client, request.constraint.form)
@@ -101,33 +99,12 @@ class OpenAIChatRunner:
         return os.environ.get(self._key_variable()) or NO_KEY
 
     def _identify(self) -> dict[str, str]:
-        identity = {
-            "provider": self.provider.name,
-            "model": self.served_model,
-            "revision": self.spec.revision,
-            "base_url": self.options.base_url or "",
-            "chat": json.dumps(dict(self.spec.chat), sort_keys=True) if self.spec.chat else "",
-        }
-        identity |= {f"-M {key}": value for key, value in self.options.extra.items() if key not in NEUTRAL_OPTIONS}
-        return {key: value for key, value in identity.items() if value}
+        return identify(self.provider.name, self.served_model, self.spec, self.options)
 
     def _raise_failure(self) -> None:
         """Raise again what no later request can mend, so that it is met once and not per request."""
         if self._failure is not None:
             raise self._failure
-
-    def _refuse_unsupported(self, request: Request) -> None:
-        forms = self.supports.forms
-        if request.constraint is not None and request.constraint.form not in forms:
-            raise FatalError(
-                f"{self.name} cannot be held to a {request.constraint.form} grammar; "
-                f"it honours: {', '.join(forms) or 'none, so use --constrain none'}"
-            )
-        if request.top_logprobs > self.supports.max_top_logprobs:
-            raise FatalError(
-                f"{self.name} gives the log-probabilities of at most {self.supports.max_top_logprobs} "
-                f"alternatives; {request.top_logprobs} were asked for"
-            )
 
     async def _connected(self) -> openai.AsyncOpenAI:
         async with self._ready:

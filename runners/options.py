@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from harness.errors import InputError
@@ -56,6 +56,14 @@ def switch(extra: Mapping[str, str], key: str, default: bool) -> bool:
     if text.lower() not in ("true", "false"):
         raise InputError(f"-M {key}={text}: true or false is needed")
     return text.lower() == "true"
+
+
+def choice(extra: Mapping[str, str], key: str, known: Sequence[str], default: str) -> str:
+    """The word under ``key``, one of ``known``."""
+    text = extra.get(key, default)
+    if text not in known:
+        raise InputError(f"-M {key}={text}: {' or '.join(known)} is needed")
+    return text
 
 
 def body_fields(extra: Mapping[str, str]) -> dict[str, object]:

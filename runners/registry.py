@@ -12,6 +12,8 @@ RUNNERS: Mapping[str, str] = {
     "llama_cpp": "runners.llama_cpp:LlamaCppRunner",
     "mock": "runners.mock:mock_runner",
     "openai_api": "runners.openai_api:OpenAIApiRunner",
+    "transformers": "runners.transformers_local:TransformersRunner",
+    "vllm_inprocess": "runners.vllm_inprocess:VllmInprocessRunner",
     "vllm_server": "runners.vllm_server:VllmServerRunner",
 }
 

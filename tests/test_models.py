@@ -39,6 +39,9 @@ def test_prices_come_in_pairs() -> None:
         ("vllm/org/model", "vllm_server", "", "org/model"),
         ("vllm//models/x", "vllm_server", "", "/models/x"),
         ("vllm/./x", "vllm_server", "", "./x"),
+        ("vllm-inprocess/org/model", "vllm_inprocess", "", "org/model"),
+        ("transformers/org/model", "transformers", "", "org/model"),
+        ("transformers//models/own.gguf", "transformers", "", "/models/own.gguf"),
         ("/models/own.gguf", "llama_cpp", "", "/models/own.gguf"),
         ("llama_cpp//models/own.gguf", "llama_cpp", "", "/models/own.gguf"),
     ],
@@ -46,6 +49,16 @@ def test_prices_come_in_pairs() -> None:
 def test_a_name_reaches_its_runner(name: str, runner: str, provider: str, model_id: str) -> None:
     spec = resolve_model(name)
     assert (spec.runner, spec.provider, spec.model_id) == (runner, provider, model_id)
+
+
+def test_the_model_of_a_row_runs_on_another_runner() -> None:
+    small, large = load_models()["smollm2-135m"], load_models()["qwen3-8b"]
+    unpacked = resolve_model("transformers/smollm2-135m")
+    assert (unpacked.extra, unpacked.revision, unpacked.max_triplets) == (small.extra, small.revision, 10)
+    from_hub = resolve_model("vllm-inprocess/smollm2-135m")
+    assert (from_hub.model_id, from_hub.revision, from_hub.extra) == (small.model_id, "", {})
+    assert resolve_model("vllm-inprocess/qwen3-8b").chat == large.chat
+    assert resolve_model("transformers/gpt-4o").model_id == "gpt-4o", "an API's model has no weights to load"
 
 
 @pytest.mark.parametrize(

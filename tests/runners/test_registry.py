@@ -32,7 +32,14 @@ def test_an_unknown_runner_is_named_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_a_mistyped_option_is_told_with_the_nearest_one(runner: str) -> None:
-    known = {"llama_cpp": "slots", "mock": "answers", "openai_api": "constrain_with", "vllm_server": "device"}[runner]
+    known = {
+        "llama_cpp": "slots",
+        "mock": "answers",
+        "openai_api": "constrain_with",
+        "transformers": "batch",
+        "vllm_inprocess": "device",
+        "vllm_server": "device",
+    }[runner]
     with pytest.raises(InputError, match=f"did you mean {known}"):
         create_runner(ModelSpec("m", runner, "m"), RunnerOptions(extra={known + "x": "1"}))
 
@@ -59,8 +66,11 @@ def test_building_a_runner_loads_no_heavy_package() -> None:
         "from harness.models import load_models\n"
         "from harness.types import RunnerOptions\n"
         "from runners.registry import create_runner\n"
+        "from dataclasses import replace\n"
         "for spec in load_models().values(): create_runner(spec, RunnerOptions())\n"
-        "print(sorted({'openai', 'httpx2', 'xllamacpp', 'torch', 'vllm', 'pydantic'} & sys.modules.keys()))\n"
+        "for name in ('transformers', 'vllm_inprocess'): create_runner(replace(spec, runner=name), RunnerOptions())\n"
+        "heavy = {'openai', 'httpx2', 'xllamacpp', 'torch', 'transformers', 'outlines', 'vllm', 'pydantic'}\n"
+        "print(sorted(heavy & sys.modules.keys()))\n"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)

@@ -15,9 +15,10 @@ import pytest
 from harness.errors import FatalError, InputError, ModelUnavailable, StorageError
 from harness.models import load_models, resolve_model
 from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions, Sampling
-from runners import vllm_server
+from runners import vllm_flags
 from runners.server_process import last_meaningful_line
-from runners.vllm_server import VllmServerRunner, server_command, server_environment
+from runners.vllm_flags import server_environment
+from runners.vllm_server import VllmServerRunner, server_command
 
 HERE = Path(__file__).resolve().parent
 SPEC = ModelSpec("small", "vllm_server", "org/small")
@@ -209,7 +210,7 @@ def test_the_users_context_is_what_the_runner_reports() -> None:
 
 
 def test_without_a_gpu_a_large_model_says_what_it_needs_and_what_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_server, "has_gpu", lambda: False)
+    monkeypatch.setattr(vllm_flags, "has_gpu", lambda: False)
     runner = VllmServerRunner(load_models()["qwen2.5-72b"], RunnerOptions())
     with pytest.raises(ModelUnavailable) as raised:
         runner.check()

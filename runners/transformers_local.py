@@ -1,0 +1,206 @@
+"""Models that run inside this process on the CPU or one GPU, by Hugging Face transformers and Outlines."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from harness.errors import FatalError, HarnessError, InputError, ModelUnavailable, RequestError
+from harness.types import Completion, Constraint, GrammarForm, ModelSpec, Request, RunnerOptions, Supports, Usage
+from runners.batching import Batcher
+from runners.chat_body import split_thinking
+from runners.contract import identify, identify_path
+from runners.decoding import Mask, Row, decode_rows
+from runners.hardware import has_gpu, physical_cores
+from runners.in_process import InProcessRunner
+from runners.model_file import fetch_model, is_path
+from runners.options import check_keys, choice, integer
+from runners.vllm_flags import row_flags
+
+# In order of preference: only the context-free form excludes self-pairs.
+FORMS: tuple[GrammarForm, ...] = ("gbnf", "regex", "json_schema")
+PACKAGES = ("torch", "transformers", "outlines", "xgrammar", "accelerate")
+DTYPES = ("float32", "bfloat16", "float16")
+DEFAULT_BATCH = 8
+MAX_TOP_LOGPROBS = 20
+# Each document has a grammar of its own, and a compiled one takes megabytes.
+GRAMMAR_CACHE_BYTES = 256 * 1024 * 1024
+
+
+class TransformersRunner(InProcessRunner):
+    """A model from the hub, a local folder or a GGUF file (dequantised), decoded in padded batches.
+
+    ``-M batch=8`` requests are decoded together, ``-M device=cpu|gpu`` says where (default: on the GPU if
+    there is one), ``-M dtype=float32|bfloat16|float16`` in which precision (default: float32 on the CPU,
+    bfloat16 on a GPU), ``-M threads=N`` how many cores PyTorch takes (default: the physical ones; on a busy
+    machine fewer are much faster). Log-probabilities are the model's own, before grammar and temperature. No code
+    of a model's repository is run.
+    """
+
+    def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
+        extra = options.extra
+        check_keys(extra, ("batch", "device", "dtype", "threads"))
+        self._device = choice(extra, "device", ("cpu", "gpu"), "gpu" if has_gpu() else "cpu")
+        self._dtype = choice(extra, "dtype", DTYPES, "float32" if self._device == "cpu" else "bfloat16")
+        self._threads = integer(extra, "threads", physical_cores())
+        batch = integer(extra, "batch", DEFAULT_BATCH)
+        identity = identify("transformers", spec.model_id, spec, options) | {"dtype": self._dtype}
+        if "package" not in spec.extra:
+            identity |= identify_path(Path(spec.model_id).expanduser())
+        super().__init__(
+            spec,
+            options,
+            identity=identity,
+            supports=Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, max_connections=batch),
+        )
+        self._model: Any = None
+        self._grammars: Any = None
+        self._end_tokens: frozenset[int] = frozenset()
+        self._rows: set[Row] = set()
+        self._batcher = Batcher(self._work, batch)
+
+    def check(self) -> None:
+        packages = (*PACKAGES, "gguf") if self._is_gguf() else PACKAGES
+        missing = [package for package in packages if find_spec(package) is None]
+        if missing:
+            raise ModelUnavailable(
+                f"{self.name} runs through {missing[0]}, which is not installed: "
+                "pip install 'docre-harness[transformers]'"
+            )
+        if self.spec.gpus > 1 or (self.spec.gpus and self._device == "cpu" and "device" not in self.options.extra):
+            raise ModelUnavailable(
+                f"{self.name} needs {self.spec.gpus} GPU{'s' if self.spec.gpus > 1 else ''}, and transformers has "
+                f"{'one' if has_gpu() else 'none'} here: point --base-url at a vLLM server, or use "
+                "--model smollm2-135m; -M device=cpu runs a small model on the CPU, slowly"
+            )
+        path = Path(self.spec.model_id).expanduser()
+        if "package" not in self.spec.extra and is_path(self.spec.model_id) and not path.exists():
+            raise InputError(f"model {self.name}: no such file or folder: {path}")
+
+    async def _load(self) -> None:
+        await asyncio.to_thread(self._load_blocking)
+
+    def _load_blocking(self) -> None:
+        import outlines
+        import torch
+        import xgrammar
+        from outlines.backends.xgrammar import XGrammarBackend
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+        from transformers.utils.logging import disable_progress_bar
+
+        torch.set_num_threads(self._threads)
+        disable_progress_bar()
+        where: dict[str, Any] = {"pretrained_model_name_or_path": str(Path(self.spec.model_id).expanduser())}
+        if self._is_gguf():
+            file = fetch_model(self.spec)
+            where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+        elif self.spec.revision:
+            where["revision"] = self.spec.revision
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                **where, dtype=getattr(torch, self._dtype), trust_remote_code=False
+            )
+            model.to("cpu" if self._device == "cpu" else "cuda").eval()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise FatalError(
+                f"{self.name}: transformers cannot load {self.spec.model_id}: {_first_line(error)}"
+            ) from error
+        ends = model.generation_config.eos_token_id
+        self._end_tokens = frozenset({*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None})
+        # A model's own defaults, such as a repetition penalty, would change what greedy decoding means.
+        model.generation_config = GenerationConfig()
+        # Outlines chooses a padding token where there is none.
+        outlined = outlines.from_transformers(model, tokenizer)
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+        self._grammars = XGrammarBackend(outlined)
+        vocabulary = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=len(tokenizer))
+        self._grammars.grammar_compiler = xgrammar.GrammarCompiler(vocabulary, cache_limit_bytes=GRAMMAR_CACHE_BYTES)
+        self._limit = min(
+            self.spec.context or model.config.max_position_embeddings, model.config.max_position_embeddings
+        )
+        self._template = row_flags(self.spec).get("chat-template")
+        self._model, self._tokenizer = model, tokenizer
+
+    async def _unload(self) -> None:
+        for row in self._rows:
+            row.abandoned.set()
+        await self._batcher.close(self._closed_error())
+        if self._model is not None:
+            self._model = self._tokenizer = self._grammars = None
+            gc.collect()
+            if self._device == "gpu":
+                import torch
+
+                torch.cuda.empty_cache()
+
+    async def _decode(self, prompt: list[int], request: Request) -> Completion:
+        row = Row(prompt, request)
+        self._rows.add(row)
+        try:
+            return await self._batcher.submit(row)
+        finally:
+            row.abandoned.set()
+            self._rows.discard(row)
+
+    def _work(self, rows: Sequence[Row]) -> list[Completion | HarnessError]:
+        """Decode a batch; runs in the batcher's thread."""
+        refused = {id(row): error for row in rows if (error := self._compile(row)) is not None}
+        ready = [row for row in rows if id(row) not in refused]
+        try:
+            if ready:
+                decode_rows(self._model, self._tokenizer, ready, self._end_tokens)
+        except (RuntimeError, MemoryError) as error:
+            raise FatalError(
+                f"{self.name}: decoding {len(ready)} requests together failed ({_first_line(error)}); "
+                "if memory ran out, -M batch=N decodes fewer at once"
+            ) from error
+        return [refused.get(id(row)) or self._completion(row) for row in rows]
+
+    def _compile(self, row: Row) -> RequestError | None:
+        if row.request.constraint is None:
+            return None
+        try:
+            row.mask = self._mask(row.request.constraint)
+        except (RuntimeError, ValueError) as error:
+            return RequestError(f"{self.name}: xgrammar cannot read the grammar ({_first_line(error)})")
+        return None
+
+    def _mask(self, constraint: Constraint) -> Mask:
+        """The Outlines logits processor of a constraint; compiled once for all requests that share it."""
+        import xgrammar
+
+        # xgrammar reads all forms as they are; outlines-core, Outlines' default for two, drops valid continuations.
+        mask: Mask
+        if constraint.form == "regex":
+            mask = self._grammars.get_regex_logits_processor(constraint.text)
+        elif constraint.form == "json_schema":
+            # Outlines has no switch for white space, which small models fill until the token limit.
+            grammar = xgrammar.Grammar.from_json_schema(constraint.text, any_whitespace=False)
+            mask = self._grammars.get_cfg_logits_processor(str(grammar))
+        else:
+            mask = self._grammars.get_cfg_logits_processor(constraint.text)
+        return mask
+
+    def _completion(self, row: Row) -> Completion | HarnessError:
+        if row.finish_reason is None:
+            return self._closed_error()
+        text, reasoning = split_thinking(row.text, constrained=row.request.constraint is not None)
+        return Completion(
+            text=text,
+            finish_reason=row.finish_reason,
+            usage=Usage(len(row.prompt), len(row.tokens)),
+            reasoning=reasoning,
+            logprobs=tuple(row.logprobs),
+        )
+
+    def _is_gguf(self) -> bool:
+        return "package" in self.spec.extra or self.spec.model_id.endswith(".gguf")
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,104 @@
+"""The flags of vLLM's engine for a model, and what the engine needs, whether served or in this process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.errors import ModelUnavailable
+from harness.types import GrammarForm, ModelSpec, RunnerOptions
+from runners.hardware import has_gpu
+from runners.model_file import is_path
+
+# In order of preference: only Lark excludes self-pairs; vLLM's xgrammar backend takes all three.
+FORMS: tuple[GrammarForm, ...] = ("lark", "regex", "json_schema")
+STRUCTURED_OUTPUTS = {"backend": "xgrammar", "disable_any_whitespace": True}
+FLAG_PREFIX = "flag."
+
+
+def engine_flags(spec: ModelSpec, options: RunnerOptions) -> dict[str, str]:
+    """The flags of vLLM's engine for a model, by name; an empty value stands for a bare flag.
+
+    The row's ``extra.flags`` and ``-M flag.NAME=VALUE`` add to them or replace one. The structured-output
+    backend is pinned, as vLLM otherwise keeps whichever the first request picks; JSON gets no free
+    whitespace, which small models fill until the token limit. The sampling defaults that a model's
+    repository recommends stay out: a repetition penalty would change what greedy decoding means.
+    """
+    flags = {
+        "model": str(Path(spec.model_id).expanduser()) if is_path(spec.model_id) else spec.model_id,
+        "dtype": "bfloat16",
+        "structured-outputs-config": json.dumps(STRUCTURED_OUTPUTS, separators=(",", ":")),
+        "generation-config": "vllm",
+    }
+    if spec.context:
+        flags["max-model-len"] = str(spec.context)
+    if spec.revision:
+        flags["revision"] = spec.revision
+    if spec.gpus > 1:
+        flags["tensor-parallel-size"] = str(spec.gpus)
+    if on_cpu(spec, options):
+        flags["enforce-eager"] = ""
+    return flags | row_flags(spec) | given_flags(options)
+
+
+def command_line(flags: Mapping[str, str]) -> list[str]:
+    """Flags as the words of a command."""
+    return [word for name, value in flags.items() for word in ((f"--{name}", value) if value else (f"--{name}",))]
+
+
+def server_environment(spec: ModelSpec, options: RunnerOptions, env: Mapping[str, str]) -> dict[str, str]:
+    """The child's environment; on the CPU, vLLM's cache is bounded unless the caller chose a size (GB)."""
+    # A key set for some other vLLM server would lock this process out of its own.
+    child = {name: value for name, value in env.items() if name != "VLLM_API_KEY"}
+    return {"VLLM_CPU_KVCACHE_SPACE": "4", **child} if on_cpu(spec, options) else child
+
+
+def with_given_context(spec: ModelSpec, options: RunnerOptions) -> ModelSpec:
+    """The model with the context of ``-M flag.max-model-len=N``, if that was given."""
+    limit = given_flags(options).get("max-model-len", "")
+    return replace(spec, context=int(limit)) if limit.isdecimal() else spec
+
+
+def given_flags(options: RunnerOptions) -> dict[str, str]:
+    """The flags of ``-M flag.NAME=VALUE``, by name."""
+    return {key.removeprefix(FLAG_PREFIX): value for key, value in options.extra.items() if key.startswith(FLAG_PREFIX)}
+
+
+def row_flags(spec: ModelSpec) -> dict[str, str]:
+    """The flags of a row's ``extra.flags``, by name."""
+    flags = spec.extra.get("flags", {})
+    return {name: str(value) for name, value in flags.items()} if isinstance(flags, dict) else {}
+
+
+def on_cpu(spec: ModelSpec, options: RunnerOptions) -> bool:
+    """Whether the model is to run without a GPU."""
+    device = options.extra.get("device")
+    return device == "cpu" or (device is None and spec.gpus == 0 and not has_gpu())
+
+
+def refuse_without_gpu(spec: ModelSpec, options: RunnerOptions) -> None:
+    """Raise ModelUnavailable if the model needs a GPU and this machine has none."""
+    if on_cpu(spec, options) or has_gpu():
+        return
+    count = f"{spec.gpus} GPU{'s' if spec.gpus > 1 else ''} of 80 GB"
+    memory = f" ({spec.memory_gb:g} GB in all)" if spec.memory_gb else ""
+    raise ModelUnavailable(
+        f"{spec.name} needs {count}{memory} and this machine has none: point --base-url at a vLLM "
+        "server that has it, or use an API model such as gpt-4o, or --model smollm2-135m on the CPU"
+    )
+
+
+def has_vllm(python: str) -> bool:
+    """Whether the interpreter has vLLM installed; found without importing it, which takes seconds."""
+    if python == sys.executable:
+        return find_spec("vllm") is not None
+    script = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+    try:
+        return subprocess.run([python, "-c", script], capture_output=True, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False

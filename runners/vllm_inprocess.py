@@ -1,0 +1,208 @@
+"""Models run by vLLM's asynchronous engine in this process: no server, no HTTP between."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from harness.errors import FatalError, InputError, ModelUnavailable, RequestError, RetryableError
+from harness.types import (
+    Completion,
+    Constraint,
+    FinishReason,
+    ModelSpec,
+    Request,
+    RunnerOptions,
+    Supports,
+    TokenLogprob,
+    Usage,
+)
+from runners.chat_body import IMPOSSIBLE_LOGPROB, split_thinking
+from runners.contract import identify, identify_path
+from runners.in_process import InProcessRunner
+from runners.options import check_keys, choice
+from runners.vllm_flags import (
+    FLAG_PREFIX,
+    FORMS,
+    command_line,
+    engine_flags,
+    has_vllm,
+    refuse_without_gpu,
+    server_environment,
+    with_given_context,
+)
+
+MAX_TOP_LOGPROBS = 20
+# vLLM kills its processes at once unless it is given time, and then leaves shared memory behind.
+SHUTDOWN_S = 10.0
+# In this process, vLLM's log would mix with the harness's own lines, and with --json's object on stdout.
+LOGGING = {"VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_LOGGING_LEVEL": "WARNING"}
+
+
+class VllmInprocessRunner(InProcessRunner):
+    """A model in vLLM's ``AsyncLLM``, with the flags that ``vllm_server`` would start it with.
+
+    ``-M device=cpu|gpu`` says where (default: on a GPU if there is one or the model's row counts any),
+    ``-M flag.NAME=VALUE`` sets a flag of vLLM's engine. Log-probabilities are over the tokens that the
+    grammar allows. Models whose answers only vLLM's server can take apart (gpt-oss) need ``vllm_server``.
+    """
+
+    def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
+        check_keys(options.extra, ("device",), (FLAG_PREFIX,))
+        choice(options.extra, "device", ("cpu", "gpu"), "cpu")
+        spec = with_given_context(spec, options)
+        super().__init__(
+            spec,
+            options,
+            identity=identify("vllm-inprocess", spec.model_id, spec, options)
+            | identify_path(Path(spec.model_id).expanduser()),
+            supports=Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context),
+        )
+        self._engine: Any = None
+        self._numbers = itertools.count()
+        self._thinks_apart = False
+
+    def check(self) -> None:
+        refuse_without_gpu(self.spec, self.options)
+        if not has_vllm(sys.executable):
+            raise ModelUnavailable(
+                f"{self.name} runs through vLLM in this process, which {sys.executable} cannot import: "
+                f"pip install 'docre-harness[vllm]', or --model vllm/{self.spec.model_id} with an interpreter "
+                "that has it (-M python=PATH)"
+            )
+
+    async def _load(self) -> None:
+        for name, value in (LOGGING | server_environment(self.spec, self.options, {})).items():
+            os.environ.setdefault(name, value)
+        await asyncio.to_thread(self._load_blocking)
+
+    def _load_blocking(self) -> None:
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        flags = engine_flags(self.spec, self.options)
+        self._template = flags.pop("chat-template", None)
+        arguments = _engine_arguments(flags)
+        try:
+            # Never a local variable: errors that libraries keep would keep the frame, and so the engine, alive.
+            self._engine = AsyncLLM.from_engine_args(arguments)
+        except Exception as error:
+            # Whatever stops vLLM while it starts, from a missing file to too little memory, stops the run.
+            raise FatalError(
+                f"{self.name}: vLLM did not start ({_last_line(error)}); its own lines above say more"
+            ) from error
+        self._thinks_apart = bool(flags.get("reasoning-parser"))
+        self._limit = self._engine.model_config.max_model_len
+        self._tokenizer = self._engine.get_tokenizer()
+
+    async def _unload(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.to_thread(engine.shutdown, SHUTDOWN_S)
+            # Left to the interpreter's end, its finalizer would meet modules that are gone, and say so.
+            del engine
+            gc.collect()
+
+    async def _decode(self, prompt: list[int], request: Request) -> Completion:
+        from vllm.exceptions import VLLMClientError
+        from vllm.inputs import tokens_input
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        outputs = self._engine.generate(
+            tokens_input(prompt), _sampling_params(request), f"request-{next(self._numbers)}"
+        )
+        try:
+            # With FINAL_ONLY there is one.
+            finished = [output async for output in outputs]
+        except (VLLMClientError, ValueError) as error:
+            raise RequestError(f"{self.name}: vLLM rejected the request: {_last_line(error)}") from error
+        except EngineDeadError as error:
+            raise FatalError(f"{self.name}: vLLM's engine has died ({_last_line(error)})") from error
+        except EngineGenerateError as error:
+            raise RetryableError(f"vLLM failed at this request ({_last_line(error.__cause__ or error)})") from error
+        constrained = request.constraint is not None and not self._thinks_apart
+        return _completion(finished[-1], request, constrained=constrained)
+
+
+def _engine_arguments(flags: Mapping[str, str]) -> Any:
+    """vLLM's engine arguments, read from flags by its own parser; InputError for one that it does not know."""
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    def refuse(message: str) -> NoReturn:
+        raise InputError(f"vLLM's engine does not take these flags: {message}; flags of its server need vllm/NAME")
+
+    parser = AsyncEngineArgs.add_cli_args(FlexibleArgumentParser())
+    # Left alone, the parser would print its usage and exit.
+    parser.error = refuse
+    return AsyncEngineArgs.from_cli_args(parser.parse_args(command_line(flags)))
+
+
+def _sampling_params(request: Request) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    sampling = request.sampling
+    return SamplingParams(
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        seed=sampling.seed + request.repeat,
+        stop=list(sampling.stop),
+        logprobs=request.top_logprobs or None,
+        structured_outputs=_structured_outputs(request.constraint),
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _structured_outputs(constraint: Constraint | None) -> Any:
+    from vllm.sampling_params import StructuredOutputsParams
+
+    if constraint is None:
+        return None
+    match constraint.form:
+        case "regex":
+            return StructuredOutputsParams(regex=constraint.text)
+        case "json_schema":
+            return StructuredOutputsParams(json=json.loads(constraint.text))
+        case _:
+            return StructuredOutputsParams(grammar=constraint.text)
+
+
+def _completion(output: Any, request: Request, *, constrained: bool) -> Completion:
+    """Read a finished ``RequestOutput``; RetryableError for one that was cut off."""
+    if output.outputs[0].finish_reason in (None, "abort", "error"):
+        raise RetryableError("vLLM gave up on its answer")
+    answer = output.outputs[0]
+    finish_reason: FinishReason = "length" if answer.finish_reason == "length" else "stop"
+    text, reasoning = split_thinking(answer.text, constrained=constrained)
+    logprobs = zip(answer.token_ids, answer.logprobs or (), strict=False)
+    return Completion(
+        text=text,
+        finish_reason=finish_reason,
+        usage=Usage(len(output.prompt_token_ids), len(answer.token_ids), output.num_cached_tokens),
+        reasoning=reasoning,
+        logprobs=tuple(_token_logprob(token, choices, request.top_logprobs) for token, choices in logprobs),
+    )
+
+
+def _token_logprob(token: int, choices: Mapping[int, Any], count: int) -> TokenLogprob:
+    # The chosen token is among the choices even where it is not among the most probable ones.
+    ranked = sorted(choices.values(), key=lambda choice: choice.rank)[:count]
+    chosen = choices[token]
+    return TokenLogprob(
+        chosen.decoded_token,
+        max(chosen.logprob, IMPOSSIBLE_LOGPROB),
+        tuple((choice.decoded_token, max(choice.logprob, IMPOSSIBLE_LOGPROB)) for choice in ranked),
+    )
+
+
+def _last_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
