@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,19 @@ class GoldPairs:
         for head, relation, tail in dict.fromkeys(label.triplet for label in document.labels):
             relations[head, tail] = (*relations.get((head, tail), ()), relation)
         return relations
+
+
+@dataclass(frozen=True)
+class GoldAndUnrelatedPairs(GoldPairs):
+    """The gold pairs and as many unrelated ones, drawn by ``seed``: examples of both kinds (LMRC, Appendix C)."""
+
+    seed: int = 0
+
+    def pairs(self, document: Document) -> tuple[Pair, ...]:
+        gold = super().pairs(document)
+        unrelated = sorted(set(AllPairs().pairs(document)) - set(gold))
+        drawn = random.Random(f"{self.seed} {document.title}")
+        return tuple(sorted([*gold, *drawn.sample(unrelated, min(len(gold), len(unrelated)))]))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from harness.methods.candidates import GoldPairs
+from harness.methods.candidates import GoldAndUnrelatedPairs, GoldPairs, PairSource
 from harness.methods.demonstrations import Demonstration, PromptMethod
-from harness.methods.settings import MethodSettings
+from harness.methods.settings import ASK_WITH_STATEMENTS, MethodSettings
 from harness.types import Message
 
 
@@ -20,8 +20,7 @@ def with_shots(settings: MethodSettings, create: Callable[[MethodSettings], Prom
     """
     if not settings.shots:
         return create(settings)
-    # A file of candidate pairs knows the evaluated documents only.
-    candidates = settings.candidates and GoldPairs()
+    candidates = _shown_pairs(settings)
     opening = create(replace(settings, candidates=candidates, opening=True))
     going_on = create(replace(settings, candidates=candidates, opening=False))
     exchanges: defaultdict[str, list[Message]] = defaultdict(list)
@@ -32,6 +31,17 @@ def with_shots(settings: MethodSettings, create: Callable[[MethodSettings], Prom
             request = (later if exchanges[step] else firsts)[number].request
             exchanges[step] += [request.messages[-1], Message("assistant", firsts[number].answer)]
     return create(replace(settings, opening=False, exchanges={step: tuple(said) for step, said in exchanges.items()}))
+
+
+def _shown_pairs(settings: MethodSettings) -> PairSource | None:
+    """What is asked about the documents shown, whose labels are known; a file knows the evaluated documents only.
+
+    Where an answer can be that none of the options holds, there are examples of that, too.
+    """
+    if settings.candidates is None:
+        return None
+    asks_with_none = settings.variant.description.method in ASK_WITH_STATEMENTS
+    return GoldAndUnrelatedPairs(seed=settings.sampling.seed) if asks_with_none else GoldPairs()
 
 
 def _chosen(demonstrations: list[Demonstration], seed: str) -> Mapping[str, int]:

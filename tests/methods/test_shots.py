@@ -67,6 +67,15 @@ def test_pairwise_shows_pairs_without_a_relation() -> None:
     assert all("| None |" in message.content for message in messages if message.role == "assistant")
 
 
+@pytest.mark.parametrize("prompt", ["choice", "statements"])
+def test_some_examples_are_of_pairs_without_a_relation(prompt: str) -> None:
+    messages = first_request(replace(settings(prompt), shots=tuple(LABELLED[1:13]))).messages
+    exchanges = list(zip(messages[1::2], messages[2::2], strict=False))
+    answered_none = [f"\n{answer.content}. None of the above" in question.content for question, answer in exchanges]
+    assert len(exchanges) == 12
+    assert 0 < sum(answered_none) < 12
+
+
 def test_shots_of_given_pairs_do_not_need_the_file_of_the_evaluated_documents() -> None:
     chosen = replace(settings("classify"), shots=SHOTS, candidates=AllPairs())
     answers = [message for message in first_request(chosen).messages if message.role == "assistant"]
