@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -118,12 +120,16 @@ def read_record(kind: type[_Record], path: Path) -> _Record:
         raise InputError(f"{path}: {first_fault(error)}") from None
 
 
-def with_options(record: _Record, options: dict[str, str]) -> _Record:
-    """The record with fields set from ``key=value`` options; InputError for an unknown or unfit one."""
+def with_options(record: _Record, options: Mapping[str, str]) -> _Record:
+    """The record with fields set from ``key=value`` options; InputError for an unknown or unfit one.
+
+    A list is written as JSON: ``entity_types=["PER","ORG"]``.
+    """
+    lists = {key: json.loads(value) if value.startswith("[") else value for key, value in options.items()}
     try:
-        return type(record).model_validate({**record.model_dump(), **options})
+        return type(record).model_validate({**record.model_dump(), **lists})
     except ValidationError as error:
-        raise InputError(f"option {first_fault(error)}") from None
+        raise InputError(f"-O {first_fault(error)}") from None
 
 
 def first_fault(error: ValidationError) -> str:

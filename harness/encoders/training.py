@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harness.encoders.atlop import Atlop
 from harness.encoders.batching import Batch, Collator
@@ -23,7 +23,6 @@ from harness.encoders.config import TrainingConfig
 from harness.encoders.inference import Inference
 from harness.encoders.losses import evidence_loss, relation_loss
 from harness.encoders.text import EncodedDocument
-from harness.scoring.counts import Scores
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -56,6 +55,10 @@ class Progress:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Progress:
+        return cls([Epoch(**line) for line in content["curve"]], content["best_f1"], content["best_epoch"])
 
 
 class Watcher(Protocol):
@@ -90,7 +93,7 @@ class EpochBatches(Sampler[list[int]]):
 
 
 class Trainer:
-    """One training; call ``run``. ``progress`` and ``best`` (weights by name) hold what came of it."""
+    """One training; call ``run``. ``state`` and ``restore`` carry it over the end of a process."""
 
     def __init__(
         self,
@@ -103,13 +106,13 @@ class Trainer:
     ) -> None:
         self.config = config
         self.progress = Progress()
-        self.best: dict[str, torch.Tensor] = {}
         self._accelerator = accelerator
         self._collator = collator
         self._choose = choose
         documents = [document for document in train if document.pair_count]
         self._batches = EpochBatches([len(one.input_ids) for one in documents], config.batch_size, config.seed)
-        loader: DataLoader[Any] = DataLoader(documents, batch_sampler=self._batches, collate_fn=collator)
+        # torch asks only for length and indexing, which a list has.
+        loader = DataLoader(cast("Dataset[Any]", documents), batch_sampler=self._batches, collate_fn=collator)
         if config.freeze_word_embeddings:
             model.encoder.get_input_embeddings().requires_grad_(False)
         optimizer = torch.optim.AdamW(_groups(model, config), betas=(0.9, 0.999), eps=1e-6)
@@ -123,15 +126,53 @@ class Trainer:
         warmup = max(1, int(self.config.warmup * self._steps))
         return min((step + 1) / warmup, (self._steps - step) / max(1, self._steps - warmup))
 
-    def run(self, watcher: Watcher) -> Progress:
-        """Train until the last epoch, or until patience is at an end."""
+    def run(self, watcher: Watcher, keep: Callable[[Atlop, Epoch], None], finished: Callable[[], None]) -> Progress:
+        """Train until the last epoch, or until patience is at an end.
+
+        ``keep`` is given the model whenever it is the best so far (without a choosing split: after every
+        epoch); ``finished`` is called at the end of every epoch, when ``state`` can be stored.
+        """
         while not self.is_over:
             started = time.perf_counter()
-            loss = self._train_epoch(len(self.progress.curve) + 1, watcher)
-            line, is_best = self._judged(len(self.progress.curve) + 1, loss, started)
+            epoch = len(self.progress.curve) + 1
+            loss = self._train_epoch(epoch, watcher)
+            line = self._judged(epoch, loss, started)
+            is_best = not self._choose or (line.f1 is not None and line.f1 > self.progress.best_f1)
+            if is_best:
+                self.progress.best_f1, self.progress.best_epoch = line.f1 or 0.0, epoch
+                keep(self.evaluated_model, line)
             self.progress.curve.append(line)
+            finished()
             watcher.epoch(line, is_best)
         return self.progress
+
+    def state(self) -> dict[str, Any]:
+        """All that the next epoch depends on, in tensors, numbers and strings."""
+        return {
+            "progress": self.progress.as_json(),
+            "model": self._accelerator.unwrap_model(self._model).state_dict(),
+            "averaged": None if self._averaged is None else self._averaged.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scheduler": self._scheduler.state_dict(),
+            "random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state of a training of the same model, data and configuration."""
+        self.progress = Progress.from_json(state["progress"])
+        self._accelerator.unwrap_model(self._model).load_state_dict(state["model"])
+        if self._averaged is not None:
+            self._averaged.load_state_dict(state["averaged"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scheduler.load_state_dict(state["scheduler"])
+        torch.set_rng_state(state["random"])
+        torch.cuda.set_rng_state_all(state["cuda_random"])
+
+    @property
+    def is_main_process(self) -> bool:
+        """Whether this is the process that writes files."""
+        return bool(self._accelerator.is_main_process)
 
     @property
     def is_over(self) -> bool:
@@ -165,38 +206,24 @@ class Trainer:
             self._averaged.update_parameters(self._accelerator.unwrap_model(self._model))
         return float(loss.detach())
 
-    def _judged(self, epoch: int, loss: float, started: float) -> tuple[Epoch, bool]:
-        """The epoch's line of the curve, and whether its weights are the best so far (they are then kept)."""
+    def _judged(self, epoch: int, loss: float, started: float) -> Epoch:
+        """The epoch's line of the curve, with scores on the choosing split from ``choose_from`` on."""
         if epoch < self.config.choose_from or not self._choose:
-            return Epoch(epoch, loss, time.perf_counter() - started), False
-        model = self.evaluated_model
-        inference = Inference(
-            model, self._collator, self._accelerator.device, self._accelerator.mixed_precision == "bf16"
-        )
+            return Epoch(epoch, loss, time.perf_counter() - started)
+        accelerator = self._accelerator
+        bf16 = accelerator.mixed_precision == "bf16"
+        inference = Inference(self.evaluated_model, self._collator, accelerator.device, bf16)
         above, gold = margins(self._choose, inference.scores(self._choose))
         threshold = best_threshold(above, gold) if self.config.choose_threshold else 0.0
-        found: Scores = scores_at(above, gold, threshold)
-        line = Epoch(
-            epoch,
-            loss,
-            time.perf_counter() - started,
-            found.precision,
-            found.recall,
-            found.f1,
-            scores_at(above, gold).f1,
-            threshold,
-        )
-        is_best = found.f1 > self.progress.best_f1
-        if is_best:
-            self.progress.best_f1, self.progress.best_epoch = found.f1, epoch
-            self.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-        return line, is_best
+        found, unshifted = scores_at(above, gold, threshold), scores_at(above, gold)
+        seconds = time.perf_counter() - started
+        return Epoch(epoch, loss, seconds, found.precision, found.recall, found.f1, unshifted.f1, threshold)
 
     @property
     def evaluated_model(self) -> Atlop:
         """The model whose weights are judged and kept: the average where there is one."""
-        model: Atlop = self._accelerator.unwrap_model(self._model) if self._averaged is None else self._averaged.module
-        return model
+        unwrapped = self._accelerator.unwrap_model(self._model)
+        return cast(Atlop, unwrapped if self._averaged is None else self._averaged.module)
 
 
 def _groups(model: Atlop, config: TrainingConfig) -> list[dict[str, Any]]:
