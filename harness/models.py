@@ -13,7 +13,10 @@ from harness.types import ModelSpec
 
 MODELS_FILE = Path(__file__).with_name("models.toml")
 
-_RUNNER_PREFIXES = {"vllm": "vllm_server", "llama_cpp": "llama_cpp", "mock": "mock"}
+ENCODER = "encoder"
+"""The ``runner`` of models that score pairs instead of answering prompts; ``harness.encoders`` runs them."""
+
+_RUNNER_PREFIXES = {"vllm": "vllm_server", "llama_cpp": "llama_cpp", "mock": "mock", ENCODER: ENCODER}
 
 
 def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
@@ -34,9 +37,10 @@ def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
 
 
 def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
-    """What ``--model`` stands for: a short name, ``provider/name``, or the path of a GGUF file.
+    """What ``--model`` stands for: a short name, ``provider/name``, a GGUF file, or a trained encoder's folder.
 
-    ``provider/name`` is split at the first slash, so ``vllm//models/x`` is the folder ``/models/x``.
+    ``provider/name`` is split at the first slash, so ``vllm//models/x`` is the folder ``/models/x``, and
+    ``encoder/owner/name`` an encoder at the hub.
     With ``base_url``, an embedded model's row asks that server instead, and a name without a row is
     asked for as it stands. Raises InputError for anything else, naming the nearest short names.
     """
@@ -49,6 +53,8 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         return spec
     if name.endswith(".gguf") and not name.startswith("llama_cpp/"):
         return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
+    if (Path(name) / "model.safetensors").is_file():
+        return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
     if model_id and provider in _RUNNER_PREFIXES:
         return ModelSpec(name=name, runner=_RUNNER_PREFIXES[provider], model_id=model_id)

@@ -20,6 +20,7 @@ from harness.encoders.pooling import (
     document_values,
     entity_attention,
     entity_states,
+    full_precision,
     pair_attention,
     sentence_attention,
 )
@@ -117,13 +118,14 @@ class Atlop(nn.Module):
             for block in self.reasoning:
                 pairs = block(pairs, matrix)
             pairs = self.classifier(self.norm(pairs))
-        logits = pairs.float()
+        logits = full_precision(pairs)
         if self.config.task == "rcp":
             logits = torch.cat([logits, torch.zeros_like(logits)], 1)
         sentences = None
         if with_sentences:
             shares = sentence_attention(weights, batch, batch.evidence.shape[1])
-            sentences = shares[batch.document, batch.head, batch.tail].float()
+            sentences = shares[batch.document, batch.head, batch.tail]
+            sentences = full_precision(sentences)
         return Output(logits, sentences)
 
 

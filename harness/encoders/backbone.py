@@ -107,6 +107,8 @@ def sdpa_with_rows(
     import torch
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+    from harness.encoders.pooling import full_precision
+
     rows: AttentionRows | None = options.pop("attention_rows", None)
     if rows is not None and module.layer_idx == rows.layer:
         index = rows.positions[:, None, :, None].expand(-1, query.shape[1], -1, query.shape[3])
@@ -115,7 +117,7 @@ def sdpa_with_rows(
         if attention_mask is not None:
             mask = attention_mask[:, :, :1]
             logits = logits.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else logits + mask
-        rows.weights = logits.float().softmax(-1)
+        rows.weights = full_precision(logits).softmax(-1)
     output: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     return output
 

@@ -29,7 +29,7 @@ def margins(documents: Iterable[EncodedDocument], scores: Iterable[np.ndarray]) 
 
 def scores_at(above: np.ndarray, gold: np.ndarray, threshold: float = 0.0) -> Scores:
     """The micro scores of what lies above a threshold."""
-    predicted = above > threshold
+    predicted = above.astype("float64") > threshold
     return Scores.of(Counts(int((predicted & gold).sum()), int(predicted.sum()), int(gold.sum())))
 
 
@@ -45,4 +45,5 @@ def best_threshold(above: np.ndarray, gold: np.ndarray) -> float:
     # Equal scores stand or fall together.
     f1[:-1][ranked[:-1] == ranked[1:]] = -1
     best = int(f1.argmax())
-    return float((ranked[best] + ranked[min(best + 1, len(ranked) - 1)]) / 2)
+    below = ranked[best + 1] if best + 1 < len(ranked) else ranked[best] - 1
+    return float((ranked[best] + below) / 2)

@@ -17,6 +17,11 @@ PADDING = -1e4
 EPSILON = 1e-6
 
 
+def full_precision(values: Tensor) -> Tensor:
+    """Half-precision values as float32, others as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
 def document_values(values: Tensor, batch: Batch) -> Tensor:
     """Values of window tokens [w, t, f] as values of document tokens [b, l, f], the mean where windows overlap."""
     b, length = batch.sentence.shape
@@ -28,7 +33,7 @@ def document_values(values: Tensor, batch: Batch) -> Tensor:
 
 def entity_states(states: Tensor, batch: Batch) -> Tensor:
     """The logarithm of the summed exponentials of an entity's mentions: states [b, l, d] to [b, n, d]."""
-    mentions = states.flatten(0, 1)[batch.mentions].float()
+    mentions = full_precision(states).flatten(0, 1)[batch.mentions]
     pooled = mentions.masked_fill(~batch.mention_mask[..., None], PADDING).logsumexp(2)
     return pooled.masked_fill(~batch.entity_mask[..., None], 0.0)
 

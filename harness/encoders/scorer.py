@@ -85,7 +85,9 @@ class EncoderScorer:
         named, read = itertools.tee(documents)
         scored = self._inference.scores(encoder.encode(document) for document in read)
         for document, scores in zip(named, scored, strict=True):
-            yield PairScores(document.title, self.relations, all_pairs(len(document.entities)), scores)
+            # Rounded as they are stored, so that a file of scores holds the same predictions.
+            rounded = scores.astype("float16").astype("float32")
+            yield PairScores(document.title, self.relations, all_pairs(len(document.entities)), rounded)
 
     @cached_property
     def _inference(self) -> Inference:

@@ -80,7 +80,7 @@ class ScoreFile(Mapping[str, PairScores]):
             self._archive = np.load(path, allow_pickle=False)
             self._places = {str(title): number for number, title in enumerate(self._archive["titles"])}
             self.relations = tuple(str(relation) for relation in self._archive["relations"])
-        except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: not a file of pair scores ({error}); run the encoder again") from error
 
     def __getitem__(self, title: str) -> PairScores:
