@@ -67,12 +67,14 @@ def load_encoder(name: str, *, pretrained: bool = True, attention_dropout: float
     for field in _ATTENTION_DROPOUT_FIELDS:
         if hasattr(config, field):
             setattr(config, field, attention_dropout)
-    model = _from_pretrained(AutoModel, name, config=config) if pretrained else AutoModel.from_config(config)
+    automatic: Any = AutoModel
+    model = _from_pretrained(automatic, name, config=config) if pretrained else automatic.from_config(config)
     # Nothing here reads the pooled first token; its layer would only be saved and decayed.
-    if getattr(model, "pooler", None) is not None:
+    if hasattr(model, "pooler"):
         model.pooler = None
     _use_row_attention(model)
-    return model
+    encoder: PreTrainedModel = model
+    return encoder
 
 
 def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:

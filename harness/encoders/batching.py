@@ -82,9 +82,8 @@ class Collator:
         attention_mask = np.zeros((count, width), dtype=np.int64)
         token_index = np.full((count, width), nowhere)
         held = np.zeros(nowhere + 1)
-        window_document = np.repeat(np.arange(len(documents)), [len(begun) for begun in starts])
-        window_start = np.array([start for begun in starts for start in begun])
-        for w, (d, start) in enumerate(zip(window_document, window_start, strict=True)):
+        places = [(d, start) for d, begun in enumerate(starts) for start in begun]
+        for w, (d, start) in enumerate(places):
             stop = start + widths[d]
             input_ids[w, 0] = self._first
             input_ids[w, 1 : widths[d] + 1] = documents[d].input_ids[start:stop]
@@ -93,7 +92,7 @@ class Collator:
             token_index[w, 1 : widths[d] + 1] = np.arange(d * longest + start, d * longest + stop)
             held[d * longest + start : d * longest + stop] += 1
         held[nowhere] = 1
-        slots, slot_share = _slots(documents, window_document, window_start, np.array(widths), entities)
+        slots, slot_share = _slots(documents, places, widths, entities)
 
         sentence = np.zeros((len(documents), longest), dtype=np.int64)
         entity_type = np.zeros((len(documents), entities), dtype=np.int64)
@@ -170,24 +169,20 @@ _PAIR_COLUMNS = ("document", "head", "tail", "sentence_distance", "token_distanc
 
 
 def _slots(
-    documents: Sequence[EncodedDocument],
-    window_document: np.ndarray,
-    window_start: np.ndarray,
-    widths: np.ndarray,
-    entities: int,
+    documents: Sequence[EncodedDocument], places: Sequence[tuple[int, int]], widths: Sequence[int], entities: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``slots`` and ``slot_share`` of a batch."""
+    """``slots`` and ``slot_share`` of a batch whose windows are at ``places``: document and first subword."""
     import numpy as np
 
     inside: list[np.ndarray] = []
     held = [np.zeros(len(document.mention_position)) for document in documents]
-    for d, start in zip(window_document, window_start, strict=True):
+    for d, start in places:
         position = documents[d].mention_position - start
         inside.append(np.flatnonzero((position >= 0) & (position < widths[d])))
         held[d][inside[-1]] += 1
     slots = np.zeros((len(inside), max(map(len, inside))), dtype=np.int64)
     share = np.zeros((len(inside), entities, slots.shape[1]))
-    for w, (d, start, chosen) in enumerate(zip(window_document, window_start, inside, strict=True)):
+    for w, ((d, start), chosen) in enumerate(zip(places, inside, strict=True)):
         document = documents[d]
         owner = document.mention_entity[chosen]
         slot = np.arange(len(chosen))

@@ -44,18 +44,18 @@ class ModelConfig(BaseModel):
     task: Task = "atlop"
     relations: tuple[str, ...]
     encoder: str = "minilm"
-    window: int = Field(512, ge=16)
-    overlap: int = Field(128, ge=0)
+    window: int = Field(default=512, ge=16)
+    overlap: int = Field(default=128, ge=0)
     typed_markers: bool = False
     entity_types: tuple[str, ...] = ()
     distances: bool = False
-    projection_size: int = Field(384, ge=1)
-    block_size: int = Field(64, ge=1)
+    projection_size: int = Field(default=384, ge=1)
+    block_size: int = Field(default=64, ge=1)
     reasoning: PairReasoning = "none"
-    reasoning_layers: int = Field(0, ge=0)
-    pair_size: int = Field(128, ge=1)
-    reasoning_size: int = Field(32, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    reasoning_layers: int = Field(default=0, ge=0)
+    pair_size: int = Field(default=128, ge=1)
+    reasoning_size: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
     threshold: float = 0.0
 
     @model_validator(mode="after")
@@ -88,20 +88,20 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(30, ge=1)
-    batch_size: int = Field(4, ge=1)
-    encoder_lr: float = Field(1e-4, gt=0)
-    rest_lr: float = Field(3e-4, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    warmup: float = Field(0.06, ge=0, lt=1)
-    clip_norm: float = Field(1.0, gt=0)
-    attention_dropout: float = Field(0.0, ge=0, lt=1)
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=4, ge=1)
+    encoder_lr: float = Field(default=1e-4, gt=0)
+    rest_lr: float = Field(default=3e-4, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.06, ge=0, lt=1)
+    clip_norm: float = Field(default=1.0, gt=0)
+    attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     loss: LossName = "adaptive_threshold"
-    focal_gamma: float = Field(1.0, ge=0)
-    evidence_weight: float = Field(0.0, ge=0)
-    average_decay: float = Field(0.0, ge=0, lt=1)
-    patience: int = Field(0, ge=0)
-    choose_from: int = Field(1, ge=1)
+    focal_gamma: float = Field(default=1.0, ge=0)
+    evidence_weight: float = Field(default=0.0, ge=0)
+    average_decay: float = Field(default=0.0, ge=0, lt=1)
+    patience: int = Field(default=0, ge=0)
+    choose_from: int = Field(default=1, ge=1)
     choose_threshold: bool = True
     freeze_word_embeddings: bool = True
     precision: Literal["auto", "bf16", "fp32"] = "auto"

@@ -87,7 +87,8 @@ class Triangle(nn.Module):
         a, b, c, d, e, f = edges.contiguous().chunk(6, dim=1)
         triangles = torch.cat([a @ b, c.transpose(2, 3) @ d, e @ f.transpose(2, 3)], dim=1)
         update = self.combined(self.combined_norm(matrix.collect(triangles.permute(0, 2, 3, 1))))
-        return self.transition(pairs + self.dropout(update + self.mirrored(normed)[matrix.mirrored]))
+        updated: Tensor = self.transition(pairs + self.dropout(update + self.mirrored(normed)[matrix.mirrored]))
+        return updated
 
 
 class Axial(nn.Module):
@@ -108,7 +109,8 @@ class Axial(nn.Module):
         rows = _attend(matrix.spread(self.of_head(normed)), is_pair)
         columns = _attend(matrix.spread(self.of_tail(normed)).transpose(1, 2), is_pair.transpose(1, 2))
         update = self.combined(matrix.collect(torch.cat([rows, columns.transpose(1, 2)], dim=-1)))
-        return self.transition(pairs + self.dropout(update))
+        updated: Tensor = self.transition(pairs + self.dropout(update))
+        return updated
 
 
 def _attend(cells: Tensor, is_pair: Tensor) -> Tensor:

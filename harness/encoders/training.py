@@ -240,6 +240,5 @@ def _groups(model: Atlop, config: TrainingConfig) -> list[dict[str, Any]]:
 def _averaged(model: Atlop, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
     if not decay:
         return None
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
+    average: Any = torch.optim.swa_utils.get_ema_multi_avg_fn
+    return torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average(decay), use_buffers=False)
