@@ -30,6 +30,9 @@ from harness.encoders.text import SENTENCE_DISTANCES, TOKEN_DISTANCES
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+PAIRS_AT_ONCE = 128
+"""Pairs whose products of head and tail are held at once where no gradient needs them: they fit the cache."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -73,6 +76,12 @@ class GroupBilinear(nn.Module):
 
     def forward(self, head: Tensor, tail: Tensor) -> Tensor:
         """Head and tail [p, size] to [p, out]."""
+        if torch.is_grad_enabled():
+            return self._scores(head, tail)
+        parts = zip(head.split(PAIRS_AT_ONCE), tail.split(PAIRS_AT_ONCE), strict=True)
+        return torch.cat([self._scores(*part) for part in parts])
+
+    def _scores(self, head: Tensor, tail: Tensor) -> Tensor:
         # As a matrix product, since the gradient of a broadcast product is several times slower.
         products = head.view(len(head), -1, self.block, 1) @ tail.view(len(tail), -1, 1, self.block)
         scores: Tensor = self.out(products.flatten(1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -89,6 +90,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     A training that was cut off goes on from its last whole epoch when the same job is run again; one that is
     finished is only scored. Raises InputError for unfit data or options, or a folder that holds another training.
     """
+    import torch
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
@@ -101,6 +103,10 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     schema, split, origin = _data(job)
     config, training = job.configs(schema)
     bf16 = training.precision == "bf16" or (training.precision == "auto" and _has_gpu())
+    if _has_gpu():
+        # Without these, sums on a GPU depend on the order in which its threads finish.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
     set_seed(training.seed)
     model = new_model(config, attention_dropout=training.attention_dropout)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-BATCH_TOKENS = 4096
-"""Subwords in one batch, padding included: enough to fill the processor, little enough for any memory."""
+BATCH_TOKENS, BATCH_PAIRS = 2048, 4096
+"""Subwords and cells of pair matrices in one batch, padding included: they fill a processor's cores."""
 
-BATCH_PAIRS = 8192
-"""Cells of the pair matrices in one batch, padding included."""
+GPU_FACTOR = 16
+"""How much more a GPU takes at once."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,6 @@ class Inference:
     collator: Collator
     device: torch.device
     bf16: bool
-    batch_tokens: int = BATCH_TOKENS
-    batch_pairs: int = BATCH_PAIRS
 
     def scores(self, documents: Iterable[EncodedDocument]) -> Iterator[np.ndarray]:
         """For each document in turn its float32 scores [pairs, relations + 1], NA last.
@@ -42,8 +40,9 @@ class Inference:
 
         waiting: list[tuple[int, np.ndarray]] = []
         due = 0
+        factor = 1 if self.device.type == "cpu" else GPU_FACTOR
         width = len(self.model.config.relations) + 1
-        for batch in batches_by_length(documents, self.batch_tokens, self.batch_pairs):
+        for batch in batches_by_length(documents, factor * BATCH_TOKENS, factor * BATCH_PAIRS):
             scored = [document for _, document in batch if document.pair_count]
             parts = iter(self._batch(scored) if scored else ())
             for place, document in batch:
