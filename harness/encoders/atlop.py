@@ -78,7 +78,7 @@ class GroupBilinear(nn.Module):
         """Head and tail [p, size] to [p, out]."""
         if torch.is_grad_enabled():
             return self._scores(head, tail)
-        parts = zip(head.split(PAIRS_AT_ONCE), tail.split(PAIRS_AT_ONCE), strict=True)
+        parts = zip(torch.split(head, PAIRS_AT_ONCE), torch.split(tail, PAIRS_AT_ONCE), strict=True)
         return torch.cat([self._scores(*part) for part in parts])
 
     def _scores(self, head: Tensor, tail: Tensor) -> Tensor:
