@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
+from harness.experiment.encoder_run import PROPOSES_PAIRS
 from harness.experiment.results import RunResult
 from harness.scoring.official import SCORER_VERSION
 from harness.store import METRICS, RunFolder, run_folders
@@ -132,6 +133,8 @@ def _reason_not_ranked(result: RunResult) -> str:
         return f"partial: {documents['asked']} of {documents['in_split']} documents"
     if result.consults_gold:
         return f"consults gold: the {result.consults_gold} come from the labels"
+    if result.manifest["question"].get("task") == PROPOSES_PAIRS:
+        return "proposes pairs without relations: see its pair F1"
     if not documents["asked"] or not result.coverage:
         return "no document ended ok"
     if result.failed_share:

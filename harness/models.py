@@ -13,12 +13,16 @@ from harness.types import ModelSpec
 
 MODELS_FILE = Path(__file__).with_name("models.toml")
 
+ENCODER = "encoder"
+"""The ``runner`` of models that score pairs instead of answering prompts; ``harness.encoders`` runs them."""
+
 _RUNNER_PREFIXES = {
     "vllm": "vllm_server",
     "vllm-inprocess": "vllm_inprocess",
     "transformers": "transformers",
     "llama_cpp": "llama_cpp",
     "mock": "mock",
+    ENCODER: ENCODER,
 }
 # The runners of rows whose weights are to be had, and those that can load such a row's model in their stead.
 _OPEN_WEIGHTS = ("llama_cpp", "vllm_server")
@@ -43,10 +47,11 @@ def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
 
 
 def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
-    """What ``--model`` stands for: a short name, ``provider/name``, or the path of a GGUF file.
+    """What ``--model`` stands for: a short name, ``provider/name``, a GGUF file, or a trained encoder's folder.
 
-    ``provider/name`` is split at the first slash, so ``vllm//models/x`` is the folder ``/models/x``; with a
-    runner as provider, the name may be a short one: ``transformers/smollm2-135m`` runs that row's model there.
+    ``provider/name`` is split at the first slash, so ``vllm//models/x`` is the folder ``/models/x``, and
+    ``encoder/owner/name`` an encoder at the hub; with a runner as provider, the name may be a short one:
+    ``transformers/smollm2-135m`` runs that row's model there.
     With ``base_url``, an embedded model's row asks that server instead, and a name without a row is
     asked for as it stands. Raises InputError for anything else, naming the nearest short names.
     """
@@ -57,6 +62,8 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         if base_url and spec.runner == "llama_cpp":
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
         return spec
+    if (Path(name) / "model.safetensors").is_file():
+        return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
     if name.endswith(".gguf") and provider not in _RUNNER_PREFIXES:
         return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # --- what is read -------------------------------------------------------------------------------
 
@@ -338,3 +342,42 @@ class Method(Protocol):
     """How one document becomes predictions by asking a model."""
 
     async def extract(self, document: Document, ask: Ask) -> Extraction: ...
+
+
+# --- what an encoder gives ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class PairScores:
+    """The scores of a document's ordered pairs: ``pairs`` [p, 2], head and tail, h != t; ``scores`` [p, relations + 1].
+
+    The last column is NA's: a relation is predicted for a pair where it scores above NA. Scores are logits,
+    with any chosen threshold already in NA's.
+    """
+
+    title: str
+    relations: tuple[str, ...]
+    pairs: NDArray[np.integer]
+    scores: NDArray[np.floating]
+
+    def predictions(self) -> tuple[Prediction, ...]:
+        """The predicted triplets, each with its margin over NA as score, pair by pair."""
+        margins = self.scores[:, :-1] - self.scores[:, -1:]
+        return tuple(
+            Prediction(
+                Triplet(int(self.pairs[row, 0]), self.relations[column], int(self.pairs[row, 1])),
+                score=round(float(margins[row, column]), 4),
+            )
+            for row, column in zip(*(margins > 0).nonzero(), strict=True)
+        )
+
+
+class PairScorer(Protocol):
+    """A trained encoder. ``identity`` tells its scores from another's; ``relations`` are those of its scores."""
+
+    identity: Mapping[str, str]
+    relations: tuple[str, ...]
+
+    def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
+        """The scores of each document in turn; few documents are held at a time."""
+        ...

@@ -67,7 +67,7 @@ def prepare_annotation(config: RunConfig, schema: str) -> Experiment:
     )
     Annotate(settings)
     dataset = Dataset(texts.path.stem, "", relations, texts, _checksum(texts, relations))
-    return Experiment(config, spec, runner, dataset, settings)
+    return Experiment(config, spec, dataset, runner, settings)
 
 
 def _schema(name: str) -> RelationSchema:

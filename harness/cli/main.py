@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__
-from harness.cli import ablate, annotate, data, doctor, leaderboard, models, prompts, run, score, sweep
+from harness.cli import ablate, annotate, data, doctor, leaderboard, models, prompts, run, score, sweep, train
 from harness.errors import HarnessError, InputError
 
 EXIT_BAD_INPUT, EXIT_STOPPED = 2, 3
@@ -29,6 +29,7 @@ app.command("score")(score.score)
 app.command("annotate")(annotate.annotate)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(models.app, name="models")

@@ -25,6 +25,7 @@ from harness.engine.budget import Limits
 from harness.experiment.config import RunConfig
 
 if TYPE_CHECKING:
+    from harness.experiment.encoder_run import EncoderExperiment
     from harness.experiment.plan import Experiment
 
 RUN_EXAMPLES = """\
@@ -36,6 +37,7 @@ Examples:
   harness run --model smollm2-135m --prompt tagged --dataset redocred --split dev --limit 20
   harness run --model gpt-4o-mini --prompt tagged --limit 20 --max-cost 0.50
   harness run --model qwen2.5-72b --prompt tagged --base-url http://gpu-server:8000/v1
+  harness run --model atlop-minilm --dataset redocred --split dev
 
 \b
 The same command typed again resumes an interrupted run: answers are kept in a journal, and nothing
@@ -50,9 +52,13 @@ def run(
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
+    from harness.experiment.encoder_run import is_encoder, prepare_encoder
     from harness.experiment.plan import prepare
 
-    run_and_show(prepare(config), display, as_json, fail_on_error)
+    if is_encoder(config):
+        score_and_show(prepare_encoder(config), display, as_json)
+    else:
+        run_and_show(prepare(config), display, as_json, fail_on_error)
 
 
 def retry(
@@ -79,12 +85,15 @@ def retry(
     from dataclasses import replace
 
     from harness.errors import InputError
+    from harness.experiment.encoder_run import is_encoder
     from harness.experiment.execute import titles_to_ask_again
     from harness.experiment.plan import prepare
     from harness.store import find_run
 
     folder = find_run(results_dir, run_id)
     config = RunConfig.from_json(folder.read_manifest()["config"])
+    if is_encoder(config):
+        raise InputError(f"{folder.run_id} is an encoder's run, in which no document fails: there is nothing to retry")
     config = replace(
         config,
         results=folder.path.parents[1],
@@ -133,3 +142,19 @@ def run_and_show(
             err=True,
         )
         raise typer.Exit(1)
+
+
+def score_and_show(experiment: EncoderExperiment, display: Display | None, as_json: bool) -> None:
+    """Let an encoder score the documents with a progress bar, and print the outcome."""
+    from harness.cli.display import default_display
+    from harness.cli.summary import print_result
+    from harness.cli.transfers import counting_progress
+    from harness.experiment.encoder_run import execute_encoder
+
+    kind = display or ("none" if as_json else default_display())
+    with counting_progress("documents", experiment.document_count, kind) as advance:
+        result = execute_encoder(experiment, advance)
+    if as_json:
+        typer.echo(json.dumps(result.as_json()))
+    else:
+        print_result(result)

@@ -33,8 +33,12 @@ Result = TypeVar("Result")
 
 
 def run_configuration(
-    model: Annotated[str, typer.Option(help="A name from `harness models`, provider/name, or a GGUF file.")],
-    prompt: Annotated[str, typer.Option(help="A name from `harness prompts`, or the path of a folder.")],
+    model: Annotated[
+        str, typer.Option(help="A name from `harness models`, provider/name, a GGUF file, or an encoder's folder.")
+    ],
+    prompt: Annotated[
+        str, typer.Option(help="A name from `harness prompts`, or the path of a folder; encoders take none.")
+    ] = "",
     dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "redocred",
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
     data_dir: DataDirOption = None,

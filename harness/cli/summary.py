@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.experiment.results import RunResult
+from harness.models import ENCODER
 
 NOT_AVAILABLE = "n/a"
 LONGEST_EXAMPLE = 40
@@ -64,6 +65,13 @@ def _example(example: Mapping[str, Any]) -> str:
 def result_lines(result: RunResult) -> list[tuple[str, str]]:
     usage = result.manifest["usage"]
     lines = answer_lines(result)
+    if result.manifest["runner"] == ENCODER:
+        rate = result.manifest["documents"]["asked"] / max(result.seconds, 1e-9)
+        return [
+            *lines,
+            ("time", f"{result.seconds:,.1f} s ({rate:,.1f} documents/s)"),
+            ("stored in", str(result.folder.path)),
+        ]
     cached = usage["cached_tokens"]
     share = (
         f", {cached / usage['prompt_tokens']:.0%} from the prefix cache" if cached and usage["prompt_tokens"] else ""

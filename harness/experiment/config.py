@@ -38,12 +38,12 @@ class RunConfig:
     ``max_triplets`` and ``max_tokens`` default to the model's or the prompt's own; ``limit`` takes
     the first documents of the split only. ``candidates`` is ``gold`` or the path of a file of pairs;
     ``relation_texts`` the name or path of a file of them. ``shots`` documents of ``shots_from`` (a corpus or
-    a file) are demonstrated.
+    a file) are demonstrated. An encoder is run without a prompt.
     ``align`` names an SBERT model; ``theta`` and ``align_over`` go with it and have defaults of their own.
     """
 
     model: str
-    prompt: str
+    prompt: str = ""
     dataset: str = "redocred"
     split: str | None = None
     data_dir: Path | None = None
@@ -88,6 +88,7 @@ class RunConfig:
 
         return replace(
             self,
+            model=absolute(self.model) or self.model,
             prompt=absolute(self.prompt) or self.prompt,
             dataset=absolute(self.dataset) or self.dataset,
             candidates=absolute(self.candidates),

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,23 +18,19 @@ from harness.experiment.shots import Shots, draw_shots
 from harness.methods.candidates import load_pair_source
 from harness.methods.settings import MethodSettings, choose_form, enough_tokens
 from harness.methods.table import create_method
-from harness.models import resolve_model
+from harness.models import ENCODER, resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
 from harness.types import Dataset, Document, ModelSpec, Runner, RunnerOptions, Sampling
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """A checked configuration, ready to run: every input was found and fits the others."""
+class Scope:
+    """What is run on which documents: what experiments with LLMs and with encoders share."""
 
     config: RunConfig
     spec: ModelSpec
-    runner: Runner
     dataset: Dataset
-    settings: MethodSettings
-    relation_texts: RelationTexts | None = None
-    shots: Shots | None = None
 
     @property
     def document_count(self) -> int:
@@ -45,23 +41,34 @@ class Experiment:
     def documents(self) -> Iterator[Document]:
         return itertools.islice(iter(self.dataset.documents), self.document_count)
 
+    def id_of(self, question: Mapping[str, Any], *names: str) -> str:
+        """Readable parts, then a hash of everything that can change the result: same question, same folder."""
+        text = json.dumps({**question, "limit": self.config.limit}, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        readable = (self.dataset.name, self.dataset.split, self.spec.name, *names)
+        return "-".join([*(_safe(name) for name in readable if name), digest])
+
+    def dataset_identity(self) -> dict[str, str]:
+        return {"name": self.dataset.name, "split": self.dataset.split, "sha256": self.dataset.sha256}
+
+
+@dataclass(frozen=True)
+class Experiment(Scope):
+    """A checked configuration, ready to run: every input was found and fits the others."""
+
+    runner: Runner
+    settings: MethodSettings
+    relation_texts: RelationTexts | None = None
+    shots: Shots | None = None
+
     @property
     def run_id(self) -> str:
-        """Readable parts, then a hash of everything that can change the result: same question, same folder."""
-        question = {**self._question(), "limit": self.config.limit}
-        text = json.dumps(question, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        names = (self.dataset.name, self.dataset.split, self.spec.name, self.settings.variant.name)
-        return "-".join([*(_safe(name) for name in names if name), self.settings.level, digest])
+        return self.id_of(self._question(), self.settings.variant.name, self.settings.level)
 
     def _question(self) -> dict[str, Any]:
         settings = self.settings
         return {
-            "dataset": {
-                "name": self.dataset.name,
-                "split": self.dataset.split,
-                "sha256": self.dataset.sha256,
-            },
+            "dataset": self.dataset_identity(),
             "model": {"name": self.spec.name, "identity": dict(self.runner.identity)},
             "prompt": {
                 "name": settings.variant.name,
@@ -120,9 +127,13 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
     """
     from runners.registry import create_runner
 
+    spec = resolve_model(config.model, config.base_url)
+    if spec.runner == ENCODER:
+        raise InputError(f"model {spec.name} is an encoder: `harness run` takes it without --prompt; nothing else does")
+    if not config.prompt:
+        raise InputError(f"model {spec.name} needs a prompt: give --prompt (`harness prompts` lists them)")
     variant = load_variant(config.prompt)
     options = variant.choose(config.prompt_options)
-    spec = resolve_model(config.model, config.base_url)
     runner_options = RunnerOptions(
         base_url=config.base_url,
         timeout_s=config.timeout_s,
@@ -155,7 +166,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         candidates=load_pair_source(config.candidates, dataset.schema) if config.candidates else None,
         alignment=load_alignment(config, dataset.schema),
     )
-    experiment = _with_texts_and_shots(Experiment(config, spec, runner, dataset, settings))
+    experiment = _with_texts_and_shots(Experiment(config, spec, dataset, runner, settings))
     create_method(experiment.settings)
     if settings.candidates:
         for document in experiment.documents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
 from harness.experiment.config import RunConfig
-from harness.experiment.plan import Experiment, prepare
+from harness.experiment.encoder_run import EncoderExperiment, prepare_encoder
+from harness.experiment.plan import Experiment, Scope, prepare
 from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
 from harness.experiment.training import read_training, training_of
 from harness.methods.table import create_method
+from harness.models import ENCODER
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
@@ -27,16 +29,17 @@ async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
     The run's files are rewritten; its answers, times and usage stay. Raises InputError where the run,
     its data or its prompt cannot be found or have changed.
     """
-    experiment = _experiment_of(folder)
+    experiment = _run_of(folder)
     training = training_of(experiment.config) if train is None else read_training(train)
     totals = RunTotals()
     with folder.locked(), folder.document_writer() as writer:
         async for _, record in replay(experiment, folder):
             writer.write(record)
             totals.add(record)
+    options = experiment.settings.options if isinstance(experiment, Experiment) else {}
     metrics = {
         **scores_of(experiment.documents, totals.by_title, training),
-        **step_scores_of(experiment.documents, totals.found, totals.by_title, experiment.settings.options),
+        **step_scores_of(experiment.documents, totals.found, totals.by_title, options),
     }
     manifest = {**folder.read_manifest(), **totals.as_json()}
     write_submission(folder.path / PREDICTIONS, totals.predictions())
@@ -45,11 +48,14 @@ async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
     return RunResult(folder, manifest, metrics)
 
 
-async def replay(experiment: Experiment, folder: RunFolder) -> AsyncIterator[tuple[Document, DocumentRecord]]:
-    """Every document of a run with its record, the stored answers read anew by the experiment's method."""
-    method = create_method(experiment.settings)
+async def replay(experiment: Scope, folder: RunFolder) -> AsyncIterator[tuple[Document, DocumentRecord]]:
+    """Every document of a run with its record, the stored answers read anew by the experiment's method.
+
+    An encoder's records have no answers and stay as they are.
+    """
+    method = create_method(experiment.settings) if isinstance(experiment, Experiment) else None
     for document, record in zip(experiment.documents, folder.documents(), strict=True):
-        if record.steps:
+        if method and record.steps:
             extraction = await method.extract(document, _StoredAnswers(record).answer)
             yield document, record.with_extraction(extraction)
         else:
@@ -105,7 +111,8 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
     asked = [document for document in labelled if document.title in totals.by_title]
     training = None if train is None else read_training(train)
     predictions = read_submission(folder.path / PREDICTIONS)
-    options = result.manifest["question"]["prompt"]["options"]
+    # An encoder's run has no prompt.
+    options = result.manifest["question"].get("prompt", {}).get("options", {})
     steps = step_scores_of(asked, totals.found, predictions, options)
     return replace(result, metrics={**scores_of(asked, predictions, training), **steps})
 
@@ -131,18 +138,38 @@ def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
 
 def surface_of_run(folder: RunFolder) -> dict[str, float | int]:
     """AutoRE's metric of a stored run's predictions."""
-    experiment = _experiment_of(folder)
+    experiment = _run_of(folder)
     asked = replace(experiment.dataset, documents=list(experiment.documents))
     return surface_scores(folder.path / PREDICTIONS, asked)
+
+
+def _run_of(folder: RunFolder) -> Experiment | EncoderExperiment:
+    """What made a complete run, its data and alignment unchanged."""
+    manifest = _complete_manifest(folder)
+    if manifest["runner"] != ENCODER:
+        return _experiment_of(folder)
+    experiment = prepare_encoder(RunConfig.from_json(manifest["config"]), model_needed=False)
+    _check_data(experiment, manifest, folder)
+    return experiment
+
+
+def _complete_manifest(folder: RunFolder) -> dict[str, Any]:
+    manifest = folder.read_manifest()
+    if manifest["status"] != "complete":
+        raise InputError(f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it")
+    return manifest
+
+
+def _check_data(experiment: Scope, manifest: Mapping[str, Any], folder: RunFolder) -> None:
+    if experiment.dataset.sha256 != manifest["question"]["dataset"]["sha256"]:
+        raise InputError(f"{folder.run_id}: its data file has changed since; type the run's command to run it anew")
 
 
 def _experiment_of(
     folder: RunFolder, align: str | None = None, theta: float | None = None, over: AlignOver | None = None
 ) -> Experiment:
     """The experiment that made a complete run, its data unchanged, and its alignment but for what is given."""
-    manifest = folder.read_manifest()
-    if manifest["status"] != "complete":
-        raise InputError(f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it")
+    manifest = _complete_manifest(folder)
     config = RunConfig.from_json(manifest["config"])
     as_run = align is None and theta is None and over is None
     if not as_run:
@@ -153,8 +180,7 @@ def _experiment_of(
             align_over=over or config.align_over,
         )
     experiment = prepare(config, model_needed=False)
-    if experiment.dataset.sha256 != manifest["question"]["dataset"]["sha256"]:
-        raise InputError(f"{folder.run_id}: its data file has changed since; type the run's command to run it anew")
+    _check_data(experiment, manifest, folder)
     alignment = experiment.settings.alignment
     if as_run and alignment and alignment_identity(alignment) != manifest["question"]["alignment"]:
         raise InputError(

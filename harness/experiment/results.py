@@ -106,9 +106,11 @@ class RunResult:
 
     @property
     def seconds(self) -> float:
-        """Wall time of the sessions in which the model was asked anything."""
+        """Wall time of the sessions in which the model was asked, or the encoder scored, anything."""
         sessions = [
-            session for session in self.manifest["sessions"] if session.get("sent") or session.get("ended") == "killed"
+            session
+            for session in self.manifest["sessions"]
+            if session.get("sent") or session.get("scored") or session.get("ended") == "killed"
         ]
         return float(sum(session["seconds"] for session in sessions))
 

@@ -1,0 +1,131 @@
+"""`harness train`: train an encoder on labelled documents, and say what it scores on others."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import Display, DisplayOption, JsonOption, key_values
+
+if TYPE_CHECKING:
+    from harness.encoders.config import Task
+    from harness.encoders.fit import Trained
+
+app = typer.Typer(help="Train an encoder on labelled documents.", no_args_is_help=True)
+
+TrainOption = Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")]
+DevOption = Annotated[
+    str | None,
+    typer.Option(help="A corpus or file to choose epoch and threshold by (default: held out of --train)."),
+]
+ChooseOption = Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to choose by.")]
+ReportOption = Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to report on.")]
+FewShotOption = Annotated[int | None, typer.Option(min=1, help="Train on this many of the documents only.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings, each with a seed of its own.")]
+FirstSeedOption = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
+EncoderOption = Annotated[str, typer.Option(help="minilm (packaged), a hub id, or the folder of a pretrained encoder.")]
+FieldOption = Annotated[
+    list[str] | None,
+    typer.Option("-O", "--option", metavar="KEY=VALUE", help="A field of the saved configuration; repeatable."),
+]
+OutOption = Annotated[Path, typer.Option(help="Folder for the trained encoders, one below it for each seed.")]
+
+EXAMPLES = """
+\b
+Examples:
+  harness train {task} --train dev_revised.json --out results/encoders/{task}
+  harness train {task} --encoder roberta-base --train train_revised.json --dev dev_revised.json --seeds 5
+  harness train {task} --train dev_revised.json --few-shot 10 --seeds 5 -O epochs=60 -O average_decay=0.99
+
+\b
+The same command typed again goes on where a training was cut off. With --dev, the scores are those of the
+choosing split; without it, they are of documents that the training has not seen.
+"""
+
+
+@app.command("atlop", help="Train ATLOP, which finds relations.\n" + EXAMPLES.format(task="atlop"))
+def train_atlop(
+    train: TrainOption,
+    dev: DevOption = None,
+    encoder: EncoderOption = "minilm",
+    choose: ChooseOption = 50,
+    report: ReportOption = 50,
+    few_shot: FewShotOption = None,
+    seeds: SeedsOption = 1,
+    seed: FirstSeedOption = 0,
+    option: FieldOption = None,
+    out: OutOption = Path("results/encoders/atlop"),
+    display: DisplayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    options = {"encoder": encoder, **key_values(option, "-O")}
+    _train("atlop", train, dev, choose, report, few_shot, range(seed, seed + seeds), options, out, display, as_json)
+
+
+@app.command("rcp", help="Train a candidate proposer, which finds related pairs.\n" + EXAMPLES.format(task="rcp"))
+def train_rcp(
+    train: TrainOption,
+    dev: DevOption = None,
+    encoder: EncoderOption = "minilm",
+    choose: ChooseOption = 50,
+    report: ReportOption = 50,
+    few_shot: FewShotOption = None,
+    seeds: SeedsOption = 1,
+    seed: FirstSeedOption = 0,
+    option: FieldOption = None,
+    out: OutOption = Path("results/encoders/rcp"),
+    display: DisplayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    options = {"encoder": encoder, **key_values(option, "-O")}
+    _train("rcp", train, dev, choose, report, few_shot, range(seed, seed + seeds), options, out, display, as_json)
+
+
+def _train(
+    task: Task,
+    train: str,
+    dev: str | None,
+    choose: int,
+    report: int,
+    few_shot: int | None,
+    seeds: range,
+    options: dict[str, str],
+    out: Path,
+    display: Display | None,
+    as_json: bool,
+) -> None:
+    from harness.cli.display import default_display
+    from harness.cli.training_display import training_display
+    from harness.encoders.fit import TrainingJob, train_encoder
+
+    kind = display or ("none" if as_json else default_display())
+    results = []
+    for seed in seeds:
+        job = TrainingJob(task, train, dev, choose, report, few_shot, seed, options)
+        with training_display(kind, f"seed {seed}") as watcher:
+            results.append(train_encoder(job, out / f"seed-{seed}", watcher))
+    if as_json:
+        typer.echo(json.dumps([trained.as_json() for trained in results]))
+        return
+    for trained in results:
+        typer.echo(_line(trained, task))
+    if len(results) > 1:
+        scores = [_f1(trained, task) for trained in results]
+        typer.echo(f"F1 {statistics.mean(scores):.2f} ± {statistics.stdev(scores):.2f} over {len(scores)} seeds")
+
+
+def _line(trained: Trained, task: Task) -> str:
+    where = "documents not seen" if trained.reported else "choosing split"
+    epoch = f", epoch {trained.best.epoch}" if trained.best else ""
+    return f"{trained.folder}: F1 {_f1(trained, task):.2f} on {where}{epoch}, {trained.seconds:,.0f} s"
+
+
+def _f1(trained: Trained, task: Task) -> float:
+    """F1 in percent: on the reporting documents if there are any, else on the choosing split."""
+    if trained.reported:
+        return 100 * float(trained.reported["pair_f1" if task == "rcp" else "f1"] or 0.0)
+    return 100 * (trained.best.f1 or 0.0) if trained.best else 0.0

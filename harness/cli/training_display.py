@@ -1,0 +1,62 @@
+"""Watching a training: a progress bar and a line an epoch, on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from harness.cli.options import Display
+    from harness.encoders.training import Epoch
+
+
+class TrainingDisplay:
+    """A line an epoch, and on a terminal a bar over its steps."""
+
+    def __init__(self, name: str, progress: Progress | None, is_quiet: bool) -> None:
+        self._name = name
+        self._progress = progress
+        self._is_quiet = is_quiet
+        self._task = None if progress is None else progress.add_task(name, total=None, loss="")
+
+    def step(self, epoch: int, done: int, total: int, loss: float) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(
+                self._task, completed=done, total=total, description=f"{self._name}, epoch {epoch}", loss=f"{loss:.3f}"
+            )
+
+    def epoch(self, line: Epoch, is_best: bool) -> None:
+        if self._is_quiet:
+            return
+        text = f"{self._name}, epoch {line.epoch}: loss {line.loss:.4f}, {line.seconds:.0f} s"
+        if line.f1 is not None and line.precision is not None and line.recall is not None:
+            text += f", P {100 * line.precision:.2f} R {100 * line.recall:.2f} F1 {100 * line.f1:.2f}"
+        text += " (best)" if is_best else ""
+        if self._progress is None:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self._progress.console.print(text, highlight=False)
+
+
+@contextmanager
+def training_display(kind: Display, name: str) -> Iterator[TrainingDisplay]:
+    """A display for one training."""
+    if kind != "rich":
+        yield TrainingDisplay(name, None, kind == "none")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("batches, loss {task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield TrainingDisplay(name, progress, False)

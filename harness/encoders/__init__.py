@@ -1,0 +1,1 @@
+"""Encoders: small trained models that score every entity pair of a document."""

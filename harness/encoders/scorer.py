@@ -1,0 +1,130 @@
+"""A trained encoder as a scorer of documents: a folder, a short name or a hub id becomes pair scores."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.datasets.docred import sha256_of
+from harness.encoders.checkpoint import CONFIG, WEIGHTS
+from harness.encoders.config import ModelConfig, read_record
+from harness.errors import InputError, ModelUnavailable
+from harness.types import Document, PairScores
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from harness.encoders.inference import Inference
+
+TRAINED = Path(__file__).with_name("trained")
+"""The encoders that ship with the package, a folder each."""
+
+PRECISIONS = ("fp32", "bf16")
+OPTIONS = ("device", "precision", "threads")
+
+
+def encoder_folder(name: str) -> Path:
+    """The folder of a trained encoder: one that ships with the package, a path, or a download from the hub.
+
+    Raises InputError where there is none of that name.
+    """
+    for folder in (TRAINED / name, Path(name)):
+        if (folder / CONFIG).is_file():
+            return folder
+    if Path(name).exists() or name.count("/") != 1:
+        raise InputError(
+            f"{name}: no trained encoder here (a folder with {CONFIG} and {WEIGHTS}); `harness train` makes one"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(f"{name}: cannot be fetched from the hub ({str(error).splitlines()[0]})") from error
+
+
+class EncoderScorer:
+    """A PairScorer; the model is loaded when the first document is scored.
+
+    ``options``: ``device`` (default: a GPU if there is one), ``precision`` (fp32 or bf16, default bf16 on a GPU)
+    and ``threads`` of the processor (default: all that this process may use).
+    """
+
+    def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        self._options = dict(options or {})
+        self.config = read_record(ModelConfig, folder / CONFIG)
+        self.relations = self.config.relations
+        self.identity = {"encoder": self.config.encoder, "weights": sha256_of(folder / WEIGHTS)}
+        if unknown := sorted(self._options.keys() - set(OPTIONS)):
+            raise InputError(f"-M {unknown[0]}: an encoder has the options {', '.join(OPTIONS)}")
+        if self._options.get("precision", "fp32") not in PRECISIONS:
+            raise InputError(f"-M precision={self._options['precision']}: write fp32 or bf16")
+        if not self._options.get("threads", "1").isdigit() or self._options.get("threads") == "0":
+            raise InputError(f"-M threads={self._options['threads']}: write a number above 0")
+
+    def check(self) -> None:
+        """Raise ModelUnavailable, without loading the model, if a package is missing."""
+        from importlib.util import find_spec
+
+        for package in ("torch", "transformers", "safetensors"):
+            if find_spec(package) is None:
+                raise ModelUnavailable(f"encoders need {package}: pip install 'docre-harness[encoders]'")
+
+    def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
+        """The scores of each document in turn; a document of fewer than two entities has no pairs."""
+        from harness.encoders.text import DocumentEncoder
+
+        encoder = DocumentEncoder(self._inference.collator.tokenizer, self.config)
+        named, read = itertools.tee(documents)
+        scored = self._inference.scores(encoder.encode(document) for document in read)
+        for document, scores in zip(named, scored, strict=True):
+            # Rounded as they are stored, so that a file of scores holds the same predictions.
+            rounded = scores.astype("float16").astype("float32")
+            yield PairScores(document.title, self.relations, all_pairs(len(document.entities)), rounded)
+
+    @cached_property
+    def _inference(self) -> Inference:
+        import torch
+
+        from harness.encoders.backbone import load_tokenizer
+        from harness.encoders.batching import Collator
+        from harness.encoders.checkpoint import load_model
+        from harness.encoders.inference import Inference
+
+        device = self._device()
+        if device.type == "cpu":
+            torch.set_num_threads(int(self._options.get("threads", usable_cores())))
+        precision = self._options.get("precision", "fp32" if device.type == "cpu" else "bf16")
+        config = self.config
+        collator = Collator(load_tokenizer(config.encoder), config.window, config.overlap, len(config.relations))
+        return Inference(load_model(self._folder).to(device), collator, device, precision == "bf16")
+
+    def _device(self) -> torch.device:
+        import torch
+
+        name = self._options.get("device", "cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(name)
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise InputError(f"-M device={name}: {str(error).splitlines()[0]}") from error
+        return device
+
+
+def all_pairs(entities: int) -> np.ndarray:
+    """The ordered pairs h != t of so many entities, [n * (n - 1), 2], in row-major order."""
+    import numpy as np
+
+    return np.argwhere(~np.eye(entities, dtype=bool)).astype(np.int32)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,98 @@
+"""Pair scores on disk: one array a document in an ``.npz`` file, written and read a document at a time.
+
+The archive holds ``titles`` and ``relations`` (text), and for document number i ``i.pairs`` [p, 2] (int32, head
+and tail) and ``i.scores`` [p, relations + 1] (float16, NA last). ``numpy.load`` opens it; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError, StorageError
+from harness.types import PairScores
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class ScoreWriter:
+    """Appends the scores of one document after the other."""
+
+    def __init__(self, archive: zipfile.ZipFile, relations: tuple[str, ...]) -> None:
+        self._archive = archive
+        self._relations = relations
+        self._titles: list[str] = []
+
+    def write(self, scores: PairScores) -> None:
+        """The relations must be those of the file."""
+        import numpy as np
+
+        number = len(self._titles)
+        self._add(f"{number}.pairs", scores.pairs.astype(np.int32))
+        self._add(f"{number}.scores", scores.scores.astype(np.float16))
+        self._titles.append(scores.title)
+
+    def finish(self) -> None:
+        """Write what names the arrays."""
+        import numpy as np
+
+        self._add("titles", np.array(self._titles, dtype=np.str_))
+        self._add("relations", np.array(self._relations, dtype=np.str_))
+
+    def _add(self, name: str, array: np.ndarray[Any, Any]) -> None:
+        import numpy as np
+
+        with self._archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+            np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+@contextmanager
+def score_writer(path: Path, relations: tuple[str, ...]) -> Iterator[ScoreWriter]:
+    """A writer whose file appears whole, when the block ends without an error; StorageError if it cannot."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            writer = ScoreWriter(archive, relations)
+            yield writer
+            writer.finish()
+        partial.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror or error}); free space, then run again"
+        ) from error
+
+
+class ScoreFile(Mapping[str, PairScores]):
+    """The scores of a file by title, each document read when it is asked for.
+
+    Raises InputError where the file is missing, damaged or not one of pair scores.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import numpy as np
+
+        self._path = path
+        try:
+            self._archive = np.load(path, allow_pickle=False)
+            self._places = {str(title): number for number, title in enumerate(self._archive["titles"])}
+            self.relations = tuple(str(relation) for relation in self._archive["relations"])
+        except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: not a file of pair scores ({error}); run the encoder again") from error
+
+    def __getitem__(self, title: str) -> PairScores:
+        number = self._places[title]
+        try:
+            pairs, scores = self._archive[f"{number}.pairs"], self._archive[f"{number}.scores"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f"{self._path}: {title!r} is damaged ({error}); run the encoder again") from error
+        return PairScores(title, self.relations, pairs, scores.astype("float32"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)

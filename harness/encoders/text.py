@@ -1,0 +1,172 @@
+"""A document as arrays: marked subwords, where its mentions are, and how far its entities are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.encoders.config import RELATED, ModelConfig
+from harness.errors import InputError
+from harness.types import Document
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
+
+    Integers = NDArray[np.int64]
+
+MARKER = "*"
+SENTENCE_DISTANCES = 8
+TOKEN_DISTANCES = 20
+_TYPE_WORDS = {
+    "PER": "person",
+    "ORG": "organization",
+    "LOC": "location",
+    "TIME": "time",
+    "NUM": "number",
+    "MISC": "other",
+}
+
+
+@dataclass(frozen=True)
+class EncodedDocument:
+    """What a model reads of a document with n entities, m mentions and l subwords (special tokens left out).
+
+    - ``input_ids`` [l]; ``sentence`` [l]: the sentence of each subword.
+    - ``mention_position`` [m]: the subword that opens the mention (its marker); ``mention_entity`` [m], sorted.
+    - ``entity_type`` [n]: 0 for a type without an embedding of its own.
+    - ``sentence_distance`` and ``token_distance`` [n, n]: classes of the distance between the nearest mentions,
+      see ``distances``.
+    - ``labels`` [k, 3]: head, tail and the relation's index, without self-pairs; ``evidence``: sentence ids of
+      each label.
+    """
+
+    title: str
+    input_ids: Integers
+    sentence: Integers
+    mention_position: Integers
+    mention_entity: Integers
+    entity_type: Integers
+    sentence_distance: Integers
+    token_distance: Integers
+    labels: Integers
+    evidence: tuple[tuple[int, ...], ...]
+
+    @property
+    def entity_count(self) -> int:
+        return len(self.entity_type)
+
+    @property
+    def pair_count(self) -> int:
+        """Ordered pairs of different entities."""
+        return self.entity_count * (self.entity_count - 1)
+
+
+@dataclass(frozen=True)
+class DocumentEncoder:
+    """Turns documents into arrays for the models of one configuration."""
+
+    tokenizer: PreTrainedTokenizerBase
+    config: ModelConfig
+
+    def encode(self, document: Document, *, with_labels: bool = False) -> EncodedDocument:
+        """Raises InputError if labels are wanted and one has a relation that the model does not know."""
+        import numpy as np
+
+        words, sentence_of_word, opening = self._marked(document)
+        encoding = self.tokenizer(words, is_split_into_words=True, add_special_tokens=False, verbose=False)
+        word_of_subword = np.array(encoding.word_ids(), dtype=np.int64)
+        mentions = [(e, mention) for e, entity in enumerate(document.entities) for mention in entity.mentions]
+        # A word can vanish in tokenisation, a marker cannot.
+        position = np.searchsorted(word_of_subword, np.array(opening, dtype=np.int64))
+        owner = np.array([entity for entity, _ in mentions], dtype=np.int64)
+        sentence = np.array([mention.sent_id for _, mention in mentions], dtype=np.int64)
+        types = {name: index for index, name in enumerate(self.config.entity_types, 1)}
+        sentence_distance, token_distance = distances(owner, sentence, position, len(document.entities))
+        labels, evidence = self._labels(document) if with_labels else ([], ())
+        return EncodedDocument(
+            title=document.title,
+            input_ids=np.array(encoding["input_ids"], dtype=np.int64),
+            sentence=np.array(sentence_of_word, dtype=np.int64)[word_of_subword],
+            mention_position=position,
+            mention_entity=owner,
+            entity_type=np.array([types.get(entity.type, 0) for entity in document.entities], dtype=np.int64),
+            sentence_distance=sentence_distance,
+            token_distance=token_distance,
+            labels=np.array(labels, dtype=np.int64).reshape(-1, 3),
+            evidence=evidence,
+        )
+
+    def _marked(self, document: Document) -> tuple[list[str], list[int], list[int]]:
+        """The words with markers, the sentence of each, and the opening marker of each mention in turn."""
+        opens: dict[tuple[int, int], list[tuple[int, int, str]]] = {}
+        closes: dict[tuple[int, int], int] = {}
+        number = 0
+        for entity in document.entities:
+            for mention in entity.mentions:
+                # The longer of two mentions that start together opens first.
+                opens.setdefault((mention.sent_id, mention.start), []).append((-mention.end, number, mention.type))
+                closes[mention.sent_id, mention.end] = closes.get((mention.sent_id, mention.end), 0) + 1
+                number += 1
+        words: list[str] = []
+        sentence_of_word: list[int] = []
+        opening = [0] * number
+        for s, sentence in enumerate(document.sentences):
+            for w, word in enumerate((*sentence, "")):
+                words.extend([MARKER] * closes.get((s, w), 0))
+                for _, mention_number, kind in sorted(opens.get((s, w), ())):
+                    opening[mention_number] = len(words)
+                    words.extend([MARKER, *self._type_words(kind)])
+                if w < len(sentence):
+                    words.append(word)
+            sentence_of_word.extend([s] * (len(words) - len(sentence_of_word)))
+        return words, sentence_of_word, opening
+
+    def _type_words(self, kind: str) -> Iterator[str]:
+        if self.config.typed_markers:
+            yield _TYPE_WORDS.get(kind, kind.lower())
+
+    def _labels(self, document: Document) -> tuple[list[tuple[int, int, int]], tuple[tuple[int, ...], ...]]:
+        relations = {relation: index for index, relation in enumerate(self.config.relations)}
+        evidence: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        for label in document.labels:
+            head, relation, tail = label.triplet
+            index = 0 if self.config.relations == (RELATED,) else relations.get(relation)
+            if index is None:
+                raise InputError(
+                    f"document {document.title!r} has a label of relation {relation!r}, which is not among the "
+                    f"{len(relations)} relations of the model"
+                )
+            if head != tail:
+                evidence[head, tail, index] = (*evidence.get((head, tail, index), ()), *label.evidence)
+        return list(evidence), tuple(evidence.values())
+
+
+def distances(owner: Integers, sentence: Integers, position: Integers, entities: int) -> tuple[Integers, Integers]:
+    """Classes of the distances between entities, each [entities, entities], from their mentions' places.
+
+    In sentences: the least difference, the last class holding all larger ones. In tokens: the power of two
+    below the least difference of opening markers, apart for heads before and after their tails.
+    """
+    import numpy as np
+
+    pairs = (owner[:, None], owner[None, :])
+    in_sentences = np.full((entities, entities), SENTENCE_DISTANCES - 1, dtype=np.int64)
+    np.minimum.at(in_sentences, pairs, np.abs(sentence[:, None] - sentence[None, :]))
+    difference = position[None, :] - position[:, None]
+    # The lowest bit holds the direction, so that the least value is the nearest mention's.
+    nearest = np.full((entities, entities), np.iinfo(np.int64).max, dtype=np.int64)
+    np.minimum.at(nearest, pairs, 2 * np.abs(difference) + (difference < 0))
+    power = np.log2(np.maximum(nearest // 2, 1)).astype(np.int64)
+    in_tokens = 2 * np.minimum(power, TOKEN_DISTANCES // 2 - 1) + nearest % 2
+    return in_sentences, in_tokens
+
+
+def windows(length: int, size: int, overlap: int) -> list[int]:
+    """Where the windows of ``size`` subwords begin that cover ``length``: evenly, sharing at least ``overlap``."""
+    if length <= size:
+        return [0]
+    steps = -(-(length - size) // (size - overlap))
+    return [round(step * (length - size) / steps) for step in range(steps + 1)]

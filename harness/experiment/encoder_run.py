@@ -1,0 +1,113 @@
+"""Running a trained encoder over a split: checked, scored and stored like any run, with its pair scores beside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from harness.datasets.registry import load_dataset
+from harness.encoders.scorer import EncoderScorer, encoder_folder
+from harness.encoders.scores import score_writer
+from harness.environment import describe_environment
+from harness.errors import InputError
+from harness.experiment.config import RunConfig
+from harness.experiment.plan import Scope
+from harness.experiment.results import RunResult, RunTotals, scores_of
+from harness.experiment.training import training_of
+from harness.models import ENCODER, resolve_model
+from harness.scoring.submission import write_submission
+from harness.store import PREDICTIONS, DocumentRecord, RunFolder
+from harness.types import Extraction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PAIR_SCORES = "pair_scores.npz"
+PROPOSES_PAIRS = "rcp"
+_FIELDS_OF_ENCODERS = {"model", "dataset", "split", "data_dir", "limit", "model_options", "results"}
+
+
+@dataclass(frozen=True)
+class EncoderExperiment(Scope):
+    """A checked configuration of an encoder, ready to run."""
+
+    scorer: EncoderScorer
+
+    @property
+    def run_id(self) -> str:
+        return self.id_of(self._question())
+
+    def _question(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset_identity(),
+            "model": {"name": self.spec.name, "identity": dict(self.scorer.identity)},
+            "task": self.scorer.config.task,
+            "options": dict(self.config.model_options),
+        }
+
+    def manifest(self) -> dict[str, Any]:
+        """The part of the manifest that is known before the run."""
+        return {
+            "run_id": self.run_id,
+            "runner": ENCODER,
+            "prompt_label": "",
+            "question": {**self._question(), "constraint": {"level": ""}, "limit": self.config.limit},
+            "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
+            "prices": {"in": None, "out": None},
+            "config": self.config.with_absolute_paths().as_json(),
+        }
+
+
+def is_encoder(config: RunConfig) -> bool:
+    """Whether the configured model is an encoder, which takes no prompt."""
+    return resolve_model(config.model, config.base_url).runner == ENCODER
+
+
+def prepare_encoder(config: RunConfig, *, model_needed: bool = True) -> EncoderExperiment:
+    """Find and check everything that the run needs, without loading the model.
+
+    Raises InputError for options that an encoder does not have, or a relation of the corpus that it does not
+    know; ModelUnavailable, if the ``model_needed``, for a missing package.
+    """
+    for one in fields(RunConfig):
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        if one.name not in _FIELDS_OF_ENCODERS and getattr(config, one.name) != default:
+            raise InputError(f"{config.model} is an encoder: leave out --{one.name.replace('_', '-')}")
+    spec = resolve_model(config.model)
+    scorer = EncoderScorer(encoder_folder(spec.model_id), config.model_options)
+    if model_needed:
+        scorer.check()
+    dataset = load_dataset(config.dataset, config.split, config.data_dir)
+    return EncoderExperiment(config, spec, dataset, scorer)
+
+
+def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -> RunResult:
+    """Score, store and evaluate; ``scored`` is called after every document. A cut-off run starts again."""
+    folder = RunFolder(experiment.config.results / "runs" / experiment.run_id)
+    totals = RunTotals()
+    with folder.locked():
+        begun, clock = time.time(), time.perf_counter()
+        session: dict[str, Any] = {"started": begun, "finished": None}
+        manifest: Mapping[str, Any] = {**experiment.manifest(), **describe_environment(), "sessions": [session]}
+        folder.write_manifest({**manifest, "status": "running"})
+        with (
+            folder.document_writer() as documents,
+            score_writer(folder.path / PAIR_SCORES, experiment.scorer.relations) as pairs,
+        ):
+            for scores in experiment.scorer.score(experiment.documents):
+                extraction = Extraction(scores.predictions(), details={"pairs": len(scores.pairs)})
+                record = DocumentRecord.of(scores.title, extraction, 0, 0.0)
+                pairs.write(scores)
+                documents.write(record)
+                totals.add(record)
+                scored()
+        seconds = round(time.perf_counter() - clock, 3)
+        session |= {"finished": begun + seconds, "seconds": seconds, "scored": experiment.document_count}
+        metrics = scores_of(experiment.documents, totals.by_title, training_of(experiment.config))
+        write_submission(folder.path / PREDICTIONS, totals.predictions())
+        folder.write_metrics(metrics)
+        complete = {**manifest, **totals.as_json(), "status": "complete"}
+        folder.write_manifest(complete)
+        return RunResult(folder, complete, metrics)

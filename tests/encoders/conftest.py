@@ -1,0 +1,42 @@
+"""Documents and tiny models that the tests of encoders share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.datasets.docred import read_documents, read_schema
+from harness.types import Document, RelationSchema
+from tests.corpora import write_corpus
+from tests.encoders.tiny import save_tiny_encoder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The folder of a tiny pretrained encoder of a kind."""
+    made: dict[str, str] = {}
+
+    def folder(kind: str = "bert") -> str:
+        if kind not in made:
+            made[kind] = str(save_tiny_encoder(tmp_path_factory.mktemp(kind), kind))
+        return made[kind]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 24 small labelled documents, rel_info.json beside it."""
+    return write_corpus(tmp_path_factory.mktemp("corpus"), 24)
+
+
+@pytest.fixture(scope="session")
+def documents(corpus: Path) -> list[Document]:
+    return list(read_documents(corpus))
+
+
+@pytest.fixture(scope="session")
+def schema(corpus: Path) -> RelationSchema:
+    return read_schema(corpus.with_name("rel_info.json"))

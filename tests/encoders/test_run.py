@@ -1,0 +1,120 @@
+"""A trained encoder through the whole harness: train, run, score again, leaderboard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.encoders.fit import TrainingJob, train_encoder
+from harness.encoders.scores import ScoreFile
+from harness.errors import InputError
+from harness.experiment.config import RunConfig
+from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare_encoder
+from harness.experiment.plan import prepare
+from harness.experiment.rescore import rescore_run
+from harness.experiment.results import RunResult
+from harness.leaderboard import leaderboards
+from harness.scoring.submission import read_submission
+from harness.store import PREDICTIONS
+from tests.commands import error_line, harness, harness_json
+from tests.encoders.test_training import OPTIONS, Recorder
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_encoder: Callable[[str], str], corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a trained ATLOP; the file it was trained on is what it is run on, too."""
+    options = {**OPTIONS, "encoder": tiny_encoder("bert"), "epochs": "8", "encoder_lr": "0.01", "rest_lr": "0.01"}
+    folder = tmp_path_factory.mktemp("trained") / "tiny-atlop"
+    train_encoder(TrainingJob("atlop", str(corpus), choose=2, report=2, options=options), folder, Recorder())
+    return folder
+
+
+@pytest.fixture
+def config(trained: Path, corpus: Path, tmp_path: Path) -> RunConfig:
+    return RunConfig(model=str(trained), dataset=str(corpus), results=tmp_path)
+
+
+def run(config: RunConfig) -> RunResult:
+    scored: list[None] = []
+    result = execute_encoder(prepare_encoder(config), lambda: scored.append(None))
+    assert len(scored) == result.manifest["documents"]["asked"]
+    return result
+
+
+def test_a_run_is_stored_and_scored_like_any_other(config: RunConfig) -> None:
+    result = run(config)
+    metrics = result.metrics["metrics"]
+    assert metrics["predicted"] > 0
+    assert result.coverage == 1.0
+    assert result.manifest["usage"]["requests"] == 0
+    assert result.seconds > 0
+    submitted = read_submission(result.folder.path / PREDICTIONS)
+    assert sum(map(len, submitted.values())) == metrics["predicted"]
+    (board,) = leaderboards(config.results)
+    assert board.ranked["model"].tolist() == ["tiny-atlop"]
+    assert board.ranked["f1"].tolist() == [metrics["f1"]]
+
+
+async def test_scoring_it_again_changes_nothing(config: RunConfig) -> None:
+    result = run(config)
+    again = await rescore_run(result.folder, None)
+    assert again.metrics == result.metrics
+
+
+def test_the_pair_scores_beside_the_run_hold_its_predictions(config: RunConfig) -> None:
+    result = run(config)
+    scores = ScoreFile(result.folder.path / PAIR_SCORES)
+    assert set(scores) == {record.title for record in result.folder.documents()}
+    for record in result.folder.documents():
+        assert scores[record.title].pairs.shape == (12, 2)
+        assert scores[record.title].predictions() == record.predictions
+
+
+def test_a_limited_run_is_not_ranked(config: RunConfig) -> None:
+    run(RunConfig(model=config.model, dataset=config.dataset, results=config.results, limit=3))
+    (board,) = leaderboards(config.results)
+    assert board.unranked["reason"].tolist() == ["partial: 3 of 24 documents"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prompt": "tagged"}, "leave out --prompt"),
+        ({"temperature": 0.5}, "leave out --temperature"),
+        ({"candidates": "gold"}, "leave out --candidates"),
+        ({"model_options": {"colour": "blue"}}, "-M colour"),
+    ],
+)
+def test_what_an_encoder_does_not_have_is_refused(config: RunConfig, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        prepare_encoder(RunConfig(model=config.model, dataset=config.dataset, **options))
+
+
+def test_an_encoder_answers_no_prompt_and_an_llm_needs_one(config: RunConfig) -> None:
+    with pytest.raises(InputError, match="is an encoder"):
+        prepare(RunConfig(model=config.model, prompt="tagged", dataset="sample"))
+    with pytest.raises(InputError, match="give --prompt"):
+        prepare(RunConfig(model="mock", dataset="sample"))
+
+
+def test_the_command_line_trains_and_runs(tiny_encoder: Callable[[str], str], corpus: Path, tmp_path: Path) -> None:
+    options = [f"-O{key}={value}" for key, value in {**OPTIONS, "epochs": "1"}.items()]
+    done = harness(
+        "train", "rcp", "--encoder", tiny_encoder("bert"), "--train", corpus, "--choose", 4, "--report", 4,
+        "--few-shot", 8, "--seeds", 2, *options, "--out", tmp_path / "rcp", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout)
+    assert first["folder"] != second["folder"]
+    assert first["reported"]["documents"] == 4
+    arguments = ["run", "--model", first["folder"], "--dataset", corpus, "--results-dir", tmp_path]
+    content = harness_json(*arguments)
+    assert content["metrics"]["pair_f1"] > 0
+    assert content["usage"]["prompt_tokens"] == 0
+    (board,) = leaderboards(tmp_path)
+    assert board.unranked["reason"].tolist() == ["proposes pairs without relations: see its pair F1"]
+    refused = harness("retry", content["run_id"], "--results-dir", tmp_path)
+    assert (refused.returncode, "nothing to retry" in error_line(refused)) == (2, True)

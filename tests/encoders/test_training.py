@@ -1,0 +1,174 @@
+"""Training: it learns, repeats itself, goes on after a kill, and keeps what was best."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness.encoders.checkpoint import CONFIG, TRAINING, WEIGHTS, load_model
+from harness.encoders.fit import CURVE, STATE, TrainingJob, train_encoder
+from harness.encoders.splits import few_shot, split_documents
+from harness.encoders.training import Epoch, EpochBatches
+from harness.errors import InputError
+from harness.types import Document
+
+OPTIONS = {
+    "window": "64",
+    "overlap": "8",
+    "projection_size": "16",
+    "block_size": "4",
+    "pair_size": "8",
+    "reasoning": "triangle",
+    "reasoning_layers": "1",
+    "reasoning_size": "4",
+    "distances": "true",
+    "epochs": "4",
+    "encoder_lr": "0.003",
+    "rest_lr": "0.003",
+    "evidence_weight": "0.1",
+    "average_decay": "0.5",
+}
+
+
+class Killed(Exception):
+    pass
+
+
+class Recorder:
+    """A watcher that remembers, and can end the process's work in the middle of an epoch."""
+
+    def __init__(self, killed_in: int | None = None) -> None:
+        self.lines: list[Epoch] = []
+        self.losses: list[float] = []
+        self._killed_in = killed_in
+
+    def step(self, epoch: int, done: int, total: int, loss: float) -> None:
+        self.losses.append(loss)
+        if epoch == self._killed_in and done == total - 1:
+            raise Killed
+
+    def epoch(self, line: Epoch, is_best: bool) -> None:  # noqa: ARG002 - the protocol's
+        self.lines.append(replace(line, seconds=0.0))
+
+
+@pytest.fixture
+def job(tiny_encoder: Callable[[str], str], corpus: Path) -> TrainingJob:
+    options = {**OPTIONS, "encoder": tiny_encoder("bert")}
+    return TrainingJob("atlop", str(corpus), choose=6, report=6, seed=3, options=options)
+
+
+def test_a_killed_training_goes_on_to_the_same_losses(job: TrainingJob, tmp_path: Path) -> None:
+    whole = Recorder()
+    train_encoder(job, tmp_path / "whole", whole)
+    with pytest.raises(Killed):
+        train_encoder(job, tmp_path / "cut", Recorder(killed_in=3))
+    resumed = Recorder()
+    train_encoder(job, tmp_path / "cut", resumed)
+    assert [line.epoch for line in resumed.lines] == [3, 4]
+    assert resumed.lines == whole.lines[2:]
+    assert resumed.losses == whole.losses[len(whole.losses) // 2 :]
+    weights, expected = (load_file(tmp_path / folder / WEIGHTS) for folder in ("cut", "whole"))
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert whole.losses[-1] < whole.losses[0]
+
+
+def test_everything_about_a_training_is_in_its_folder(job: TrainingJob, tmp_path: Path) -> None:
+    trained = train_encoder(job, tmp_path, Recorder())
+    record = json.loads((tmp_path / TRAINING).read_text())
+    assert record["question"]["training"]["epochs"] == 4
+    assert record["question"]["training"]["seed"] == 3
+    assert record["question"]["data"]["train_documents"] == 12
+    assert record["result"]["reported"]["documents"] == 6
+    with (tmp_path / CURVE).open() as file:
+        curve = list(csv.DictReader(file))
+    assert [row["epoch"] for row in curve] == ["1", "2", "3", "4"]
+    assert trained.best is not None
+    assert float(curve[trained.best.epoch - 1]["f1"]) == max(float(row["f1"]) for row in curve)
+    assert load_model(tmp_path).config.threshold == trained.best.threshold
+
+
+def test_a_finished_folder_is_neither_trained_again_nor_given_away(job: TrainingJob, tmp_path: Path) -> None:
+    job = replace(job, options={**job.options, "epochs": "1"})
+    train_encoder(job, tmp_path, Recorder())
+    again = Recorder()
+    train_encoder(job, tmp_path, again)
+    assert again.losses == []
+    before = (tmp_path / CONFIG).read_bytes()
+    with pytest.raises(InputError, match="holds another training"):
+        train_encoder(replace(job, seed=4), tmp_path, Recorder())
+    assert (tmp_path / CONFIG).read_bytes() == before
+
+
+def test_a_damaged_state_is_refused(job: TrainingJob, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train_encoder(job, tmp_path, Recorder(killed_in=2))
+    state = tmp_path / STATE
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(InputError, match="remove it to start again"):
+        train_encoder(job, tmp_path, Recorder())
+
+
+def test_patience_ends_a_training(job: TrainingJob, tmp_path: Path) -> None:
+    slow = {
+        **job.options,
+        "epochs": "9",
+        "patience": "1",
+        "encoder_lr": "1e-9",
+        "rest_lr": "1e-9",
+        "average_decay": "0",
+    }
+    watcher = Recorder()
+    train_encoder(replace(job, options=slow), tmp_path, watcher)
+    assert len(watcher.lines) == 2
+
+
+def test_a_proposer_is_trained_to_tell_related_pairs(job: TrainingJob, tmp_path: Path) -> None:
+    trained = train_encoder(replace(job, task="rcp", options={**job.options, "epochs": "1"}), tmp_path, Recorder())
+    assert trained.reported is not None
+    assert trained.reported["f1"] == 0
+    assert trained.reported["predicted"]
+    assert load_model(tmp_path).config.relations == ("related",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"options": {"colour": "blue"}}, "-O colour"),
+        ({"options": {"epochs": "none"}}, "-O epochs"),
+        ({"few_shot": 13}, "--few-shot 13"),
+        ({"choose": 20}, "cannot spare"),
+    ],
+)
+def test_unfit_requests_are_refused(job: TrainingJob, tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train_encoder(replace(job, **changes), tmp_path, Recorder())
+
+
+def test_the_split_is_fixed_and_without_overlap(documents: list[Document]) -> None:
+    split = split_documents(documents, 6, 6)
+    titles = [one.title for part in (split.train, split.choose, split.report) for one in part]
+    assert sorted(titles) == sorted(one.title for one in documents)
+    assert split_documents(documents, 6, 6) == split
+
+
+def test_few_shot_subsets_differ_by_seed_only(documents: list[Document]) -> None:
+    assert few_shot(documents, 5, 1) == few_shot(documents, 5, 1)
+    assert few_shot(documents, 5, 1) != few_shot(documents, 5, 2)
+
+
+def test_every_epoch_takes_each_document_once_in_a_new_order() -> None:
+    batches = EpochBatches([5, 9, 1, 7, 3, 3, 8], 2, seed=0)
+    orders = []
+    for epoch in (1, 2):
+        batches.current = epoch
+        orders.append([index for batch in batches for index in batch])
+        assert sorted(orders[-1]) == list(range(7))
+    assert orders[0] != orders[1]
+    assert len(list(batches)) == len(batches)
