@@ -12,11 +12,11 @@ from harness.datasets.docred import read_schema
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
-from harness.experiment.plan import Experiment
+from harness.experiment.plan import Experiment, runner_of, sampling_of
 from harness.methods.settings import TOKENS_PER_TRIPLET, MethodSettings, choose_form
 from harness.models import resolve_model
 from harness.prompting.variant import PromptVariant, load_variant
-from harness.types import Dataset, ModelSpec, RelationSchema, RunnerOptions, Sampling
+from harness.types import Dataset, ModelSpec, RelationSchema
 
 OPEN = "open"
 # Room for '{"type": "PER", "mentions": ["...", "..."]}' with as many mentions as texts commonly have.
@@ -29,26 +29,16 @@ def prepare_annotation(config: RunConfig, schema: str) -> Experiment:
     ``schema`` is ``open``, a corpus of the table such as redocred, or a ``rel_info.json``. Raises
     InputError or ModelUnavailable with one line on what is wrong.
     """
-    from runners.registry import create_runner
-
     variant = load_variant(config.prompt)
     if variant.description.method != METHOD:
         raise InputError(f"prompt {variant.name!r} does not annotate: its method must be {METHOD!r}")
     relations = _schema(schema)
     texts = TextCollection(Path(config.dataset))
     spec = resolve_model(config.model, config.base_url)
-    runner_options = RunnerOptions(
-        base_url=config.base_url,
-        timeout_s=config.timeout_s,
-        max_connections=config.max_connections,
-        log_dir=config.results / "logs",
-        extra=config.model_options,
-    )
-    runner = create_runner(spec, runner_options)
+    runner = runner_of(config, spec)
     runner.check()
     options = _options(variant, config, spec, schema)
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
-    context = runner.supports.context or spec.context
     enough = 64 + max(TOKENS_PER_TRIPLET * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
     settings = MethodSettings(
         variant=variant,
@@ -57,12 +47,7 @@ def prepare_annotation(config: RunConfig, schema: str) -> Experiment:
         level=config.constrain,
         form=choose_form(config.constrain, runner.supports, spec),
         max_triplets=max_triplets,
-        sampling=Sampling(
-            max_tokens=config.max_tokens or (min(enough, context // 2) if context else enough),
-            temperature=config.temperature,
-            top_p=config.top_p,
-            seed=config.seed,
-        ),
+        sampling=sampling_of(config, runner, spec, enough),
         repeat=config.repeat,
     )
     Annotate(settings)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
@@ -30,41 +32,24 @@ from harness.engine.budget import Limits
 from harness.experiment.config import RunConfig
 
 Result = TypeVar("Result")
+Fields = Callable[..., dict[str, Any]]
 
 
-def run_configuration(
+def model_fields(
     model: Annotated[
         str, typer.Option(help="A name from `harness models`, provider/name, a GGUF file, or an encoder's folder.")
     ],
-    prompt: Annotated[
-        str, typer.Option(help="A name from `harness prompts`, or the path of a folder; encoders take none.")
-    ] = "",
-    dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "redocred",
-    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
-    data_dir: DataDirOption = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first N documents (marked as partial).")] = None,
-    constrain: Annotated[
-        Literal["closed", "format", "none"],
-        typer.Option(help="closed: only existing entities and relations; format: any relation; none."),
-    ] = "closed",
     prompt_option: PromptOptionsOption = None,
     model_option: Annotated[
         list[str] | None,
         typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner; repeatable."),
     ] = None,
-    candidates: CandidatesOption = None,
-    relation_texts: RelationTextsOption = None,
-    shots: ShotsOption = 0,
-    shots_from: ShotsFromOption = None,
-    align: AlignOption = None,
-    theta: ThetaOption = None,
-    align_over: AlignOverOption = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N documents (marked as partial).")] = None,
     max_triplets: Annotated[int | None, typer.Option(min=1, help="Longest list a model may give.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy decoding.")] = 0.0,
     top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus sampling.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Draws examples, and samples where the server honours a seed.")] = 0,
-    repeat: Annotated[int, typer.Option(min=0, help="Number of an independent repetition.")] = 0,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a server.")] = None,
     max_connections: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
     max_retries: Annotated[int, typer.Option(min=0, help="Tries after the first, per request.")] = 8,
@@ -77,61 +62,103 @@ def run_configuration(
         Path | None,
         typer.Option(callback=read_configuration, is_eager=True, help="YAML with options; flags win."),
     ] = None,
-) -> RunConfig:
-    """The configuration that the options give; its parameters are the options."""
-    return RunConfig(
-        model=model,
-        prompt=prompt,
-        dataset=dataset,
-        split=split,
-        data_dir=data_dir,
-        limit=limit,
-        constrain=constrain,
-        prompt_options=key_values(prompt_option, "-P"),
-        candidates=candidates,
-        relation_texts=relation_texts,
-        shots=shots,
-        shots_from=shots_from,
-        align=align,
-        theta=theta,
-        align_over=align_over,
-        max_triplets=max_triplets,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        repeat=repeat,
-        base_url=base_url,
-        model_options=key_values(model_option, "-M"),
-        max_connections=max_connections,
-        max_retries=max_retries,
-        timeout_s=timeout,
-        limits=Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
-        results=results_dir,
-    )
+) -> dict[str, Any]:
+    """The fields of a ``RunConfig`` that say which model is asked, how, and within which limits."""
+    return {
+        "model": model,
+        "prompt_options": key_values(prompt_option, "-P"),
+        "model_options": key_values(model_option, "-M"),
+        "limit": limit,
+        "max_triplets": max_triplets,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "seed": seed,
+        "base_url": base_url,
+        "max_connections": max_connections,
+        "max_retries": max_retries,
+        "timeout_s": timeout,
+        "limits": Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
+        "results": results_dir,
+    }
+
+
+def question_fields(
+    prompt: Annotated[
+        str, typer.Option(help="A name from `harness prompts`, or the path of a folder; encoders take none.")
+    ] = "",
+    dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "redocred",
+    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
+    data_dir: DataDirOption = None,
+    constrain: Annotated[
+        Literal["closed", "format", "none"],
+        typer.Option(help="closed: only existing entities and relations; format: any relation; none."),
+    ] = "closed",
+    candidates: CandidatesOption = None,
+    relation_texts: RelationTextsOption = None,
+    shots: ShotsOption = 0,
+    shots_from: ShotsFromOption = None,
+    align: AlignOption = None,
+    theta: ThetaOption = None,
+    align_over: AlignOverOption = None,
+    repeat: Annotated[int, typer.Option(min=0, help="Number of an independent repetition.")] = 0,
+) -> dict[str, Any]:
+    """The fields of a ``RunConfig`` that say what is asked about which documents."""
+    return {
+        "prompt": prompt,
+        "dataset": dataset,
+        "split": split,
+        "data_dir": data_dir,
+        "constrain": constrain,
+        "candidates": candidates,
+        "relation_texts": relation_texts,
+        "shots": shots,
+        "shots_from": shots_from,
+        "align": align,
+        "theta": theta,
+        "align_over": align_over,
+        "repeat": repeat,
+    }
+
+
+def with_options_of(*groups: Fields) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """A command whose first parameter is a dictionary of fields takes the options of ``groups`` instead.
+
+    Typer reads the options from a signature; this one holds those of the groups, then the command's own.
+    """
+
+    def decorate(command: Callable[..., Result]) -> Callable[..., Result]:
+        own = _parameters(command)[1:]
+        shared = {group: _parameters(group) for group in groups}
+
+        def taking_options(**options: Any) -> Result:
+            fields: dict[str, Any] = {}
+            for group, parameters in shared.items():
+                fields |= group(**{parameter.name: options.pop(parameter.name) for parameter in parameters})
+            return command(fields, **options)
+
+        taking_options.__name__, taking_options.__doc__ = command.__name__, command.__doc__
+        signature = inspect.Signature([*itertools.chain(*shared.values()), *own])
+        taking_options.__signature__ = signature  # type: ignore[attr-defined] # read by inspect
+        return taking_options
+
+    return decorate
 
 
 def with_run_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """``command``, whose first parameter is a configuration, as a command that takes its options instead.
+    """``command``, whose first parameter is a ``RunConfig``, as a command that takes all options of a run instead."""
 
-    Typer reads the options from a signature; this one holds those of ``run_configuration``, then the command's own.
-    """
-    shared, own = _parameters(run_configuration), _parameters(command)[1:]
-    names = {parameter.name for parameter in shared}
+    @functools.wraps(command)
+    def configured(fields: dict[str, Any], **own: Any) -> Result:
+        return command(RunConfig(**fields), **own)
 
-    def taking_options(**options: Any) -> Result:
-        chosen = {name: options.pop(name) for name in names}
-        return command(run_configuration(**chosen), **options)
-
-    taking_options.__name__, taking_options.__doc__ = command.__name__, command.__doc__
-    taking_options.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined] # read by inspect
-    return taking_options
+    return with_options_of(model_fields, question_fields)(configured)
 
 
 def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
     """The parameters as keywords, annotations resolved."""
     hints = get_type_hints(function, include_extras=True)
     return [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(name))
         for name, parameter in inspect.signature(function).parameters.items()
     ]

@@ -125,8 +125,6 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
     Raises InputError or ModelUnavailable with one line on what is wrong; without ``model_needed``
     it does not matter whether the model could run here.
     """
-    from runners.registry import create_runner
-
     spec = resolve_model(config.model, config.base_url)
     if spec.runner == ENCODER:
         raise InputError(f"model {spec.name} is an encoder: `harness run` takes it without --prompt; nothing else does")
@@ -134,20 +132,11 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         raise InputError(f"model {spec.name} needs a prompt: give --prompt (`harness prompts` lists them)")
     variant = load_variant(config.prompt)
     options = variant.choose(config.prompt_options)
-    runner_options = RunnerOptions(
-        base_url=config.base_url,
-        timeout_s=config.timeout_s,
-        max_connections=config.max_connections,
-        log_dir=config.results / "logs",
-        extra=config.model_options,
-    )
-    runner = create_runner(spec, runner_options)
+    runner = runner_of(config, spec)
     dataset = load_dataset(config.dataset, config.split, config.data_dir)
     if model_needed:
         runner.check()
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
-    context = runner.supports.context or spec.context
-    enough = enough_tokens(variant, options, max_triplets)
     settings = MethodSettings(
         variant=variant,
         options=options,
@@ -155,12 +144,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         level=config.constrain,
         form=choose_form(config.constrain, runner.supports, spec),
         max_triplets=max_triplets,
-        sampling=Sampling(
-            max_tokens=config.max_tokens or (min(enough, context // 2) if context else enough),
-            temperature=config.temperature,
-            top_p=config.top_p,
-            seed=config.seed,
-        ),
+        sampling=sampling_of(config, runner, spec, enough_tokens(variant, options, max_triplets)),
         repeat=config.repeat,
         max_top_logprobs=runner.supports.max_top_logprobs,
         candidates=load_pair_source(config.candidates, dataset.schema) if config.candidates else None,
@@ -172,6 +156,31 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         for document in experiment.documents:
             settings.candidates.pairs(document)
     return experiment
+
+
+def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
+    """The runner of a model under the configuration's options; nothing is started."""
+    from runners.registry import create_runner
+
+    options = RunnerOptions(
+        base_url=config.base_url,
+        timeout_s=config.timeout_s,
+        max_connections=config.max_connections,
+        log_dir=config.results / "logs",
+        extra=config.model_options,
+    )
+    return create_runner(spec, options)
+
+
+def sampling_of(config: RunConfig, runner: Runner, spec: ModelSpec, enough: int) -> Sampling:
+    """How answers are decoded: at most ``enough`` tokens, or half the context, unless the user says otherwise."""
+    context = runner.supports.context or spec.context
+    return Sampling(
+        max_tokens=config.max_tokens or (min(enough, context // 2) if context else enough),
+        temperature=config.temperature,
+        top_p=config.top_p,
+        seed=config.seed,
+    )
 
 
 def _with_texts_and_shots(experiment: Experiment) -> Experiment:
