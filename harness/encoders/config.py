@@ -82,7 +82,8 @@ class TrainingConfig(BaseModel):
     - ``patience``: epochs without a better F1 on the choosing split before training stops; 0: never.
     - ``choose_from``: first epoch that is evaluated; earlier ones are not worth the time.
     - ``choose_threshold``: whether the threshold is chosen on the choosing split, or stays 0.
-    - ``freeze_word_embeddings``: they stay the encoder's, and are then left out of the saved weights.
+    - ``freeze_word_embeddings``, ``frozen_layers``: what stays as the encoder has it, and is then left out of the
+      saved weights: its word embeddings, and so many of its layers from below with all its embeddings.
     - ``precision``: ``bf16`` autocasts matrix products; ``auto`` does so where a GPU is used.
     """
 
@@ -104,6 +105,7 @@ class TrainingConfig(BaseModel):
     choose_from: int = Field(default=1, ge=1)
     choose_threshold: bool = True
     freeze_word_embeddings: bool = True
+    frozen_layers: int = Field(default=0, ge=0)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
 

@@ -129,7 +129,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
             "train_titles_sha256": _digest([document.title for document in split.train]),
         },
     }
-    files = _Files(folder, question, trainer, config, training)
+    files = _Files(folder, question, trainer, config)
     if accelerator.is_main_process:
         files.begin()
     files.resume()
@@ -168,13 +168,11 @@ class _Files:
         question: Mapping[str, Any],
         trainer: Trainer,
         config: ModelConfig,
-        training: TrainingConfig,
     ) -> None:
         self.folder = folder
         self._question = question
         self._trainer = trainer
         self._config = config
-        self._frozen = training.freeze_word_embeddings
 
     def begin(self) -> None:
         """Claim the folder for this training; InputError if another one has it."""
@@ -207,7 +205,8 @@ class _Files:
     def keep(self, model: Atlop, line: Epoch) -> None:
         if self._trainer.is_main_process:
             config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
-            save_model(self.folder, config, model.state_dict(), self._shared(model))
+            frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)
+            save_model(self.folder, config, model.state_dict(), frozen)
 
     def finished(self) -> None:
         """Store the state of the training and its curve so far."""
@@ -235,13 +234,6 @@ class _Files:
                     "versions": package_versions(),
                 }
             )
-
-    def _shared(self, model: Atlop) -> frozenset[str]:
-        """Weights that are still the pretrained encoder's."""
-        if not self._frozen:
-            return frozenset()
-        embeddings = model.encoder.get_input_embeddings().weight
-        return frozenset(name for name, value in model.named_parameters() if value is embeddings)
 
     def _write(self, content: Mapping[str, Any]) -> None:
         try:

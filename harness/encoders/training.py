@@ -23,9 +23,11 @@ from harness.encoders.config import TrainingConfig
 from harness.encoders.inference import Inference
 from harness.encoders.losses import evidence_loss, relation_loss
 from harness.encoders.text import EncodedDocument
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from transformers import PreTrainedModel
 
 # Batches whose documents are sorted by length together: less padding, and still a new mixture every epoch.
 SORTED_BATCHES = 8
@@ -113,8 +115,7 @@ class Trainer:
         self._batches = EpochBatches([len(one.input_ids) for one in documents], config.batch_size, config.seed)
         # torch asks only for length and indexing, which a list has.
         loader = DataLoader(cast("Dataset[Any]", documents), batch_sampler=self._batches, collate_fn=collator)
-        if config.freeze_word_embeddings:
-            model.encoder.get_input_embeddings().requires_grad_(False)
+        freeze(model.encoder, word_embeddings=config.freeze_word_embeddings, layers=config.frozen_layers)
         optimizer = torch.optim.AdamW(_groups(model, config), betas=(0.9, 0.999), eps=1e-6)
         self._model, self._optimizer, self._loader = accelerator.prepare(model, optimizer, loader)
         self._steps = len(self._loader) * config.epochs
@@ -224,6 +225,24 @@ class Trainer:
         """The model whose weights are judged and kept: the average where there is one."""
         unwrapped = self._accelerator.unwrap_model(self._model)
         return cast(Atlop, unwrapped if self._averaged is None else self._averaged.module)
+
+
+def freeze(encoder: PreTrainedModel, *, word_embeddings: bool, layers: int) -> None:
+    """Leave word embeddings as they are, or all embeddings and so many layers from below.
+
+    Raises InputError for more layers than there are, or an encoder whose layers are not where BERT's are.
+    """
+    encoder.get_input_embeddings().requires_grad_(not (word_embeddings or layers))
+    if not layers:
+        return
+    stack: Any = getattr(getattr(encoder, "encoder", None), "layer", None)
+    embeddings: Any = getattr(encoder, "embeddings", None)
+    if stack is None or embeddings is None or layers > len(stack):
+        there = "layers that cannot be told apart" if stack is None else f"{len(stack)} layers"
+        raise InputError(f"-O frozen_layers={layers}: the encoder has {there}")
+    embeddings.requires_grad_(False)
+    for layer in stack[:layers]:
+        layer.requires_grad_(False)
 
 
 def _groups(model: Atlop, config: TrainingConfig) -> list[dict[str, Any]]:

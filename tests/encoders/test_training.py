@@ -115,6 +115,19 @@ def test_a_damaged_state_is_refused(job: TrainingJob, tmp_path: Path) -> None:
         train_encoder(job, tmp_path, Recorder())
 
 
+def test_frozen_layers_stay_as_pretrained_and_are_not_stored(job: TrainingJob, tmp_path: Path) -> None:
+    options = {**job.options, "epochs": "1", "frozen_layers": "1"}
+    train_encoder(replace(job, options=options), tmp_path, Recorder())
+    stored, pretrained = load_file(tmp_path / WEIGHTS), load_file(Path(options["encoder"]) / "model.safetensors")
+    assert not [name for name in stored if "encoder.layer.0." in name or ".embeddings." in name]
+    assert [name for name in stored if "encoder.layer.1." in name]
+    loaded = load_model(tmp_path).encoder.state_dict()
+    for name in ("embeddings.position_embeddings.weight", "encoder.layer.0.output.dense.weight"):
+        assert torch.equal(loaded[name], pretrained[name])
+    with pytest.raises(InputError, match="the encoder has 2 layers"):
+        train_encoder(replace(job, options={**options, "frozen_layers": "3"}), tmp_path / "more", Recorder())
+
+
 def test_patience_ends_a_training(job: TrainingJob, tmp_path: Path) -> None:
     slow = {
         **job.options,
