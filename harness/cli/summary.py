@@ -66,10 +66,11 @@ def result_lines(result: RunResult) -> list[tuple[str, str]]:
     usage = result.manifest["usage"]
     lines = answer_lines(result)
     if result.manifest["runner"] == ENCODER:
-        rate = result.manifest["documents"]["asked"] / max(result.seconds, 1e-9)
+        loading_s = result.manifest["sessions"][-1]["loading_seconds"]
+        rate = result.manifest["documents"]["asked"] / max(result.seconds - loading_s, 1e-9)
         return [
             *lines,
-            ("time", f"{result.seconds:,.1f} s ({rate:,.1f} documents/s)"),
+            ("time", f"{result.seconds:,.1f} s ({rate:,.1f} documents/s once loaded)"),
             ("stored in", str(result.folder.path)),
         ]
     cached = usage["cached_tokens"]

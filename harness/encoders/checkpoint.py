@@ -38,8 +38,7 @@ def save_model(folder: Path, config: ModelConfig, weights: Mapping[str, Tensor],
 
     Raises StorageError where the folder cannot be written.
     """
-    import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     kept = {name: _half(value) for name, value in weights.items() if name not in shared}
     checksums = {name: checksum(weights[name]) for name in sorted(shared)}
@@ -47,8 +46,7 @@ def save_model(folder: Path, config: ModelConfig, weights: Mapping[str, Tensor],
     partial = folder / f"{WEIGHTS}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with torch.no_grad():
-            save_file(kept, partial, metadata=metadata)
+        partial.write_bytes(save(kept, metadata))
         (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         partial.replace(folder / WEIGHTS)
     except OSError as error:
@@ -60,7 +58,7 @@ def save_model(folder: Path, config: ModelConfig, weights: Mapping[str, Tensor],
 def _half(value: Tensor) -> Tensor:
     import torch
 
-    return (value.half() if value.dtype == torch.float32 else value).contiguous()
+    return (value.half() if value.dtype == torch.float32 else value).detach().contiguous()
 
 
 def checksum(value: Tensor) -> str:

@@ -77,6 +77,10 @@ class EncoderScorer:
             if find_spec(package) is None:
                 raise ModelUnavailable(f"encoders need {package}: pip install 'docre-harness[encoders]'")
 
+    def load(self) -> None:
+        """Load the model now, rather than with the first document."""
+        self._inference.model.eval()
+
     def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
         """The scores of each document in turn; a document of fewer than two entities has no pairs."""
         from harness.encoders.text import DocumentEncoder

@@ -92,6 +92,8 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
         session: dict[str, Any] = {"started": begun, "finished": None}
         manifest: Mapping[str, Any] = {**experiment.manifest(), **describe_environment(), "sessions": [session]}
         folder.write_manifest({**manifest, "status": "running"})
+        experiment.scorer.load()
+        session["loading_seconds"] = round(time.perf_counter() - clock, 3)
         with (
             folder.document_writer() as documents,
             score_writer(folder.path / PAIR_SCORES, experiment.scorer.relations) as pairs,
