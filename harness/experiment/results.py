@@ -95,7 +95,7 @@ class RunResult:
         question = self.manifest["question"]
         if question.get("candidates") == GOLD:
             return "candidates"
-        given = question["prompt"]["options"].get(GIVEN, "none")
+        given = question.get("prompt", {"options": {}})["options"].get(GIVEN, "none")  # encoders have no prompt
         return "" if given == "none" else str(given)
 
     @property
