@@ -16,3 +16,11 @@ def redocred_dir() -> Path:
     if not (folder / "dev_revised.json").is_file():
         pytest.skip(f"Re-DocRED dev split not found in {folder}")
     return folder
+
+
+def fewrel_dir() -> Path:
+    """The folder with FewRel's val_wiki.json and pid2name.json; skips the test where it is absent."""
+    folder = SHARED_DATA / "fewrel"
+    if not (folder / "val_wiki.json").is_file():
+        pytest.skip(f"FewRel's validation split not found in {folder}")
+    return folder

@@ -15,7 +15,7 @@ app = typer.Typer(help="Fetch, count and check corpora in DocRED format.", no_ar
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A corpus: redocred.")],
+    name: Annotated[str, typer.Argument(help="A corpus: redocred or fewrel.")],
     target: Annotated[Path | None, typer.Option(help="Folder to fetch into (default: the cache).")] = None,
     base_url: Annotated[str | None, typer.Option(help="Fetch from another address.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Only this split; repeatable.")] = None,
@@ -39,7 +39,7 @@ def fetch(
 
 @app.command()
 def stats(
-    name_or_file: Annotated[str, typer.Argument(help="redocred, sample, or a DocRED-format file.")],
+    name_or_file: Annotated[str, typer.Argument(help="redocred, fewrel, sample, or a DocRED-format file.")],
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,

@@ -87,7 +87,7 @@ def question_fields(
     prompt: Annotated[
         str, typer.Option(help="A name from `harness prompts`, or the path of a folder; encoders take none.")
     ] = "",
-    dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "redocred",
+    dataset: Annotated[str, typer.Option(help="redocred, fewrel, sample, or a DocRED-format file.")] = "redocred",
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
     data_dir: DataDirOption = None,
     constrain: Annotated[

@@ -22,8 +22,6 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from harness.datasets.registry import PACKAGE, Corpus, CorpusFile, corpus_named
 from harness.errors import InputError, StorageError
 
-URL_VARIABLE = "HARNESS_REDOCRED_URL"
-
 ATTEMPTS = 5
 WAIT = wait_random_exponential(multiplier=0.5, max=10)
 TIMEOUT_S = 30.0
@@ -47,10 +45,11 @@ def fetch(
 ) -> list[Path]:
     """Bring the files of a corpus into ``target`` and return their paths, the relation table last.
 
-    ``base_url`` is the folder to fetch from, by default ``$HARNESS_REDOCRED_URL`` or the public repository;
-    ``splits`` defaults to all. A file that is there and has the pinned checksum is not fetched again; one
-    that was cut off goes on from its ``.part`` file, also in a later call. Raises InputError where the
-    address or what it serves is wrong or out of reach, and StorageError where ``target`` cannot be written.
+    ``base_url`` is the folder to fetch from, by default the one in the corpus's environment variable or the
+    public repository; ``splits`` defaults to all. A file that is there and has the pinned checksum is not
+    fetched again; one that was cut off goes on from its ``.part`` file, also in a later call. Raises InputError
+    where the address or what it serves is wrong or out of reach, and StorageError where ``target`` cannot be
+    written.
     """
     corpus = corpus_named(name)
     if not corpus.url:
@@ -59,7 +58,7 @@ def fetch(
     for split in wanted:
         if split not in corpus.splits:
             raise InputError(f"{name} has no split {split!r}; it has {', '.join(corpus.splits)}")
-    address = base_url or os.environ.get(URL_VARIABLE) or corpus.url
+    address = base_url or os.environ.get(corpus.url_variable) or corpus.url
     if not address.startswith(("http://", "https://")):
         raise InputError(f"cannot fetch from {address!r}; give an address that starts with https:// or http://")
     with _storing(target):
@@ -68,6 +67,9 @@ def fetch(
         _fetch_file(f"{address.rstrip('/')}/{file.name}", file, target / file.name, progress)
         for file in (corpus.splits[split] for split in wanted)
     ]
+    if not corpus.packaged_relations:
+        table = corpus.relations
+        return [*paths, _fetch_file(f"{address.rstrip('/')}/{table.name}", table, target / table.name, progress)]
     return [*paths, _write_relations(corpus, target)]
 
 
@@ -161,7 +163,7 @@ def _response(url: str, have: int) -> Iterator[http.client.HTTPResponse | None]:
                 return
             if error.code in (408, 429) or error.code >= 500:
                 raise _Transient(f"HTTP {error.code} {error.reason}") from None
-            raise InputError(f"{url}: HTTP {error.code} {error.reason}; check --base-url or {URL_VARIABLE}") from None
+            raise InputError(f"{url}: HTTP {error.code} {error.reason}; check --base-url or the environment") from None
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise InputError(
@@ -170,7 +172,7 @@ def _response(url: str, have: int) -> Iterator[http.client.HTTPResponse | None]:
             ) from None
         raise _Transient(str(error.reason)) from None
     except (http.client.InvalidURL, ValueError) as error:
-        raise InputError(f"{url}: not an address ({error}); correct --base-url or {URL_VARIABLE}") from None
+        raise InputError(f"{url}: not an address ({error}); correct --base-url or the environment") from None
     except (http.client.HTTPException, OSError) as error:
         raise _Transient(str(error) or type(error).__name__) from None
     with response:

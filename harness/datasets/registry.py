@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.datasets.docred import DocumentFile, read_schema, sha256_of
+from harness.datasets.fewrel import read_fewrel
 from harness.errors import InputError
 from harness.paths import cache_dir
-from harness.types import Dataset, Relation, RelationSchema
+from harness.types import Dataset, Document, Relation, RelationSchema
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -26,10 +28,11 @@ class CorpusFile:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A row of the table: DocRED-format files by split, their relation table, licence and origin.
+    """A row of the table: files by split and their format, the relation table, licence and origin.
 
     ``url`` is the folder that the files are fetched from, and ``packaged_relations`` the copy of the relation
-    table inside the package; a corpus without ``url`` is itself packaged, in the folder of its name.
+    table inside the package (else it is fetched too); a corpus without ``url`` is itself packaged, in the folder
+    of its name. ``url_variable`` is the environment variable that replaces ``url``.
     """
 
     name: str
@@ -39,7 +42,9 @@ class Corpus:
     licence: str
     source: str
     url: str = ""
+    url_variable: str = ""
     packaged_relations: str = ""
+    format: Literal["docred", "fewrel"] = "docred"
 
     @property
     def folder(self) -> Path:
@@ -60,6 +65,7 @@ CORPORA: Mapping[str, Corpus] = {
         licence="MIT",
         source="Tan et al. (2022), Revisiting DocRED, EMNLP; github.com/tonytan48/Re-DocRED",
         url="https://raw.githubusercontent.com/tonytan48/Re-DocRED/main/data/",
+        url_variable="HARNESS_REDOCRED_URL",
         packaged_relations="redocred_rel_info.json",
     ),
     "sample": Corpus(
@@ -69,6 +75,17 @@ CORPORA: Mapping[str, Corpus] = {
         relations=CorpusFile("rel_info.json"),
         licence="Apache-2.0",
         source="written for this project; ships inside the package",
+    ),
+    "fewrel": Corpus(
+        name="fewrel",
+        splits={"dev": CorpusFile("val_wiki.json", "fe103ba5f52de1f0c070d66c7a8ba9de20c9f96c")},
+        default_split="dev",
+        relations=CorpusFile("pid2name.json", "00b632be58e00b5337c054ac8a46bda1f4c27b0e"),
+        licence="MIT",
+        source="Han et al. (2018), FewRel, EMNLP; github.com/thunlp/FewRel; its validation split of 16 relations",
+        url="https://raw.githubusercontent.com/thunlp/FewRel/master/data/",
+        url_variable="HARNESS_FEWREL_URL",
+        format="fewrel",
     ),
 }
 
@@ -104,8 +121,13 @@ def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | N
                 f"{needed}: no such file; run `harness data fetch {corpus.name}`, "
                 f"or name the folder that holds {needed.name} with --data-dir"
             )
-    schema = read_schema(relations)
-    documents = DocumentFile(path, schema)
+    schema: RelationSchema
+    documents: Collection[Document]
+    if corpus.format == "fewrel":
+        schema, documents = read_fewrel(path, relations)
+    else:
+        schema = read_schema(relations)
+        documents = DocumentFile(path, schema)
     return Dataset(corpus.name, split, schema, documents, sha256_of(path))
 
 

@@ -212,7 +212,7 @@ def test_an_unreachable_server_is_one_clear_line(tmp_path: Path, monkeypatch: py
 def test_the_environment_names_another_server(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(download.URL_VARIABLE, server.url + "/")
+    monkeypatch.setenv("HARNESS_REDOCRED_URL", server.url + "/")
     fetch("redocred", tmp_path, splits=["test"])
     assert [name for name, _, _ in server.log] == ["test_revised.json"]
 

@@ -65,7 +65,7 @@ def test_a_missing_file_of_a_corpus_names_the_two_ways_to_get_it(tmp_path: Path,
     [
         ("redocrd", None, "did you mean redocred?"),
         ("Sample", None, "did you mean sample?"),
-        ("quite-different", None, "known are redocred, sample"),
+        ("quite-different", None, "known are redocred, sample, fewrel"),
         ("redocred", "validation", "redocred has no split 'validation'; it has train, dev, test"),
         ("sample", "test", "sample has no split 'test'; it has dev"),
         ("missing/file.json", None, "no such file"),
