@@ -1,0 +1,44 @@
+"""What training and scoring ask of a model of entity pairs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from harness.encoders.batching import Batch
+from harness.encoders.config import ModelConfig, TrainingConfig
+from harness.encoders.glidre_config import GlidreConfig
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Output:
+    """``logits`` [p, relations + 1], NA last; ``sentences`` [p, sentences]: each pair's attention over them."""
+
+    logits: Tensor
+    sentences: Tensor | None = None
+
+
+class PairModel(nn.Module, ABC):
+    """Scores all ordered pairs of different entities of a batch, whose documents ``encoder`` reads."""
+
+    config: ModelConfig | GlidreConfig
+    encoder: PreTrainedModel
+
+    @abstractmethod
+    def forward(self, batch: Batch, *, with_sentences: bool = False) -> Output:
+        """The scores of a batch's pairs; ``with_sentences`` adds where their attention lies."""
+
+    def freeze(self, config: TrainingConfig) -> None:
+        """Take what is to stay as it was pretrained out of the training."""
+        if config.freeze_word_embeddings:
+            self.encoder.get_input_embeddings().requires_grad_(False)
+
+    def begin_scoring(self) -> None:
+        """Prepare for scoring documents with weights that do not change meanwhile."""
+        self.eval()
