@@ -16,6 +16,7 @@ MODELS_FILE = Path(__file__).with_name("models.toml")
 ENCODER = "encoder"
 """The ``runner`` of models that score pairs instead of answering prompts; ``harness.encoders`` runs them."""
 
+_FILES_OF_ENCODERS = ("model.safetensors", "glidre_config.json")
 _RUNNER_PREFIXES = {
     "vllm": "vllm_server",
     "vllm-inprocess": "vllm_inprocess",
@@ -62,7 +63,7 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         if base_url and spec.runner == "llama_cpp":
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
         return spec
-    if (Path(name) / "model.safetensors").is_file():
+    if any((Path(name) / file).is_file() for file in _FILES_OF_ENCODERS):
         return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
     if name.endswith(".gguf") and provider not in _RUNNER_PREFIXES:

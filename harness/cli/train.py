@@ -105,7 +105,7 @@ def _train(
     kind = display or ("none" if as_json else default_display())
     results = []
     for seed in seeds:
-        job = TrainingJob(task, train, dev, choose, report, few_shot, seed, options)
+        job = TrainingJob(task, train, dev, choose, report, few_shot, seed, options=options)
         with training_display(kind, f"seed {seed}") as watcher:
             results.append(train_encoder(job, out / f"seed-{seed}", watcher))
     if as_json:

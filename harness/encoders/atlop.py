@@ -7,7 +7,6 @@ output). Each entity is computed once, and pairs are gathered from them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from harness.encoders.backbone import encode
 from harness.encoders.batching import Batch
 from harness.encoders.config import ModelConfig
+from harness.encoders.pair_model import Output, PairModel
 from harness.encoders.pooling import (
     document_values,
     entity_attention,
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
 
 PAIRS_AT_ONCE = 128
 """Pairs whose products of head and tail are held at once where no gradient needs them: they fit the cache."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """``logits`` [p, relations + 1], NA last; ``sentences`` [p, sentences]: each pair's attention over them."""
-
-    logits: Tensor
-    sentences: Tensor | None = None
 
 
 class Role(nn.Module):
@@ -88,8 +80,10 @@ class GroupBilinear(nn.Module):
         return scores
 
 
-class Atlop(nn.Module):
-    """Scores all ordered pairs of different entities of a batch."""
+class Atlop(PairModel):
+    """Scores pairs against the relations of its configuration, or against being related at all."""
+
+    config: ModelConfig
 
     def __init__(self, config: ModelConfig, encoder: PreTrainedModel) -> None:
         super().__init__()
@@ -109,7 +103,6 @@ class Atlop(nn.Module):
         self.classifier = nn.Linear(width, outputs) if config.reasoning_layers else None
 
     def forward(self, batch: Batch, *, with_sentences: bool = False) -> Output:
-        """The scores of a batch's pairs; ``with_sentences`` adds where their attention lies."""
         windows, rows = encode(self.encoder, batch.input_ids, batch.attention_mask, batch.slots)
         states = document_values(windows, batch)
         entities = entity_states(states, batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,33 @@ def load_encoder(name: str, *, pretrained: bool = True, attention_dropout: float
         if hasattr(config, field):
             setattr(config, field, attention_dropout)
     automatic: Any = AutoModel
-    model = _from_pretrained(automatic, name, config=config) if pretrained else automatic.from_config(config)
+    return _fitted(_from_pretrained(automatic, name, config=config) if pretrained else automatic.from_config(config))
+
+
+def configuration_of(name: str) -> Mapping[str, Any]:
+    """The fields of an encoder's configuration."""
+    from transformers import AutoConfig
+
+    fields: Mapping[str, Any] = _from_pretrained(AutoConfig, name).to_dict()
+    return fields
+
+
+def encoder_of_shape(shape: Mapping[str, Any]) -> PreTrainedModel:
+    """An encoder with random weights, of the shape that the fields of its saved configuration say.
+
+    Raises InputError where they say none.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    automatic: Any = AutoModel
+    try:
+        return _fitted(automatic.from_config(AutoConfig.for_model(**shape), dtype=torch.float32))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"not the configuration of an encoder: {str(error).splitlines()[0]}") from error
+
+
+def _fitted(model: Any) -> PreTrainedModel:
     # Nothing here reads the pooled first token; its layer would only be saved and decayed.
     if hasattr(model, "pooler"):
         model.pooler = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from harness.encoders.text import EncodedDocument, windows
@@ -27,9 +27,10 @@ class Batch:
     - ``entity_type``, ``entity_mask`` [b, n].
     - ``document``, ``head``, ``tail``, ``sentence_distance``, ``token_distance`` [p]: pairs h != t of each
       document, in row-major order.
-    - ``labels`` [p, relations]: whether the relation holds.
+    - ``labels`` [p, r]: whether the relation holds; ``relation`` [r]: its number among the model's relations.
     - ``evidence`` [p, sentences]: the mean over a pair's labels of the shares of their evidence sentences, rows
-      of zeros where none is marked; ``sentence`` [b, l]: the sentence of each subword.
+      of zeros where none is marked; ``sentence`` [b, l]: the sentence of each subword, and ``word_start`` [b, l]:
+      whether it is the first of its word.
     """
 
     input_ids: Tensor
@@ -43,12 +44,14 @@ class Batch:
     entity_type: Tensor
     entity_mask: Tensor
     sentence: Tensor
+    word_start: Tensor
     document: Tensor
     head: Tensor
     tail: Tensor
     sentence_distance: Tensor
     token_distance: Tensor
     labels: Tensor
+    relation: Tensor
     evidence: Tensor
 
     def to(self, device: torch.device) -> Batch:
@@ -95,14 +98,16 @@ class Collator:
         slots, slot_share = _slots(documents, places, widths, entities)
 
         sentence = np.zeros((len(documents), longest), dtype=np.int64)
+        word_start = np.zeros((len(documents), longest), dtype=bool)
         entity_type = np.zeros((len(documents), entities), dtype=np.int64)
         entity_mask = np.zeros((len(documents), entities), dtype=bool)
-        most = max(int(np.bincount(document.mention_entity).max()) for document in documents)
-        mentions = np.zeros((len(documents), entities, most), dtype=np.int64)
-        mention_mask = np.zeros((len(documents), entities, most), dtype=bool)
+        most = max(int(np.bincount(document.mention_entity, minlength=1).max()) for document in documents)
+        mentions = np.zeros((len(documents), entities, max(most, 1)), dtype=np.int64)
+        mention_mask = np.zeros(mentions.shape, dtype=bool)
         for d, document in enumerate(documents):
             n, owner = document.entity_count, document.mention_entity
             sentence[d, : lengths[d]] = document.sentence
+            word_start[d, : lengths[d]] = document.word_start
             entity_type[d, :n], entity_mask[d, :n] = document.entity_type, True
             rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
             mentions[d, owner, rank] = d * longest + document.mention_position
@@ -119,6 +124,7 @@ class Collator:
             entity_type=torch.from_numpy(entity_type),
             entity_mask=torch.from_numpy(entity_mask),
             sentence=torch.from_numpy(sentence),
+            word_start=torch.from_numpy(word_start),
             **self._pairs(documents),
         )
 
@@ -162,7 +168,34 @@ class Collator:
             first += document.pair_count
         evidence /= np.maximum(evidence.sum(1, keepdims=True), 1e-9)
         tensors = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
-        return {**tensors, "labels": torch.from_numpy(labels), "evidence": torch.from_numpy(evidence)}
+        return {
+            **tensors,
+            "labels": torch.from_numpy(labels),
+            "relation": torch.arange(self.relations),
+            "evidence": torch.from_numpy(evidence),
+        }
+
+
+@dataclass(frozen=True)
+class LabelSampler:
+    """Batches with some of the relations only: all that hold in the batch, and others drawn up to ``count``.
+
+    They are drawn and shuffled by torch's random numbers, whose state a resumed training restores.
+    """
+
+    collator: Collator
+    count: int
+
+    def __call__(self, documents: Sequence[EncodedDocument]) -> Batch:
+        """As the collator's, ``labels`` and ``relation`` cut to the drawn relations."""
+        import torch
+
+        batch = self.collator(documents)
+        holds = batch.labels.any(0)
+        gold, others = holds.nonzero()[:, 0], (~holds).nonzero()[:, 0]
+        drawn = torch.cat([gold, others[torch.randperm(len(others))][: max(self.count - len(gold), 0)]])
+        relation = drawn[torch.randperm(len(drawn))]
+        return replace(batch, labels=batch.labels[:, relation], relation=relation)
 
 
 _PAIR_COLUMNS = ("document", "head", "tail", "sentence_distance", "token_distance")
@@ -180,7 +213,7 @@ def _slots(
         position = documents[d].mention_position - start
         inside.append(np.flatnonzero((position >= 0) & (position < widths[d])))
         held[d][inside[-1]] += 1
-    slots = np.zeros((len(inside), max(map(len, inside))), dtype=np.int64)
+    slots = np.zeros((len(inside), max(1, *map(len, inside))), dtype=np.int64)
     share = np.zeros((len(inside), entities, slots.shape[1]))
     for w, ((d, start), chosen) in enumerate(zip(places, inside, strict=True)):
         document = documents[d]

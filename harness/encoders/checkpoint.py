@@ -14,26 +14,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.encoders.config import ModelConfig, read_record
+from harness.encoders.glidre_config import GlidreConfig
 from harness.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.encoders.atlop import Atlop
+    from harness.encoders.pair_model import PairModel
 
 CONFIG, TRAINING, WEIGHTS = "config.json", "training.json", "model.safetensors"
 FORMAT = "docre-harness encoder 1"
 
 
-def new_model(config: ModelConfig, *, pretrained: bool = True, attention_dropout: float = 0.0) -> Atlop:
+def new_model(
+    config: ModelConfig | GlidreConfig, *, pretrained: bool = True, attention_dropout: float = 0.0
+) -> PairModel:
     """A model of this shape around its pretrained encoder; the layers on top of it are random."""
-    from harness.encoders.atlop import Atlop
     from harness.encoders.backbone import load_encoder
 
-    return Atlop(config, load_encoder(config.encoder, pretrained=pretrained, attention_dropout=attention_dropout))
+    encoder = load_encoder(config.encoder, pretrained=pretrained, attention_dropout=attention_dropout)
+    if isinstance(config, ModelConfig):
+        from harness.encoders.atlop import Atlop
+
+        return Atlop(config, encoder)
+    from harness.encoders.glidre import Glidre
+    from harness.encoders.labels import read_label_names
+
+    label_encoder = load_encoder(config.label_encoder, pretrained=pretrained)
+    return Glidre(config, encoder, label_encoder, *read_label_names(config.label_encoder, config.label_names))
 
 
-def save_model(folder: Path, config: ModelConfig, weights: Mapping[str, Tensor], shared: frozenset[str]) -> None:
+def read_config(folder: Path) -> ModelConfig | GlidreConfig:
+    """The configuration of a trained encoder; InputError that names the field where it does not fit."""
+    path = folder / CONFIG
+    try:
+        is_glidre = json.loads(path.read_text(encoding="utf-8")).get("task") == "glidre"
+    except (OSError, ValueError, AttributeError):
+        is_glidre = False  # read_record says what is wrong with it
+    return read_record(GlidreConfig, path) if is_glidre else read_record(ModelConfig, path)
+
+
+def save_model(
+    folder: Path, config: ModelConfig | GlidreConfig, weights: Mapping[str, Tensor], shared: frozenset[str]
+) -> None:
     """Write configuration and weights; those named in ``shared`` only as their checksum.
 
     Raises StorageError where the folder cannot be written.
@@ -66,12 +89,12 @@ def checksum(value: Tensor) -> str:
     return hashlib.sha256(value.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()
 
 
-def load_model(folder: Path) -> Atlop:
-    """The trained model in float32, ready to score.
+def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -> PairModel:
+    """The trained model in float32, ready to score; ``config`` is its own, perhaps with another label set.
 
     Raises InputError where a file is missing, truncated, not safetensors, or does not fit the configuration.
     """
-    config = read_record(ModelConfig, folder / CONFIG)
+    config = config or read_config(folder)
     weights, shared = _read_weights(folder / WEIGHTS)
     model = new_model(config, pretrained=bool(shared))
     own = model.state_dict()
@@ -81,7 +104,7 @@ def load_model(folder: Path) -> Atlop:
                 f"{folder}: its weights {name} are shared with the encoder {config.encoder}, which is another version "
                 "here: install the one it was trained from"
             )
-    fault = _mismatch({name: value for name, value in own.items() if name not in shared}, weights)
+    fault = mismatch({name: value for name, value in own.items() if name not in shared}, weights)
     if fault:
         raise InputError(f"{folder / WEIGHTS}: {fault}; the weights are of another architecture than {CONFIG} says")
     model.load_state_dict({name: value.to(own[name].dtype) for name, value in weights.items()}, strict=False)
@@ -106,7 +129,7 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return weights, json.loads(metadata["shared"])
 
 
-def _mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """The first difference in names or shapes, in words; empty if there is none."""
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:

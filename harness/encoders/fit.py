@@ -22,13 +22,15 @@ from harness.encoders.config import (
     TrainingConfig,
     with_options,
 )
+from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.held_out import joined, some_of_each, without_relations
 from harness.encoders.splits import SPLIT_SEED, Split, few_shot, split_documents
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
 from harness.types import Document, RelationSchema
 
 if TYPE_CHECKING:
-    from harness.encoders.atlop import Atlop
+    from harness.encoders.pair_model import PairModel
     from harness.encoders.training import Epoch, Trainer, Watcher
 
 CURVE, STATE = "curve.csv", "training.state"
@@ -39,8 +41,12 @@ class TrainingJob:
     """What the user asked for: one training, of one seed.
 
     ``train`` and ``dev`` are names of corpora or DocRED-format files. Without ``dev``, ``choose`` and ``report``
-    documents of ``train`` are held out by the fixed split. ``options`` are fields of ModelConfig and
-    TrainingConfig.
+    documents of ``train`` are held out by the fixed split. ``options`` are fields of TrainingConfig
+    and of ModelConfig or GlidreConfig.
+
+    The relations ``unseen`` are left out of all labels and of the label set. ``sentences`` adds that many of each
+    other relation of FewRel, from the folder ``fewrel`` (default: where it was fetched to), to the documents to
+    train on.
     """
 
     task: Task
@@ -50,20 +56,41 @@ class TrainingJob:
     report: int = 50
     few_shot: int | None = None
     seed: int = 0
+    unseen: tuple[str, ...] = ()
+    sentences: int = 0
+    fewrel: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
-    def configs(self, schema: RelationSchema) -> tuple[ModelConfig, TrainingConfig]:
+    def configs(self, schema: RelationSchema) -> tuple[ModelConfig | GlidreConfig, TrainingConfig]:
         """The two records, defaults filled in; InputError for an option that neither has."""
-        of_model = {key: value for key, value in self.options.items() if key in ModelConfig.model_fields}
+        kind = GlidreConfig if self.task == "glidre" else ModelConfig
+        of_model = {key: value for key, value in self.options.items() if key in kind.model_fields}
         of_training = {key: value for key, value in self.options.items() if key in TrainingConfig.model_fields}
         if unknown := sorted(self.options.keys() - of_model.keys() - of_training.keys()):
-            names = sorted({*ModelConfig.model_fields, *TrainingConfig.model_fields})
+            names = sorted({*kind.model_fields, *TrainingConfig.model_fields})
             raise InputError(f"-O {unknown[0]}: there is {', '.join(names)}")
+        if self.task == "glidre":
+            return glidre_configs(schema, self.seed, of_model, of_training)
         is_rcp = self.task == "rcp"
         relations = (RELATED,) if is_rcp else tuple(relation.id for relation in schema.relations)
         model = ModelConfig(task=self.task, relations=relations, entity_types=DOCRED_ENTITY_TYPES)
         training = TrainingConfig(loss="binary" if is_rcp else "adaptive_threshold", seed=self.seed)
         return with_options(model, of_model), with_options(training, of_training)
+
+
+def glidre_configs(
+    schema: RelationSchema, seed: int, of_model: Mapping[str, str], of_training: Mapping[str, str]
+) -> tuple[GlidreConfig, TrainingConfig]:
+    """The records of a GLiDRE training: the paper's loss and schedule, learning rates for small encoders."""
+    if "adaptive" in of_model:
+        raise InputError("-O adaptive: it follows from the loss; write -O loss=adaptive_threshold or -O loss=focal")
+    names = tuple(relation.name for relation in schema.relations)
+    model = GlidreConfig(relations=tuple(relation.id for relation in schema.relations), label_names=names)
+    training = TrainingConfig(
+        loss="focal", focal_gamma=3.0, schedule="cosine", warmup=0.1, clip_norm=10.0, choose_threshold=False, seed=seed
+    )
+    model, training = with_options(model, of_model), with_options(training, of_training)
+    return model.for_schema(schema).model_copy(update={"adaptive": training.loss.startswith("adaptive")}), training
 
 
 @dataclass(frozen=True)
@@ -96,7 +123,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
 
     from harness.encoders.backbone import load_tokenizer
     from harness.encoders.batching import Collator
-    from harness.encoders.text import DocumentEncoder
+    from harness.encoders.plain_text import document_encoder
     from harness.encoders.training import Trainer
 
     started = time.perf_counter()
@@ -112,7 +139,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     model = new_model(config, attention_dropout=training.attention_dropout)
     tokenizer = load_tokenizer(config.encoder)
     collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
-    encoder = DocumentEncoder(tokenizer, config)
+    encoder = document_encoder(tokenizer, config)
     train, choose = (
         [encoder.encode(document, with_labels=True) for document in documents]
         for documents in (split.train, split.choose)
@@ -144,6 +171,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
 def _data(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
     dataset = load_dataset(job.train)
     documents = list(dataset.documents)
+    schema = dataset.schema
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
     if job.dev is None:
         split = split_documents(documents, job.choose, job.report)
@@ -154,9 +182,17 @@ def _data(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
         origin |= {"dev": dev.name, "dev_sha256": dev.sha256}
     if job.few_shot is not None:
         split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
+    if job.sentences:
+        sentences = load_dataset("fewrel", None, job.fewrel)
+        schema = joined(schema, sentences.schema)
+        split = Split([*split.train, *some_of_each(sentences, job.sentences, job.seed)], split.choose, split.report)
+        origin |= {"sentences": job.sentences, "sentences_sha256": sentences.sha256}
+    if job.unseen:
+        schema, split = without_relations(schema, split, job.unseen)
+        origin |= {"unseen": list(job.unseen)}
     if not any(len(document.entities) > 1 for document in split.train):
         raise InputError(f"{job.train}: no document has two entities, so there is no pair to train on")
-    return dataset.schema, split, origin
+    return schema, split, origin
 
 
 class _Files:
@@ -167,7 +203,7 @@ class _Files:
         folder: Path,
         question: Mapping[str, Any],
         trainer: Trainer,
-        config: ModelConfig,
+        config: ModelConfig | GlidreConfig,
     ) -> None:
         self.folder = folder
         self._question = question
@@ -202,7 +238,7 @@ class _Files:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path}: cannot go on from it ({reason}); remove it to start again") from error
 
-    def keep(self, model: Atlop, line: Epoch) -> None:
+    def keep(self, model: PairModel, line: Epoch) -> None:
         if self._trainer.is_main_process:
             config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
             frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)

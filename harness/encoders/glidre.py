@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from harness.encoders.backbone import encode
 from harness.encoders.batching import Batch
-from harness.encoders.config import TrainingConfig
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.pair_model import Output, PairModel
 from harness.encoders.pooling import (
@@ -153,29 +152,23 @@ class Glidre(PairModel):
         """The mean over the tokens of names, special ones included: ids and mask [k, t] to [k, label width]."""
         states = self.label_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         weights = mask[:, :, None].to(states.dtype)
-        return (states * weights).sum(1) / weights.sum(1)
+        mean: Tensor = (states * weights).sum(1) / weights.sum(1)
+        return mean
 
     @torch.no_grad()
     def _all_label_states(self) -> Tensor:
-        parts = zip(self.label_ids.split(LABELS_AT_ONCE), self.label_mask.split(LABELS_AT_ONCE), strict=True)
+        parts = zip(*(torch.split(one, LABELS_AT_ONCE) for one in (self.label_ids, self.label_mask)), strict=True)
         return torch.cat([self._read_labels(ids, mask) for ids, mask in parts])
 
     @property
     def _is_label_encoder_frozen(self) -> bool:
         return not any(parameter.requires_grad for parameter in self.label_encoder.parameters())
 
-    def freeze(self, config: TrainingConfig) -> None:
-        super().freeze(config)
-        if config.freeze_word_embeddings:
-            self.label_encoder.get_input_embeddings().requires_grad_(False)
-        if config.freeze_label_encoder:
-            self.label_encoder.requires_grad_(False)
-
     def train(self, mode: bool = True) -> Glidre:
         """Labels are read anew when the label encoder learns; a frozen one goes on without dropout."""
         super().train(mode)
         if self._is_label_encoder_frozen:
-            self.label_encoder.eval()
+            self.label_encoder.train(False)
         elif mode:
             self._label_states = None
         return self

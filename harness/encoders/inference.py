@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.encoders.atlop import Atlop
 from harness.encoders.batching import Collator, batches_by_length
+from harness.encoders.pair_model import PairModel
 from harness.encoders.text import EncodedDocument
 
 if TYPE_CHECKING:
@@ -21,12 +21,15 @@ BATCH_TOKENS, BATCH_PAIRS = 2048, 4096
 GPU_FACTOR = 16
 """How much more a GPU takes at once."""
 
+BATCH_SCORES = 2**24
+"""Scores in one batch, over all relations of all its cells: label sets can be large."""
+
 
 @dataclass(frozen=True)
 class Inference:
     """A model ready to score: where it runs, and whether matrix products are in bfloat16."""
 
-    model: Atlop
+    model: PairModel
     collator: Collator
     device: torch.device
     bf16: bool
@@ -42,7 +45,9 @@ class Inference:
         due = 0
         factor = 1 if self.device.type == "cpu" else GPU_FACTOR
         width = len(self.model.config.relations) + 1
-        for batch in batches_by_length(documents, factor * BATCH_TOKENS, factor * BATCH_PAIRS):
+        most_pairs = min(factor * BATCH_PAIRS, factor * BATCH_SCORES // width)
+        self.model.begin_scoring()
+        for batch in batches_by_length(documents, factor * BATCH_TOKENS, most_pairs):
             scored = [document for _, document in batch if document.pair_count]
             parts = iter(self._batch(scored) if scored else ())
             for place, document in batch:
@@ -56,7 +61,6 @@ class Inference:
         import numpy as np
         import torch
 
-        self.model.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits = self.model(self.collator(documents).to(self.device)).logits.float()
             logits[:, -1] += self.model.config.threshold

@@ -10,11 +10,29 @@ from harness.encoders.config import TrainingConfig
 
 
 def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig) -> Tensor:
-    """The chosen loss, the mean over pairs: logits [p, relations + 1] with NA last, labels [p, relations]."""
+    """The chosen loss: logits [p, relations + 1] with NA last, labels [p, relations].
+
+    It is the mean over pairs, ``focal`` the sum.
+    """
+    if config.loss == "focal":
+        return focal(logits[:, :-1] - logits[:, -1:], labels, config.focal_alpha, config.focal_gamma)
     if config.loss == "binary":
         return functional.binary_cross_entropy_with_logits(logits[:, :-1] - logits[:, -1:], labels.to(logits.dtype))
     gamma = config.focal_gamma if config.loss == "adaptive_focal" else 0.0
     return adaptive_threshold(logits, labels, gamma)
+
+
+def focal(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
+    """The focal loss of each pair and relation [p, relations], summed (Lin et al., ICCV 2017).
+
+    Relations that hold weigh ``alpha``, others ``1 - alpha``; ``gamma`` turns down what is already right.
+    """
+    wanted = labels.to(logits.dtype)
+    cross_entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    weight = (1 - alpha) + (2 * alpha - 1) * wanted
+    # The probability of being wrong, by the logistic function of the wrong side, keeps its digits near 0.
+    wrong = torch.sigmoid(logits * (1 - 2 * wanted))
+    return (weight * wrong**gamma * cross_entropy).sum()
 
 
 def adaptive_threshold(logits: Tensor, labels: Tensor, gamma: float = 0.0) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from harness.encoders.batching import Batch
-from harness.encoders.config import ModelConfig, TrainingConfig
+from harness.encoders.config import ModelConfig
 from harness.encoders.glidre_config import GlidreConfig
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ class PairModel(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch, *, with_sentences: bool = False) -> Output:
         """The scores of a batch's pairs; ``with_sentences`` adds where their attention lies."""
-
-    def freeze(self, config: TrainingConfig) -> None:
-        """Take what is to stay as it was pretrained out of the training."""
-        if config.freeze_word_embeddings:
-            self.encoder.get_input_embeddings().requires_grad_(False)
 
     def begin_scoring(self) -> None:
         """Prepare for scoring documents with weights that do not change meanwhile."""

@@ -35,7 +35,14 @@ def entity_states(states: Tensor, batch: Batch) -> Tensor:
     """The logarithm of the summed exponentials of an entity's mentions: states [b, l, d] to [b, n, d]."""
     mentions = full_precision(states).flatten(0, 1)[batch.mentions]
     pooled = mentions.masked_fill(~batch.mention_mask[..., None], PADDING).logsumexp(2)
-    return pooled.masked_fill(~batch.entity_mask[..., None], 0.0)
+    return pooled.masked_fill(~batch.mention_mask.any(2)[..., None], 0.0)
+
+
+def entity_means(states: Tensor, batch: Batch) -> Tensor:
+    """The mean of an entity's mentions, 0 where it has none: states [b, l, d] to [b, n, d]."""
+    mentions = full_precision(states).flatten(0, 1)[batch.mentions]
+    total = mentions.masked_fill(~batch.mention_mask[..., None], 0.0).sum(2)
+    return total / batch.mention_mask.sum(2).clamp(min=1)[..., None]
 
 
 def entity_attention(rows: Tensor, batch: Batch) -> Tensor:
@@ -51,14 +58,15 @@ def entity_attention(rows: Tensor, batch: Batch) -> Tensor:
     return out[:-1].view(b, length, heads, n)
 
 
-def pair_attention(attention: Tensor) -> Tensor:
+def pair_attention(attention: Tensor, epsilon: float = EPSILON) -> Tensor:
     """Where head and tail look together: attention [b, l, heads, n] to distributions [b, n, n, l].
 
-    The product of the two attentions, summed over the heads; each pair's distribution sums to 1.
+    The product of the two attentions, summed over the heads; each pair's distribution sums to 1, or to less where
+    ``epsilon`` counts beside the sum.
     """
     product = torch.matmul(attention.transpose(2, 3), attention)
     product = product.permute(0, 2, 3, 1)
-    return product / (product.sum(-1, keepdim=True) + EPSILON)
+    return product / (product.sum(-1, keepdim=True) + epsilon)
 
 
 def sentence_attention(weights: Tensor, batch: Batch, sentences: int) -> Tensor:

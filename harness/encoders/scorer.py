@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -10,22 +11,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.datasets.docred import sha256_of
-from harness.encoders.checkpoint import CONFIG, WEIGHTS
-from harness.encoders.config import ModelConfig, read_record
+from harness.encoders.checkpoint import CONFIG, WEIGHTS, read_config
+from harness.encoders.config import ModelConfig
+from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.published_glidre import (
+    PUBLISHED_CONFIG,
+    PUBLISHED_WEIGHTS,
+    TOKENIZER_FILES,
+    PublishedGlidre,
+)
 from harness.errors import InputError, ModelUnavailable
-from harness.types import Document, PairScores
+from harness.types import Document, PairScores, RelationSchema
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
     from harness.encoders.inference import Inference
+    from harness.encoders.pair_model import PairModel
 
 TRAINED = Path(__file__).with_name("trained")
 """The encoders that ship with the package, a folder each."""
 
 PRECISIONS = ("fp32", "bf16")
-OPTIONS = ("device", "precision", "threads")
+OPTIONS = ("device", "precision", "threads", "threshold")
 
 
 def encoder_folder(name: str) -> Path:
@@ -34,7 +43,7 @@ def encoder_folder(name: str) -> Path:
     Raises InputError where there is none of that name.
     """
     for folder in (TRAINED / name, Path(name)):
-        if (folder / CONFIG).is_file():
+        if (folder / CONFIG).is_file() or (folder / PUBLISHED_CONFIG).is_file():
             return folder
     if Path(name).exists() or name.count("/") != 1:
         raise InputError(
@@ -44,7 +53,10 @@ def encoder_folder(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS]))
+        folder = Path(snapshot_download(name, allow_patterns=[CONFIG, PUBLISHED_CONFIG, WEIGHTS, *TOKENIZER_FILES]))
+        if not (folder / WEIGHTS).is_file():
+            snapshot_download(name, allow_patterns=[*PUBLISHED_WEIGHTS])
+        return folder
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(f"{name}: cannot be fetched from the hub ({str(error).splitlines()[0]})") from error
 
@@ -52,16 +64,25 @@ def encoder_folder(name: str) -> Path:
 class EncoderScorer:
     """A PairScorer; the model is loaded when the first document is scored.
 
-    ``options``: ``device`` (default: a GPU if there is one), ``precision`` (fp32 or bf16, default bf16 on a GPU)
-    and ``threads`` of the processor (default: all that this process may use).
+    ``options``: ``device`` (default: a GPU if there is one), ``precision`` (fp32 or bf16, default bf16 on a GPU),
+    ``threads`` of the processor (default: all that this process may use) and ``threshold``: GLiDRE predicts a
+    relation above this probability (default: the trained one, or 0.5). GLiDRE scores the relations of ``schema``
+    if there is one; a published model needs it.
     """
 
-    def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, options: Mapping[str, str] | None = None, schema: RelationSchema | None = None
+    ) -> None:
         self._folder = folder
         self._options = dict(options or {})
-        self.config = read_record(ModelConfig, folder / CONFIG)
-        self.relations = self.config.relations
-        self.identity = {"encoder": self.config.encoder, "weights": sha256_of(folder / WEIGHTS)}
+        self._published = PublishedGlidre.read(folder) if (folder / PUBLISHED_CONFIG).is_file() else None
+        config = _config(folder, self._published, schema)
+        if "threshold" in self._options:
+            config = _with_threshold(config, self._options["threshold"])
+        self.config = config
+        self.relations = config.relations
+        weights = self._published.weights if self._published else folder / WEIGHTS
+        self.identity = {"encoder": config.encoder, "weights": sha256_of(weights)}
         if unknown := sorted(self._options.keys() - set(OPTIONS)):
             raise InputError(f"-M {unknown[0]}: an encoder has the options {', '.join(OPTIONS)}")
         if self._options.get("precision", "fp32") not in PRECISIONS:
@@ -83,9 +104,9 @@ class EncoderScorer:
 
     def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
         """The scores of each document in turn; a document of fewer than two entities has no pairs."""
-        from harness.encoders.text import DocumentEncoder
+        from harness.encoders.plain_text import document_encoder
 
-        encoder = DocumentEncoder(self._inference.collator.tokenizer, self.config)
+        encoder = document_encoder(self._inference.collator.tokenizer, self.config)
         named, read = itertools.tee(documents)
         scored = self._inference.scores(encoder.encode(document) for document in read)
         for document, scores in zip(named, scored, strict=True):
@@ -106,9 +127,14 @@ class EncoderScorer:
         if device.type == "cpu":
             torch.set_num_threads(int(self._options.get("threads", usable_cores())))
         precision = self._options.get("precision", "fp32" if device.type == "cpu" else "bf16")
-        config = self.config
-        collator = Collator(load_tokenizer(config.encoder), config.window, config.overlap, len(config.relations))
-        return Inference(load_model(self._folder).to(device), collator, device, precision == "bf16")
+        config, published = self.config, self._published
+        tokenizer = load_tokenizer(published.tokenizer if published else config.encoder)
+        collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
+        if published and isinstance(config, GlidreConfig):
+            model: PairModel = published.model(config)
+        else:
+            model = load_model(self._folder, config)
+        return Inference(model.to(device), collator, device, precision == "bf16")
 
     def _device(self) -> torch.device:
         import torch
@@ -120,6 +146,30 @@ class EncoderScorer:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise InputError(f"-M device={name}: {str(error).splitlines()[0]}") from error
         return device
+
+
+def _config(
+    folder: Path, published: PublishedGlidre | None, schema: RelationSchema | None
+) -> ModelConfig | GlidreConfig:
+    if published is not None:
+        if schema is None:
+            raise InputError(f"{folder}: a published GLiDRE model has no label set of its own: give it one to score")
+        return published.config(schema)
+    config = read_config(folder)
+    return config.for_schema(schema) if schema is not None and isinstance(config, GlidreConfig) else config
+
+
+def _with_threshold(config: ModelConfig | GlidreConfig, text: str) -> GlidreConfig:
+    """The configuration with NA scoring as a probability does."""
+    if not isinstance(config, GlidreConfig) or config.adaptive:
+        raise InputError(f"-M threshold={text}: only GLiDRE with a fixed threshold has one; leave it out")
+    try:
+        probability = float(text)
+    except ValueError:
+        probability = math.nan
+    if not 0 < probability < 1:
+        raise InputError(f"-M threshold={text}: write a probability between 0 and 1, such as 0.3")
+    return config.model_copy(update={"threshold": math.log(probability / (1 - probability))})
 
 
 def all_pairs(entities: int) -> np.ndarray:

@@ -34,7 +34,8 @@ _TYPE_WORDS = {
 class EncodedDocument:
     """What a model reads of a document with n entities, m mentions and l subwords (special tokens left out).
 
-    - ``input_ids`` [l]; ``sentence`` [l]: the sentence of each subword.
+    - ``input_ids`` [l]; ``sentence`` [l]: the sentence of each subword; ``word_start`` [l]: whether it is the first
+      of its word.
     - ``mention_position`` [m]: the subword that opens the mention (its marker); ``mention_entity`` [m], sorted.
     - ``entity_type`` [n]: 0 for a type without an embedding of its own.
     - ``sentence_distance`` and ``token_distance`` [n, n]: classes of the distance between the nearest mentions,
@@ -46,6 +47,7 @@ class EncodedDocument:
     title: str
     input_ids: Integers
     sentence: Integers
+    word_start: NDArray[np.bool_]
     mention_position: Integers
     mention_entity: Integers
     entity_type: Integers
@@ -85,11 +87,12 @@ class DocumentEncoder:
         sentence = np.array([mention.sent_id for _, mention in mentions], dtype=np.int64)
         types = {name: index for index, name in enumerate(self.config.entity_types, 1)}
         sentence_distance, token_distance = distances(owner, sentence, position, len(document.entities))
-        labels, evidence = self._labels(document) if with_labels else ([], ())
+        labels, evidence = indexed_labels(document, self.config.relations) if with_labels else ([], ())
         return EncodedDocument(
             title=document.title,
             input_ids=np.array(encoding["input_ids"], dtype=np.int64),
             sentence=np.array(sentence_of_word, dtype=np.int64)[word_of_subword],
+            word_start=word_starts(word_of_subword),
             mention_position=position,
             mention_entity=owner,
             entity_type=np.array([types.get(entity.type, 0) for entity in document.entities], dtype=np.int64),
@@ -128,20 +131,35 @@ class DocumentEncoder:
         if self.config.typed_markers:
             yield _TYPE_WORDS.get(kind, kind.lower())
 
-    def _labels(self, document: Document) -> tuple[list[tuple[int, int, int]], tuple[tuple[int, ...], ...]]:
-        relations = {relation: index for index, relation in enumerate(self.config.relations)}
-        evidence: dict[tuple[int, int, int], tuple[int, ...]] = {}
-        for label in document.labels:
-            head, relation, tail = label.triplet
-            index = 0 if self.config.relations == (RELATED,) else relations.get(relation)
-            if index is None:
-                raise InputError(
-                    f"document {document.title!r} has a label of relation {relation!r}, which is not among the "
-                    f"{len(relations)} relations of the model"
-                )
-            if head != tail:
-                evidence[head, tail, index] = (*evidence.get((head, tail, index), ()), *label.evidence)
-        return list(evidence), tuple(evidence.values())
+
+def word_starts(word_of_subword: Integers) -> NDArray[np.bool_]:
+    """Whether each subword is the first of its word."""
+    import numpy as np
+
+    starts: NDArray[np.bool_] = np.diff(word_of_subword, prepend=-1) != 0
+    return starts
+
+
+def indexed_labels(
+    document: Document, relations: tuple[str, ...]
+) -> tuple[list[tuple[int, int, int]], tuple[tuple[int, ...], ...]]:
+    """A document's labels as head, tail and the relation's index, and their evidence; self-pairs are left out.
+
+    Raises InputError for a relation that is not among ``relations``.
+    """
+    indices = {relation: index for index, relation in enumerate(relations)}
+    evidence: dict[tuple[int, int, int], tuple[int, ...]] = {}
+    for label in document.labels:
+        head, relation, tail = label.triplet
+        index = 0 if relations == (RELATED,) else indices.get(relation)
+        if index is None:
+            raise InputError(
+                f"document {document.title!r} has a label of relation {relation!r}, which is not among the "
+                f"{len(relations)} relations of the model"
+            )
+        if head != tail:
+            evidence[head, tail, index] = (*evidence.get((head, tail, index), ()), *label.evidence)
+    return list(evidence), tuple(evidence.values())
 
 
 def distances(owner: Integers, sentence: Integers, position: Integers, entities: int) -> tuple[Integers, Integers]:

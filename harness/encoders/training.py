@@ -6,6 +6,7 @@ data and machine give the same weights, and a training that was killed goes on f
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +17,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from harness.encoders.atlop import Atlop
-from harness.encoders.batching import Batch, Collator
+from harness.encoders.batching import Batch, Collator, LabelSampler
 from harness.encoders.choosing import best_threshold, margins, scores_at
 from harness.encoders.config import TrainingConfig
+from harness.encoders.glidre import Glidre
 from harness.encoders.inference import Inference
 from harness.encoders.losses import evidence_loss, relation_loss
+from harness.encoders.pair_model import PairModel
 from harness.encoders.text import EncodedDocument
 from harness.errors import InputError
 
@@ -99,7 +101,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Atlop,
+        model: PairModel,
         collator: Collator,
         config: TrainingConfig,
         train: Sequence[EncodedDocument],
@@ -113,9 +115,14 @@ class Trainer:
         self._choose = choose
         documents = [document for document in train if document.pair_count]
         self._batches = EpochBatches([len(one.input_ids) for one in documents], config.batch_size, config.seed)
+        collate = LabelSampler(collator, config.label_count) if isinstance(model, Glidre) else collator
         # torch asks only for length and indexing, which a list has.
-        loader = DataLoader(cast("Dataset[Any]", documents), batch_sampler=self._batches, collate_fn=collator)
+        loader = DataLoader(cast("Dataset[Any]", documents), batch_sampler=self._batches, collate_fn=collate)
         freeze(model.encoder, word_embeddings=config.freeze_word_embeddings, layers=config.frozen_layers)
+        if isinstance(model, Glidre):
+            freeze(model.label_encoder, word_embeddings=config.freeze_word_embeddings, layers=0)
+            if config.freeze_label_encoder:
+                model.label_encoder.requires_grad_(False)
         optimizer = torch.optim.AdamW(_groups(model, config), betas=(0.9, 0.999), eps=1e-6)
         self._model, self._optimizer, self._loader = accelerator.prepare(model, optimizer, loader)
         self._steps = len(self._loader) * config.epochs
@@ -125,9 +132,12 @@ class Trainer:
     def _rate(self, step: int) -> float:
         """The share of the peak learning rate at a step: up over the warmup, then down to 0."""
         warmup = max(1, int(self.config.warmup * self._steps))
-        return min((step + 1) / warmup, (self._steps - step) / max(1, self._steps - warmup))
+        left = (self._steps - step) / max(1, self._steps - warmup)
+        if self.config.schedule == "cosine":
+            left = (1 - math.cos(math.pi * min(left, 1.0))) / 2
+        return min((step + 1) / warmup, left)
 
-    def run(self, watcher: Watcher, keep: Callable[[Atlop, Epoch], None], finished: Callable[[], None]) -> Progress:
+    def run(self, watcher: Watcher, keep: Callable[[PairModel, Epoch], None], finished: Callable[[], None]) -> Progress:
         """Train until the last epoch, or until patience is at an end.
 
         ``keep`` is given the model whenever it is the best so far (without a choosing split: after every
@@ -221,10 +231,10 @@ class Trainer:
         return Epoch(epoch, loss, seconds, found.precision, found.recall, found.f1, unshifted.f1, threshold)
 
     @property
-    def evaluated_model(self) -> Atlop:
+    def evaluated_model(self) -> PairModel:
         """The model whose weights are judged and kept: the average where there is one."""
         unwrapped = self._accelerator.unwrap_model(self._model)
-        return cast(Atlop, unwrapped if self._averaged is None else self._averaged.module)
+        return cast(PairModel, unwrapped if self._averaged is None else self._averaged.module)
 
 
 def freeze(encoder: PreTrainedModel, *, word_embeddings: bool, layers: int) -> None:
@@ -245,18 +255,18 @@ def freeze(encoder: PreTrainedModel, *, word_embeddings: bool, layers: int) -> N
         layer.requires_grad_(False)
 
 
-def _groups(model: Atlop, config: TrainingConfig) -> list[dict[str, Any]]:
+def _groups(model: PairModel, config: TrainingConfig) -> list[dict[str, Any]]:
     """AdamW's groups: the encoder and the rest at rates of their own, biases and norms without decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            rate = config.encoder_lr if name.startswith("encoder.") else config.rest_lr
+            rate = config.encoder_lr if name.startswith(("encoder.", "label_encoder.")) else config.rest_lr
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": several, "lr": rate, "weight_decay": decay} for (rate, decay), several in groups.items()]
 
 
-def _averaged(model: Atlop, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
+def _averaged(model: PairModel, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
     if not decay:
         return None
     average: Any = torch.optim.swa_utils.get_ema_multi_avg_fn

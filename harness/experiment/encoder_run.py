@@ -76,10 +76,10 @@ def prepare_encoder(config: RunConfig, *, model_needed: bool = True) -> EncoderE
         if one.name not in _FIELDS_OF_ENCODERS and getattr(config, one.name) != default:
             raise InputError(f"{config.model} is an encoder: leave out --{one.name.replace('_', '-')}")
     spec = resolve_model(config.model)
-    scorer = EncoderScorer(encoder_folder(spec.model_id), config.model_options)
+    dataset = load_dataset(config.dataset, config.split, config.data_dir)
+    scorer = EncoderScorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
     if model_needed:
         scorer.check()
-    dataset = load_dataset(config.dataset, config.split, config.data_dir)
     return EncoderExperiment(config, spec, dataset, scorer)
 
 

@@ -1,0 +1,54 @@
+"""Which relations a training sees: some held out of its documents, others added with FewRel's sentences."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from harness.encoders.splits import Split
+from harness.errors import InputError
+from harness.types import Dataset, Document, RelationSchema
+
+
+def without_relations(schema: RelationSchema, split: Split, unseen: Collection[str]) -> tuple[RelationSchema, Split]:
+    """The schema and the documents of a split as if some relations did not exist.
+
+    A document that is labelled with nothing else, as a sentence of FewRel is, does not train: it would teach that
+    its pair is unrelated. Raises InputError if no relation is left.
+    """
+    seen = tuple(relation for relation in schema.relations if relation.id not in unseen)
+    if not seen:
+        raise InputError(f"all {len(schema.relations)} relations are held out: leave one to train on")
+    train = [
+        document
+        for document, before in zip(labelled(split.train, unseen, kept=False), split.train, strict=True)
+        if document.labels or not before.labels
+    ]
+    choose, report = (labelled(part, unseen, kept=False) for part in (split.choose, split.report))
+    return RelationSchema(seen), Split(train, choose, report)
+
+
+def labelled(documents: Sequence[Document], relations: Collection[str], *, kept: bool = True) -> list[Document]:
+    """The documents with the labels of some relations only (or, not ``kept``, of the others)."""
+    return [
+        replace(
+            document,
+            labels=tuple(label for label in document.labels if (label.triplet.relation in relations) == kept),
+        )
+        for document in documents
+    ]
+
+
+def joined(first: RelationSchema, second: RelationSchema) -> RelationSchema:
+    """The relations of both; an id that both have keeps its first name."""
+    return RelationSchema((*first.relations, *(one for one in second.relations if one.id not in first.by_id)))
+
+
+def some_of_each(dataset: Dataset, count: int, seed: int) -> list[Document]:
+    """``count`` sentences of every relation, or all where there are fewer: another draw for each seed."""
+    by_relation: dict[str, list[Document]] = {}
+    for document in dataset.documents:
+        by_relation.setdefault(document.labels[0].triplet.relation, []).append(document)
+    rng = random.Random(f"sentences {seed}")
+    return [one for several in by_relation.values() for one in rng.sample(several, min(count, len(several)))]
