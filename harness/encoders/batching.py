@@ -75,7 +75,7 @@ class Collator:
 
         size = self.window - 2
         lengths = [len(document.input_ids) for document in documents]
-        longest, entities = max(lengths), max(document.entity_count for document in documents)
+        longest, entities = max(1, *lengths), max(document.entity_count for document in documents)
         starts = [windows(length, size, self.overlap) for length in lengths]
         widths = [min(length, size) for length in lengths]
         count, width = sum(map(len, starts)), max(widths) + 2

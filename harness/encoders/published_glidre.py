@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from harness.encoders.backbone import configuration_of, encoder_of_shape
+from harness.encoders.config import first_fault
 from harness.encoders.glidre_config import GlidreConfig, label_name
 from harness.errors import InputError
 from harness.types import RelationSchema
@@ -93,23 +96,28 @@ class PublishedGlidre:
     def config(self, schema: RelationSchema) -> GlidreConfig:
         """The configuration with which these relations are scored, their names in capitals as in training."""
         shape = self._shape("encoder_config", "model_name")
-        limit = int(shape.get("max_position_embeddings", 512))
-        # Positions relative to each other end nowhere: a text of max_len words fits in one window.
-        is_relative = shape.get("relative_attention") and not shape.get("position_biased_input", True)
-        return GlidreConfig(
-            relations=tuple(relation.id for relation in schema.relations),
-            label_names=tuple(label_name(relation.name, "upper") for relation in schema.relations),
-            label_style="upper",
-            encoder=str(self.fields["model_name"]),
-            label_encoder=str(self.fields["labels_encoder"]),
-            hidden_size=int(self.fields.get("hidden_size", 512)),
-            window=2 * int(self.fields.get("max_len", 512)) if is_relative else limit,
-            overlap=min(128, limit // 4),
-            pooling=self.fields.get("pooling", "mean"),
-            localized_context=bool(self.fields.get("atlop", True)),
-            adaptive=self.fields.get("loss") in ("atloss", "afloss"),
-            dropout=float(self.fields.get("dropout", 0.4)),
-        )
+        try:
+            limit = int(shape.get("max_position_embeddings", 512))
+            # Positions relative to each other end nowhere: a text of max_len words fits in one window.
+            is_relative = shape.get("relative_attention") and not shape.get("position_biased_input", True)
+            return GlidreConfig(
+                relations=tuple(relation.id for relation in schema.relations),
+                label_names=tuple(label_name(relation.name, "upper") for relation in schema.relations),
+                label_style="upper",
+                encoder=self.fields["model_name"],
+                label_encoder=self.fields["labels_encoder"],
+                hidden_size=self.fields.get("hidden_size", 512),
+                window=2 * int(self.fields.get("max_len", 512)) if is_relative else limit,
+                overlap=min(128, limit // 4),
+                pooling=self.fields.get("pooling", "mean"),
+                localized_context=self.fields.get("atlop", True),
+                adaptive=self.fields.get("loss") in ("atloss", "afloss"),
+                dropout=self.fields.get("dropout", 0.4),
+            )
+        except ValidationError as error:
+            raise InputError(f"{self.folder / PUBLISHED_CONFIG}: {first_fault(error)}") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{self.folder / PUBLISHED_CONFIG}: max_len or positions: {error}") from None
 
     def model(self, config: GlidreConfig) -> Glidre:
         """The model in float32, ready to score; InputError where the weights are damaged or do not fit."""

@@ -14,6 +14,7 @@ from harness.encoders.atlop import Atlop, Role
 from harness.encoders.batching import Collator
 from harness.encoders.config import TrainingConfig
 from harness.encoders.losses import relation_loss
+from harness.encoders.pair_model import PairModel
 from harness.encoders.reasoning import ATTENTION_HEADS, Axial, Triangle
 from harness.encoders.text import EncodedDocument, windows
 
@@ -22,7 +23,7 @@ Pairs = dict[tuple[int, int], Tensor]
 
 def loop_scores(model: Atlop, collator: Collator, document: EncodedDocument) -> Tensor:
     """The scores of one document's pairs [p, relations + 1], NA last, without the threshold."""
-    states, attention = _read(model, collator, document)
+    states, attention = read_windows(model, collator, document)
     entities, looks = [], []
     for entity in range(document.entity_count):
         places = [
@@ -76,8 +77,8 @@ def loop_loss(model: Atlop, collator: Collator, documents: list[EncodedDocument]
     return relation_loss(torch.cat(scores), torch.cat(labels), config)
 
 
-def _read(
-    model: Atlop, collator: Collator, document: EncodedDocument
+def read_windows(
+    model: PairModel, collator: Collator, document: EncodedDocument
 ) -> tuple[list[Tensor] | Tensor, dict[int, Tensor]]:
     """States [l, d] and, for the openings of mentions, attention [heads, l]: means over the windows that hold them."""
     length, size = len(document.input_ids), collator.window - 2
