@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import Display, DisplayOption, JsonOption, key_values
+from harness.cli.unseen import UNSEEN_HELP, train_unseen
 
 if TYPE_CHECKING:
     from harness.encoders.config import Task
@@ -28,6 +29,7 @@ FewShotOption = Annotated[int | None, typer.Option(min=1, help="Train on this ma
 SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings, each with a seed of its own.")]
 FirstSeedOption = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
 EncoderOption = Annotated[str, typer.Option(help="minilm (packaged), a hub id, or the folder of a pretrained encoder.")]
+LabelEncoderOption = Annotated[str, typer.Option(help="The encoder of relation names: as --encoder.")]
 FieldOption = Annotated[
     list[str] | None,
     typer.Option("-O", "--option", metavar="KEY=VALUE", help="A field of the saved configuration; repeatable."),
@@ -83,6 +85,33 @@ def train_rcp(
 ) -> None:
     options = {"encoder": encoder, **key_values(option, "-O")}
     _train("rcp", train, dev, choose, report, few_shot, range(seed, seed + seeds), options, out, display, as_json)
+
+
+@app.command(
+    "glidre",
+    help="Train GLiDRE, which compares pairs with relation names and so scores any label set.\n"
+    + EXAMPLES.format(task="glidre"),
+)
+def train_glidre(
+    train: TrainOption,
+    dev: DevOption = None,
+    encoder: EncoderOption = "minilm",
+    label_encoder: LabelEncoderOption = "minilm",
+    choose: ChooseOption = 50,
+    report: ReportOption = 50,
+    few_shot: FewShotOption = None,
+    seeds: SeedsOption = 1,
+    seed: FirstSeedOption = 0,
+    option: FieldOption = None,
+    out: OutOption = Path("results/encoders/glidre"),
+    display: DisplayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    options = {"encoder": encoder, "label_encoder": label_encoder, **key_values(option, "-O")}
+    _train("glidre", train, dev, choose, report, few_shot, range(seed, seed + seeds), options, out, display, as_json)
+
+
+app.command("unseen", help=UNSEEN_HELP)(train_unseen)
 
 
 def _train(

@@ -181,12 +181,16 @@ def test_sampled_labels_hold_all_that_is_gold_and_name_their_columns(
 
 
 def test_labels_are_read_once_for_all_documents(
-    tiny_encoder: Callable[[str], str], schema: RelationSchema, documents: list[Document]
+    tiny_encoder: Callable[[str], str],
+    schema: RelationSchema,
+    documents: list[Document],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("harness.encoders.inference.BATCH_TOKENS", 1)
     model, collator, encoder = build(tiny_encoder("bert"), schema)
     calls = []
     model.label_encoder.register_forward_hook(lambda *_: calls.append(1))
-    inference = Inference(model, collator, CPU, False, batch_tokens=1)
+    inference = Inference(model, collator, CPU, False)
     list(inference.scores(encoder.encode(one) for one in documents[:5]))
     assert len(calls) == 1
 

@@ -1,0 +1,101 @@
+"""`harness train unseen`: GLiDRE trained without some relations and tested on them, as a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import DisplayOption, JsonOption, key_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNSEEN_HELP = """\
+Train GLiDRE with m relations held out, and score it on those only.
+
+\b
+Examples:
+  harness train unseen --train dev_revised.json --seeds 3
+  harness train unseen --train dev_revised.json --test sentences --fewrel data/fewrel --sentences 100 -m 5 -m 10
+
+\b
+Macro scores in percent, mean and deviation over the seeds. On documents every pair may hold any of the m
+relations or none; a FewRel sentence holds one of them, and the highest score is the answer. The same command
+typed again goes on where it was cut off.
+"""
+
+
+def train_unseen(
+    train: Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")],
+    test: Annotated[list[str] | None, typer.Option(help="documents or sentences; repeatable (default: both).")] = None,
+    unseen: Annotated[
+        list[int] | None, typer.Option("-m", "--unseen", min=1, help="Relations held out; repeatable (5, 10, 15).")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of relations, each with a training of its own.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    sentences: Annotated[
+        int, typer.Option(min=0, help="For the test on sentences: train also on this many of each seen relation.")
+    ] = 100,
+    fewrel: Annotated[Path | None, typer.Option(help="Folder of FewRel (default: fetched data).")] = None,
+    choose: Annotated[int, typer.Option(min=0, help="Documents held out to choose the epoch by.")] = 50,
+    report: Annotated[int, typer.Option(min=1, help="Documents held out to test on.")] = 50,
+    option: Annotated[
+        list[str] | None, typer.Option("-O", "--option", metavar="KEY=VALUE", help="As of train glidre; repeatable.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for trainings and tables.")] = Path("results/encoders/unseen"),
+    display: DisplayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    import pandas as pd
+
+    from harness.cli.display import default_display
+    from harness.cli.tables import print_table
+    from harness.cli.training_display import training_display
+    from harness.encoders.unseen import UnseenJob, run_unseen
+    from harness.errors import InputError
+
+    tests = test or ["documents", "sentences"]
+    if unknown := sorted(set(tests) - {"documents", "sentences"}):
+        raise InputError(f"--test {unknown[0]}: write documents or sentences")
+    kind = display or ("none" if as_json else default_display())
+    rows = []
+    for name in tests:
+        for count in unseen or [5, 10, 15]:
+            for number in range(seed, seed + seeds):
+                job = UnseenJob(
+                    test="sentences" if name == "sentences" else "documents",
+                    train=train,
+                    unseen=count,
+                    seed=number,
+                    sentences=sentences if name == "sentences" else 0,
+                    choose=choose,
+                    report=report,
+                    fewrel=fewrel,
+                    options=key_values(option, "-O"),
+                )
+                with training_display(kind, f"{name}, m = {count}, seed {number}") as watcher:
+                    result = run_unseen(job, out / name / f"m-{count}" / f"seed-{number}", watcher)
+                rows.append(result.as_row())
+                pd.DataFrame(rows).to_csv(out / "unseen.csv", index=False)
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = summary(pd.DataFrame(rows))
+    print_table(
+        "Unseen relations: macro scores, mean ± deviation", [[str(name) for name in table], *table.to_numpy().tolist()]
+    )
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line for each test and m, its scores as mean ± deviation over the seeds, all as text."""
+    lines = []
+    for (test, count), group in rows.groupby(["test", "m"], sort=False):
+        line = {"test": str(test), "m": str(count), "seeds": str(len(group))}
+        for score in ("precision", "recall", "f1"):
+            spread = f" ± {group[score].std():.2f}" if len(group) > 1 else ""
+            line[score] = f"{group[score].mean():.2f}{spread}"
+        lines.append(line)
+    return type(rows)(lines)

@@ -1,0 +1,175 @@
+"""Zero-shot on unseen relations: m of them held out of a GLiDRE training, which is then tested on those only.
+
+After Table 7 of Armingaud and Besançon (2025), with two tests. On ``sentences`` (FewRel), as there, a sentence's pair
+is known to hold one of the m relations, and the highest score is the answer. On ``documents`` every pair may hold
+any of them or none, and the threshold decides. Scores are macro: means over the m relations.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.datasets.registry import load_dataset
+from harness.encoders.fit import TrainingJob, train_encoder
+from harness.encoders.held_out import labelled
+from harness.encoders.scorer import EncoderScorer
+from harness.encoders.splits import split_documents
+from harness.errors import InputError
+from harness.scoring.counts import Counts, Scores
+from harness.types import Dataset, Document, PairScores, RelationSchema
+
+if TYPE_CHECKING:
+    from harness.encoders.training import Watcher
+
+Test = Literal["documents", "sentences"]
+
+MIN_LABELS = 10
+"""Labels among the reporting documents that a relation needs to be drawn: fewer measure nothing."""
+
+
+@dataclass(frozen=True)
+class UnseenJob:
+    """One training and its test.
+
+    ``unseen`` relations are drawn by ``seed`` from FewRel's, or from those with at least ``MIN_LABELS`` labels among
+    the documents that the fixed split holds out of ``train`` to report on. ``sentences`` of each relation of FewRel
+    that is not held out join the documents to train on. ``fewrel`` is its folder, ``options`` are those of training.
+    """
+
+    test: Test
+    train: str
+    unseen: int
+    seed: int = 0
+    sentences: int = 0
+    choose: int = 50
+    report: int = 50
+    fewrel: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MacroScores:
+    """Means over relations of precision, recall and F1 (fractions, 0 to 1), and what they are means of."""
+
+    precision: float
+    recall: float
+    f1: float
+    per_relation: Mapping[str, Scores]
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Counts]) -> MacroScores:
+        """Every relation counts the same, those that were never predicted too; there must be one."""
+        scores = {relation: Scores.of(one) for relation, one in counts.items()}
+        precision, recall, f1 = (
+            sum(getattr(one, name) for one in scores.values()) / len(scores) for name in ("precision", "recall", "f1")
+        )
+        return cls(precision, recall, f1, scores)
+
+
+@dataclass(frozen=True)
+class UnseenResult:
+    """The scores of one job, and the relations that they are about."""
+
+    job: UnseenJob
+    relations: tuple[str, ...]
+    tested: int
+    scores: MacroScores
+
+    def as_row(self) -> dict[str, Any]:
+        """One line of a table; fractions as percent."""
+        return {
+            "test": self.job.test,
+            "m": self.job.unseen,
+            "seed": self.job.seed,
+            "precision": round(100 * self.scores.precision, 2),
+            "recall": round(100 * self.scores.recall, 2),
+            "f1": round(100 * self.scores.f1, 2),
+            "tested": self.tested,
+            "relations": " ".join(self.relations),
+        }
+
+
+def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
+    """Train without the drawn relations, in ``folder`` (a finished training is not repeated), and test on them.
+
+    Raises InputError where there are too few relations to draw from, and as training does.
+    """
+    schema, documents = _test_set(job)
+    training = TrainingJob(
+        "glidre",
+        job.train,
+        choose=job.choose,
+        report=job.report,
+        seed=job.seed,
+        unseen=tuple(relation.id for relation in schema.relations),
+        sentences=job.sentences,
+        fewrel=job.fewrel,
+        options=job.options,
+    )
+    train_encoder(training, folder, watcher)
+    scored = EncoderScorer(folder, schema=schema).score(documents)
+    count = classified if job.test == "sentences" else extracted
+    scores = MacroScores.of(count(documents, scored, schema))
+    return UnseenResult(job, tuple(relation.id for relation in schema.relations), len(documents), scores)
+
+
+def _test_set(job: UnseenJob) -> tuple[RelationSchema, Sequence[Document]]:
+    """The drawn relations, and the documents to test on with the labels of these only."""
+    dataset = load_dataset("fewrel", None, job.fewrel) if job.test == "sentences" else load_dataset(job.train)
+    if job.test == "sentences":
+        documents: Sequence[Document] = tuple(dataset.documents)
+        drawn = drawn_relations(dataset, [relation.id for relation in dataset.schema.relations], job)
+        chosen = labelled(documents, drawn)
+        return _restricted(dataset.schema, drawn), [document for document in chosen if document.labels]
+    documents = split_documents(list(dataset.documents), job.choose, job.report).report
+    labels = Counter(label.triplet.relation for document in documents for label in document.labels)
+    usual = [relation.id for relation in dataset.schema.relations if labels[relation.id] >= MIN_LABELS]
+    drawn = drawn_relations(dataset, usual, job)
+    return _restricted(dataset.schema, drawn), labelled(documents, drawn)
+
+
+def drawn_relations(dataset: Dataset, candidates: Sequence[str], job: UnseenJob) -> frozenset[str]:
+    """The relations that a job holds out: another draw for each seed; InputError where there are too few."""
+    if not 1 <= job.unseen <= len(candidates):
+        raise InputError(f"{job.unseen} unseen relations of {dataset.name}: choose from 1 to {len(candidates)}")
+    return frozenset(random.Random(f"unseen {job.seed}").sample(sorted(candidates), job.unseen))
+
+
+def _restricted(schema: RelationSchema, relations: frozenset[str]) -> RelationSchema:
+    return RelationSchema(tuple(relation for relation in schema.relations if relation.id in relations))
+
+
+def classified(
+    documents: Iterable[Document], scored: Iterable[PairScores], schema: RelationSchema
+) -> dict[str, Counts]:
+    """Counts by relation where each document's one label says which pair is asked, and its best score answers."""
+    gold: Counter[str] = Counter()
+    predicted: Counter[str] = Counter()
+    correct: Counter[str] = Counter()
+    for document, scores in zip(documents, scored, strict=True):
+        head, relation, tail = document.labels[0].triplet
+        row = int((scores.pairs == (head, tail)).all(1).argmax())
+        answer = scores.relations[int(scores.scores[row, :-1].argmax())]
+        gold[relation] += 1
+        predicted[answer] += 1
+        correct[relation] += answer == relation
+    return {one.id: Counts(correct[one.id], predicted[one.id], gold[one.id]) for one in schema.relations}
+
+
+def extracted(documents: Iterable[Document], scored: Iterable[PairScores], schema: RelationSchema) -> dict[str, Counts]:
+    """Counts by relation over all pairs of the documents, of what scores above NA."""
+    gold: Counter[str] = Counter()
+    predicted: Counter[str] = Counter()
+    correct: Counter[str] = Counter()
+    for document, scores in zip(documents, scored, strict=True):
+        wanted = {label.triplet for label in document.labels}
+        found = {prediction.triplet for prediction in scores.predictions()}
+        gold.update(triplet.relation for triplet in wanted)
+        predicted.update(triplet.relation for triplet in found)
+        correct.update(triplet.relation for triplet in wanted & found)
+    return {one.id: Counts(correct[one.id], predicted[one.id], gold[one.id]) for one in schema.relations}

@@ -1,0 +1,235 @@
+"""GLiDRE through the common training and running code, on seen and on unseen relations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from harness.cli.unseen import summary
+from harness.datasets.registry import load_dataset
+from harness.encoders.checkpoint import CONFIG, TRAINING, WEIGHTS, read_config
+from harness.encoders.fit import TrainingJob, train_encoder
+from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.held_out import joined, some_of_each, without_relations
+from harness.encoders.scores import ScoreFile
+from harness.encoders.splits import Split
+from harness.encoders.unseen import MacroScores, UnseenJob, classified, extracted, run_unseen
+from harness.errors import InputError
+from harness.experiment.config import RunConfig
+from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare_encoder
+from harness.scoring.counts import Counts
+from harness.types import Document, PairScores, Relation, RelationSchema
+from tests.commands import error_line, harness_json
+from tests.corpora import RELATIONS
+from tests.documents import SCHEMA, document
+from tests.encoders.test_training import Killed, Recorder
+
+OPTIONS = {
+    "window": "64",
+    "overlap": "8",
+    "hidden_size": "16",
+    "dropout": "0.1",
+    "epochs": "4",
+    "label_count": "3",
+    "encoder_lr": "0.003",
+    "rest_lr": "0.003",
+}
+
+
+@pytest.fixture
+def options(tiny_encoder: Callable[[str], str]) -> dict[str, str]:
+    return {**OPTIONS, "encoder": tiny_encoder("bert"), "label_encoder": tiny_encoder("bert")}
+
+
+@pytest.fixture
+def job(options: dict[str, str], corpus: Path) -> TrainingJob:
+    return TrainingJob("glidre", str(corpus), choose=6, report=6, seed=3, options=options)
+
+
+@pytest.mark.parametrize("changes", [{"average_decay": "0.5"}, {"freeze_label_encoder": "true"}])
+def test_a_killed_training_goes_on_to_the_same_losses(
+    job: TrainingJob, tmp_path: Path, changes: dict[str, str]
+) -> None:
+    job = replace(job, options={**job.options, **changes})
+    whole = Recorder()
+    train_encoder(job, tmp_path / "whole", whole)
+    with pytest.raises(Killed):
+        train_encoder(job, tmp_path / "cut", Recorder(killed_in=3))
+    resumed = Recorder()
+    train_encoder(job, tmp_path / "cut", resumed)
+    assert resumed.lines == whole.lines[2:]
+    assert resumed.losses == whole.losses[len(whole.losses) // 2 :]
+    assert (tmp_path / "cut" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+    assert whole.losses[-1] < whole.losses[0]
+
+
+def test_a_frozen_label_encoder_is_not_stored(job: TrainingJob, tmp_path: Path) -> None:
+    job = replace(job, options={**job.options, "freeze_label_encoder": "true"})
+    trained = train_encoder(job, tmp_path, Recorder())
+    assert not [name for name in load_file(tmp_path / WEIGHTS) if name.startswith("label_encoder.")]
+    assert trained.reported is not None
+
+
+def test_an_adaptive_threshold_is_learned_with_its_loss(job: TrainingJob, tmp_path: Path) -> None:
+    job = replace(job, options={**job.options, "loss": "adaptive_threshold", "epochs": "1"})
+    train_encoder(job, tmp_path, Recorder())
+    config = read_config(tmp_path)
+    assert isinstance(config, GlidreConfig)
+    assert config.adaptive
+    assert "threshold.0.weight" in load_file(tmp_path / WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"options": {"typed_markers": "true"}}, "-O typed_markers: there is adaptive"),
+        ({"options": {"adaptive": "true"}}, "it follows from the loss"),
+        ({"options": {"pooling": "max"}}, "-O pooling"),
+        ({"unseen": tuple(RELATIONS)}, "all 4 relations are held out"),
+    ],
+)
+def test_unfit_requests_are_refused(job: TrainingJob, tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train_encoder(replace(job, **changes), tmp_path, Recorder())
+
+
+def test_a_trained_folder_scores_the_relations_of_any_corpus(job: TrainingJob, tmp_path: Path) -> None:
+    train_encoder(job, tmp_path / "tiny", Recorder())
+    config = RunConfig(model=str(tmp_path / "tiny"), dataset="sample", limit=3, results=tmp_path)
+    experiment = prepare_encoder(config)
+    result = execute_encoder(experiment, lambda: None)
+    stored = ScoreFile(result.folder.path / PAIR_SCORES)
+    assert stored.relations == tuple(relation.id for relation in experiment.dataset.schema.relations)
+    lower = prepare_encoder(replace(config, model_options={"threshold": "0.01"}))
+    assert lower.run_id != experiment.run_id
+    more = execute_encoder(lower, lambda: None)
+    assert more.metrics["metrics"]["predicted"] > result.metrics["metrics"]["predicted"]
+
+
+def fewrel(folder: Path) -> Path:
+    """A small FewRel: eight sentences of each of three relations, one of them known to the corpus."""
+    sentence = {"tokens": ["river", "lies", "in", "land"], "h": ["river", "Q1", [[0]]], "t": ["land", "Q2", [[3]]]}
+    content = {relation: [sentence] * 8 for relation in ("P17", "P26", "P40")}
+    names = {"P17": ["country", "-"], "P26": ["spouse", "-"], "P40": ["child", "-"]}
+    (folder / "val_wiki.json").write_text(json.dumps(content))
+    (folder / "pid2name.json").write_text(json.dumps(names))
+    return folder
+
+
+def test_unseen_relations_leave_no_trace_in_a_training(corpus: Path, documents: list[Document], tmp_path: Path) -> None:
+    sentences = load_dataset("fewrel", data_dir=fewrel(tmp_path))
+    schema = joined(load_dataset(str(corpus)).schema, sentences.schema)
+    assert [one.id for one in schema.relations] == [*RELATIONS, "P26", "P40"]
+    train = [*documents, *some_of_each(sentences, 2, seed=0)]
+    unseen = {"P17", "P40"}
+    seen, split = without_relations(schema, Split(train, documents[:2], documents[2:4]), unseen)
+    assert [one.id for one in seen.relations] == ["P36", "P1376", "P131", "P26"]
+    for part in (split.train, split.choose, split.report):
+        assert not [label for one in part for label in one.labels if label.triplet.relation in unseen]
+    added = [one for one in split.train if one.title.startswith("sentence")]
+    assert [one.labels[0].triplet.relation for one in added] == ["P26", "P26"]
+
+
+@pytest.mark.parametrize("test", ["documents", "sentences"])
+def test_unseen_relations_are_drawn_held_out_and_tested(
+    options: dict[str, str], corpus: Path, tmp_path: Path, test: str
+) -> None:
+    job = UnseenJob(
+        test,
+        str(corpus),
+        unseen=2,
+        sentences=2,
+        choose=4,
+        report=14,
+        fewrel=fewrel(tmp_path),
+        options={**options, "epochs": "1"},
+    )
+    result = run_unseen(job, tmp_path / "out", Recorder())
+    held_out = json.loads((tmp_path / "out" / TRAINING).read_text())["question"]["data"]["unseen"]
+    assert held_out == list(result.relations)
+    assert len(held_out) == 2
+    assert not set(held_out) & set(json.loads((tmp_path / "out" / CONFIG).read_text())["relations"])
+    assert set(result.scores.per_relation) == set(held_out)
+    assert result.tested == (14 if test == "documents" else 16)
+    again = Recorder()
+    assert run_unseen(job, tmp_path / "out", again) == result
+    assert again.losses == []
+    other = [run_unseen(replace(job, seed=seed), tmp_path / f"{seed}", Recorder()).relations for seed in (1, 2, 3)]
+    assert {*other, result.relations} != {result.relations}
+
+
+def scored(title: str, rows: list[list[float]], pairs: list[tuple[int, int]] | None = None) -> PairScores:
+    relations = tuple(relation.id for relation in SCHEMA.relations)
+    return PairScores(title, relations, np.array(pairs or [(0, 1), (1, 0)]), np.array(rows, dtype=np.float32))
+
+
+def test_a_sentence_is_answered_by_its_pairs_best_relation() -> None:
+    asked = [
+        document("a b", [[(0, 0, 1, "X")], [(0, 1, 2, "X")]], [(0, relation, 1)]) for relation in ("P17", "P17", "P36")
+    ]
+    scores = [
+        scored("1", [[-3, -5, -9, 0], [-9, 9, 9, 0]]),
+        scored("2", [[1, 2, 0, 0], [9, -9, -9, 0]]),
+        scored("3", [[0, 4, 0, 9], [9, -9, -9, 0]]),
+    ]
+    counts = classified(asked, scores, SCHEMA)
+    assert counts == {"P17": Counts(1, 1, 2), "P36": Counts(1, 2, 1), "P495": Counts(0, 0, 0)}
+
+
+def test_documents_are_scored_over_all_pairs_by_the_threshold() -> None:
+    asked = [document("a b", [[(0, 0, 1, "X")], [(0, 1, 2, "X")]], [(0, "P17", 1), (1, "P36", 0)])]
+    counts = extracted(asked, [scored("1", [[1, 2, -1, 0], [-1, -1, 3, 0]])], SCHEMA)
+    assert counts == {"P17": Counts(1, 1, 1), "P36": Counts(0, 1, 1), "P495": Counts(0, 1, 0)}
+
+
+def test_macro_scores_are_means_over_relations() -> None:
+    macro = MacroScores.of({"A": Counts(1, 1, 2), "B": Counts(0, 0, 3)})
+    assert (macro.precision, macro.recall) == (0.5, 0.25)
+    assert macro.f1 == pytest.approx(1 / 3)
+
+
+def test_too_many_unseen_relations_are_refused(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="4 unseen relations of fewrel: choose from 1 to 3"):
+        run_unseen(UnseenJob("sentences", str(corpus), 4, fewrel=fewrel(tmp_path)), tmp_path, Recorder())
+    with pytest.raises(InputError, match="unseen relations of corpus"):
+        run_unseen(UnseenJob("documents", str(corpus), 4, report=2, choose=2), tmp_path, Recorder())
+
+
+def test_the_command_makes_a_table(options: dict[str, str], corpus: Path, tmp_path: Path) -> None:
+    fields = [word for key, value in {**options, "epochs": "1"}.items() for word in ("-O", f"{key}={value}")]
+    rows = harness_json(
+        *("train", "unseen", "--train", str(corpus), "--test", "sentences", "-m", "1", "-m", "2", "--seeds", "2"),
+        *("--fewrel", str(fewrel(tmp_path)), "--choose", "4", "--report", "4", "--sentences", "1"),
+        *("--out", str(tmp_path / "out"), "--json", *fields),
+    )
+    assert [(row["m"], row["seed"]) for row in rows] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [row["f1"] for row in rows[:2]] == [100.0, 100.0]
+    assert len((tmp_path / "out" / "unseen.csv").read_text().splitlines()) == 5
+
+
+def test_a_test_that_there_is_not_is_refused(corpus: Path) -> None:
+    assert "--test books" in error_line("train", "unseen", "--train", str(corpus), "--test", "books")
+
+
+def test_the_table_gives_mean_and_deviation_over_seeds() -> None:
+    import pandas as pd
+
+    rows = [
+        {"test": "documents", "m": 5, "seed": seed, "precision": 50.0, "recall": 20.0, "f1": f1}
+        for seed, f1 in enumerate((10.0, 20.0, 30.0))
+    ]
+    (line,) = summary(pd.DataFrame(rows)).to_dict("records")
+    assert line["f1"] == "20.00 ± 10.00"
+    assert (line["m"], line["seeds"]) == ("5", "3")
+
+
+def test_a_schema_replaces_the_label_set() -> None:
+    config = GlidreConfig(relations=("A",), label_names=("a",), label_style="upper")
+    other = config.for_schema(RelationSchema((Relation("P1", "place of birth"), Relation("P2", "age"))))
+    assert (other.relations, other.label_names) == (("P1", "P2"), ("PLACE_OF_BIRTH", "AGE"))
