@@ -212,7 +212,7 @@ def test_a_frozen_label_encoder_does_not_learn(
     tiny_encoder: Callable[[str], str], schema: RelationSchema, documents: list[Document]
 ) -> None:
     model, collator, encoder = build(tiny_encoder("bert"), schema)
-    model.freeze(TrainingConfig(freeze_label_encoder=True))
+    model.label_encoder.requires_grad_(False)
     model.train()
     batch = collator([encoder.encode(documents[0], with_labels=True)])
     relation_loss(model(batch).logits, batch.labels, TrainingConfig(loss="focal")).backward()
