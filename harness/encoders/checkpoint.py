@@ -65,7 +65,8 @@ def save_model(
 
     kept = {name: _half(value) for name, value in weights.items() if name not in shared}
     checksums = {name: checksum(weights[name]) for name in sorted(shared)}
-    metadata = {"format": FORMAT, "shared": json.dumps(checksums)}
+    # One entry: safetensors writes several in a random order, and the same weights should be the same file.
+    metadata = {FORMAT: json.dumps({"shared": checksums})}
     partial = folder / f"{WEIGHTS}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,9 +125,9 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise InputError(f"{path}: no such file; weights are read from safetensors only") from None
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a whole safetensors file ({error}); fetch or train it again") from error
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: not written by this harness (format {metadata.get('format')!r}, not {FORMAT!r})")
-    return weights, json.loads(metadata["shared"])
+    if FORMAT not in metadata:
+        raise InputError(f"{path}: not written by this harness (its metadata has no {FORMAT!r})")
+    return weights, json.loads(metadata[FORMAT])["shared"]
 
 
 def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
