@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.escaping import escape
 from harness.types import Document
@@ -49,14 +49,19 @@ def tagged_text(document: Document, tags: Sequence[tuple[str, str]]) -> str:
         for mention in entity.mentions:
             opening[mention.sent_id, mention.start].append((-mention.end, open_tag))
             closing[mention.sent_id, mention.end - 1].insert(0, (-mention.start, close_tag))
+    before, after = _joined(opening), _joined(closing)
     pieces: list[str] = []
     for sent_id, sentence in enumerate(document.sentences):
         for position, token in enumerate(sentence):
-            # Sorting is stable, so entities with the same span open in order and close in reverse order.
-            before = "".join(tag for _, tag in sorted(opening[sent_id, position], key=_extent))
-            after = "".join(tag for _, tag in sorted(closing[sent_id, position], key=_extent))
-            pieces.append(f"{before}{escape_markup(token)}{after}")
+            place = (sent_id, position)
+            pieces.append(before.get(place, "") + escape_markup(token) + after.get(place, ""))
     return " ".join(pieces)
+
+
+def _joined(tags: Mapping[tuple[int, int], Sequence[tuple[int, str]]]) -> dict[tuple[int, int], str]:
+    """The tags at every place as one text, in the order of the mentions' extents."""
+    # Sorting is stable, so entities with the same span open in order and close in reverse order.
+    return {place: "".join(tag for _, tag in sorted(some, key=_extent)) for place, some in tags.items()}
 
 
 def _extent(item: tuple[int, str]) -> int:
