@@ -17,7 +17,8 @@ from harness.cli.options import JsonOption, ResultsOption
 EXTRAS = {
     "local": ("xllamacpp", "the embedded model"),
     "align": ("sentence_transformers", "relation alignment by SBERT"),
-    "encoders": ("torch", "encoders"),
+    "encoders": ("torch", "ATLOP, candidate proposer, GLiDRE"),
+    "transformers": ("outlines", "Hugging Face models in this process"),
     "vllm": ("vllm", "models on this machine's GPUs"),
     "ray": ("ray", "clusters"),
     "report": ("plotly", "report pages"),
