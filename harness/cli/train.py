@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.options import Display, DisplayOption, JsonOption, key_values
+from harness.cli.run_options import with_options_of
 from harness.cli.unseen import UNSEEN_HELP, train_unseen
 
 if TYPE_CHECKING:
@@ -49,8 +51,7 @@ choosing split; without it, they are of documents that the training has not seen
 """
 
 
-@app.command("atlop", help="Train ATLOP, which finds relations.\n" + EXAMPLES.format(task="atlop"))
-def train_atlop(
+def training_options(
     train: TrainOption,
     dev: DevOption = None,
     encoder: EncoderOption = "minilm",
@@ -60,31 +61,39 @@ def train_atlop(
     seeds: SeedsOption = 1,
     seed: FirstSeedOption = 0,
     option: FieldOption = None,
+) -> dict[str, Any]:
+    """The fields of a ``TrainingJob`` but for its seed, and the ``seeds`` to train with."""
+    return {
+        "train": train,
+        "dev": dev,
+        "choose": choose,
+        "report": report,
+        "few_shot": few_shot,
+        "seeds": range(seed, seed + seeds),
+        "options": {"encoder": encoder, **key_values(option, "-O")},
+    }
+
+
+@app.command("atlop", help="Train ATLOP, which finds relations.\n" + EXAMPLES.format(task="atlop"))
+@with_options_of(training_options)
+def train_atlop(
+    fields: dict[str, Any],
     out: OutOption = Path("results/encoders/atlop"),
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    options = {"encoder": encoder, **key_values(option, "-O")}
-    _train("atlop", train, dev, choose, report, few_shot, range(seed, seed + seeds), options, out, display, as_json)
+    _train("atlop", fields, out, display, as_json)
 
 
 @app.command("rcp", help="Train a candidate proposer, which finds related pairs.\n" + EXAMPLES.format(task="rcp"))
+@with_options_of(training_options)
 def train_rcp(
-    train: TrainOption,
-    dev: DevOption = None,
-    encoder: EncoderOption = "minilm",
-    choose: ChooseOption = 50,
-    report: ReportOption = 50,
-    few_shot: FewShotOption = None,
-    seeds: SeedsOption = 1,
-    seed: FirstSeedOption = 0,
-    option: FieldOption = None,
+    fields: dict[str, Any],
     out: OutOption = Path("results/encoders/rcp"),
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    options = {"encoder": encoder, **key_values(option, "-O")}
-    _train("rcp", train, dev, choose, report, few_shot, range(seed, seed + seeds), options, out, display, as_json)
+    _train("rcp", fields, out, display, as_json)
 
 
 @app.command(
@@ -92,49 +101,32 @@ def train_rcp(
     help="Train GLiDRE, which compares pairs with relation names and so scores any label set.\n"
     + EXAMPLES.format(task="glidre"),
 )
+@with_options_of(training_options)
 def train_glidre(
-    train: TrainOption,
-    dev: DevOption = None,
-    encoder: EncoderOption = "minilm",
+    fields: dict[str, Any],
     label_encoder: LabelEncoderOption = "minilm",
-    choose: ChooseOption = 50,
-    report: ReportOption = 50,
-    few_shot: FewShotOption = None,
-    seeds: SeedsOption = 1,
-    seed: FirstSeedOption = 0,
-    option: FieldOption = None,
     out: OutOption = Path("results/encoders/glidre"),
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    options = {"encoder": encoder, "label_encoder": label_encoder, **key_values(option, "-O")}
-    _train("glidre", train, dev, choose, report, few_shot, range(seed, seed + seeds), options, out, display, as_json)
+    options = {"label_encoder": label_encoder, **fields["options"]}
+    _train("glidre", {**fields, "options": options}, out, display, as_json)
 
 
 app.command("unseen", help=UNSEEN_HELP)(train_unseen)
 
 
-def _train(
-    task: Task,
-    train: str,
-    dev: str | None,
-    choose: int,
-    report: int,
-    few_shot: int | None,
-    seeds: range,
-    options: dict[str, str],
-    out: Path,
-    display: Display | None,
-    as_json: bool,
-) -> None:
+def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | None, as_json: bool) -> None:
     from harness.cli.display import default_display
     from harness.cli.training_display import training_display
     from harness.encoders.fit import TrainingJob, train_encoder
 
+    seeds = fields["seeds"]
+    of_job = {name: value for name, value in fields.items() if name != "seeds"}
     kind = display or ("none" if as_json else default_display())
     results = []
     for seed in seeds:
-        job = TrainingJob(task, train, dev, choose, report, few_shot, seed, options=options)
+        job = TrainingJob(task, **of_job, seed=seed)
         with training_display(kind, f"seed {seed}") as watcher:
             results.append(train_encoder(job, out / f"seed-{seed}", watcher))
     if as_json:
