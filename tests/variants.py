@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.methods.candidates import GoldPairs
 from harness.methods.settings import MethodSettings
 from harness.methods.table import METHODS, TAKE_CANDIDATES
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant, shipped_variants
-from harness.types import GrammarForm, RelationSchema, Sampling
+from harness.types import Completion, Document, Extraction, GrammarForm, Method, RelationSchema, Request, Sampling
 
 VARIANTS = tuple(variant.name for variant in shipped_variants() if variant.description.method in METHODS)
 
@@ -26,3 +28,16 @@ def settings_of(prompt: str, schema: RelationSchema, form: GrammarForm | None = 
         candidates=GoldPairs() if variant.description.method in TAKE_CANDIDATES else None,
         relation_texts=relation_texts_for(schema).by_id,
     )
+
+
+async def extract(
+    one: Method, document: Document, answer: Callable[[Request], Completion]
+) -> tuple[Extraction, list[Request]]:
+    """What a method makes of a document under scripted answers, and what it asked."""
+    requests: list[Request] = []
+
+    async def ask(request: Request) -> Completion:
+        requests.append(request)
+        return answer(request)
+
+    return await one.extract(document, ask), requests

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from harness.experiment.execute import Observer, execute
 from harness.experiment.grid import Axis, Cell, cells, configuration
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult
+from harness.scoring.counts import Counts
 from harness.scoring.resampling import Difference, Interval, Resampling, in_order
 from harness.types import Completion, Request, Runner
 
@@ -52,30 +53,37 @@ class Ablation:
         digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:8]
         return "-".join([*first[:3], *(axis.name for axis in self.axes), digest])
 
-    def effects(self) -> list[Effect]:
+    @cached_property
+    def effects(self) -> Sequence[Effect]:
         """One effect per axis and value beside the baseline; the intervals resample all runs together."""
-        titles = list(self.runs[0][1].metrics["per_document"])
-        counts = {_key(cell): in_order(result.metrics["per_document"], titles) for cell, result in self.runs}
-        resampling = Resampling(len(titles))
+        counts = {_key(cell): rows for (cell, _), rows in zip(self.runs, self._counts, strict=True)}
         effects = []
-        for axis, value in itertools.chain.from_iterable(
-            ((one, value) for value in one.values[1:]) for one in self.axes
-        ):
-            pairs = [
-                (counts[baseline], counts[_key(cell)])
-                for cell, _ in self.runs
-                if cell[axis.name] == value and (baseline := _key({**cell, axis.name: axis.baseline})) in counts
-            ]
-            if pairs:
-                first, second = zip(*pairs, strict=True)
-                effects.append(Effect(axis, value, len(pairs), resampling.difference(first, second)))
+        for axis in self.axes:
+            for value in axis.values[1:]:
+                pairs = [
+                    (counts[baseline], counts[_key(cell)])
+                    for cell, _ in self.runs
+                    if cell[axis.name] == value and (baseline := _key({**cell, axis.name: axis.baseline})) in counts
+                ]
+                if pairs:
+                    first, second = zip(*pairs, strict=True)
+                    effects.append(Effect(axis, value, len(pairs), self._resampling.difference(first, second)))
         return effects
 
-    def intervals(self) -> list[Interval]:
+    @cached_property
+    def intervals(self) -> Sequence[Interval]:
         """The interval of every run's F1, in the order of the runs."""
+        return list(map(self._resampling.interval, self._counts))
+
+    @cached_property
+    def _counts(self) -> Sequence[Sequence[Counts]]:
+        """A row of counts per document for every run, the documents always in the same order."""
         titles = list(self.runs[0][1].metrics["per_document"])
-        resampling = Resampling(len(titles))
-        return [resampling.interval(in_order(result.metrics["per_document"], titles)) for _, result in self.runs]
+        return [in_order(result.metrics["per_document"], titles) for _, result in self.runs]
+
+    @cached_property
+    def _resampling(self) -> Resampling:
+        return Resampling(len(self._counts[0]))
 
     def runs_table(self) -> pd.DataFrame:
         """A row per run: the cell, scores with the interval of F1, coverage, requests, tokens, seconds, run id."""
@@ -93,7 +101,7 @@ class Ablation:
                 "seconds": result.seconds,
                 "run_id": result.folder.run_id,
             }
-            for (cell, result), interval in zip(self.runs, self.intervals(), strict=True)
+            for (cell, result), interval in zip(self.runs, self.intervals, strict=True)
         ]
         return pd.DataFrame(rows)
 
@@ -112,7 +120,7 @@ class Ablation:
                 "high": effect.difference.interval.high,
                 "p_value": effect.difference.p_value,
             }
-            for effect in self.effects()
+            for effect in self.effects
         ]
         return pd.DataFrame(rows)
 

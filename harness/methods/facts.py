@@ -18,7 +18,6 @@ from typing import NamedTuple
 from harness.alignment.lists import align_entities, align_relations
 from harness.alignment.normalise import normalise
 from harness.alignment.triplets import align_triplets
-from harness.errors import InputError
 from harness.escaping import escape, format_triplet
 from harness.grammar import GrammarLevel, ListGrammar, TripletGrammar
 from harness.methods.context import DocumentContext, SchemaContext
@@ -76,11 +75,7 @@ class FactSteps:
     apart: bool
 
     def __post_init__(self) -> None:
-        if self.settings.options.get("schema") == "open" and self.settings.level == "closed":
-            raise InputError(
-                "with schema=open the model names relations freely, which --constrain closed forbids: "
-                "use --constrain format or none"
-            )
+        self.settings.check_open_schema()
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         if len(document.entities) < 2:

@@ -72,6 +72,14 @@ class MethodSettings:
     def uses_relation_texts(self) -> bool:
         return self.descriptions != "none" or self.variant.description.method in ASK_WITH_STATEMENTS
 
+    def check_open_schema(self) -> None:
+        """Raise InputError where the variant's option ``schema`` contradicts the level of the grammar."""
+        if self.options.get("schema") == "open" and self.level == "closed":
+            raise InputError(
+                "with schema=open the model names relations freely, which --constrain closed forbids: "
+                "use --constrain format or none"
+            )
+
     @property
     def output(self) -> str:
         """The notation that the prompt asks for: ``json`` where the grammar is a JSON schema, else ``lines``."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.alignment.triplets import align_triplets
-from harness.errors import InputError
 from harness.grammar import TripletGrammar
 from harness.methods.context import DocumentContext, SchemaContext
 from harness.methods.demonstrations import Demonstration, format_answer
@@ -25,11 +24,7 @@ class Tagged:
     settings: MethodSettings
 
     def __post_init__(self) -> None:
-        if self.settings.options.get("schema") == "open" and self.settings.level == "closed":
-            raise InputError(
-                "with schema=open the model names relations freely, which --constrain closed forbids: "
-                "use --constrain format or none"
-            )
+        self.settings.check_open_schema()
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         if len(document.entities) < 2:

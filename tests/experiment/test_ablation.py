@@ -89,7 +89,7 @@ async def test_the_effect_of_an_axis_is_the_mean_difference_of_runs_alike_in_all
     by_cell = {(cell["refs"], cell["types"]): result.metrics["metrics"]["f1"] for cell, result in ablation.runs}
     assert by_cell["id", "shown"] == by_cell["id", "hidden"] == 0.5, "one of three gold triplets, all of them right"
     assert by_cell["name", "shown"] == by_cell["name", "hidden"] == 0.0, "nobody is called E1"
-    refs, types = ablation.effects()
+    refs, types = ablation.effects
     assert (refs.axis.name, refs.value, refs.cells) == ("refs", "name", 2)
     assert refs.difference.value == pytest.approx(-0.5)
     assert refs.difference.p_value < 0.05
@@ -106,7 +106,7 @@ async def test_cells_that_contradict_themselves_are_left_out_with_the_reason(con
     [(cell, reason)] = ablation.impossible
     assert cell == {"constrain": "closed", "schema": "open"}
     assert "schema=open" in reason
-    assert [effect.cells for effect in ablation.effects()] == [1, 1]
+    assert [effect.cells for effect in ablation.effects] == [1, 1]
 
 
 async def test_without_a_possible_cell_nothing_is_run(config: RunConfig) -> None:

@@ -31,6 +31,7 @@ from harness.types import (
 )
 from tests.judges import llguidance_judge
 from tests.paths import redocred_dir
+from tests.variants import extract
 
 SAMPLE = load_dataset("sample")
 METHODS: dict[str, Callable[[MethodSettings], FactSteps]] = {
@@ -70,18 +71,6 @@ def step_of(request: Request) -> str:
     if "Which relations hold" in question:
         return "relations"
     return "heads" if "Which entities" in question else "facts"
-
-
-async def extract(
-    one: FactSteps, document: Document, answer: Callable[[Request], Completion]
-) -> tuple[Extraction, list[Request]]:
-    requests: list[Request] = []
-
-    async def ask(request: Request) -> Completion:
-        requests.append(request)
-        return answer(request)
-
-    return await one.extract(document, ask), requests
 
 
 def perfect(one: FactSteps, document: Document) -> Callable[[Request], Completion]:

@@ -21,6 +21,7 @@ from harness.types import Completion, Dataset, Document, Extraction, Prediction,
 from tests.documents import SCHEMA
 from tests.documents import document as document_of
 from tests.paths import redocred_dir
+from tests.variants import extract
 
 SAMPLE = load_dataset("sample")
 METHODS: dict[str, Callable[[MethodSettings], PairQuestions]] = {"pairwise": pairwise, "classify": classify}
@@ -73,18 +74,6 @@ def perfect_answers(one: PairQuestions, document: Document) -> Callable[[Request
         return Completion("\n".join([*lines, "END"]), "stop")
 
     return answer
-
-
-async def extract(
-    one: PairQuestions, document: Document, answer: Callable[[Request], Completion]
-) -> tuple[Extraction, list[Request]]:
-    requests: list[Request] = []
-
-    async def ask(request: Request) -> Completion:
-        requests.append(request)
-        return answer(request)
-
-    return await one.extract(document, ask), requests
 
 
 async def read(answer: Completion | str, prompt: str = "pairwise") -> Extraction:
