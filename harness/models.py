@@ -16,6 +16,9 @@ MODELS_FILE = Path(__file__).with_name("models.toml")
 ENCODER = "encoder"
 """The ``runner`` of models that score pairs instead of answering prompts; ``harness.encoders`` runs them."""
 
+IMPORTED = "imported"
+"""The ``runner`` of stored runs that another system made."""
+
 _FILES_OF_ENCODERS = ("model.safetensors", "glidre_config.json")
 _RUNNER_PREFIXES = {
     "vllm": "vllm_server",

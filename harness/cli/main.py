@@ -9,7 +9,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__
-from harness.cli import ablate, annotate, data, doctor, leaderboard, models, prompts, run, score, sweep, train
+from harness.cli import (
+    ablate,
+    annotate,
+    data,
+    doctor,
+    importing,
+    leaderboard,
+    models,
+    prompts,
+    run,
+    score,
+    sweep,
+    train,
+)
 from harness.errors import HarnessError, InputError
 
 EXIT_BAD_INPUT, EXIT_STOPPED = 2, 3
@@ -27,6 +40,7 @@ app.command("retry")(run.retry)
 app.command("ablate", help=ablate.ABLATE_EXAMPLES)(ablate.ablate)
 app.command("score")(score.score)
 app.command("annotate")(annotate.annotate)
+app.command("import")(importing.import_)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")

@@ -25,7 +25,23 @@ ResultsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 CandidatesOption = Annotated[
     str | None,
-    typer.Option(help="Pairs for a prompt about given pairs: gold, all, or a file {title: [[head, tail], ...]}."),
+    typer.Option(
+        help="Pairs for a prompt about given pairs: gold, all, a file {title: [[head, tail], ...]}, an encoder, or a "
+        "stored run of one."
+    ),
+]
+RefineOption = Annotated[
+    str | None,
+    typer.Option(help="An encoder, or a stored run of one, whose hard pairs the prompt (choice, judge) decides."),
+]
+RefineOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-R",
+        "--refine-option",
+        metavar="KEY=VALUE",
+        help="k, hardness, encoder_weight, model_weight, encoder_temperature or model_temperature; repeatable.",
+    ),
 ]
 PromptOptionsOption = Annotated[
     list[str] | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,7 @@ from harness.experiment.config import RunConfig
 if TYPE_CHECKING:
     from harness.experiment.encoder_run import EncoderExperiment
     from harness.experiment.plan import Experiment
+    from harness.experiment.results import RunResult
 
 RUN_EXAMPLES = """\
 Ask a model for the relations of every document, then store and score its answers.
@@ -38,6 +40,8 @@ Examples:
   harness run --model gpt-4o-mini --prompt tagged --limit 20 --max-cost 0.50
   harness run --model qwen2.5-72b --prompt tagged --base-url http://gpu-server:8000/v1
   harness run --model atlop-minilm --dataset redocred --split dev
+  harness run --model smollm2-135m --prompt classify --candidates rcp-minilm --limit 20
+  harness run --model smollm2-135m --prompt choice --refine atlop-minilm --limit 20
 
 \b
 The same command typed again resumes an interrupted run: answers are kept in a journal, and nothing
@@ -58,7 +62,20 @@ def run(
     if is_encoder(config):
         score_and_show(prepare_encoder(config), display, as_json)
     else:
+        score_first(config, display, as_json)
         run_and_show(prepare(config), display, as_json, fail_on_error)
+
+
+def score_first(config: RunConfig, display: Display | None, as_json: bool) -> None:
+    """Run the encoders that the experiment builds on, unless their scores are stored."""
+    from harness.cli.display import default_display
+    from harness.experiment.scored import encoders_to_run
+
+    kind = display or ("none" if as_json else default_display())
+    for encoder in encoders_to_run(config):
+        if kind != "none":
+            print(f"{encoder.spec.name} scores the documents first", file=sys.stderr, flush=True)
+        score(encoder, kind)
 
 
 def retry(
@@ -88,10 +105,14 @@ def retry(
     from harness.experiment.encoder_run import is_encoder
     from harness.experiment.execute import titles_to_ask_again
     from harness.experiment.plan import prepare
+    from harness.models import IMPORTED
     from harness.store import find_run
 
     folder = find_run(results_dir, run_id)
-    config = RunConfig.from_json(folder.read_manifest()["config"])
+    manifest = folder.read_manifest()
+    if manifest["runner"] == IMPORTED:
+        raise InputError(f"{folder.run_id} was imported: there is no model here to ask again")
+    config = RunConfig.from_json(manifest["config"])
     if is_encoder(config):
         raise InputError(f"{folder.run_id} is an encoder's run, in which no document fails: there is nothing to retry")
     config = replace(
@@ -148,13 +169,19 @@ def score_and_show(experiment: EncoderExperiment, display: Display | None, as_js
     """Let an encoder score the documents with a progress bar, and print the outcome."""
     from harness.cli.display import default_display
     from harness.cli.summary import print_result
-    from harness.cli.transfers import counting_progress
-    from harness.experiment.encoder_run import execute_encoder
 
-    kind = display or ("none" if as_json else default_display())
-    with counting_progress("documents", experiment.document_count, kind) as advance:
-        result = execute_encoder(experiment, advance)
+    result = score(experiment, display or ("none" if as_json else default_display()))
     if as_json:
         typer.echo(json.dumps(result.as_json()))
     else:
         print_result(result)
+
+
+def score(experiment: EncoderExperiment, display: Display) -> RunResult:
+    """Let an encoder score the documents with a progress bar."""
+    from harness.cli.transfers import counting_progress
+    from harness.experiment.encoder_run import execute_encoder
+
+    experiment.scorer.check()
+    with counting_progress("documents", experiment.document_count, display) as advance:
+        return execute_encoder(experiment, advance)

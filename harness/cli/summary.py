@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.experiment.results import RunResult
-from harness.models import ENCODER
+from harness.models import ENCODER, IMPORTED
 
 NOT_AVAILABLE = "n/a"
 LONGEST_EXAMPLE = 40
@@ -39,6 +39,8 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     manifest = result.manifest
     documents = manifest["documents"]
     lines = [*score_lines(result.metrics["metrics"]), *step_lines(result.metrics.get("steps", {}))]
+    lines += refinement_lines(result.metrics.get("refinement"), manifest["details"])
+    lines += proposal_lines(result.metrics.get("proposal"))
     if result.consults_gold:
         lines.append(("consults gold", f"the {result.consults_gold} come from the labels; not ranked"))
     scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
@@ -73,6 +75,8 @@ def result_lines(result: RunResult) -> list[tuple[str, str]]:
             ("time", f"{result.seconds:,.1f} s ({rate:,.1f} documents/s once loaded)"),
             ("stored in", str(result.folder.path)),
         ]
+    if result.manifest["runner"] == IMPORTED:
+        return [*lines, ("stored in", str(result.folder.path))]
     cached = usage["cached_tokens"]
     share = (
         f", {cached / usage['prompt_tokens']:.0%} from the prefix cache" if cached and usage["prompt_tokens"] else ""
@@ -124,6 +128,52 @@ def step_lines(steps: Mapping[str, Any]) -> list[tuple[str, str]]:
         for step, one in steps.items()
         if step != "given"
     ]
+
+
+def refinement_lines(refinement: Mapping[str, Any] | None, details: Mapping[str, int]) -> list[tuple[str, str]]:
+    """What an LLM added to an encoder: scores before and after, what was asked, and the bound of any LLM."""
+    if refinement is None:
+        return []
+    low, high = refinement["interval"]
+    hard, easy = details.get("hard_pairs", 0), details.get("easy_pairs", 0)
+    undecided = details.get("undecided", 0)
+    return [
+        ("encoder alone", _brief(refinement["encoder"])),
+        (
+            "refined",
+            f"F1 {100 * refinement['f1_difference']:+.2f} (95% {100 * low:+.2f} to {100 * high:+.2f}, "
+            f"p {refinement['p_value']:.3f})",
+        ),
+        ("added", f"{refinement['added']:,}: {refinement['added_right']:,} right, {refinement['added_wrong']:,} wrong"),
+        ("pairs", f"{hard:,} hard, {easy:,} easy"),
+        *([("undecided", f"{undecided:,} questions for want of probabilities")] if undecided else []),
+        ("a perfect LLM", _brief(refinement["perfect_llm"])),
+    ]
+
+
+def proposal_lines(proposal: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What the candidate pairs are worth, which errors are theirs, and what they save."""
+    if proposal is None:
+        return []
+    lines = [
+        ("candidate pairs", _brief(proposal["pairs"])),
+        ("a perfect LLM", _brief(proposal["perfect_llm"])),
+        (
+            "their errors",
+            f"{proposal['share_of_errors']:.1%} of {proposal['missed'] + proposal['wrong']:,}: "
+            f"{proposal['not_proposed']:,} missed with their pair, {proposal['unrelated']:,} on unrelated pairs",
+        ),
+    ]
+    if saved := proposal["saved"]:
+        lines.append(("saved", f"{saved['requests']:,} requests, about {saved['tokens']:,} tokens, against all pairs"))
+    return lines
+
+
+def _brief(scores: Mapping[str, Any]) -> str:
+    parts = (
+        f"{heading} {100 * scores[name]:.2f}" for heading, name in (("P", "precision"), ("R", "recall"), ("F1", "f1"))
+    )
+    return ", ".join(parts)
 
 
 def counts(numbers: Mapping[str, int]) -> str:

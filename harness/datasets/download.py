@@ -63,9 +63,10 @@ def fetch(
         raise InputError(f"cannot fetch from {address!r}; give an address that starts with https:// or http://")
     with _storing(target):
         target.mkdir(parents=True, exist_ok=True)
+    # Several splits may be parts of one file.
+    files = {corpus.splits[split].name: corpus.splits[split] for split in wanted}
     paths = [
-        _fetch_file(f"{address.rstrip('/')}/{file.name}", file, target / file.name, progress)
-        for file in (corpus.splits[split] for split in wanted)
+        _fetch_file(f"{address.rstrip('/')}/{file.name}", file, target / file.name, progress) for file in files.values()
     ]
     if not corpus.packaged_relations:
         table = corpus.relations

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from harness.datasets.docred import DocumentFile, read_schema, sha256_of
 from harness.datasets.fewrel import read_fewrel
+from harness.datasets.splits import Part, split_documents
 from harness.errors import InputError
 from harness.paths import cache_dir
 from harness.types import Dataset, Document, Relation, RelationSchema
@@ -20,10 +21,18 @@ PACKAGE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class CorpusFile:
-    """A file of a corpus. ``blob_id`` is its git blob id (SHA-1 of ``blob <size>``, a NUL, the content)."""
+    """A file of a corpus. ``blob_id`` is its git blob id (SHA-1 of ``blob <size>``, a NUL, the content).
+
+    ``part`` names the documents of the file that make the split: those that encoders train on, choose by or
+    report on where this one file serves for all three; None: all of them.
+    """
 
     name: str
     blob_id: str = ""
+    part: Part | None = None
+
+
+_REDOCRED_DEV = CorpusFile("dev_revised.json", "56c7700aaa9a6f9b1c99f0cdf0b576890fddcadc")
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,11 @@ CORPORA: Mapping[str, Corpus] = {
         name="redocred",
         splits={
             "train": CorpusFile("train_revised.json", "1ba485adf8e4cb789c441de2f6fe41de95690caa"),
-            "dev": CorpusFile("dev_revised.json", "56c7700aaa9a6f9b1c99f0cdf0b576890fddcadc"),
+            "dev": _REDOCRED_DEV,
             "test": CorpusFile("test_revised.json", "f59191a3f954ee623ed67cb5740a6e1aedd13a0b"),
+            "dev-train": replace(_REDOCRED_DEV, part="train"),
+            "dev-choose": replace(_REDOCRED_DEV, part="choose"),
+            "dev-report": replace(_REDOCRED_DEV, part="report"),
         },
         default_split="dev",
         relations=CorpusFile("rel_info.json", "9ef6fb9677cd51183b540eae69b3ce489b837055"),
@@ -114,7 +126,8 @@ def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | N
     if split not in corpus.splits:
         raise InputError(f"{corpus.name} has no split {split!r}; it has {', '.join(corpus.splits)}")
     folder = data_dir if data_dir is not None and corpus.url else corpus.folder
-    path, relations = folder / corpus.splits[split].name, folder / corpus.relations.name
+    file = corpus.splits[split]
+    path, relations = folder / file.name, folder / corpus.relations.name
     for needed in (path, relations):
         if corpus.url and not needed.exists():
             raise InputError(
@@ -128,6 +141,8 @@ def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | N
     else:
         schema = read_schema(relations)
         documents = DocumentFile(path, schema)
+    if file.part is not None:
+        documents = split_documents(list(documents)).part(file.part)
     return Dataset(corpus.name, split, schema, documents, sha256_of(path))
 
 

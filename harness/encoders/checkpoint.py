@@ -86,8 +86,9 @@ def _half(value: Tensor) -> Tensor:
 
 
 def checksum(value: Tensor) -> str:
-    """SHA-256 of a tensor's float32 bytes, in hexadecimal."""
-    return hashlib.sha256(value.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()
+    """SHA-256 of a tensor's float32 bytes, in hexadecimal; a zero counts as positive."""
+    # Averaging equal weights keeps them, but for the sign of their zeros.
+    return hashlib.sha256((value.detach().cpu().float() + 0.0).contiguous().numpy().tobytes()).hexdigest()
 
 
 def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -> PairModel:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets.registry import load_dataset
+from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
 from harness.encoders.checkpoint import TRAINING, new_model, save_model
 from harness.encoders.config import (
     DOCRED_ENTITY_TYPES,
@@ -24,7 +25,6 @@ from harness.encoders.config import (
 )
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.held_out import joined, some_of_each, without_relations
-from harness.encoders.splits import SPLIT_SEED, Split, few_shot, split_documents
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
 from harness.types import Document, RelationSchema
@@ -52,8 +52,8 @@ class TrainingJob:
     task: Task
     train: str
     dev: str | None = None
-    choose: int = 50
-    report: int = 50
+    choose: int = CHOOSE
+    report: int = REPORT
     few_shot: int | None = None
     seed: int = 0
     unseen: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from harness.encoders.splits import Split
+from harness.datasets.splits import Split
 from harness.errors import InputError
 from harness.types import Dataset, Document, RelationSchema
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+PAIR_SCORES = "pair_scores.npz"
+"""The name of the file in a run's folder."""
+
+
 class ScoreWriter:
     """Appends the scores of one document after the other."""
 

@@ -23,6 +23,7 @@ from harness.encoders.config import TrainingConfig
 from harness.encoders.glidre import Glidre
 from harness.encoders.inference import Inference
 from harness.encoders.losses import evidence_loss, relation_loss
+from harness.encoders.masking import Masking
 from harness.encoders.pair_model import PairModel
 from harness.encoders.text import EncodedDocument
 from harness.errors import InputError
@@ -115,7 +116,11 @@ class Trainer:
         self._choose = choose
         documents = [document for document in train if document.pair_count]
         self._batches = EpochBatches([len(one.input_ids) for one in documents], config.batch_size, config.seed)
-        collate = LabelSampler(collator, config.label_count) if isinstance(model, Glidre) else collator
+        collate: Callable[[Sequence[EncodedDocument]], Batch] = collator
+        if isinstance(model, Glidre):
+            collate = LabelSampler(collator, config.label_count)
+        if config.masked_subwords:
+            collate = Masking(collate, collator.tokenizer, config.masked_subwords)
         # torch asks only for length and indexing, which a list has.
         loader = DataLoader(cast("Dataset[Any]", documents), batch_sampler=self._batches, collate_fn=collate)
         freeze(model.encoder, word_embeddings=config.freeze_word_embeddings, layers=config.frozen_layers)

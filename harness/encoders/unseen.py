@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.datasets.registry import load_dataset
+from harness.datasets.splits import CHOOSE, REPORT, split_documents
 from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.held_out import labelled
 from harness.encoders.scorer import EncoderScorer
-from harness.encoders.splits import split_documents
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
 from harness.types import Dataset, Document, PairScores, RelationSchema
@@ -46,8 +46,8 @@ class UnseenJob:
     unseen: int
     seed: int = 0
     sentences: int = 0
-    choose: int = 50
-    report: int = 50
+    choose: int = CHOOSE
+    report: int = REPORT
     fewrel: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 

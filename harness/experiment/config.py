@@ -20,8 +20,10 @@ _SECRET_VALUE = re.compile(r"bearer\s|authorization|api[-_]?key|\bsk-", re.IGNOR
 _URL_LOGIN = re.compile(r"://[^/@]+@")
 HIDDEN = "(hidden)"
 # Fields that manifests of layout 1 were first written without, and what their absence means.
-_LATER_FIELDS = {
+_LATER_FIELDS: Mapping[str, Any] = {
     "candidates": None,
+    "refine": None,
+    "refine_options": {},
     "relation_texts": None,
     "shots": 0,
     "shots_from": None,
@@ -36,9 +38,10 @@ class RunConfig:
     """What the user asked for. The fields from ``max_connections`` on cannot change an answer.
 
     ``max_triplets`` and ``max_tokens`` default to the model's or the prompt's own; ``limit`` takes
-    the first documents of the split only. ``candidates`` is ``gold`` or the path of a file of pairs;
-    ``relation_texts`` the name or path of a file of them. ``shots`` documents of ``shots_from`` (a corpus or
-    a file) are demonstrated. An encoder is run without a prompt.
+    the first documents of the split only. ``candidates`` is ``gold``, ``all``, the path of a file of pairs, or like
+    ``refine`` the name of an encoder or of a stored run with pair scores; ``refine_options`` are read by
+    ``refiners.options``. ``relation_texts`` is the name or path of a file of them. ``shots`` documents of
+    ``shots_from`` (a corpus or a file) are demonstrated. An encoder is run without a prompt.
     ``align`` names an SBERT model; ``theta`` and ``align_over`` go with it and have defaults of their own.
     """
 
@@ -51,6 +54,8 @@ class RunConfig:
     constrain: ConstraintLevel = "closed"
     prompt_options: Mapping[str, str] = field(default_factory=dict)
     candidates: str | None = None
+    refine: str | None = None
+    refine_options: Mapping[str, str] = field(default_factory=dict)
     relation_texts: str | None = None
     shots: int = 0
     shots_from: str | None = None
@@ -92,6 +97,7 @@ class RunConfig:
             prompt=absolute(self.prompt) or self.prompt,
             dataset=absolute(self.dataset) or self.dataset,
             candidates=absolute(self.candidates),
+            refine=absolute(self.refine),
             relation_texts=absolute(self.relation_texts),
             shots_from=absolute(self.shots_from),
             align=absolute(self.align),

@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from harness.datasets.registry import load_dataset
 from harness.encoders.scorer import EncoderScorer, encoder_folder
-from harness.encoders.scores import score_writer
+from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
-from harness.experiment.plan import Scope
-from harness.experiment.results import RunResult, RunTotals, scores_of
-from harness.experiment.training import training_of
+from harness.experiment.results import RunResult, RunTotals, store_scored
+from harness.experiment.scope import Scope
 from harness.models import ENCODER, resolve_model
-from harness.scoring.submission import write_submission
-from harness.store import PREDICTIONS, DocumentRecord, RunFolder
+from harness.store import DocumentRecord, RunFolder
 from harness.types import Extraction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PAIR_SCORES = "pair_scores.npz"
 PROPOSES_PAIRS = "rcp"
 _FIELDS_OF_ENCODERS = {"model", "dataset", "split", "data_dir", "limit", "model_options", "results"}
 
@@ -107,9 +104,4 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
                 scored()
         seconds = round(time.perf_counter() - clock, 3)
         session |= {"finished": begun + seconds, "seconds": seconds, "scored": experiment.document_count}
-        metrics = scores_of(experiment.documents, totals.by_title, training_of(experiment.config))
-        write_submission(folder.path / PREDICTIONS, totals.predictions())
-        folder.write_metrics(metrics)
-        complete = {**manifest, **totals.as_json(), "status": "complete"}
-        folder.write_manifest(complete)
-        return RunResult(folder, complete, metrics)
+        return store_scored(folder, manifest, totals, experiment)

@@ -15,11 +15,11 @@ from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.errors import HarnessError, InputError
+from harness.experiment.hybrid_scores import hybrid_scores_of
 from harness.experiment.plan import Experiment
 from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.training import training_of
-from harness.methods.table import create_method
 from harness.scoring.submission import write_submission
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder
 from harness.types import Status, Usage
@@ -65,6 +65,7 @@ async def execute(experiment: Experiment, observer: Observer, ask_again: Collect
         metrics = {
             **scores_of(experiment.documents, totals.by_title, training_of(config)),
             **step_scores_of(experiment.documents, totals.found, totals.by_title, experiment.settings.options),
+            **hybrid_scores_of(experiment, totals),
         }
         write_submission(folder.path / PREDICTIONS, totals.predictions())
         folder.write_metrics(metrics)
@@ -125,7 +126,7 @@ async def _run_all(
     with folder.document_writer() as writer:
         async for result in run_documents(
             experiment.documents,
-            create_method(experiment.settings),
+            experiment.method(),
             lambda document: asker.answer_again if document.title in ask_again else asker.answer,
             window=asker.limiter.maximum * DOCUMENTS_PER_CONNECTION,
             stop=asker.stop,

@@ -43,6 +43,7 @@ RUN_AXES: Mapping[str, Callable[[str], Any]] = {
     "prompt": _prompt,
     "constrain": _level,
     "candidates": str,
+    "refine": str,
     "shots": int,
     "align": str,
     "theta": float,

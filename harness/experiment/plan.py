@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
-import re
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,42 +9,31 @@ from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.config import RunConfig, without_secrets
+from harness.experiment.scope import Scope
+from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
-from harness.methods.candidates import load_pair_source
+from harness.methods.demonstrations import PromptMethod
 from harness.methods.settings import MethodSettings, choose_form, enough_tokens
 from harness.methods.table import create_method
 from harness.models import ENCODER, resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
-from harness.types import Dataset, Document, ModelSpec, Runner, RunnerOptions, Sampling
+from harness.refiners.options import RefineOptions
+from harness.refiners.refined import Refined
+from harness.refiners.task_distribution import HardPairs
+from harness.types import ModelSpec, Runner, RunnerOptions, Sampling
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What is run on which documents: what experiments with LLMs and with encoders share."""
+class Refinement:
+    """The encoder's hard pairs, which are what the LLM is asked about, and how its answers are used."""
 
-    config: RunConfig
-    spec: ModelSpec
-    dataset: Dataset
-
-    @property
-    def document_count(self) -> int:
-        size = len(self.dataset.documents)
-        return size if self.config.limit is None else min(self.config.limit, size)
+    hard_pairs: HardPairs
+    options: RefineOptions
 
     @property
-    def documents(self) -> Iterator[Document]:
-        return itertools.islice(iter(self.dataset.documents), self.document_count)
-
-    def id_of(self, question: Mapping[str, Any], *names: str) -> str:
-        """Readable parts, then a hash of everything that can change the result: same question, same folder."""
-        text = json.dumps({**question, "limit": self.config.limit}, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        readable = (self.dataset.name, self.dataset.split, self.spec.name, *names)
-        return "-".join([*(_safe(name) for name in readable if name), digest])
-
-    def dataset_identity(self) -> dict[str, str]:
-        return {"name": self.dataset.name, "split": self.dataset.split, "sha256": self.dataset.sha256}
+    def identity(self) -> dict[str, Any]:
+        return {"scores": self.hard_pairs.scores.identity, **asdict(self.options)}
 
 
 @dataclass(frozen=True)
@@ -60,6 +44,14 @@ class Experiment(Scope):
     settings: MethodSettings
     relation_texts: RelationTexts | None = None
     shots: Shots | None = None
+    refinement: Refinement | None = None
+
+    def method(self) -> PromptMethod:
+        """What turns a document into predictions."""
+        method = create_method(self.settings)
+        if self.refinement is None:
+            return method
+        return Refined(method, self.refinement.hard_pairs, self.refinement.options.fusion)
 
     @property
     def run_id(self) -> str:
@@ -82,6 +74,7 @@ class Experiment(Scope):
             "repeat": settings.repeat,
             # Left out where there are none, so that such runs keep the ids they always had.
             **({"candidates": settings.candidates.identity} if settings.candidates else {}),
+            **({"refine": self.refinement.identity} if self.refinement else {}),
             **({"relation_texts": self.relation_texts.sha256} if self.relation_texts else {}),
             **({"shots": self.shots.identity} if self.shots else {}),
             **({"alignment": alignment_identity(settings.alignment)} if settings.alignment else {}),
@@ -96,6 +89,9 @@ class Experiment(Scope):
             changed.append(f"shots={len(self.shots.documents)}")
         if self.settings.candidates:
             changed.append(f"candidates={self.settings.candidates.name}")
+        if self.refinement:
+            changed.append(f"refine={self.refinement.hard_pairs.scores.name}")
+            changed += [f"{key}={value}" for key, value in self.config.refine_options.items()]
         if alignment := self.settings.alignment:
             changed.append(f"align={alignment.relations.embedder.name} theta={alignment.theta:g}")
             if self.config.align_over == "descriptions":
@@ -136,6 +132,8 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
     dataset = load_dataset(config.dataset, config.split, config.data_dir)
     if model_needed:
         runner.check()
+    scope = Scope(config, spec, dataset)
+    refinement = _refinement(scope)
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
     settings = MethodSettings(
         variant=variant,
@@ -147,15 +145,27 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
         sampling=sampling_of(config, runner, spec, enough_tokens(variant, options, max_triplets)),
         repeat=config.repeat,
         max_top_logprobs=runner.supports.max_top_logprobs,
-        candidates=load_pair_source(config.candidates, dataset.schema) if config.candidates else None,
+        candidates=pair_source_of(config, dataset, scope.documents),
+        questions=refinement.hard_pairs if refinement else None,
         alignment=load_alignment(config, dataset.schema),
     )
-    experiment = _with_texts_and_shots(Experiment(config, spec, dataset, runner, settings))
+    experiment = _with_texts_and_shots(Experiment(config, spec, dataset, runner, settings, refinement=refinement))
     create_method(experiment.settings)
     if settings.candidates:
         for document in experiment.documents:
             settings.candidates.pairs(document)
     return experiment
+
+
+def _refinement(scope: Scope) -> Refinement | None:
+    config = scope.config
+    if config.refine is None:
+        if config.refine_options:
+            raise InputError("-R sets options of --refine: name an encoder or a stored run with it")
+        return None
+    options = RefineOptions.of(config.refine_options)
+    scores = scores_named("--refine", config.refine, config, scope.dataset, scope.documents)
+    return Refinement(HardPairs(scores, options.distribution), options)
 
 
 def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
@@ -198,7 +208,3 @@ def _with_texts_and_shots(experiment: Experiment) -> Experiment:
     elif config.shots_from:
         raise InputError("--shots-from names where examples come from: say how many with --shots")
     return replace(experiment, settings=settings, relation_texts=texts, shots=shots)
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_.") or "x"

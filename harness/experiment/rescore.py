@@ -12,11 +12,13 @@ from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_run import EncoderExperiment, prepare_encoder
-from harness.experiment.plan import Experiment, Scope, prepare
+from harness.experiment.hybrid_scores import hybrid_scores_of
+from harness.experiment.importing import ImportedRun, imported_scope
+from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
+from harness.experiment.scope import Scope
 from harness.experiment.training import read_training, training_of
-from harness.methods.table import create_method
-from harness.models import ENCODER
+from harness.models import ENCODER, IMPORTED
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
@@ -36,11 +38,11 @@ async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
         async for _, record in replay(experiment, folder):
             writer.write(record)
             totals.add(record)
-    options = experiment.settings.options if isinstance(experiment, Experiment) else {}
-    metrics = {
-        **scores_of(experiment.documents, totals.by_title, training),
-        **step_scores_of(experiment.documents, totals.found, totals.by_title, options),
-    }
+    metrics = scores_of(experiment.documents, totals.by_title, training)
+    if isinstance(experiment, Experiment):
+        options = experiment.settings.options
+        metrics |= step_scores_of(experiment.documents, totals.found, totals.by_title, options)
+        metrics |= hybrid_scores_of(experiment, totals)
     manifest = {**folder.read_manifest(), **totals.as_json()}
     write_submission(folder.path / PREDICTIONS, totals.predictions())
     folder.write_metrics(metrics)
@@ -51,9 +53,9 @@ async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
 async def replay(experiment: Scope, folder: RunFolder) -> AsyncIterator[tuple[Document, DocumentRecord]]:
     """Every document of a run with its record, the stored answers read anew by the experiment's method.
 
-    An encoder's records have no answers and stay as they are.
+    The records of encoders and of imported runs have no answers and stay as they are.
     """
-    method = create_method(experiment.settings) if isinstance(experiment, Experiment) else None
+    method = experiment.method() if isinstance(experiment, Experiment) else None
     for document, record in zip(experiment.documents, folder.documents(), strict=True):
         if method and record.steps:
             extraction = await method.extract(document, _StoredAnswers(record).answer)
@@ -143,12 +145,18 @@ def surface_of_run(folder: RunFolder) -> dict[str, float | int]:
     return surface_scores(folder.path / PREDICTIONS, asked)
 
 
-def _run_of(folder: RunFolder) -> Experiment | EncoderExperiment:
+def _run_of(folder: RunFolder) -> Experiment | EncoderExperiment | ImportedRun:
     """What made a complete run, its data and alignment unchanged."""
     manifest = _complete_manifest(folder)
-    if manifest["runner"] != ENCODER:
+    if manifest["runner"] not in (ENCODER, IMPORTED):
         return _experiment_of(folder)
-    experiment = prepare_encoder(RunConfig.from_json(manifest["config"]), model_needed=False)
+    config = RunConfig.from_json(manifest["config"])
+    if manifest["runner"] == IMPORTED:
+        experiment: EncoderExperiment | ImportedRun = imported_scope(
+            config, manifest["question"]["model"]["identity"]["file"]
+        )
+    else:
+        experiment = prepare_encoder(config, model_needed=False)
     _check_data(experiment, manifest, folder)
     return experiment
 

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, decisions_of
-from harness.experiment.training import TrainingFile
+from harness.experiment.scope import Scope
+from harness.experiment.training import TrainingFile, training_of
 from harness.methods.candidates import GOLD
 from harness.methods.settings import GIVEN
 from harness.scoring.official import SCORER_VERSION, score
 from harness.scoring.steps import Found, score_steps
-from harness.store import DocumentRecord, RunFolder
+from harness.scoring.submission import write_submission
+from harness.store import PREDICTIONS, DocumentRecord, RunFolder
 from harness.types import Document, Prediction
 
 # Documents without an answer to score; the other statuses are the model's own doing.
@@ -136,6 +138,8 @@ class RunResult:
             "status": self.manifest["status"],
             "metrics": self.metrics["metrics"],
             "steps": self.metrics.get("steps"),
+            "refinement": self.metrics.get("refinement"),
+            "proposal": self.metrics.get("proposal"),
             "consults_gold": self.consults_gold or None,
             "coverage": self.coverage,
             "whole_split": self.is_whole_split,
@@ -162,6 +166,16 @@ def scores_of(
         "per_relation": {relation: asdict(scores) for relation, scores in metrics.per_relation.items()},
         "per_document": {title: list(counts) for title, counts in metrics.per_document.items()},
     }
+
+
+def store_scored(folder: RunFolder, manifest: Mapping[str, Any], totals: RunTotals, scope: Scope) -> RunResult:
+    """Score what stands in a run's records and finish its folder: predictions, metrics, manifest."""
+    metrics = scores_of(scope.documents, totals.by_title, training_of(scope.config))
+    write_submission(folder.path / PREDICTIONS, totals.predictions())
+    folder.write_metrics(metrics)
+    complete = {**manifest, **totals.as_json(), "status": "complete"}
+    folder.write_manifest(complete)
+    return RunResult(folder, complete, metrics)
 
 
 def step_scores_of(

@@ -28,7 +28,6 @@ from harness.methods.questions import (
     EveryRelation,
     PairQuestion,
     QuestionSource,
-    candidates_of,
     number_of,
 )
 from harness.methods.settings import MethodSettings
@@ -49,12 +48,12 @@ def choice(settings: MethodSettings) -> OptionQuestions:
     most = number_of(settings, OPTIONS)
     if most >= len(LETTERS):
         raise InputError(f"prompt {settings.variant.name!r}: {OPTIONS}={most}: letters are enough for 25 relations")
-    return OptionQuestions(settings, CandidateRelations(settings), "choice")
+    return OptionQuestions(settings, settings.questions or CandidateRelations(settings), "choice")
 
 
 def judge(settings: MethodSettings) -> OptionQuestions:
     """One question for every pair and candidate relation: is the statement true or false?"""
-    return OptionQuestions(settings, CandidateRelations(settings), "judge")
+    return OptionQuestions(settings, settings.questions or CandidateRelations(settings), "judge")
 
 
 def statements(settings: MethodSettings) -> OptionQuestions:
@@ -91,7 +90,7 @@ class OptionQuestions:
             rejects=tuple(reject for answer in answers for reject in answer.rejects),
             steps=tuple(Step(self.form, *exchange) for exchange in zip(requests, completions, strict=True)),
             details={
-                "pairs": len(candidates_of(self.settings).pairs(document)),
+                "pairs": self.source.pair_count(document),
                 "questions": len(asked),
                 "without_probabilities": sum(answer.probabilities is None for answer in answers),
                 "uncertain": sum(answer.is_uncertain for answer in answers),

@@ -31,6 +31,10 @@ class QuestionSource(Protocol):
         """Questions in a fixed order; a pair without a relation to ask about has none."""
         ...
 
+    def pair_count(self, document: Document) -> int:
+        """How many pairs there were to ask about."""
+        ...
+
 
 @dataclass(frozen=True)
 class EveryRelation:
@@ -41,6 +45,9 @@ class EveryRelation:
     def questions(self, document: Document) -> tuple[PairQuestion, ...]:
         relations = tuple(relation.id for relation in self.settings.schema.relations)
         return tuple(PairQuestion(pair, relations) for pair in candidates_of(self.settings).pairs(document))
+
+    def pair_count(self, document: Document) -> int:
+        return len(candidates_of(self.settings).pairs(document))
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,9 @@ class CandidateRelations:
             if relations:
                 questions.append(PairQuestion(pair, tuple(relations)))
         return tuple(questions)
+
+    def pair_count(self, document: Document) -> int:
+        return len(candidates_of(self.settings).pairs(document))
 
     def _with_distractors(self, document: Document, pair: Pair, gold: Sequence[str], limit: int) -> list[str]:
         others = [relation for relation in self._fitting(document, pair) if relation not in gold]

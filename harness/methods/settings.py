@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.alignment.relations import RelationAlignment
 from harness.errors import InputError
@@ -20,6 +21,9 @@ from harness.types import (
     Sampling,
     Supports,
 )
+
+if TYPE_CHECKING:
+    from harness.methods.questions import QuestionSource
 
 PAIRS_PER_REQUEST = "k"
 """The number that a variant about given pairs leaves open: the most pairs of one request."""
@@ -40,6 +44,7 @@ class MethodSettings:
     """``form`` is the grammar form that the runner honours; None exactly if ``level`` is none.
 
     ``candidates`` proposes the pairs to the variants that are asked about given ones, and to no other.
+    ``questions`` stand in for them: which pairs and relations are asked about was decided elsewhere.
     ``relation_texts`` are the texts of every relation of the schema, by id, where the variant uses any.
     ``max_top_logprobs`` is how many alternatives per token the runner gives (0: no log-probabilities).
     ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
@@ -57,6 +62,7 @@ class MethodSettings:
     repeat: int = 0
     max_top_logprobs: int = 0
     candidates: PairSource | None = None
+    questions: QuestionSource | None = None
     relation_texts: Mapping[str, RelationText] = field(default_factory=dict)
     shots: tuple[Document, ...] = ()
     exchanges: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)

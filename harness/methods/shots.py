@@ -21,8 +21,9 @@ def with_shots(settings: MethodSettings, create: Callable[[MethodSettings], Prom
     if not settings.shots:
         return create(settings)
     candidates = _shown_pairs(settings)
-    opening = create(replace(settings, candidates=candidates, opening=True))
-    going_on = create(replace(settings, candidates=candidates, opening=False))
+    shown = replace(settings, candidates=candidates, questions=None)
+    opening = create(replace(shown, opening=True))
+    going_on = create(replace(shown, opening=False))
     exchanges: defaultdict[str, list[Message]] = defaultdict(list)
     for document in settings.shots:
         firsts = opening.demonstrate(document)
@@ -38,7 +39,7 @@ def _shown_pairs(settings: MethodSettings) -> PairSource | None:
 
     Where an answer can be that none of the options holds, there are examples of that, too.
     """
-    if settings.candidates is None:
+    if settings.candidates is None and settings.questions is None:
         return None
     asks_with_none = settings.variant.description.method in ASK_WITH_STATEMENTS
     return GoldAndUnrelatedPairs(seed=settings.sampling.seed) if asks_with_none else GoldPairs()

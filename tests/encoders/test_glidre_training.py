@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 
 from harness.cli.unseen import summary
 from harness.datasets.registry import load_dataset
+from harness.datasets.splits import Split
 from harness.encoders.checkpoint import CONFIG, TRAINING, WEIGHTS, read_config
 from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.held_out import joined, some_of_each, without_relations
 from harness.encoders.scores import ScoreFile
-from harness.encoders.splits import Split
 from harness.encoders.unseen import MacroScores, UnseenJob, classified, drawn_relations, extracted, run_unseen
 from harness.errors import InputError
 from harness.experiment.config import RunConfig

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness.datasets.splits import few_shot, split_documents
 from harness.encoders.checkpoint import CONFIG, TRAINING, WEIGHTS, load_model
 from harness.encoders.fit import CURVE, STATE, TrainingJob, train_encoder
-from harness.encoders.splits import few_shot, split_documents
 from harness.encoders.training import Epoch, EpochBatches
 from harness.errors import InputError
 from harness.types import Document

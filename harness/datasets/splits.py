@@ -5,12 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from harness.errors import InputError
 from harness.types import Document
 
+Part = Literal["train", "choose", "report"]
+
 SPLIT_SEED = 2022
 """Fixes the split for good: figures on the reporting documents are comparable between trainings."""
+CHOOSE, REPORT = 50, 50
+"""Documents to choose by and to report on, unless a training says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +26,13 @@ class Split:
     choose: Sequence[Document]
     report: Sequence[Document]
 
+    def part(self, name: Part) -> Sequence[Document]:
+        """The documents of one part."""
+        parts: dict[Part, Sequence[Document]] = {"train": self.train, "choose": self.choose, "report": self.report}
+        return parts[name]
 
-def split_documents(documents: Sequence[Document], choose: int, report: int) -> Split:
+
+def split_documents(documents: Sequence[Document], choose: int = CHOOSE, report: int = REPORT) -> Split:
     """The documents shuffled by ``SPLIT_SEED``: all but the last ``choose + report`` train.
 
     Raises InputError if nothing would be left to train on.

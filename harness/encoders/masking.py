@@ -1,0 +1,42 @@
+"""Training documents in which some subwords are hidden, so that few documents do not look the same every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from harness.encoders.batching import Batch
+from harness.encoders.text import MARKER, EncodedDocument
+from harness.errors import InputError
+
+
+class Masking:
+    """A collator whose batches have ``share`` of their subwords replaced by the mask token, drawn anew each time.
+
+    Markers, special tokens and padding stay. The draw comes from torch's generator, so that a training that goes
+    on after a kill goes on with the same draws.
+    """
+
+    def __init__(
+        self,
+        collate: Callable[[Sequence[EncodedDocument]], Batch],
+        tokenizer: PreTrainedTokenizerBase,
+        share: float,
+    ) -> None:
+        """Raises InputError for a tokenizer without a mask token."""
+        if tokenizer.mask_token_id is None:
+            raise InputError(f"-O masked_subwords={share}: the encoder's tokenizer has no mask token; leave it at 0")
+        self._collate = collate
+        self._share = share
+        self._mask = int(tokenizer.mask_token_id)
+        marker = tokenizer([MARKER], is_split_into_words=True, add_special_tokens=False)["input_ids"]
+        self._kept = torch.tensor([*tokenizer.all_special_ids, *marker])
+
+    def __call__(self, documents: Sequence[EncodedDocument]) -> Batch:
+        batch = self._collate(documents)
+        hidden = torch.rand(batch.input_ids.shape) < self._share
+        hidden &= ~torch.isin(batch.input_ids, self._kept)
+        return replace(batch, input_ids=batch.input_ids.masked_fill(hidden, self._mask))

@@ -1,0 +1,130 @@
+"""Another system's predictions or scores as a stored run: scored, ranked and usable like the harness's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.datasets.docred import sha256_of
+from harness.datasets.registry import load_dataset
+from harness.encoders.scores import PAIR_SCORES, ScoreFile, score_writer
+from harness.environment import describe_environment
+from harness.errors import InputError
+from harness.experiment.config import RunConfig
+from harness.experiment.results import RunResult, RunTotals, store_scored
+from harness.experiment.scope import Scope
+from harness.models import IMPORTED
+from harness.refiners.stored_scores import check_relations, check_scores
+from harness.scoring.submission import read_submission
+from harness.store import DocumentRecord, RunFolder
+from harness.types import Document, Extraction, ModelSpec, PairScores, Prediction, RelationSchema
+
+
+@dataclass(frozen=True)
+class ImportedRun(Scope):
+    """A file of predictions or of pair scores over a whole split, and the checksum of its content."""
+
+    file_sha256: str
+
+    def manifest(self) -> dict[str, Any]:
+        """The part of the manifest that is known before the file is read."""
+        question = {
+            "dataset": self.dataset_identity(),
+            "model": {"name": self.spec.name, "identity": {"file": self.file_sha256}},
+        }
+        return {
+            "run_id": self.id_of(question, IMPORTED),
+            "runner": IMPORTED,
+            "prompt_label": "",
+            "question": {**question, "constraint": {"level": ""}, "limit": None},
+            "documents": {"asked": self.document_count, "in_split": self.document_count},
+            "prices": {"in": None, "out": None},
+            "config": self.config.with_absolute_paths().as_json(),
+        }
+
+
+def imported_scope(config: RunConfig, file_sha256: str) -> ImportedRun:
+    """The documents that a system named ``config.model`` was run on."""
+    spec = ModelSpec(name=config.model, runner=IMPORTED, model_id=config.model)
+    return ImportedRun(config, spec, load_dataset(config.dataset, config.split, config.data_dir), file_sha256)
+
+
+def import_run(path: Path, config: RunConfig) -> RunResult:
+    """Store, under the name ``config.model``, predictions in the submission format, or pair scores (``.npz``).
+
+    A document without predictions has none. Raises InputError for a file that is neither, and for titles,
+    entity indices, relations or pairs that the documents do not have.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give predictions (.json) or pair scores (.npz)")
+    imported = imported_scope(config, sha256_of(path))
+    manifest = {
+        **imported.manifest(),
+        **describe_environment(),
+        "sessions": [{"started": time.time(), "finished": time.time()}],
+    }
+    folder = RunFolder(config.results / "runs" / manifest["run_id"])
+    totals = RunTotals()
+    with folder.locked():
+        if path.suffix == ".npz":
+            _store_scores(path, imported, folder, totals)
+        else:
+            _store_predictions(path, imported, folder, totals)
+        return store_scored(folder, manifest, totals, imported)
+
+
+def _store_predictions(path: Path, imported: ImportedRun, folder: RunFolder, totals: RunTotals) -> None:
+    claimed = read_submission(path)
+    documents = list(imported.documents)
+    if unknown := claimed.keys() - {document.title for document in documents}:
+        raise InputError(
+            f"{path}: {min(unknown)!r} is no document of {imported.dataset.name} {imported.dataset.split}: name the "
+            "dataset and split that the predictions are for"
+        )
+    schema = imported.dataset.schema
+    with folder.document_writer() as writer:
+        for document in documents:
+            predictions = tuple(claimed.get(document.title, ()))
+            for prediction in predictions:
+                _check_prediction(path, document, prediction, schema)
+            record = DocumentRecord.of(document.title, Extraction(predictions), 0, 0.0)
+            writer.write(record)
+            totals.add(record)
+
+
+def _store_scores(path: Path, imported: ImportedRun, folder: RunFolder, totals: RunTotals) -> None:
+    file = ScoreFile(path)
+    check_relations(str(path), file.relations, imported.dataset)
+    with folder.document_writer() as writer, score_writer(folder.path / PAIR_SCORES, file.relations) as pairs:
+        for document, scores in _aligned(path, file, imported):
+            extraction = Extraction(scores.predictions(), details={"pairs": len(scores.pairs)})
+            record = DocumentRecord.of(document.title, extraction, 0, 0.0)
+            pairs.write(scores)
+            writer.write(record)
+            totals.add(record)
+
+
+def _aligned(path: Path, file: ScoreFile, imported: ImportedRun) -> Iterator[tuple[Document, PairScores]]:
+    """Every document with its scores, whatever their order in the file."""
+    if unknown := set(file) - {document.title for document in imported.documents}:
+        raise InputError(f"{path}: {min(unknown)!r} is no document of {imported.dataset.name} {imported.dataset.split}")
+    for document in imported.documents:
+        if document.title not in file:
+            raise InputError(
+                f"{path}: has no scores of {document.title!r}: every document needs some, or an empty array"
+            )
+        scores = file[document.title]
+        check_scores(str(path), document, scores)
+        yield document, scores
+
+
+def _check_prediction(path: Path, document: Document, prediction: Prediction, schema: RelationSchema) -> None:
+    head, relation, tail = prediction.triplet
+    n = len(document.entities)
+    if not (head < n and tail < n):
+        raise InputError(f"{path}: {document.title!r} has {n} entities, so there is no pair [{head}, {tail}]")
+    if relation not in schema.by_id:
+        raise InputError(f"{path}: {document.title!r}: the schema has no relation {relation!r}; give ids such as P17")

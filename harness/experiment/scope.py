@@ -1,0 +1,46 @@
+"""What is run on which documents, and the name of the folder that holds the outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.experiment.config import RunConfig
+from harness.types import Dataset, Document, ModelSpec
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What experiments with LLMs and with encoders share."""
+
+    config: RunConfig
+    spec: ModelSpec
+    dataset: Dataset
+
+    @property
+    def document_count(self) -> int:
+        size = len(self.dataset.documents)
+        return size if self.config.limit is None else min(self.config.limit, size)
+
+    @property
+    def documents(self) -> Iterator[Document]:
+        return itertools.islice(iter(self.dataset.documents), self.document_count)
+
+    def id_of(self, question: Mapping[str, Any], *names: str) -> str:
+        """Readable parts, then a hash of everything that can change the result: same question, same folder."""
+        text = json.dumps({**question, "limit": self.config.limit}, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        readable = (self.dataset.name, self.dataset.split, self.spec.name, *names)
+        return "-".join([*(_safe(name) for name in readable if name), digest])
+
+    def dataset_identity(self) -> dict[str, str]:
+        return {"name": self.dataset.name, "split": self.dataset.split, "sha256": self.dataset.sha256}
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_.") or "x"

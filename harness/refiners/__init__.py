@@ -1,0 +1,1 @@
+"""Refiners: an encoder and an LLM put together (LMRC, Drell)."""

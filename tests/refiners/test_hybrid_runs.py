@@ -1,0 +1,159 @@
+"""LMRC and Drell as runs: an encoder's stored scores and an LLM, from question to metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli.display import make_display
+from harness.errors import InputError
+from harness.experiment.config import RunConfig
+from harness.experiment.execute import execute
+from harness.experiment.plan import Experiment, prepare
+from harness.experiment.rescore import rescore_run
+from harness.experiment.results import RunResult
+from harness.types import Request
+from tests.refiners.answers import all_knowing, answering, said
+
+
+def refined(imported: RunResult, prompt: str = "choice", **more: Any) -> RunConfig:
+    results = imported.folder.path.parents[1]
+    return RunConfig(
+        model="mock", prompt=prompt, dataset="sample", results=results, refine=imported.folder.run_id, **more
+    )
+
+
+async def run(experiment: Experiment) -> RunResult:
+    return await execute(experiment, make_display("none"))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options"),
+    [("judge", {}), ("choice", {"model_weight": "4"}), ("choice", {"model_weight": "4", "k": "8"})],
+)
+async def test_an_llm_that_knows_the_labels_reaches_the_bound(
+    imported: RunResult, prompt: str, options: dict[str, str]
+) -> None:
+    result = await run(all_knowing(prepare(refined(imported, prompt, refine_options=options))))
+    scores = result.metrics["refinement"]
+    assert scores["refined"] == scores["perfect_llm"]
+    assert scores["added_wrong"] == 0
+    assert scores["added"] == scores["added_right"] > 10
+    assert scores["encoder"]["f1"] < scores["refined"]["f1"] == result.metrics["metrics"]["f1"]
+    assert 0 < scores["interval"][0] <= scores["f1_difference"] <= scores["interval"][1]
+
+
+async def test_an_llm_that_always_says_none_leaves_the_encoders_answer(imported: RunResult) -> None:
+    experiment = prepare(refined(imported, repeat=1))
+    result = await run(answering(experiment, lambda request: said({last_label(request): 1.0})))
+    assert result.metrics["metrics"]["f1"] == imported.metrics["metrics"]["f1"]
+    assert result.metrics["refinement"]["added"] == 0
+    details = result.manifest["details"]
+    assert details["hard_pairs"] + details["easy_pairs"] == imported.manifest["details"]["pairs"]
+    assert details["questions"] == details["hard_pairs"]
+
+
+def last_label(request: Request) -> str:
+    """The letter of `None of the above`."""
+    lines = [line for line in request.messages[-1].content.splitlines() if "None of the above" in line]
+    return lines[-1].split()[0].strip("().:")
+
+
+async def test_answers_that_cannot_be_read_add_nothing_and_are_counted(imported: RunResult) -> None:
+    result = await run(answering(prepare(refined(imported, repeat=2)), lambda _: "I would rather not say."))
+    assert result.metrics["refinement"]["added"] == 0
+    assert result.manifest["details"]["undecided"] == result.manifest["details"]["questions"]
+    assert result.manifest["statuses"]["invalid_output"] > 0
+
+
+async def test_an_answer_without_probabilities_counts_as_certain(imported: RunResult) -> None:
+    result = await run(answering(prepare(refined(imported, repeat=3)), lambda _: "A"))
+    details = result.manifest["details"]
+    assert details["without_probabilities"] == details["questions"] == result.metrics["refinement"]["added"]
+
+
+async def test_reading_the_stored_answers_again_changes_nothing(imported: RunResult) -> None:
+    result = await run(all_knowing(prepare(refined(imported, repeat=4))))
+    again = await rescore_run(result.folder, None)
+    assert again.metrics == result.metrics
+    assert again.manifest["details"] == result.manifest["details"]
+
+
+async def test_the_record_of_a_document_tells_what_every_sum_was_made_of(imported: RunResult) -> None:
+    result = await run(all_knowing(prepare(refined(imported, repeat=5))))
+    for record in result.folder.documents():
+        for answer in record.details["answers"]:  # type: ignore[attr-defined] # a list in every record of this method
+            assert len(answer["sums"]) == len(answer["options"])
+        added = [list(one.triplet) for one in record.predictions][-len(record.details["added"]) :]  # type: ignore[arg-type]
+        assert record.details["added"] == (added if record.details["added"] else [])
+
+
+async def test_classifying_the_gold_pairs_perfectly_scores_100(tmp_path: Path) -> None:
+    config = RunConfig(model="mock", prompt="classify", dataset="sample", results=tmp_path, candidates="gold")
+    result = await run(all_knowing(prepare(config)))
+    assert result.metrics["metrics"]["f1"] == 1.0
+    proposal = result.metrics["proposal"]
+    assert (proposal["pairs"]["f1"], proposal["perfect_llm"]["f1"], proposal["share_of_errors"]) == (1.0, 1.0, 0.0)
+
+
+async def test_an_encoder_proposes_what_it_scores_above_na(imported: RunResult) -> None:
+    results = imported.folder.path.parents[1]
+    config = RunConfig(
+        model="mock", prompt="classify", dataset="sample", results=results, candidates=imported.folder.run_id
+    )
+    result = await run(all_knowing(prepare(config)))
+    proposal, pairs = result.metrics["proposal"], imported.metrics["metrics"]["pair_f1"]
+    assert proposal["source"] == "my-encoder"
+    assert proposal["pairs"]["f1"] == pytest.approx(pairs)
+    assert proposal["perfect_llm"]["recall"] == result.metrics["metrics"]["recall"]
+    assert proposal["share_of_errors"] == 1.0
+    assert proposal["missed"] == proposal["not_proposed"] > 0
+    assert proposal["saved"]["requests"] > 0
+    assert proposal["saved"]["tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": "statements"}, "choice and judge"),
+        ({"prompt": "tagged"}, "choice and judge"),
+        ({"candidates": "gold"}, "without --candidates"),
+        ({"refine": "nothing-of-the-kind"}, "no encoder of that name"),
+        ({"refine": "mock"}, "is no encoder"),
+        ({"refine_options": {"hardness": "2"}}, "hardness=2"),
+        ({"refine": None, "refine_options": {"k": "3"}}, "name an encoder"),
+    ],
+)
+def test_what_does_not_fit_is_refused(imported: RunResult, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        prepare(replace(refined(imported), **change))
+
+
+@pytest.fixture
+def another_sample(tmp_path: Path) -> Callable[[Callable[[list[Any]], list[Any]]], str]:
+    """The built-in corpus as a file, changed."""
+    from harness.datasets.registry import CORPORA
+
+    folder = CORPORA["sample"].folder
+
+    def write(change: Callable[[list[Any]], list[Any]]) -> str:
+        documents = json.loads((folder / "documents.json").read_text(encoding="utf-8"))
+        file = tmp_path / "documents.json"
+        file.write_text(json.dumps(change(documents)), encoding="utf-8")
+        (tmp_path / "rel_info.json").write_bytes((folder / "rel_info.json").read_bytes())
+        return str(file)
+
+    return write
+
+
+def test_scores_of_another_dataset_are_refused(
+    imported: RunResult, another_sample: Callable[[Callable[[list[Any]], list[Any]]], str]
+) -> None:
+    file = another_sample(lambda documents: documents[::-1])
+    with pytest.raises(InputError, match="scored another name 'sample' than documents all"):
+        prepare(replace(refined(imported), dataset=file))
