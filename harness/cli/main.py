@@ -12,6 +12,7 @@ from harness import __version__
 from harness.cli import (
     ablate,
     annotate,
+    calibrate,
     data,
     doctor,
     importing,
@@ -40,6 +41,7 @@ app.command("retry")(run.retry)
 app.command("ablate", help=ablate.ABLATE_EXAMPLES)(ablate.ablate)
 app.command("score")(score.score)
 app.command("annotate")(annotate.annotate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.add_typer(sweep.app, name="sweep")

@@ -56,7 +56,8 @@ def theta(
     """
     import asyncio
 
-    from harness.cli.sweep_files import check_output, write_points
+    from harness.cli.figures import check_output
+    from harness.cli.sweep_files import TABLE, write_points
     from harness.errors import InputError
     from harness.experiment.sweep import best_point, read_alignable, split_documents, sweep_theta, theta_range
     from harness.store import find_run
@@ -65,7 +66,7 @@ def theta(
     if choose_on is not None and choose_documents is not None:
         raise InputError("--choose-on and --choose-documents say the same: give one of them")
     if out:
-        check_output(out)
+        check_output(out, [TABLE])
     read = asyncio.run(read_alignable(find_run(results_dir, run), align, align_over))
     chosen_on: Sequence[AlignableDocument] = read.documents
     rest: Sequence[AlignableDocument] = ()

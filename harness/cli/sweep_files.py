@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import InputError, StorageError
+from harness.errors import StorageError
 
 if TYPE_CHECKING:
     from harness.experiment.sweep import ThetaPoint
 
 TABLE = ".csv"
-FIGURES = (".png", ".svg", ".pdf")
-
-
-def check_output(path: Path) -> None:
-    """Raises InputError, before anything is computed, for a file that ``write_points`` could not write."""
-    if path.suffix not in (TABLE, *FIGURES):
-        raise InputError(f"--out {path}: its name must end in {TABLE}, or in {', '.join(FIGURES)} for a figure")
-    if not path.parent.is_dir():
-        raise InputError(f"--out {path}: there is no folder {path.parent}")
-    if path.suffix in FIGURES and find_spec("matplotlib") is None:
-        raise InputError(f"--out {path} needs matplotlib: pip install 'docre-harness[report]', or give a {TABLE} file")
 
 
 def write_points(path: Path, points: Sequence[ThetaPoint], title: str) -> None:

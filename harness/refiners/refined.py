@@ -46,7 +46,10 @@ class Refined:
             "easy_pairs": self.hard_pairs.pair_count(document) - len(hard),
             "undecided": sum(fused.uncertain for fused in fusions),
             "added": [list(prediction.triplet) for prediction in added],
-            "answers": [{**answer, "sums": list(fused.sums)} for answer, fused in zip(answers, fusions, strict=True)],
+            "answers": [
+                {**answer, "encoder": encoder_of(hard[tuple(answer["pair"])], answer), "sums": list(fused.sums)}
+                for answer, fused in zip(answers, fusions, strict=True)
+            ],
         }
         return replace(extraction, predictions=(*own, *added), details=details)
 
@@ -57,8 +60,7 @@ class Refined:
 
 def fuse_answer(hard: HardPair, answer: Mapping[str, Any], fusion: Fusion) -> Fused:
     """The fusion of one answer, as ``OptionAnswer.as_json`` stores it, with the encoder's view of its pair."""
-    of_relation = dict(zip((*hard.relations, None), hard.probabilities, strict=True))
-    encoder = [of_relation[relation] for relation in answer["options"]]
+    encoder = encoder_of(hard, answer)
     none = none_of(answer)
     if answer["probabilities"] is not None:
         mass = answer["option_mass"]
@@ -67,6 +69,12 @@ def fuse_answer(hard: HardPair, answer: Mapping[str, Any], fusion: Fusion) -> Fu
         return Fused(tuple(encoder), (), True)
     certain = [float(option == answer["written"]) for option in range(len(encoder))]
     return fusion.fuse(encoder, certain, [0.0] * len(encoder), none)
+
+
+def encoder_of(hard: HardPair, answer: Mapping[str, Any]) -> list[float]:
+    """The encoder's probabilities of the options of an answer, in their order."""
+    of_relation = dict(zip((*hard.relations, None), hard.probabilities, strict=True))
+    return [of_relation[relation] for relation in answer["options"]]
 
 
 def none_of(answer: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,17 @@ from typing import Any
 import pytest
 
 from harness.cli.display import make_display
+from harness.datasets.docred_output import as_docred
+from harness.datasets.registry import CORPORA
+from harness.encoders.scores import PAIR_SCORES, ScoreFile, score_writer
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.execute import execute
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.rescore import rescore_run
 from harness.experiment.results import RunResult
-from harness.types import Request
+from harness.store import RunFolder
+from harness.types import Dataset, Request
 from tests.refiners.answers import all_knowing, answering, said
 
 
@@ -137,8 +142,6 @@ def test_what_does_not_fit_is_refused(imported: RunResult, change: dict[str, Any
 @pytest.fixture
 def another_sample(tmp_path: Path) -> Callable[[Callable[[list[Any]], list[Any]]], str]:
     """The built-in corpus as a file, changed."""
-    from harness.datasets.registry import CORPORA
-
     folder = CORPORA["sample"].folder
 
     def write(change: Callable[[list[Any]], list[Any]]) -> str:
@@ -157,3 +160,49 @@ def test_scores_of_another_dataset_are_refused(
     file = another_sample(lambda documents: documents[::-1])
     with pytest.raises(InputError, match="scored another name 'sample' than documents all"):
         prepare(replace(refined(imported), dataset=file))
+
+
+@pytest.fixture
+def copied(imported: RunResult, tmp_path: Path) -> RunFolder:
+    """A copy of the imported run, to be damaged."""
+    shutil.copytree(imported.folder.path, tmp_path / "runs" / imported.folder.run_id)
+    return RunFolder(tmp_path / "runs" / imported.folder.run_id)
+
+
+def test_scores_in_another_order_are_refused(copied: RunFolder) -> None:
+    scores = ScoreFile(copied.path / PAIR_SCORES)
+    with score_writer(copied.path / "new.npz", scores.relations) as writer:
+        for title in reversed(list(scores)):
+            writer.write(scores[title])
+    (copied.path / "new.npz").replace(copied.path / PAIR_SCORES)
+    with pytest.raises(InputError, match="where the documents asked about have"):
+        prepare(RunConfig(model="mock", prompt="choice", dataset="sample", refine=str(copied.path)))
+
+
+def test_a_run_without_scores_or_unfinished_is_refused(copied: RunFolder) -> None:
+    config = RunConfig(model="mock", prompt="choice", dataset="sample", refine=str(copied.path))
+    (copied.path / PAIR_SCORES).rename(copied.path / "elsewhere.npz")
+    with pytest.raises(InputError, match="holds no pair scores"):
+        prepare(config)
+    copied.write_manifest({**copied.read_manifest(), "status": "running"})
+    with pytest.raises(InputError, match="is not complete"):
+        prepare(config)
+
+
+def test_the_first_documents_of_stored_scores_are_enough(imported: RunResult) -> None:
+    experiment = prepare(refined(imported, limit=3))
+    assert experiment.document_count == 3
+
+
+async def test_examples_of_other_documents_need_no_scores(imported: RunResult, sample: Dataset, tmp_path: Path) -> None:
+    others = tmp_path / "others.json"
+    documents = [as_docred(replace(one, title=f"Other {one.title}")) for one in sample.documents][:4]
+    for number, document in enumerate(documents):
+        document["sents"] = [[*sentence, str(number)] for sentence in document["sents"]]
+    others.write_text(json.dumps(documents), encoding="utf-8")
+    shutil.copy(CORPORA["sample"].folder / "rel_info.json", tmp_path)
+    experiment = prepare(refined(imported, shots=2, shots_from=str(others), limit=2, repeat=11))
+    result = await run(answering(experiment, lambda _: said({"A": 1.0})))
+    (first, *_) = (record for record in result.folder.documents() if record.steps)
+    roles = [message["role"] for message in first.steps[0]["messages"]]
+    assert roles.count("assistant") == 2

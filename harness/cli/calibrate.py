@@ -1,0 +1,90 @@
+"""`harness calibrate`: what a stored run's answers by option say of the model, and temperatures to correct it."""
+
+from __future__ import annotations
+
+import json
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import JsonOption, ResultsOption
+
+if TYPE_CHECKING:
+    from harness.experiment.answers import Calibration
+    from harness.refiners.calibration import Place
+
+
+def calibrate(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run of choice, judge or statements: folder or id.")],
+    out: Annotated[Path | None, typer.Option(help="Draw both tables as FILE.png, .svg or .pdf.")] = None,
+    results_dir: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the options that a model chose with the right ones: by place, by confidence, after tempering.
+
+    The temperatures are fitted on the run's documents. Use them on others, such as those of another split:
+    `harness run ... --refine ENCODER -R model_temperature=T`.
+
+    \b
+    Examples:
+      harness calibrate dev_choose-smollm2_135m-choice
+      harness calibrate dev_choose-smollm2_135m-choice --out calibration.svg
+    """
+    from harness.cli.figures import check_output
+    from harness.experiment.answers import calibration_of
+    from harness.store import find_run
+
+    if out:
+        check_output(out)
+    found = calibration_of(find_run(results_dir, run))
+    if out:
+        from harness.cli.calibration_figure import draw
+
+        draw(out, found)
+    if as_json:
+        typer.echo(json.dumps(found.as_json()))
+    else:
+        _print(found)
+
+
+def _print(found: Calibration) -> None:
+    from harness.cli.tables import print_table
+
+    unread = f", {found.unread:,} without probabilities left out" if found.unread else ""
+    typer.echo(f"{found.run_id}: {found.questions:,} questions about {found.documents:,} documents{unread}")
+    print_table(
+        "by place of the option",
+        [
+            ["option", "questions", "right", "chosen", "chosen rightly"],
+            *([option_name(one), *(f"{number:,}" for number in one[1:])] for one in found.places),
+        ],
+    )
+    print_table(
+        "by confidence",
+        [
+            ["confidence", "answers", "mean", "right"],
+            *(
+                [f"{one.low:.1f} to {one.high:.1f}", f"{one.answers:,}", f"{one.confidence:.3f}", f"{one.accuracy:.3f}"]
+                for one in found.bins
+            ),
+        ],
+    )
+    if found.model_temperature is None:
+        return
+    options = [f"-R model_temperature={found.model_temperature:.3g}"]
+    if found.encoder_temperature is not None:
+        options.append(f"-R encoder_temperature={found.encoder_temperature:.3g}")
+    typer.echo(
+        f"calibration error {found.error:.3f}; {found.fitted_error:.3f} on the same questions at the temperature that "
+        f"fits them best.\nFitted on {found.documents:,} documents of {found.dataset} {found.split}; for others: "
+        f"{' '.join(options)}"
+    )
+
+
+def option_name(place: Place) -> str:
+    """The letter of a place, as prompt ``choice`` writes it; a number beyond the alphabet."""
+    if place.place < 0:
+        return "none"
+    return string.ascii_uppercase[place.place] if place.place < len(string.ascii_uppercase) else str(place.place + 1)
