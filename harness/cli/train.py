@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.few_shot import FEW_SHOT_HELP, train_few_shot
 from harness.cli.options import Display, DisplayOption, JsonOption, key_values
 from harness.cli.run_options import with_options_of
 from harness.cli.unseen import UNSEEN_HELP, train_unseen
@@ -113,6 +114,7 @@ def train_glidre(
     _train("glidre", {**fields, "options": options}, out, display, as_json)
 
 
+app.command("few-shot", help=FEW_SHOT_HELP)(train_few_shot)
 app.command("unseen", help=UNSEEN_HELP)(train_unseen)
 
 

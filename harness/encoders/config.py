@@ -84,7 +84,8 @@ class TrainingConfig(BaseModel):
     - ``label_count``: relations in a GLiDRE batch: those that hold, and others drawn up to this number.
     - ``average_decay``: of the exponential average of the weights that is evaluated and saved; 0: off.
     - ``patience``: epochs without a better F1 on the choosing split before training stops; 0: never.
-    - ``choose_from``: first epoch that is evaluated; earlier ones are not worth the time.
+    - ``choose_from``, ``choose_every``: first epoch that is evaluated, and from one to the next; the last one always
+      is. Others are not worth the time.
     - ``choose_threshold``: whether the threshold is chosen on the choosing split, or stays 0.
     - ``freeze_word_embeddings``, ``frozen_layers``: what stays as the encoder has it, and is then left out of the
       saved weights: its word embeddings, and so many of its layers from below with all its embeddings.
@@ -112,6 +113,7 @@ class TrainingConfig(BaseModel):
     average_decay: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=0, ge=0)
     choose_from: int = Field(default=1, ge=1)
+    choose_every: int = Field(default=1, ge=1)
     choose_threshold: bool = True
     freeze_word_embeddings: bool = True
     frozen_layers: int = Field(default=0, ge=0)

@@ -291,12 +291,15 @@ def write_curve(path: Path, curve: Sequence[Epoch]) -> None:
 
 def _reported(files: _Files, documents: Sequence[Document]) -> Mapping[str, float | int | None] | None:
     """The official scores of the kept weights, as they were stored, on the reporting documents."""
+    import torch
+
     from harness.encoders.scorer import EncoderScorer
     from harness.scoring.official import score
 
     if not documents:
         return None
-    scorer = EncoderScorer(files.folder)
+    # On as many threads as the training: another number adds up in another order, also in a training that follows.
+    scorer = EncoderScorer(files.folder, {"threads": str(torch.get_num_threads())})
     found = {scores.title: scores.predictions() for scores in scorer.score(documents)}
     return score(documents, found).as_dict()
 

@@ -223,8 +223,8 @@ class Trainer:
         return float(loss.detach())
 
     def _judged(self, epoch: int, loss: float, started: float) -> Epoch:
-        """The epoch's line of the curve, with scores on the choosing split from ``choose_from`` on."""
-        if epoch < self.config.choose_from or not self._choose:
+        """The epoch's line of the curve, with scores on the choosing split if it is to be evaluated."""
+        if not (self._choose and self._is_evaluated(epoch)):
             return Epoch(epoch, loss, time.perf_counter() - started)
         accelerator = self._accelerator
         bf16 = accelerator.mixed_precision == "bf16"
@@ -234,6 +234,10 @@ class Trainer:
         found, unshifted = scores_at(above, gold, threshold), scores_at(above, gold)
         seconds = time.perf_counter() - started
         return Epoch(epoch, loss, seconds, found.precision, found.recall, found.f1, unshifted.f1, threshold)
+
+    def _is_evaluated(self, epoch: int) -> bool:
+        since = epoch - self.config.choose_from
+        return epoch == self.config.epochs or (since >= 0 and since % self.config.choose_every == 0)
 
     @property
     def evaluated_model(self) -> PairModel:

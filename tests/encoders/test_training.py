@@ -13,11 +13,18 @@ import torch
 from safetensors.torch import load_file
 
 from harness.datasets.splits import few_shot, split_documents
+from harness.encoders.backbone import load_tokenizer
+from harness.encoders.batching import Collator
 from harness.encoders.checkpoint import CONFIG, TRAINING, WEIGHTS, load_model
+from harness.encoders.config import ModelConfig
+from harness.encoders.few_shot import FewShotJob
 from harness.encoders.fit import CURVE, STATE, TrainingJob, train_encoder
+from harness.encoders.masking import Masking
+from harness.encoders.text import DocumentEncoder
 from harness.encoders.training import Epoch, EpochBatches
 from harness.errors import InputError
-from harness.types import Document
+from harness.types import Document, Relation, RelationSchema
+from tests.commands import error_line, harness
 
 OPTIONS = {
     "window": "64",
@@ -34,6 +41,7 @@ OPTIONS = {
     "rest_lr": "0.003",
     "evidence_weight": "0.1",
     "average_decay": "0.5",
+    "masked_subwords": "0.2",
 }
 
 
@@ -140,6 +148,70 @@ def test_patience_ends_a_training(job: TrainingJob, tmp_path: Path) -> None:
     watcher = Recorder()
     train_encoder(replace(job, options=slow), tmp_path, watcher)
     assert len(watcher.lines) == 2
+
+
+def test_only_some_epochs_are_evaluated_and_always_the_last(job: TrainingJob, tmp_path: Path) -> None:
+    options = {**job.options, "epochs": "6", "choose_from": "2", "choose_every": "3"}
+    recorder = Recorder()
+    train_encoder(replace(job, options=options), tmp_path, recorder)
+    assert [line.epoch for line in recorder.lines if line.f1 is not None] == [2, 5, 6]
+
+
+def test_masking_hides_words_but_no_marker(tiny_encoder: Callable[[str], str], documents: list[Document]) -> None:
+    tokenizer = load_tokenizer(tiny_encoder("bert"))
+    config = ModelConfig(relations=("P17",), encoder="any", window=64, overlap=8)
+    encoded = [DocumentEncoder(tokenizer, config).encode(document) for document in documents[:4]]
+    collator = Collator(tokenizer, 64, 8, 1)
+    plain = collator(encoded).input_ids
+    torch.manual_seed(0)
+    masked = Masking(collator, tokenizer, 0.5)(encoded).input_ids
+    hidden = masked == tokenizer.mask_token_id
+    assert torch.equal(masked[~hidden], plain[~hidden])
+    assert not torch.isin(
+        plain[hidden], torch.tensor([tokenizer.convert_tokens_to_ids("*"), *tokenizer.all_special_ids])
+    ).any()
+    words = ~torch.isin(plain, torch.tensor([tokenizer.convert_tokens_to_ids("*"), *tokenizer.all_special_ids]))
+    assert 0.3 < hidden.sum() / words.sum() < 0.7
+
+
+def test_few_shot_makes_a_table_and_a_curve(tiny_encoder: Callable[[str], str], corpus: Path, tmp_path: Path) -> None:
+    small = {
+        "window": 64,
+        "overlap": 8,
+        "encoder": tiny_encoder("bert"),
+        "atlop.block_size": 4,
+        "atlop.projection_size": 16,
+    }
+    small |= {"glidre.hidden_size": 8, "glidre.label_encoder": tiny_encoder("bert")}
+    options = [f"-O{key}={value}" for key, value in small.items()]
+    command = [
+        "train", "few-shot", "--train", corpus, "--choose", 4, "--report", 4, "-n", 1, "-n", 3, "--no-all",
+        "--steps", 2, "--seeds", 2, *options, "--out", tmp_path,
+    ]  # fmt: skip
+    done = harness(*command)
+    assert done.returncode == 0, done.stderr
+    assert "F1 by training documents" in done.stdout
+    with (tmp_path / "few_shot.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model"], row["n"], row["seed"]) for row in rows] == [
+        (model, n, seed) for model in ("atlop", "glidre") for n in "13" for seed in "01"
+    ]
+    assert "</svg>" in (tmp_path / "few_shot.svg").read_text(encoding="utf-8")
+    assert "--model lstm" in error_line(harness("train", "few-shot", "--train", corpus, "--model", "lstm"))
+
+
+def test_every_few_shot_training_takes_as_many_steps_and_evaluations() -> None:
+    schedules = [
+        FewShotJob("atlop", "corpus", size, 0, steps=600)
+        .training(400)
+        .configs(RelationSchema((Relation("P1", "a"),)))[1]
+        for size in (1, 10, None)
+    ]
+    assert [(one.epochs, one.choose_from, one.choose_every) for one in schedules] == [
+        (600, 60, 60),
+        (200, 20, 20),
+        (6, 1, 1),
+    ]
 
 
 def test_a_proposer_is_trained_to_tell_related_pairs(job: TrainingJob, tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""`harness train few-shot`: F1 by the number of training documents, as a table and a curve."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from harness.cli.options import DisplayOption, JsonOption, key_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW_SHOT_HELP = """\
+Train models on few documents and show how F1 grows with their number.
+
+\b
+Examples:
+  harness train few-shot --train dev_revised.json --seeds 5
+  harness train few-shot --train dev_revised.json --model atlop -n 10 -n 100 -O distances=true
+
+\b
+Each training has --steps batches, chooses its epoch by the choosing documents, and is scored on the reporting
+ones; mean and deviation are over the seeds, each with other documents. The same command typed again goes on where
+it was cut off. Beside the trainings lie few_shot.csv and, where matplotlib is installed, few_shot.svg.
+"""
+
+
+def train_few_shot(
+    train: Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="atlop, rcp or glidre; repeatable (default: atlop and glidre).")
+    ] = None,
+    size: Annotated[
+        list[int] | None, typer.Option("-n", "--size", min=1, help="Documents; repeatable (1, 5, 10, 50, 100).")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--all/--no-all", help="Also train on all documents.")] = True,
+    steps: Annotated[int, typer.Option(min=1, help="Batches of each training.")] = 600,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of documents, each with a training of its own.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    choose: Annotated[int, typer.Option(min=0, help="Documents held out to choose the epoch by.")] = 50,
+    report: Annotated[int, typer.Option(min=1, help="Documents held out to test on.")] = 50,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-O", "--option", metavar="[MODEL.]KEY=VALUE", help="As of train, for one model or all; repeatable."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for trainings, table and curve.")] = Path(
+        "results/encoders/few-shot"
+    ),
+    display: DisplayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    import pandas as pd
+
+    from harness.cli.display import default_display
+    from harness.cli.tables import print_table
+    from harness.cli.training_display import training_display
+    from harness.encoders.config import Task
+    from harness.encoders.few_shot import SIZES, FewShotJob, documents_to_train_on, run_few_shot
+    from harness.errors import InputError
+
+    tasks: list[Task] = []
+    for name in model or ["atlop", "glidre"]:
+        task = next((one for one in get_args(Task) if one == name), None)
+        if task is None:
+            raise InputError(f"--model {name}: write {', '.join(get_args(Task))}")
+        tasks.append(task)
+    options = key_values(option, "-O")
+    documents = documents_to_train_on(train, choose, report)
+    sizes: list[int | None] = [*(size or SIZES), *([None] if whole else [])]
+    kind = display or ("none" if as_json else default_display())
+    rows = []
+    for task in tasks:
+        for number in sizes:
+            for draw in range(seed, seed + seeds):
+                job = FewShotJob(task, train, number, draw, steps, choose, report, _of_model(task, options))
+                folder = out / task / f"n-{number or 'all'}" / f"seed-{draw}"
+                with training_display(kind, f"{task}, n = {number or documents}, seed {draw}") as watcher:
+                    rows.append(run_few_shot(job, documents, folder, watcher))
+                pd.DataFrame(rows).to_csv(out / "few_shot.csv", index=False)
+    table = pd.DataFrame(rows)
+    if find_spec("matplotlib"):
+        draw_curve(out / "few_shot.svg", table)
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    shown = summary(table)
+    print_table("F1 by training documents, mean ± deviation", [list(shown.columns), *shown.to_numpy().tolist()])
+
+
+def _of_model(task: str, options: dict[str, str]) -> dict[str, str]:
+    """The options for all models and, without the model's name, those for this one."""
+    own = {key.removeprefix(f"{task}."): value for key, value in options.items() if key.startswith(f"{task}.")}
+    return {**{key: value for key, value in options.items() if "." not in key}, **own}
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line for each number of documents, one column for each model, as text."""
+    lines = []
+    for number, of_size in rows.groupby("n"):
+        line = {"n": str(number)}
+        for name, group in of_size.groupby("model", sort=False):
+            spread = f" ± {group['f1'].std():.2f}" if len(group) > 1 else ""
+            line[str(name)] = f"{group['f1'].mean():.2f}{spread}"
+        lines.append(line)
+    return type(rows)(lines).fillna("")
+
+
+def draw_curve(path: Path, rows: pd.DataFrame) -> None:
+    """Mean F1 with a band of one deviation, against the number of documents on a logarithmic axis."""
+    from matplotlib.figure import Figure
+
+    from harness.errors import StorageError
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    for name, group in rows.groupby("model", sort=False):
+        scores = group.groupby("n")["f1"].agg(["mean", "std"]).fillna(0.0)
+        axes.plot(scores.index, scores["mean"], "o-", label=str(name))
+        axes.fill_between(scores.index, scores["mean"] - scores["std"], scores["mean"] + scores["std"], alpha=0.2)
+    axes.set_xscale("log")
+    axes.set_xlabel("training documents")
+    axes.set_ylabel("F1, percent")
+    axes.legend()
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error

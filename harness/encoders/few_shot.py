@@ -1,0 +1,86 @@
+"""F1 by the number of training documents: GLiDRE's few-shot protocol, for any model.
+
+Armingaud and Besançon (2025) train on N = 1, 5, 10, 50, 100 and all documents, five drawn subsets each, and report mean
+and deviation. Every training here takes the same number of steps, so that one of few documents is not cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.datasets.registry import load_dataset
+from harness.datasets.splits import CHOOSE, REPORT
+from harness.encoders.config import Task
+from harness.encoders.fit import TrainingJob, train_encoder
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.encoders.training import Watcher
+
+SIZES = (1, 5, 10, 50, 100)
+STEPS = 600
+EVALUATIONS = 10
+BATCH_SIZE = 4
+
+
+@dataclass(frozen=True)
+class FewShotJob:
+    """One training on ``size`` documents (None: all that are not held out), drawn by ``seed``.
+
+    It takes at least ``steps`` batches and is evaluated ``EVALUATIONS`` times on the choosing documents. ``options``
+    are those of training.
+    """
+
+    task: Task
+    train: str
+    size: int | None
+    seed: int
+    steps: int = STEPS
+    choose: int = CHOOSE
+    report: int = REPORT
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def training(self, documents: int) -> TrainingJob:
+        """The training, where ``documents`` are there to train on."""
+        batch_size = int(self.options.get("batch_size", BATCH_SIZE))
+        batches = -(-(self.size or documents) // batch_size)
+        epochs = max(1, -(-self.steps // batches))
+        every = max(1, epochs // EVALUATIONS)
+        schedule = {"epochs": epochs, "choose_from": every, "choose_every": every, "batch_size": batch_size}
+        return TrainingJob(
+            self.task,
+            self.train,
+            choose=self.choose,
+            report=self.report,
+            few_shot=self.size,
+            seed=self.seed,
+            options={**{key: str(value) for key, value in schedule.items()}, **self.options},
+        )
+
+
+def documents_to_train_on(train: str, choose: int, report: int) -> int:
+    """How many documents are left when the others are held out; InputError where there is none."""
+    left = len(load_dataset(train).documents) - choose - report
+    if left < 1:
+        raise InputError(f"{train}: {choose} documents to choose by and {report} to report on leave none to train on")
+    return left
+
+
+def run_few_shot(job: FewShotJob, documents: int, folder: Path, watcher: Watcher) -> dict[str, Any]:
+    """Train in ``folder`` (a finished training is not repeated); one line of the table, fractions as percent."""
+    trained = train_encoder(job.training(documents), folder, watcher)
+    reported = trained.reported or {}
+    names = {"precision": "precision", "recall": "recall", "f1": "f1"}
+    if job.task == "rcp":
+        names = {name: f"pair_{name}" for name in names}
+    return {
+        "model": job.task,
+        "n": job.size or documents,
+        "seed": job.seed,
+        **{name: round(100 * float(reported.get(source) or 0.0), 2) for name, source in names.items()},
+        "epoch": trained.best.epoch if trained.best else 0,
+        "seconds": round(trained.seconds, 1),
+    }
