@@ -67,7 +67,7 @@ class EncoderScorer:
     ``options``: ``device`` (default: a GPU if there is one), ``precision`` (fp32 or bf16, default bf16 on a GPU),
     ``threads`` of the processor (default: all that this process may use) and ``threshold``: GLiDRE predicts a
     relation above this probability (default: the trained one, or 0.5). GLiDRE scores the relations of ``schema``
-    if there is one; a published model needs it.
+    if there is one; a published model needs it. Others leave out those of their relations that it lacks.
     """
 
     def __init__(
@@ -80,7 +80,8 @@ class EncoderScorer:
         if "threshold" in self._options:
             config = _with_threshold(config, self._options["threshold"])
         self.config = config
-        self.relations = config.relations
+        self._columns = _columns(folder, config, schema)
+        self.relations = tuple(config.relations[column] for column in self._columns)
         weights = self._published.weights if self._published else folder / WEIGHTS
         self.identity = {"encoder": config.encoder, "weights": sha256_of(weights)}
         if unknown := sorted(self._options.keys() - set(OPTIONS)):
@@ -111,7 +112,7 @@ class EncoderScorer:
         scored = self._inference.scores(encoder.encode(document) for document in read)
         for document, scores in zip(named, scored, strict=True):
             # Rounded as they are stored, so that a file of scores holds the same predictions.
-            rounded = scores.astype("float16").astype("float32")
+            rounded = scores[:, [*self._columns, -1]].astype("float16").astype("float32")
             yield PairScores(document.title, self.relations, all_pairs(len(document.entities)), rounded)
 
     @cached_property
@@ -157,6 +158,18 @@ def _config(
         return published.config(schema)
     config = read_config(folder)
     return config.for_schema(schema) if schema is not None and isinstance(config, GlidreConfig) else config
+
+
+def _columns(folder: Path, config: ModelConfig | GlidreConfig, schema: RelationSchema | None) -> list[int]:
+    """The model's relations that the schema has; InputError if it has none of them."""
+    if schema is None or config.task == "rcp":
+        return list(range(len(config.relations)))
+    columns = [column for column, relation in enumerate(config.relations) if relation in schema.by_id]
+    if not columns:
+        raise InputError(
+            f"{folder.name} knows no relation of this corpus, such as {schema.relations[0].id!r}: train one on it"
+        )
+    return columns
 
 
 def _with_threshold(config: ModelConfig | GlidreConfig, text: str) -> GlidreConfig:

@@ -94,13 +94,12 @@ def _check_dataset(run_id: str, stored: dict[str, str], dataset: Dataset) -> Non
 
 
 def check_relations(source: str, relations: tuple[str, ...], dataset: Dataset) -> None:
-    """Raise InputError unless the scores are those of the dataset's relations, or of pairs alone."""
-    known = dataset.schema.by_id
-    if not proposes_only(relations) and set(relations) != set(known):
-        other = min(set(relations) ^ set(known))
+    """Raise InputError unless the scores are those of relations of the dataset, or of pairs alone."""
+    unknown = set(relations) - set(dataset.schema.by_id)
+    if not proposes_only(relations) and unknown:
         raise InputError(
-            f"{source} scores another schema: relation {other!r} is only in one of them; run an encoder that was "
-            f"trained on the relations of {dataset.name}"
+            f"{source} scores another schema: {dataset.name} has no relation {min(unknown)!r}; run an encoder of its "
+            "relations"
         )
 
 

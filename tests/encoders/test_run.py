@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from harness.datasets.registry import load_dataset
 from harness.encoders.fit import TrainingJob, train_encoder
+from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
@@ -19,6 +22,7 @@ from harness.experiment.results import RunResult
 from harness.leaderboard import leaderboards
 from harness.scoring.submission import read_submission
 from harness.store import PREDICTIONS
+from harness.types import Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
 from tests.encoders.test_training import OPTIONS, Recorder
 
@@ -118,3 +122,15 @@ def test_the_command_line_trains_and_runs(tiny_encoder: Callable[[str], str], co
     assert board.unranked["reason"].tolist() == ["proposes pairs without relations: see its pair F1"]
     refused = harness("retry", content["run_id"], "--results-dir", tmp_path)
     assert (refused.returncode, "nothing to retry" in error_line(refused)) == (2, True)
+
+
+def test_relations_that_the_corpus_lacks_are_left_out(trained: Path, corpus: Path) -> None:
+    whole = EncoderScorer(trained)
+    schema = RelationSchema((Relation(whole.relations[1], "one"), Relation("P99999", "unknown to the model")))
+    documents = list(load_dataset(str(corpus)).documents)[:2]
+    fewer = EncoderScorer(trained, schema=schema)
+    assert fewer.relations == whole.relations[1:2]
+    for found, reference in zip(fewer.score(documents), whole.score(documents), strict=True):
+        assert np.array_equal(found.scores, reference.scores[:, [1, -1]])
+    with pytest.raises(InputError, match="knows no relation of this corpus"):
+        EncoderScorer(trained, schema=RelationSchema((Relation("P99999", "unknown"),)))

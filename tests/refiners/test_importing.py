@@ -100,11 +100,11 @@ def test_scores_that_do_not_fit_are_refused(logits: Path, tmp_path: Path, fault:
         "twice": "do not fit its pairs",
     }
     file, changed = ScoreFile(logits), tmp_path / "changed.npz"
-    relations = file.relations[1:] if fault == "schema" else file.relations
+    relations = ("P99999", *file.relations[1:]) if fault == "schema" else file.relations
     with score_writer(changed, relations) as writer:
         for number, title in enumerate(file):
             scores = file[title]
-            values = scores.scores[:, 1:] if fault == "schema" else scores.scores
+            values = scores.scores
             pairs = scores.pairs
             if number == 2 and fault == "missing":
                 continue
