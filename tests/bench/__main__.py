@@ -5,12 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from tests.bench import alignment_speed, encoder_speed, engine_speed, grammar_cost, scoring_speed, variant_speed
+from tests.bench import (
+    alignment_speed,
+    encoder_speed,
+    engine_speed,
+    glidre_memory,
+    grammar_cost,
+    scoring_speed,
+    variant_speed,
+)
 
 BENCHMARKS: dict[str, Callable[[], bool | None]] = {
     "engine": engine_speed.main,
     "scoring": scoring_speed.main,
     "encoders": encoder_speed.main,
+    "glidre": glidre_memory.main,
     "grammar": grammar_cost.main,
     "variants": variant_speed.main,
     "alignment": alignment_speed.main,
