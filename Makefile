@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUN_EXTRAS := local
+RUN_EXTRAS := local,encoders
 DEV_EXTRAS := local,align,encoders,transformers,report,dev
 
 .PHONY: demo test check bench format clean help
@@ -23,9 +23,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[$(DEV_EXTRAS)]'
 	touch $@ $(VENV)/.run
 
-demo: $(VENV)/.run  ## the main job on the embedded model and the sample corpus, ending in a leaderboard
+demo: $(VENV)/.run  ## an LLM, an encoder, and both together on the sample corpus, ending in a leaderboard
 	$(BIN)/harness models fetch smollm2-135m
 	$(BIN)/harness run --model smollm2-135m --prompt tagged --dataset sample --max-triplets 4
+	$(BIN)/harness run --model atlop-minilm --dataset sample
+	$(BIN)/harness run --model smollm2-135m --prompt choice --refine atlop-minilm --dataset sample
 	$(BIN)/harness leaderboard --dataset sample
 
 test: $(VENV)/.dev  ## install everything and run all tests

@@ -43,9 +43,10 @@ def ablate(
     as_json: JsonOption = False,
 ) -> None:
     from harness.cli.display import QuietDisplay, default_display, log_to_stderr, make_display
+    from harness.cli.run import score_first
     from harness.experiment.ablation import run_ablation
     from harness.experiment.execute import Observer
-    from harness.experiment.grid import read_axes
+    from harness.experiment.grid import cells, configuration, read_axes
 
     kind = display or ("none" if as_json else default_display())
     if kind != "none":
@@ -60,8 +61,11 @@ def ablate(
         shown.append(make_display(kind))
         return shown[-1]
 
+    axes = read_axes(axis, config)
+    for cell in cells(axes):
+        score_first(configuration(config, cell), display, as_json)
     try:
-        ablation = asyncio.run(run_ablation(config, read_axes(axis, config), observe))
+        ablation = asyncio.run(run_ablation(config, axes, observe))
     finally:
         for one in shown:
             one.close()

@@ -14,6 +14,7 @@ from harness.cli.options import (
     DataDirOption,
     JsonOption,
     PromptOptionsOption,
+    RefineOption,
     RelationTextsOption,
     ShotsFromOption,
     ShotsOption,
@@ -53,6 +54,7 @@ def show(
     data_dir: DataDirOption = None,
     prompt_option: PromptOptionsOption = None,
     candidates: CandidatesOption = None,
+    refine: RefineOption = None,
     relation_texts: RelationTextsOption = None,
     shots: ShotsOption = 0,
     shots_from: ShotsFromOption = None,
@@ -77,7 +79,6 @@ def show(
     from harness.datasets.registry import load_dataset
     from harness.experiment.config import RunConfig
     from harness.experiment.plan import prepare
-    from harness.methods.table import create_method
 
     experiment = prepare(
         RunConfig(
@@ -89,6 +90,7 @@ def show(
             constrain=constrain,
             prompt_options=key_values(prompt_option, "-P"),
             candidates=candidates,
+            refine=refine,
             relation_texts=relation_texts,
             shots=shots,
             shots_from=shots_from,
@@ -96,7 +98,7 @@ def show(
         model_needed=False,
     )
     found = _find(load_dataset(dataset, split, data_dir).documents, document)
-    exchanges = create_method(experiment.settings).demonstrate(found)
+    exchanges = experiment.method().demonstrate(found)
     shown = exchanges if gold else exchanges[:1]
     tokens = asyncio.run(_count_tokens(experiment, [one.request for one in shown])) if shown else None
     if as_json:
