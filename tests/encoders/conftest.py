@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.datasets.docred import read_documents, read_schema
+from harness.encoders.fit import TrainingJob, train_encoder
 from harness.types import Document, RelationSchema
 from tests.corpora import write_corpus
+from tests.encoders.test_training import OPTIONS, Recorder
 from tests.encoders.tiny import save_tiny_encoder
 
 
@@ -40,3 +42,12 @@ def documents(corpus: Path) -> list[Document]:
 @pytest.fixture(scope="session")
 def schema(corpus: Path) -> RelationSchema:
     return read_schema(corpus.with_name("rel_info.json"))
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_encoder: Callable[[str], str], corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a trained ATLOP; the file it was trained on is what it is run on, too."""
+    options = {**OPTIONS, "encoder": tiny_encoder("bert"), "epochs": "8", "encoder_lr": "0.01", "rest_lr": "0.01"}
+    folder = tmp_path_factory.mktemp("trained") / "tiny-atlop"
+    train_encoder(TrainingJob("atlop", str(corpus), choose=2, report=2, options=options), folder, Recorder())
+    return folder

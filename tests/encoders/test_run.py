@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from harness.datasets.registry import load_dataset
-from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
 from harness.errors import InputError
@@ -24,16 +23,7 @@ from harness.scoring.submission import read_submission
 from harness.store import PREDICTIONS
 from harness.types import Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
-from tests.encoders.test_training import OPTIONS, Recorder
-
-
-@pytest.fixture(scope="session")
-def trained(tiny_encoder: Callable[[str], str], corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a trained ATLOP; the file it was trained on is what it is run on, too."""
-    options = {**OPTIONS, "encoder": tiny_encoder("bert"), "epochs": "8", "encoder_lr": "0.01", "rest_lr": "0.01"}
-    folder = tmp_path_factory.mktemp("trained") / "tiny-atlop"
-    train_encoder(TrainingJob("atlop", str(corpus), choose=2, report=2, options=options), folder, Recorder())
-    return folder
+from tests.encoders.test_training import OPTIONS
 
 
 @pytest.fixture
