@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.errors import InputError
 from harness.experiment.encoder_run import PROPOSES_PAIRS
 from harness.experiment.results import RunResult
-from harness.models import ENCODER
 from harness.scoring.official import SCORER_VERSION
 from harness.store import METRICS, RunFolder
 
@@ -112,10 +111,10 @@ def _described(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _alignment(manifest: Mapping[str, Any]) -> str:
-    """The SBERT model and theta that relations outside the schema were aligned with; encoders write no relations."""
+    """The SBERT model and theta that relations outside the schema were aligned with; "" where no model wrote any."""
     question = manifest["question"]
     if "alignment" not in question:
-        return "" if manifest["runner"] == ENCODER else "none"
+        return "none" if question["constraint"]["level"] else ""
     config = manifest["config"]
     over = " over descriptions" if config.get("align_over") == "descriptions" else ""
     return f"{Path(config['align']).name} {question['alignment']['theta']:g}{over}"

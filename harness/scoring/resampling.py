@@ -10,7 +10,7 @@ as relations) in between, [documents, parts, 3], every part is treated on its ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.scoring.counts import Counts
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     CountRows = Sequence[Counts] | NDArray[np.integer]
+    Measure = Callable[[ArrayLike], Floats]
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -94,18 +95,22 @@ class Randomisation:
             raise ValueError("there is no document to exchange")
         self._exchanged = np.random.default_rng(seed).integers(0, 2, size=(trials, documents), dtype=np.int8)
 
-    def p_value(self, first: CountRows, second: CountRows) -> Floats:
-        """How often exchanged systems differ in F1 at least as much as the two do (two-sided): [] or [parts]."""
+    def p_value(self, first: CountRows, second: CountRows, measure: Measure | None = None) -> Floats:
+        """How often exchanged systems differ at least as much as the two do (two-sided): [] or [parts].
+
+        ``measure`` makes a score of counts, as ``f1_of`` does, which is the default.
+        """
         import numpy as np
 
+        measure = measure or f1_of
         one, other = (np.asarray(counts, dtype=np.float64) for counts in (first, second))
         total, other_total = one.sum(axis=0), other.sum(axis=0)
-        observed = np.abs(f1_of(other_total) - f1_of(total))
+        observed = np.abs(measure(other_total) - measure(total))
         as_far = np.zeros(observed.shape)
         for start in range(0, len(self._exchanged), _AT_ONCE):
             exchanged = self._exchanged[start : start + _AT_ONCE].astype(np.float64)
             moved = np.tensordot(exchanged, other - one, axes=1)
-            differences = np.abs(f1_of(other_total - moved) - f1_of(total + moved))
+            differences = np.abs(measure(other_total - moved) - measure(total + moved))
             as_far += (differences >= observed - _ROUNDING).sum(axis=0)
         return (as_far + 1) / (len(self._exchanged) + 1)
 
@@ -121,6 +126,22 @@ def f1_of(counts: ArrayLike) -> Floats:
 
     each = np.asarray(counts, dtype=np.float64)
     return np.asarray(2 * each[..., 0] / np.maximum(each[..., 1] + each[..., 2], 1))
+
+
+def precision_of(counts: ArrayLike) -> Floats:
+    """Precision from correct, predicted and gold along the last axis; 0 where nothing is predicted."""
+    import numpy as np
+
+    each = np.asarray(counts, dtype=np.float64)
+    return np.asarray(each[..., 0] / np.maximum(each[..., 1], 1))
+
+
+def recall_of(counts: ArrayLike) -> Floats:
+    """Recall from correct, predicted and gold along the last axis; 0 where nothing is gold."""
+    import numpy as np
+
+    each = np.asarray(counts, dtype=np.float64)
+    return np.asarray(each[..., 0] / np.maximum(each[..., 2], 1))
 
 
 def middle(values: Floats) -> Interval:

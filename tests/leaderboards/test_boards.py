@@ -117,7 +117,7 @@ def test_the_alignment_of_a_run_is_told(tmp_path: Path) -> None:
     for name, over in (("b", "names"), ("c", "descriptions")):
         config = {"align": "/models/minilm", "align_over": over}
         simulated_run(tmp_path, name, 0.5, question={"alignment": aligned}, manifest={"config": config})
-    simulated_run(tmp_path, "d", 0.5, manifest={"runner": "encoder"})
+    simulated_run(tmp_path, "d", 0.5, manifest={"runner": "encoder"}, question={"constraint": {"level": ""}})
     ranked = only_board(tmp_path).ranked.set_index("model")
     assert dict(ranked["alignment"]) == {"a": "none", "b": "minilm 0.6", "c": "minilm 0.6 over descriptions", "d": ""}
 
