@@ -120,11 +120,10 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
 
 
 def score_submission(predictions: Path, gold: Path, train: Path | None) -> dict[str, Any]:
-    """The official metrics of a predictions file, as flat JSON values."""
+    """The official scores of a predictions file, as ``metrics.json`` holds those of a run."""
     training = None if train is None else read_training(train)
     claimed = read_submission(predictions)
-    metrics: dict[str, Any] = scores_of(load_dataset(str(gold)).documents, claimed, training)["metrics"]
-    return metrics
+    return scores_of(load_dataset(str(gold)).documents, claimed, training)
 
 
 def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
