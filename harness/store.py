@@ -252,6 +252,15 @@ def run_folders(results: Path) -> Iterator[RunFolder]:
         yield RunFolder(manifest.parent)
 
 
+def find_complete_run(results: Path, name_or_path: str) -> RunFolder:
+    """As ``find_run``, for a run that has ended; raises InputError for one that has not."""
+    folder = find_run(results, name_or_path)
+    status = folder.read_manifest()["status"]
+    if status != "complete" or not folder.has(METRICS):
+        raise InputError(f"{folder.run_id} is {status}: finish it first with the command that made it")
+    return folder
+
+
 def find_run(results: Path, name_or_path: str) -> RunFolder:
     """A run by its folder, its id, or an unambiguous beginning or part of its id."""
     if not name_or_path:
