@@ -157,6 +157,13 @@ class RunFolder:
             )
         return manifest
 
+    def complete_manifest(self) -> dict[str, Any]:
+        """The manifest of a run that has ended; raises InputError for one that has not."""
+        manifest = self.read_manifest()
+        if manifest["status"] != "complete":
+            raise InputError(f"{self.run_id} is {manifest['status']}: finish it first with the command that made it")
+        return manifest
+
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         self._write_json(METRICS, metrics)
 
@@ -250,15 +257,6 @@ def run_folders(results: Path) -> Iterator[RunFolder]:
     """The runs under ``results/runs``, by name."""
     for manifest in sorted((results / "runs").glob(f"*/{MANIFEST}")):
         yield RunFolder(manifest.parent)
-
-
-def find_complete_run(results: Path, name_or_path: str) -> RunFolder:
-    """As ``find_run``, for a run that has ended; raises InputError for one that has not."""
-    folder = find_run(results, name_or_path)
-    status = folder.read_manifest()["status"]
-    if status != "complete" or not folder.has(METRICS):
-        raise InputError(f"{folder.run_id} is {status}: finish it first with the command that made it")
-    return folder
 
 
 def find_run(results: Path, name_or_path: str) -> RunFolder:

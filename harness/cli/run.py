@@ -61,9 +61,10 @@ def run(
 ) -> None:
     from harness.experiment.encoder_run import is_encoder, prepare_encoder
     from harness.experiment.plan import prepare
-    from harness.tracking import check_tracker
 
     if track:
+        from harness.tracking import check_tracker
+
         check_tracker(track)
     if is_encoder(config):
         score_and_show(prepare_encoder(config), display, as_json, track)

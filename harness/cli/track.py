@@ -25,10 +25,10 @@ def track(
       WANDB_MODE=offline harness track redocred-dev-gpt --to wandb
     """
     from harness.experiment.results import RunResult
-    from harness.store import find_complete_run
+    from harness.store import find_run
     from harness.tracking import track_run
 
-    typer.echo(track_run(RunResult.load(find_complete_run(results_dir, run)), to))
+    typer.echo(track_run(RunResult.load(find_run(results_dir, run)), to))
 
 
 def card(
@@ -42,7 +42,7 @@ def card(
       harness card redocred-dev-seed_0 > README.md
     """
     from harness.experiment.results import RunResult
-    from harness.store import find_complete_run
+    from harness.store import find_run
     from harness.tracking.model_card import model_card_block
 
-    typer.echo(model_card_block(RunResult.load(find_complete_run(results_dir, run))), nl=False)
+    typer.echo(model_card_block(RunResult.load(find_run(results_dir, run))), nl=False)

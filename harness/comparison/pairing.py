@@ -13,7 +13,7 @@ from harness.experiment.results import RunResult
 from harness.scoring.breakdowns import Span, Spans
 from harness.scoring.official import SCORER_VERSION
 from harness.scoring.submission import read_submission
-from harness.store import METRICS, PREDICTIONS, RunFolder
+from harness.store import PREDICTIONS, RunFolder
 from harness.types import Document, RelationSchema, Triplet
 
 
@@ -65,7 +65,7 @@ def pair_runs(a: RunFolder, b: RunFolder, data_dir: Path | None = None) -> Paire
     """
     if a.path == b.path:
         raise InputError(f"{a.run_id} is compared with itself: name two runs")
-    first, second = _complete(a), _complete(b)
+    first, second = _comparable(a), _comparable(b)
     one, other = (result.manifest["question"]["dataset"] for result in (first, second))
     if one != other:
         raise InputError(
@@ -95,14 +95,11 @@ def _paired(documents: Iterator[Document], a: RunFolder, b: RunFolder) -> Iterat
         )
 
 
-def _complete(folder: RunFolder) -> RunResult:
-    manifest = folder.read_manifest()
-    if manifest["status"] != "complete" or not folder.has(METRICS):
-        raise InputError(f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it")
-    metrics = folder.read_metrics()
-    if metrics["scorer_version"] != SCORER_VERSION:
+def _comparable(folder: RunFolder) -> RunResult:
+    result = RunResult.load(folder)
+    if result.metrics["scorer_version"] != SCORER_VERSION:
         raise InputError(f"{folder.run_id} was scored by another version of the scorer: `harness score` it again")
-    return RunResult(folder, manifest, metrics)
+    return result
 
 
 def _named(dataset: dict[str, Any]) -> str:

@@ -80,7 +80,8 @@ class RunResult:
 
     @classmethod
     def load(cls, folder: RunFolder) -> RunResult:
-        return cls(folder, folder.read_manifest(), folder.read_metrics())
+        """Raises InputError for a run that has not ended."""
+        return cls(folder, folder.complete_manifest(), folder.read_metrics())
 
     @property
     def tables(self) -> ScoreTables:

@@ -48,7 +48,7 @@ NUMBERS: Mapping[str, str] = {
 
 NO_TRAINING_FILE = "n/a: no training file"
 NOT_AVAILABLE = "n/a"
-REPORTED = "reported"
+REPORTED, MEASURED = "reported", "measured"
 _PERCENTAGES = ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1", "coverage")
 _P_VALUES = ("p_bootstrap", "p_randomisation")
 _HEADINGS = {
@@ -138,6 +138,8 @@ def _absent(column: str, row: Mapping[str, Any]) -> str:
         return REPORTED if column == "rank" else ""
     if column == "ign_f1" and row.get("f1", 0.0) is not None:
         return NO_TRAINING_FILE
+    if column == "source":
+        return MEASURED
     # The first row has none above it.
     return "" if column in _P_VALUES else NOT_AVAILABLE
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -91,7 +91,7 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
             return Entry(key, manifest["status"], row)
         result = RunResult(folder, manifest, folder.read_metrics())
         row |= _scored(result)
-        reason = _reason_not_ranked(result, max_failed)
+        reason = "; ".join(_reasons_not_ranked(result, max_failed))
         return Entry(key, reason, row) if reason else Entry(key, "", row, *_counts(result))
     except (InputError, KeyError, TypeError, ValueError) as error:
         row = {"run_id": folder.run_id}
@@ -142,21 +142,20 @@ def _counts(result: RunResult) -> tuple[NDArray[np.int32], str]:
     return np.array([per_document[title] for title in titles], dtype=np.int32), digest
 
 
-def _reason_not_ranked(result: RunResult, max_failed: float) -> str:
+def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
     documents = result.manifest["documents"]
     if not result.is_whole_split:
-        return f"partial: {documents['asked']} of {documents['in_split']} documents"
+        yield f"partial: {documents['asked']} of {documents['in_split']} documents"
     if result.consults_gold:
-        return f"consults gold: the {result.consults_gold} come from the labels"
+        yield f"consults gold: the {result.consults_gold} come from the labels"
     if result.manifest["question"].get("task") == PROPOSES_PAIRS:
-        return "proposes pairs without relations: see its pair F1"
+        yield "proposes pairs without relations: see its pair F1"
     if not documents["asked"] or not result.coverage:
-        return "no document ended ok"
-    if result.failed_share > max_failed:
-        return f"{result.failed_share:.1%} of the documents have no answer"
+        yield "no document ended ok"
+    elif result.failed_share > max_failed:
+        yield f"{result.failed_share:.1%} of the documents have no answer"
     if result.metrics["scorer_version"] != SCORER_VERSION:
-        return f"scored by version {result.metrics['scorer_version']} of the scorer: `harness score` it again"
-    return ""
+        yield f"scored by version {result.metrics['scorer_version']} of the scorer: `harness score` it again"
 
 
 def _fits(pattern: str | None, *names: str) -> bool:

@@ -81,6 +81,10 @@ def test_the_order_of_the_documents_in_a_run_does_not_matter(tmp_path: Path) -> 
         ({"manifest": {"statuses": {"ok": 8, "api_error": 2}}}, "20.0% of the documents have no answer"),
         ({"manifest": {"status": "running"}}, "running"),
         ({"question": {"prompt": {"options": {"given": "heads"}}}}, "consults gold: the heads come from the labels"),
+        (
+            {"manifest": {"documents": {"asked": 10, "in_split": 20}}, "question": {"candidates": "gold"}},
+            "partial: 10 of 20 documents; consults gold: the candidates come from the labels",
+        ),
         ({"scorer_version": SCORER_VERSION + 1}, "`harness score` it again"),
         ({"titles": [f"another {number}" for number in range(10)]}, MISMATCHED),
     ],
