@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_EXTRAS := local,encoders
-DEV_EXTRAS := local,align,encoders,transformers,report,dev
+DEV_EXTRAS := local,align,encoders,transformers,report,parquet,tracking,dev
 
 .PHONY: demo test check bench format clean help
 

@@ -13,6 +13,7 @@ from harness.cli import (
     ablate,
     annotate,
     calibrate,
+    compare,
     data,
     doctor,
     importing,
@@ -22,6 +23,7 @@ from harness.cli import (
     run,
     score,
     sweep,
+    track,
     train,
 )
 from harness.errors import HarnessError, InputError
@@ -44,6 +46,9 @@ app.command("annotate")(annotate.annotate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("compare")(compare.compare)
+app.command("track")(track.track)
+app.command("card")(track.card)
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")

@@ -11,13 +11,17 @@ from tests.bench import (
     engine_speed,
     glidre_memory,
     grammar_cost,
+    leaderboard_speed,
     scoring_speed,
+    statistics_check,
     variant_speed,
 )
 
 BENCHMARKS: dict[str, Callable[[], bool | None]] = {
     "engine": engine_speed.main,
     "scoring": scoring_speed.main,
+    "leaderboard": leaderboard_speed.main,
+    "statistics": statistics_check.main,
     "encoders": encoder_speed.main,
     "glidre": glidre_memory.main,
     "grammar": grammar_cost.main,
