@@ -19,6 +19,7 @@ from harness.cli import (
     leaderboard,
     models,
     prompts,
+    report,
     run,
     score,
     sweep,
@@ -44,6 +45,7 @@ app.command("annotate")(annotate.annotate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("report")(report.report)
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
