@@ -76,10 +76,10 @@ def _as_json(written: WrittenReport, problems: list[str]) -> dict[str, object]:
 
 
 def _serve(folder: Path, port: int, open_page: bool) -> None:
-    from harness.report.serve import report_server
+    from harness.report.serve import LOOPBACK, report_server
 
     with report_server(folder, port) as server:
-        address = f"http://{server.server_address[0]}:{server.server_address[1]}/"
+        address = f"http://{LOOPBACK}:{server.server_port}/"
         typer.echo(f"serving {address} (Ctrl-C ends it)")
         if open_page:
             typer.launch(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.report import figures
 from harness.report.analysis import RunAnalysis, precision_recall
@@ -23,7 +24,9 @@ def board_figures(board: ReportBoard, anchor: str, analyses: Mapping[int, RunAna
     ranked = [run for run in board.runs if not run.reason]
     spent = [(float(run.tokens), 100 * run.f1, str(run.number)) for run in ranked if run.tokens]
     if spent:
-        yield _scatter(f"{anchor}-tokens", "F1 against tokens", "tokens of the run, prompts and answers", spent, "{:,.0f}")
+        yield _scatter(
+            f"{anchor}-tokens", "F1 against tokens", "tokens of the run, prompts and answers", spent, "{:,.0f}"
+        )
     priced = [(run.result.cost_usd, 100 * run.f1, str(run.number)) for run in ranked if run.result.cost_usd]
     if priced:
         points = [(float(cost or 0.0), f1, name) for cost, f1, name in priced]
@@ -34,28 +37,22 @@ def board_figures(board: ReportBoard, anchor: str, analyses: Mapping[int, RunAna
 
 
 def heat_map(board: ReportBoard, anchor: str, relations: Sequence[tuple[str, int]]) -> Figure | None:
-    """F1 by relation and run; None without any F1 to show."""
-    runs = (board.runs if all(run.reason for run in board.runs) else [run for run in board.runs if not run.reason])[
-        :MOST_RUNS_MAPPED
-    ]
-    rows = relations[:MOST_RELATIONS_MAPPED]
+    """F1 by run and relation (LMRC, Figure 2); None without any F1 to show."""
+    runs, columns = board.runs[:MOST_RUNS_MAPPED], relations[:MOST_RELATIONS_MAPPED]
     per_relation = [run.result.metrics["per_relation"] for run in runs]
-    values = [[100 * scores[name]["f1"] if name in scores else None for scores in per_relation] for name, _ in rows]
+    values = [[100 * scores[name]["f1"] if name in scores else None for name, _ in columns] for scores in per_relation]
     if not any(value for row in values for value in row):
         return None
     left_out = len(board.runs) - len(runs)
     return Figure(
         name=f"{anchor}-heat-map",
         title="F1 by relation",
-        caption="F1 of every relation in every run, the relation with most gold triplets at the top"
-        + (f"; {left_out} runs are in the table only." if left_out else "."),
+        caption="F1 of every relation (columns, the most frequent in the labels first) in every run (rows)"
+        + (f"; {left_out} more runs are in the table." if left_out else "."),
         draw=figures.heat_map(
-            values,
-            [f"{relation_name(board, name)} ({gold:,})" for name, gold in rows],
-            [str(run.number) for run in runs],
-            "F1 (%)",
+            values, [str(run.number) for run in runs], [relation_name(board, name) for name, _ in columns], "F1 (%)"
         ),
-        size=(4.6 + 0.42 * len(runs), 1.2 + 0.17 * len(rows)),
+        size=(2.0 + 0.145 * len(columns), 3.0 + 0.2 * len(runs)),
     )
 
 
@@ -69,9 +66,9 @@ def confusion_map(board: ReportBoard, run: ReportRun, analysis: RunAnalysis) -> 
     return Figure(
         name=f"run-{run.number}-confusion",
         title="Relations taken for others",
-        caption="Rows: relations of the labels that were missed. Columns: relations wrongly predicted for the same pair.",
-        draw=figures.heat_map(cells, names, names, "entity pairs", turned=60),
-        size=(4.4 + side, 2.4 + side),
+        caption="Rows: relations of the labels that were missed. Columns: relations predicted instead.",
+        draw=figures.heat_map(cells, names, names, "entity pairs"),
+        size=(3.6 + side, 2.6 + side),
     )
 
 
@@ -102,22 +99,24 @@ def settings_figures(tables: StoredTables) -> Iterator[Figure]:
             table=[("of", "examples", "mean F1", "lowest", "highest", "seeds"), *shots],
         )
     for number, ablation in enumerate(tables.ablations, 1):
-        rows_of_effects = [
-            (
-                f"{effect['axis']}: {effect['baseline']} → {effect['value']}",
-                *(100 * float(effect[name]) for name in ("f1_difference", "low", "high")),
-            )
-            for effect in ablation.effects
-        ]
-        table = [(name, *(f"{value:+.2f}" for value in values)) for name, *values in rows_of_effects]
+        changes = [_change(effect) for effect in ablation.effects]
         yield Figure(
             name=f"ablation-{number}",
             title=f"Ablation of {ablation.model}",
             caption=f"What each change does to F1, with its 95% interval, paired over documents ({ablation.name}).",
-            draw=figures.effects([(name, value, low, high) for name, value, low, high in rows_of_effects]),
-            size=(7.2, 1.2 + 0.45 * len(rows_of_effects)),
-            table=[("change", "F1", "from", "to"), *table],
+            draw=figures.effects(changes),
+            size=(7.2, 1.2 + 0.45 * len(changes)),
+            table=[
+                ("change", "F1", "from", "to"),
+                *((name, f"{value:+.2f}", f"{low:+.2f}", f"{high:+.2f}") for name, value, low, high in changes),
+            ],
         )
+
+
+def _change(effect: Mapping[str, Any]) -> tuple[str, float, float, float]:
+    """The effect's name, and its difference of F1 with the interval in points."""
+    value, low, high = (100 * float(effect[name]) for name in ("f1_difference", "low", "high"))
+    return f"{effect['axis']}: {effect['baseline']} → {effect['value']}", value, low, high
 
 
 def _scatter(name: str, title: str, unit: str, points: Sequence[tuple[float, float, str]], shown: str) -> Figure:
@@ -146,6 +145,6 @@ def _precision_recall(name: str, runs: Sequence[ReportRun], analyses: Mapping[in
         name=name,
         title="Precision against recall",
         caption="Predictions taken in the order of their scores; each curve ends where the run stopped predicting.",
-        draw=figures.lines(curves, "recall (%)", "precision (%)", unit_box=True),
+        draw=figures.lines(curves, "recall (%)", "precision (%)", from_zero=True),
         table=table,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,25 +36,27 @@ class Figure:
 
 def write_figure(folder: Path, figure: Figure) -> None:
     """Write ``NAME-light.svg`` and ``NAME-dark.svg``; the same figure gives the same bytes."""
-    import matplotlib
+    from matplotlib import style
     from matplotlib.figure import Figure as Canvas
 
     for theme, (ink, grid) in THEMES.items():
-        with matplotlib.rc_context(_style(ink, grid)):
+        with style.context(_style(theme, ink, grid)):
             # Not pyplot: a figure of its own needs no screen.
             canvas = Canvas(figsize=figure.size, layout="constrained")
             figure.draw(canvas.add_subplot())
             canvas.savefig(folder / f"{figure.name}-{theme}.svg", transparent=True, metadata={"Date": None})
 
 
-def _style(ink: str, grid: str) -> dict[str, object]:
+def _style(theme: str, ink: str, grid: str) -> dict[str, Any]:
     from cycler import cycler
 
     return {
         **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink),
         "grid.color": grid,
-        # The colours of Okabe and Ito (2008), which readers of all kinds of colour vision tell apart; no black or yellow.
+        # Of Okabe and Ito (2008), which readers of all kinds of colour vision tell apart; no black or yellow.
         "axes.prop_cycle": cycler(color=["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"]),
+        # Zero is what is nearest to the page.
+        "image.cmap": "Blues" if theme == "light" else "Blues_r",
         "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -68,29 +70,37 @@ def _style(ink: str, grid: str) -> dict[str, object]:
 
 
 def scatter(points: Sequence[tuple[float, float, str]], label: str) -> Draw:
-    """F1 in percent against a positive quantity on a logarithmic scale; points are (x, F1, short name)."""
+    """F1 in percent against a positive quantity; points are (x, F1, short name)."""
 
     def draw(axes: Axes) -> None:
+        from matplotlib.ticker import NullFormatter
+
+        lowest, highest = min(point[0] for point in points), max(point[0] for point in points)
         for number, (x, f1, name) in enumerate(points):
             axes.plot(x, f1, MARKERS[number % len(MARKERS)], markersize=8, color=f"C{number % 6}")
             axes.annotate(name, (x, f1), textcoords="offset points", xytext=(7, 4), fontsize=9)
-        axes.set_xscale("log")
+        if highest > 10 * lowest:
+            axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
         axes.margins(0.12)
         _label(axes, label, "F1 (%)")
 
     return draw
 
 
-def lines(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, *, unit_box: bool = False) -> Draw:
-    """One line a name over (x, y); ``unit_box`` shows 0 to 100 on both axes."""
+def lines(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, *, from_zero: bool = False) -> Draw:
+    """One line a name over (x, y); ``from_zero`` starts both axes at 0."""
 
     def draw(axes: Axes) -> None:
         for number, (name, points) in enumerate(curves.items()):
-            style = {"marker": MARKERS[number % len(MARKERS)], "markersize": 4, "markevery": max(1, len(points) // 12)}
-            axes.plot(*zip(*points, strict=True), label=shortened(name), **style)
-        if unit_box:
-            axes.set_xlim(0, 100)
-            axes.set_ylim(0, 100)
+            axes.plot(
+                *zip(*points, strict=True), label=shortened(name), marker=MARKERS[number % len(MARKERS)], markersize=4,
+                markevery=max(1, len(points) // 12),
+            )  # fmt: skip
+        if from_zero:
+            axes.set_xlim(left=0)
+            axes.set_ylim(bottom=0)
         _label(axes, x, y)
         _legend(axes, len(curves))
 
@@ -143,23 +153,19 @@ def effects(rows: Sequence[tuple[str, float, float, float]]) -> Draw:
     return draw
 
 
-def heat_map(
-    values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str], bar: str, *, turned: int = 0
-) -> Draw:
-    """Cells [rows][columns] by colour from 0 on; None stays empty. ``turned`` are the degrees of column names."""
+def heat_map(values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str], bar: str) -> Draw:
+    """Cells [rows][columns] by colour from 0 on; None stays empty. The names of columns stand upright above them."""
 
     def draw(axes: Axes) -> None:
         import numpy as np
 
         cells = np.array([[np.nan if value is None else value for value in row] for row in values], dtype=float)
-        image = axes.imshow(cells, cmap="viridis", vmin=0, aspect="auto", interpolation="nearest")
-        # The frame and the grid belong to charts; cells have their own edges.
-        axes.spines[:].set_visible(False)
+        image = axes.imshow(cells, vmin=0, aspect="auto", interpolation="nearest")
         axes.set_yticks(range(len(rows)), [shortened(row) for row in rows], fontsize=8)
-        axes.set_xticks(range(len(columns)), [shortened(column) for column in columns], fontsize=8, rotation=turned)
+        axes.set_xticks(range(len(columns)), [shortened(column) for column in columns], fontsize=8, rotation=90)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
-        axes.figure.colorbar(image, ax=axes, label=bar, shrink=min(1.0, 12 / len(rows)), anchor=(0, 1))
+        axes.figure.colorbar(image, ax=axes, label=bar, fraction=0.05, pad=0.01)
 
     return draw
 

@@ -1,8 +1,8 @@
 """Tables that stand beside the runs in a results folder: sweeps of theta, few-shot scores, ablations.
 
-CSV files are known by their columns, wherever they lie under ``results`` outside ``results/runs``: a sweep has ``theta``
-and ``f1`` (``harness sweep theta RUN --out FILE.csv``), a few-shot table ``model``, ``n``, ``seed`` and ``f1``. F1 is
-a fraction, 0 to 1.
+CSV files are known by their columns, wherever they lie under ``results`` outside the folders of runs: a sweep has
+``theta`` and ``f1`` (``harness sweep theta RUN --out FILE.csv``), a few-shot table ``model``, ``n`` (examples), ``seed``
+and ``f1``. F1 is a fraction, 0 to 1.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def read_stored_tables(results: Path, runs: Iterable[ReportRun]) -> StoredTables
     scores: defaultdict[str, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for path in _csv_files(results):
         columns, rows = _read(path)
-        if THETA_COLUMNS <= columns:
+        if columns >= THETA_COLUMNS:
             sweeps.append(ThetaSweep(_name(path, results), [_numbers(path, row, "theta", "f1") for row in rows]))
-        elif FEW_SHOT_COLUMNS <= columns:
+        elif columns >= FEW_SHOT_COLUMNS:
             for row in rows:
                 n, f1 = _numbers(path, row, "n", "f1")
                 scores[row[1]["model"]][int(n)].append(f1)
@@ -122,7 +122,16 @@ def _few_shot_runs(runs: Iterable[ReportRun]) -> Iterator[tuple[str, Mapping[int
     for run in runs:
         config = run.result.manifest["config"]
         if not run.reason and "shots" in config:
-            without = {"shots", "shots_from", "seed", "max_connections", "max_retries", "timeout_s", "limits", "results"}
+            without = {
+                "shots",
+                "shots_from",
+                "seed",
+                "max_connections",
+                "max_retries",
+                "timeout_s",
+                "limits",
+                "results",
+            }
             key = json.dumps({name: value for name, value in config.items() if name not in without}, sort_keys=True)
             groups[key][config["shots"]].append(run.f1)
             names.setdefault(key, run.label)

@@ -28,6 +28,8 @@ FRACTIONS = ("precision", "recall", "coverage", "low", "high", "f1")
 """Last words of the names of columns whose numbers are fractions, shown in percent."""
 HEAT_STEPS = 10
 MOST_CONFUSED = 200
+WIDE_TEXT = 20
+"""Letters from which on a cell is kept from being squeezed."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,14 @@ def board_table(frame: pd.DataFrame, runs: Sequence[ReportRun], caption: str) ->
         return None
     by_id = {run.run_id: run for run in runs}
     names = [name for name in frame.columns if frame[name].notna().any()]
-    columns = [Column("run", number=True)]
-    columns += [Column(_heading(name), is_numeric_dtype(frame[name].infer_objects())) for name in names]
+    numeric = {name: is_numeric_dtype(frame[name].infer_objects()) for name in names}
     rows = []
     for row in frame.astype(object).to_dict("records"):
         run = by_id.get(row["run_id"])
         first = Cell(str(run.number), run.number, page_of(run), "number") if run else Cell("", "")
-        rows.append([first, *(_cell(str(name), None if _is_na(pd, row[name]) else row[name]) for name in names)])
+        values = [None if _is_na(pd, row[name]) else row[name] for name in names]
+        rows.append([first, *(_cell(name, value, numeric[name]) for name, value in zip(names, values, strict=True))])
+    columns = [Column("run", number=True), *(Column(_heading(name), numeric[name]) for name in names)]
     return PageTable(caption, columns, rows)
 
 
@@ -148,28 +151,29 @@ def run_mistakes(analysis: RunAnalysis) -> PageTable:
 
 
 def confusion_table(board: ReportBoard, analysis: RunAnalysis) -> PageTable | None:
-    """Gold relation, predicted relation and how often, the most frequent first; None without any."""
+    """Gold relation, relation predicted instead, and how often, the most frequent first; None without any."""
+    confused = _between_relations(analysis)
     rows = [
         [Cell(relation_name(board, gold)), Cell(relation_name(board, predicted)), number_cell(count)]
-        for (gold, predicted), count in _most_common(analysis.confused, MOST_CONFUSED)
+        for (gold, predicted), count in _most_common(confused, MOST_CONFUSED)
     ]
     if not rows:
         return None
-    cut = f" (the first {MOST_CONFUSED} of {len(analysis.confused):,})" if len(analysis.confused) > len(rows) else ""
-    columns = [Column("missed in the labels"), Column("predicted wrongly"), Column("pairs", number=True)]
+    cut = f" (the first {MOST_CONFUSED} of {len(confused):,})" if len(confused) > len(rows) else ""
+    columns = [Column("missed in the labels"), Column("predicted wrongly"), Column("times", number=True)]
     return PageTable(f"Relations missed and predicted for the same pair{cut}", columns, rows)
 
 
 def confusion_matrix(analysis: RunAnalysis, size: int) -> tuple[list[str], list[list[float | None]]]:
-    """The relations most often taken for others, and how often which [gold][predicted]; none are on the diagonal."""
+    """The relations most often taken for others, and how often which [gold][predicted]; None for never."""
+    confused = _between_relations(analysis)
     totals: Counter[str] = Counter()
-    for (gold, predicted), count in analysis.confused.items():
-        if NO_RELATION not in (gold, predicted):
-            totals[gold] += count
-            totals[predicted] += count
+    for (gold, predicted), count in confused.items():
+        totals[gold] += count
+        totals[predicted] += count
     relations = [relation for relation, _ in _most_common(totals, size)]
     cells: list[list[float | None]] = [
-        [float(analysis.confused[gold, predicted]) or None for predicted in relations] for gold in relations
+        [float(confused[gold, predicted]) or None for predicted in relations] for gold in relations
     ]
     return relations, cells
 
@@ -184,7 +188,9 @@ def score_table(run: ReportRun) -> PageTable:
     ]
     if metrics["ign_f1"] is None:
         rows.append([Cell("ign f1"), Cell("n/a: no training file", classes="number")])
-    return PageTable("Official scores: fractions in percent, and counts", [Column("score"), Column("value", True)], rows)
+    return PageTable(
+        "Official scores: fractions in percent, and counts", [Column("score"), Column("value", True)], rows
+    )
 
 
 def settings_table(run: ReportRun) -> PageTable:
@@ -238,6 +244,11 @@ def relation_name(board: ReportBoard, relation: str) -> str:
     return "(none)" if relation == NO_RELATION else board.relation_names.get(relation, relation)
 
 
+def _between_relations(analysis: RunAnalysis) -> Counter[tuple[str, str]]:
+    """The confusions without those in which a pair had no relation on one side: they are missed or invented pairs."""
+    return Counter({pair: count for pair, count in analysis.confused.items() if NO_RELATION not in pair})
+
+
 def _f1(run: ReportRun, relation: str) -> float | None:
     scores = run.result.metrics["per_relation"].get(relation)
     return None if scores is None else float(scores["f1"])
@@ -260,14 +271,17 @@ def _is_na(pandas: Any, value: object) -> bool:
     return not isinstance(value, list | tuple) and bool(pandas.isna(value))
 
 
-def _cell(name: str, value: object) -> Cell:
+def _cell(name: str, value: object, is_number: bool) -> Cell:
     if value is None:
-        return Cell("n/a", "")
+        return Cell("n/a", "", classes="number" if is_number else "")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return Cell(_shown(value))
+        text = _shown(value)
+        return Cell(text, classes="id" if name == "run_id" else "text" if len(text) > WIDE_TEXT else "")
     if isinstance(value, float) and name.split("_")[-1] in FRACTIONS:
-        return number_cell(value, percent(value))
-    return number_cell(value, f"{value:.4f}" if name == "cost_usd" else f"{value:,.0f}" if abs(value) >= 1 else f"{value:.3g}")
+        return number_cell(value, percent(value), "main" if name == "f1" else "")
+    if name == "cost_usd":
+        return number_cell(value, f"{value:.4f}")
+    return number_cell(value, f"{value:,.0f}" if abs(value) >= 1 else f"{value:.3g}")
 
 
 def _shown(value: object) -> str:

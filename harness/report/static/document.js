@@ -123,9 +123,7 @@
     const drawn = triplets.filter(kept).map((one) => (
       { ...one, relation: current.relations[one.relation] ?? one.relation }
     ));
-    const nodes = harnessGraph.draw(at("graph"), names, drawn);
-    at("graph-summary").textContent = `${drawn.length} triplets between ${nodes} entities, as in the list above; `
-      + "nodes can be dragged.";
+    at("graph-summary").textContent = harnessGraph.draw(at("graph"), names, drawn);
   }
 
   function showEntities(content) {
