@@ -136,7 +136,8 @@ def _chosen(board: Leaderboard, chosen: Sequence[str]) -> Leaderboard:
         return board
 
     def kept(table: pd.DataFrame) -> pd.DataFrame:
-        return table[[any(part in run_id for part in chosen) for run_id in table["run_id"]]]
+        wanted = [run_id for run_id in table["run_id"] if any(part in run_id for part in chosen)]
+        return table[table["run_id"].isin(wanted)]
 
     return Leaderboard(board.dataset, board.split, kept(board.ranked), kept(board.unranked))
 

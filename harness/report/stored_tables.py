@@ -1,7 +1,7 @@
 """Tables that stand beside the runs in a results folder: sweeps of theta, few-shot scores, ablations.
 
 CSV files are known by their columns, wherever they lie under ``results`` outside the folders of runs: a sweep has
-``theta`` and ``f1`` (``harness sweep theta RUN --out FILE.csv``), a few-shot table ``model``, ``n`` (examples), ``seed``
+``theta`` and ``f1`` (as ``harness sweep theta --out FILE.csv`` writes), a few-shot table ``model``, ``n``, ``seed``
 and ``f1``. F1 is a fraction, 0 to 1.
 """
 
