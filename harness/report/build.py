@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ class Report:
 
     @classmethod
     def find(cls, options: ReportOptions) -> Report:
-        """Raises InputError if no run matches, a table cannot be read, or ``out`` is a folder of something else."""
+        """Raises InputError if no run matches, a table cannot be read, or ``out`` is something else than a report."""
+        if find_spec("matplotlib") is None:
+            raise InputError("the report's figures need matplotlib: pip install 'docre-harness[report]'")
         _check_replaceable(options.out)
         boards = report_boards(options.results, options.runs, options.dataset, options.split, options.data_dir)
         return cls(options, boards, read_stored_tables(options.results, _runs_of(boards)))

@@ -57,9 +57,12 @@ def heat_map(board: ReportBoard, anchor: str, relations: Sequence[tuple[str, int
 
 
 def confusion_map(board: ReportBoard, run: ReportRun, analysis: RunAnalysis) -> Figure | None:
-    """Which relations a run takes for which, of those most often concerned; None where there are none."""
+    """Which relations a run takes for which, of those most often concerned; None where there are none.
+
+    Runs beyond those of the heat map have the table of confusions only: figures would take most of the time.
+    """
     relations, cells = confusion_matrix(analysis, MOST_CONFUSED_MAPPED)
-    if not relations:
+    if not relations or run.number > MOST_RUNS_MAPPED:
         return None
     names = [relation_name(board, relation) for relation in relations]
     side = 0.32 * len(relations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,7 @@ def report_boards(
     Raises InputError if no run is left, or one of ``chosen`` names none.
     """
     boards = [_chosen(board, chosen) for board in leaderboards(results, dataset, split)]
-    ids = [run_id for board in boards for table in (board.ranked, board.unranked) for run_id in table["run_id"]]
+    ids = [run_id for board in boards for run_id in (*board.ranked["run_id"], *board.unranked["run_id"])]
     for part in chosen:
         if not any(part in run_id for run_id in ids):
             raise InputError(f"--runs {part!r}: no run under {results / 'runs'} has it in its id: see the leaderboard")
@@ -139,7 +139,7 @@ def _chosen(board: Leaderboard, chosen: Sequence[str]) -> Leaderboard:
         wanted = [run_id for run_id in table["run_id"] if any(part in run_id for part in chosen)]
         return table[table["run_id"].isin(wanted)]
 
-    return Leaderboard(board.dataset, board.split, kept(board.ranked), kept(board.unranked))
+    return replace(board, ranked=kept(board.ranked), unranked=kept(board.unranked))
 
 
 def _runs(results: Path, board: Leaderboard, first: int) -> Iterator[ReportRun]:

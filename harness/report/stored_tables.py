@@ -1,8 +1,8 @@
 """Tables that stand beside the runs in a results folder: sweeps of theta, few-shot scores, ablations.
 
-CSV files are known by their columns, wherever they lie under ``results`` outside the folders of runs: a sweep has
-``theta`` and ``f1`` (as ``harness sweep theta --out FILE.csv`` writes), a few-shot table ``model``, ``n``, ``seed``
-and ``f1``. F1 is a fraction, 0 to 1.
+CSV files are known by their columns, wherever they lie under ``results`` outside the folders of runs. A sweep has
+``theta`` and ``f1``, a fraction, as ``harness sweep theta --out FILE.csv`` writes them; a few-shot table has ``model``,
+``n`` (labelled documents or examples), ``seed`` and ``f1``, in percent.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def read_stored_tables(results: Path, runs: Iterable[ReportRun]) -> StoredTables
         elif columns >= FEW_SHOT_COLUMNS:
             for row in rows:
                 n, f1 = _numbers(path, row, "n", "f1")
-                scores[row[1]["model"]][int(n)].append(f1)
+                scores[row[1]["model"]][int(n)].append(f1 / 100)
     for name, by_shots in _few_shot_runs(runs):
         for shots, f1s in by_shots.items():
             scores[name][shots] += f1s

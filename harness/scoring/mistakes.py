@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,7 @@ NO_RELATION = ""
 """What stands for the relation of a pair that has none, in a confusion."""
 
 TRUNCATED = "truncated"
+_NONE = (NO_RELATION,)
 _USABLE = ("ok", TRUNCATED)
 
 
@@ -95,9 +96,7 @@ def find_mistakes(
     labelled, stated = set(gold), set(claimed)
     missed = [triplet for triplet in gold if triplet not in stated]
     wrong = [triplet for triplet in claimed if triplet not in labelled]
-    pairs = _Pairs(
-        gold=_by_pair(gold), claimed=_by_pair(claimed), missed=_by_pair(missed), right=_by_pair(labelled & stated)
-    )
+    pairs = _Pairs(_pairs(gold), _pairs(claimed), _pairs(missed), right=_pairs(labelled & stated))
     return Mistakes(
         correct=tuple(triplet for triplet in claimed if triplet in labelled),
         wrong={triplet: _wrong_kind(triplet, labelled, pairs) for triplet in wrong},
@@ -108,12 +107,12 @@ def find_mistakes(
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """The ordered pairs (head, tail) of the triplets of each sort, with their relations."""
+    """The ordered pairs (head, tail) of the triplets of each sort."""
 
-    gold: Mapping[tuple[int, int], Sequence[str]]
-    claimed: Mapping[tuple[int, int], Sequence[str]]
-    missed: Mapping[tuple[int, int], Sequence[str]]
-    right: Mapping[tuple[int, int], Sequence[str]]
+    gold: Set[tuple[int, int]]
+    claimed: Set[tuple[int, int]]
+    missed: Set[tuple[int, int]]
+    right: Set[tuple[int, int]]
 
 
 def _wrong_kind(triplet: Triplet, labelled: Collection[Triplet], pairs: _Pairs) -> WrongKind:
@@ -143,12 +142,15 @@ def _missed_kind(
 
 def _confused(missed: Sequence[Triplet], wrong: Sequence[Triplet]) -> Counter[tuple[str, str]]:
     gold, predicted = _by_pair(missed), _by_pair(wrong)
-    return Counter(
-        (one, other)
-        for pair in dict.fromkeys((*gold, *predicted))
-        for one in gold.get(pair, (NO_RELATION,))
-        for other in predicted.get(pair, (NO_RELATION,))
+    confused = Counter(
+        (one, other) for pair, relations in gold.items() for one in relations for other in predicted.get(pair, _NONE)
     )
+    confused.update((NO_RELATION, one) for pair in predicted.keys() - gold.keys() for one in predicted[pair])
+    return confused
+
+
+def _pairs(triplets: Collection[Triplet]) -> set[tuple[int, int]]:
+    return {(head, tail) for head, _, tail in triplets}
 
 
 def _by_pair(triplets: Collection[Triplet]) -> dict[tuple[int, int], list[str]]:

@@ -17,7 +17,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredRuns:
     tables = runs.results / "tables"
     tables.mkdir()
     (tables / "theta.csv").write_text("theta,kept,f1\n0,4,0.2\n0.5,3,0.3\n1,0,0.1\n", encoding="utf-8")
-    rows = "model,n,seed,f1\nglidre,1,0,0.1\nglidre,1,1,0.2\nglidre,10,0,0.4\n"
+    rows = "model,n,seed,f1\nglidre,1,0,10\nglidre,1,1,20\nglidre,10,0,40\n"
     (tables / "few-shot.csv").write_text(rows, encoding="utf-8")
     return runs
 
