@@ -26,7 +26,7 @@ class ReportHandler(SimpleHTTPRequestHandler):
 
     def _is_for_us(self) -> bool:
         """A page elsewhere could point its own name at this machine and read the report: names must be ours."""
-        host = self.headers.get("Host", "").rpartition(":")[0]
+        host = self.headers.get("Host", "").partition(":")[0]
         if host in (LOOPBACK, "localhost"):
             return True
         self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this server answers to 127.0.0.1 and localhost only")
