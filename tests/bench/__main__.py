@@ -11,6 +11,7 @@ from tests.bench import (
     engine_speed,
     glidre_memory,
     grammar_cost,
+    report_size,
     scoring_speed,
     variant_speed,
 )
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], bool | None]] = {
     "grammar": grammar_cost.main,
     "variants": variant_speed.main,
     "alignment": alignment_speed.main,
+    "report": report_size.main,
 }
 
 
