@@ -49,6 +49,4 @@ def complaints(browser: Chrome) -> list[str]:
 def requested(browser: Chrome) -> list[str]:
     """The addresses of everything that was loaded since it was last asked."""
     events: list[dict[str, Any]] = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [
-        event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
-    ]
+    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]

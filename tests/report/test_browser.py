@@ -1,4 +1,4 @@
-"""The pages in a real browser, opened from files: they work, attacks do nothing, and nothing is loaded from elsewhere."""
+"""The pages in a real browser, opened from files: they work, attacks do nothing, nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from harness.errors import InputError
 from harness.report.build import MARK, Report, ReportOptions, WrittenReport
 from harness.report.pages import PACKAGE
 from harness.store import DOCUMENTS
-from tests.report.stored import ATTACK_TITLE, ATTACKS, DOCUMENTS as ANSWERED
-from tests.report.stored import StoredRuns
+from tests.report.stored import ATTACK_TITLE, ATTACKS, StoredRuns
+from tests.report.stored import DOCUMENTS as ANSWERED
 
 CYTOSCAPE = "081591ab735b2b6a3b31a3c60f8f3a3e2fee8c92939e0c7820ad1208571b6cd8"
 """SHA-256 of ``dist/cytoscape.min.js`` in the npm package cytoscape 3.34.4."""
@@ -70,7 +70,9 @@ def test_pages_hold_nothing_that_runs_but_the_reports_own_files(folder: Path) ->
         assert "unsafe" not in content
     figures = "".join(path.read_text(encoding="utf-8") for path in (folder / "figures").glob("*.svg"))
     assert "<script" not in figures
-    assert "window.attacked" not in re.sub(r"<text[^>]*>[^<]*</text>", "", figures.replace("<!--", "").replace("-->", ""))
+    assert "window.attacked" not in re.sub(
+        r"<text[^>]*>[^<]*</text>", "", figures.replace("<!--", "").replace("-->", "")
+    )
 
 
 def test_attacks_are_escaped_in_pages(folder: Path) -> None:
@@ -80,7 +82,7 @@ def test_attacks_are_escaped_in_pages(folder: Path) -> None:
     assert "{{ 7 * 7 }}{% raw %}" in index, "a name is no template"
 
 
-def test_a_documents_data_says_what_each_run_made_of_it(folder: Path, stored: StoredRuns) -> None:
+def test_a_documents_data_says_what_each_run_made_of_it(folder: Path) -> None:
     content = unpacked(folder, "document-0")
     assert content["title"] == "Document 0"
     assert [read["run"] for read in content["runs"]] == [1, 2, 3]
