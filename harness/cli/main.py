@@ -20,6 +20,7 @@ from harness.cli import (
     leaderboard,
     models,
     prompts,
+    report,
     run,
     score,
     sweep,
@@ -49,6 +50,7 @@ app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)
 app.command("track")(track.track)
 app.command("card")(track.card)
+app.command("report")(report.report)
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")

@@ -12,6 +12,7 @@ from tests.bench import (
     glidre_memory,
     grammar_cost,
     leaderboard_speed,
+    report_size,
     scoring_speed,
     statistics_check,
     variant_speed,
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[], bool | None]] = {
     "grammar": grammar_cost.main,
     "variants": variant_speed.main,
     "alignment": alignment_speed.main,
+    "report": report_size.main,
 }
 
 
