@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.results import RunResult
-from harness.leaderboards import Leaderboard, leaderboards
+from harness.leaderboards import Leaderboard, RunFilter, leaderboards
 from harness.store import DOCUMENTS, METRICS, DocumentRecord, RunFolder
 from harness.types import Dataset
 
@@ -112,7 +112,7 @@ def report_boards(
 
     Raises InputError if no run is left, or one of ``chosen`` names none.
     """
-    boards = [_chosen(board, chosen) for board in leaderboards(results, dataset, split)]
+    boards = [_chosen(board, chosen) for board in leaderboards(results, RunFilter(dataset=dataset, split=split))]
     ids = [run_id for board in boards for run_id in (*board.ranked["run_id"], *board.unranked["run_id"])]
     for part in chosen:
         if not any(part in run_id for run_id in ids):
@@ -126,8 +126,7 @@ def report_boards(
         first += len(runs)
         if len(board.ranked) or len(board.unranked):
             found, why = _dataset_of(runs, data_dir)
-            title = " ".join(part for part in (board.dataset, board.split) if part)
-            made.append(ReportBoard(title, board.ranked, board.unranked, runs, found, why))
+            made.append(ReportBoard(board.title, board.ranked, board.unranked, runs, found, why))
     return made
 
 

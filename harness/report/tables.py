@@ -21,6 +21,8 @@ HEADINGS = {
     "ign_f1": "Ign F1",
     "intra_f1": "intra F1",
     "inter_f1": "inter F1",
+    "f1_low": "F1 from",
+    "f1_high": "F1 to",
     "cost_usd": "cost $",
     "run_id": "run id",
 }
