@@ -4,9 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_EXTRAS := local,encoders
-DEV_EXTRAS := local,align,encoders,transformers,report,dev
+DEV_EXTRAS := local,align,encoders,transformers,report,parquet,tracking,dev
 
-.PHONY: demo test check bench format clean help
+.PHONY: demo test browser check bench format clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,6 +33,9 @@ demo: $(VENV)/.run  ## an LLM, an encoder, and both together on the sample corpu
 test: $(VENV)/.dev  ## install everything and run all tests
 	$(BIN)/harness models fetch smollm2-135m
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+browser:  ## install Chromium and its driver from the distribution, for the tests of the report
+	.ci/browser
 
 check: $(VENV)/.dev  ## what CI runs before the tests: format, lint, types
 	$(BIN)/ruff format --check .

@@ -157,6 +157,13 @@ class RunFolder:
             )
         return manifest
 
+    def complete_manifest(self) -> dict[str, Any]:
+        """The manifest of a run that has ended; raises InputError for one that has not."""
+        manifest = self.read_manifest()
+        if manifest["status"] != "complete":
+            raise InputError(f"{self.run_id} is {manifest['status']}: finish it first with the command that made it")
+        return manifest
+
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         self._write_json(METRICS, metrics)
 

@@ -21,7 +21,7 @@ EXTRAS = {
     "transformers": ("outlines", "Hugging Face models in this process"),
     "vllm": ("vllm", "models on this machine's GPUs"),
     "ray": ("ray", "clusters"),
-    "report": ("plotly", "report pages"),
+    "report": ("matplotlib", "figures and report pages"),
 }
 
 

@@ -13,15 +13,18 @@ from harness.cli import (
     ablate,
     annotate,
     calibrate,
+    compare,
     data,
     doctor,
     importing,
     leaderboard,
     models,
     prompts,
+    report,
     run,
     score,
     sweep,
+    track,
     train,
 )
 from harness.errors import HarnessError, InputError
@@ -44,6 +47,10 @@ app.command("annotate")(annotate.annotate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("compare")(compare.compare)
+app.command("track")(track.track)
+app.command("card")(track.card)
+app.command("report")(report.report)
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")

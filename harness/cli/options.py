@@ -22,6 +22,11 @@ ResultsOption = Annotated[
     Path,
     typer.Option("--results-dir", envvar="HARNESS_RESULTS_DIR", help="Where runs and the journal are kept."),
 ]
+TrackerName = Literal["mlflow", "wandb"]
+TrackOption = Annotated[
+    TrackerName | None,
+    typer.Option(help="Hand the finished run to this tracker, too (see `harness track`)."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 CandidatesOption = Annotated[
     str | None,

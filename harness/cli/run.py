@@ -20,6 +20,8 @@ from harness.cli.options import (
     MaxTimeOption,
     MaxTokensTotalOption,
     ResultsOption,
+    TrackerName,
+    TrackOption,
 )
 from harness.cli.run_options import with_run_options
 from harness.engine.budget import Limits
@@ -54,16 +56,21 @@ def run(
     config: RunConfig,
     fail_on_error: FailOnErrorOption = 0.0,
     display: DisplayOption = None,
+    track: TrackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     from harness.experiment.encoder_run import is_encoder, prepare_encoder
     from harness.experiment.plan import prepare
 
+    if track:
+        from harness.tracking import check_tracker
+
+        check_tracker(track)
     if is_encoder(config):
-        score_and_show(prepare_encoder(config), display, as_json)
+        score_and_show(prepare_encoder(config), display, as_json, track)
     else:
         score_first(config, display, as_json)
-        run_and_show(prepare(config), display, as_json, fail_on_error)
+        run_and_show(prepare(config), display, as_json, fail_on_error, track=track)
 
 
 def score_first(config: RunConfig, display: Display | None, as_json: bool) -> None:
@@ -138,6 +145,7 @@ def run_and_show(
     as_json: bool,
     fail_on_error: float,
     ask_again: Collection[str] = (),
+    track: TrackerName | None = None,
 ) -> None:
     """Execute with a display, print the outcome, and exit with 1 if too many documents failed."""
     from harness.cli.display import default_display, log_to_stderr, make_display
@@ -156,6 +164,7 @@ def run_and_show(
         typer.echo(json.dumps(result.as_json()))
     else:
         print_result(result)
+    hand_over(result, track)
     if result.failed_share > fail_on_error:
         typer.echo(
             f"{result.failed_share:.1%} of the documents have no answer: `harness retry {result.folder.run_id}` "
@@ -165,7 +174,9 @@ def run_and_show(
         raise typer.Exit(1)
 
 
-def score_and_show(experiment: EncoderExperiment, display: Display | None, as_json: bool) -> None:
+def score_and_show(
+    experiment: EncoderExperiment, display: Display | None, as_json: bool, track: TrackerName | None = None
+) -> None:
     """Let an encoder score the documents with a progress bar, and print the outcome."""
     from harness.cli.display import default_display
     from harness.cli.summary import print_result
@@ -175,6 +186,15 @@ def score_and_show(experiment: EncoderExperiment, display: Display | None, as_js
         typer.echo(json.dumps(result.as_json()))
     else:
         print_result(result)
+    hand_over(result, track)
+
+
+def hand_over(result: RunResult, track: TrackerName | None) -> None:
+    """Hand a finished run to a tracker, if one is wished, and tell where it is there."""
+    if track:
+        from harness.tracking import track_run
+
+        typer.echo(f"{track}: {track_run(result, track)}", err=True)
 
 
 def score(experiment: EncoderExperiment, display: Display) -> RunResult:

@@ -101,7 +101,7 @@ def _score_file(predictions: Path, gold: Path, train: Path | None, surface: bool
     from harness.datasets.registry import load_dataset
     from harness.experiment import rescore
 
-    metrics = rescore.score_submission(predictions, gold, train)
+    metrics = rescore.score_submission(predictions, gold, train)["metrics"]
     by_strings = rescore.surface_scores(predictions, load_dataset(str(gold))) if surface else None
     if as_json:
         nothing_run = {"coverage": None, "run_id": None, "run_dir": None, "usage": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -47,8 +48,12 @@ class StopSignal:
 def listen_for_signals(stop: StopSignal, on_first: Callable[[], None]) -> Iterator[None]:
     """Within the block, SIGINT and SIGTERM stop the current task: first gently, then by cancelling it.
 
-    Plain ``signal.signal`` rather than the loop's handlers, because those do not exist on Windows.
+    Plain ``signal.signal`` rather than the loop's handlers, because those do not exist on Windows. In another thread
+    than the main one, where Python hands no signal, nothing is listened for.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None

@@ -120,11 +120,10 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
 
 
 def score_submission(predictions: Path, gold: Path, train: Path | None) -> dict[str, Any]:
-    """The official metrics of a predictions file, as flat JSON values."""
+    """The official scores of a predictions file, as ``metrics.json`` holds those of a run."""
     training = None if train is None else read_training(train)
     claimed = read_submission(predictions)
-    metrics: dict[str, Any] = scores_of(load_dataset(str(gold)).documents, claimed, training)["metrics"]
-    return metrics
+    return scores_of(load_dataset(str(gold)).documents, claimed, training)
 
 
 def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
@@ -147,7 +146,7 @@ def surface_of_run(folder: RunFolder) -> dict[str, float | int]:
 
 def _run_of(folder: RunFolder) -> Experiment | EncoderExperiment | ImportedRun:
     """What made a complete run, its data and alignment unchanged."""
-    manifest = _complete_manifest(folder)
+    manifest = folder.complete_manifest()
     if manifest["runner"] not in (ENCODER, IMPORTED):
         return _experiment_of(folder)
     config = RunConfig.from_json(manifest["config"])
@@ -161,13 +160,6 @@ def _run_of(folder: RunFolder) -> Experiment | EncoderExperiment | ImportedRun:
     return experiment
 
 
-def _complete_manifest(folder: RunFolder) -> dict[str, Any]:
-    manifest = folder.read_manifest()
-    if manifest["status"] != "complete":
-        raise InputError(f"{folder.run_id} is {manifest['status']}: finish it first with the command that made it")
-    return manifest
-
-
 def _check_data(experiment: Scope, manifest: Mapping[str, Any], folder: RunFolder) -> None:
     if experiment.dataset.sha256 != manifest["question"]["dataset"]["sha256"]:
         raise InputError(f"{folder.run_id}: its data file has changed since; type the run's command to run it anew")
@@ -177,7 +169,7 @@ def _experiment_of(
     folder: RunFolder, align: str | None = None, theta: float | None = None, over: AlignOver | None = None
 ) -> Experiment:
     """The experiment that made a complete run, its data unchanged, and its alignment but for what is given."""
-    manifest = _complete_manifest(folder)
+    manifest = folder.complete_manifest()
     config = RunConfig.from_json(manifest["config"])
     as_run = align is None and theta is None and over is None
     if not as_run:

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, decisions_of
 from harness.experiment.scope import Scope
+from harness.experiment.tables import ScoreTables
 from harness.experiment.training import TrainingFile, training_of
 from harness.methods.candidates import GOLD
 from harness.methods.settings import GIVEN
@@ -79,7 +80,13 @@ class RunResult:
 
     @classmethod
     def load(cls, folder: RunFolder) -> RunResult:
-        return cls(folder, folder.read_manifest(), folder.read_metrics())
+        """Raises InputError for a run that has not ended."""
+        return cls(folder, folder.complete_manifest(), folder.read_metrics())
+
+    @property
+    def tables(self) -> ScoreTables:
+        """The run's scores: overall, by relation, by document."""
+        return ScoreTables(self.metrics)
 
     @property
     def coverage(self) -> float:

@@ -18,18 +18,37 @@ LONG_DISTANCE = 5
 Span = Literal["intra", "inter_short", "inter_long"]
 
 
-class SpanCounter:
-    """Counts triplets of one document at a time by how far apart their head and tail are mentioned.
+class Spans:
+    """How far apart the heads and tails of one document's triplets are mentioned.
 
     The distance is the smallest difference between a sentence id of the head and one of the tail:
-    0 is intra, 1 to 5 inter and short, more than 5 inter and long. A self-pair is intra. A triplet
-    that names an entity outside its document has no distance and is counted nowhere.
+    0 is intra, 1 to 5 inter and short, more than 5 inter and long. A self-pair is intra.
     """
 
+    def __init__(self, document: Document) -> None:
+        self._sentences = [{mention.sent_id for mention in entity.mentions} for entity in document.entities]
+        # Asking whether two small sets meet is several times faster than the smallest difference.
+        reach = range(-LONG_DISTANCE, LONG_DISTANCE + 1)
+        self._nearby = [{sentence + step for sentence in own for step in reach} for own in self._sentences]
+        self._entities = range(len(self._sentences))
+
+    def of(self, triplet: Triplet) -> Span | None:
+        """None for a triplet that names an entity outside its document."""
+        head, _, tail = triplet
+        if head not in self._entities or tail not in self._entities:
+            return None
+        if not self._sentences[head].isdisjoint(self._sentences[tail]):
+            return "intra"
+        return "inter_long" if self._nearby[head].isdisjoint(self._sentences[tail]) else "inter_short"
+
+
+class SpanCounter:
+    """Counts triplets of one document at a time by their span; what has none is counted nowhere."""
+
     def __init__(self) -> None:
-        self._correct: Counter[Span] = Counter()
-        self._predicted: Counter[Span] = Counter()
-        self._gold: Counter[Span] = Counter()
+        self._correct: Counter[Span | None] = Counter()
+        self._predicted: Counter[Span | None] = Counter()
+        self._gold: Counter[Span | None] = Counter()
 
     def add(
         self,
@@ -39,26 +58,10 @@ class SpanCounter:
         gold: Collection[Triplet],
     ) -> None:
         """Count the distinct triplets of one document; ``correct`` is in both of the others."""
-        sentences = [{mention.sent_id for mention in entity.mentions} for entity in document.entities]
-        # Asking whether two small sets meet is several times faster than the smallest difference.
-        reach = range(-LONG_DISTANCE, LONG_DISTANCE + 1)
-        nearby = [{sentence + step for sentence in own for step in reach} for own in sentences]
-
-        def count(into: Counter[Span], triplets: Collection[Triplet]) -> None:
-            entities = range(len(sentences))
-            for head, _, tail in triplets:
-                if head not in entities or tail not in entities:
-                    continue
-                if not sentences[head].isdisjoint(sentences[tail]):
-                    into["intra"] += 1
-                elif nearby[head].isdisjoint(sentences[tail]):
-                    into["inter_long"] += 1
-                else:
-                    into["inter_short"] += 1
-
-        count(self._correct, correct)
-        count(self._predicted, predicted)
-        count(self._gold, gold)
+        spans = Spans(document)
+        self._correct.update(map(spans.of, correct))
+        self._predicted.update(map(spans.of, predicted))
+        self._gold.update(map(spans.of, gold))
 
     def counts(self, *spans: Span) -> Counts:
         """The counts so far of all the given spans together."""

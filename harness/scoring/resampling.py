@@ -1,24 +1,32 @@
 """How sure a score is: bootstrap intervals over documents, and paired tests between systems.
 
 Micro F1 is recomputed from the resampled documents' counts; systems that are compared are resampled together
-(Efron and Tibshirani, 1993, chapters 13 and 16; Berg-Kirkpatrick et al., EMNLP 2012).
+(Efron and Tibshirani, 1993, chapters 13 and 16; Berg-Kirkpatrick et al., EMNLP 2012). Approximate randomisation
+exchanges the systems' answers document by document instead (Noreen, 1989; Yeh, COLING 2000).
+
+Counts are given as an array [documents, 3] of correct, predicted and gold, or as rows that make one; with parts (such
+as relations) in between, [documents, parts, 3], every part is treated on its own, on the same resamples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.scoring.counts import Counts
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+    CountRows = Sequence[Counts] | NDArray[np.integer]
+    Measure = Callable[[ArrayLike], Floats]
 
 RESAMPLES = 1000
 LEVEL = 0.95
+_AT_ONCE = 1000
+_ROUNDING = 1e-12
 
 
 class Interval(NamedTuple):
@@ -51,24 +59,60 @@ class Resampling:
         shares = np.full(documents, 1 / documents)
         self._times_drawn = generator.multinomial(documents, shares, size=resamples).astype(np.float64)
 
-    def f1(self, counts: Sequence[Counts]) -> Floats:
-        """F1 of each resample [resamples], from one row of counts a document, always in the same order."""
+    def totals(self, counts: CountRows) -> Floats:
+        """The counts of each resample, [resamples, 3] or [resamples, parts, 3]; documents always in the same order."""
         import numpy as np
 
-        return _f1(self._times_drawn @ np.asarray(counts, dtype=np.float64))
+        return np.tensordot(self._times_drawn, np.asarray(counts, dtype=np.float64), axes=1)
 
-    def interval(self, counts: Sequence[Counts]) -> Interval:
+    def f1(self, counts: CountRows) -> Floats:
+        """F1 of each resample, [resamples] or [resamples, parts]."""
+        return f1_of(self.totals(counts))
+
+    def interval(self, counts: CountRows) -> Interval:
         """The interval of a system's F1."""
-        return _middle(self.f1(counts))
+        return middle(self.f1(counts))
 
-    def difference(self, first: Sequence[Sequence[Counts]], second: Sequence[Sequence[Counts]]) -> Difference:
+    def difference(self, first: Sequence[CountRows], second: Sequence[CountRows]) -> Difference:
         """Mean F1 of the systems ``second`` minus that of ``first``; one system each is the ordinary paired test."""
         import numpy as np
 
         value = _mean_f1(second) - _mean_f1(first)
         resampled = np.mean([self.f1(one) for one in second], axis=0) - np.mean([self.f1(one) for one in first], axis=0)
-        least = min(int((resampled <= 0).sum()), int((resampled >= 0).sum()))
-        return Difference(value, _middle(resampled), min(1.0, 2 * (least + 1) / (len(resampled) + 1)))
+        return Difference(value, middle(resampled), turned_share(resampled))
+
+
+class Randomisation:
+    """The same random exchanges of documents between two systems, for every two systems that are compared.
+
+    Raises ValueError without documents.
+    """
+
+    def __init__(self, documents: int, trials: int = RESAMPLES, seed: int = 0) -> None:
+        import numpy as np
+
+        if documents < 1:
+            raise ValueError("there is no document to exchange")
+        self._exchanged = np.random.default_rng(seed).integers(0, 2, size=(trials, documents), dtype=np.int8)
+
+    def p_value(self, first: CountRows, second: CountRows, measure: Measure | None = None) -> Floats:
+        """How often exchanged systems differ at least as much as the two do (two-sided): [] or [parts].
+
+        ``measure`` makes a score of counts, as ``f1_of`` does, which is the default.
+        """
+        import numpy as np
+
+        measure = measure or f1_of
+        one, other = (np.asarray(counts, dtype=np.float64) for counts in (first, second))
+        total, other_total = one.sum(axis=0), other.sum(axis=0)
+        observed = np.abs(measure(other_total) - measure(total))
+        as_far = np.zeros(observed.shape)
+        for start in range(0, len(self._exchanged), _AT_ONCE):
+            exchanged = self._exchanged[start : start + _AT_ONCE].astype(np.float64)
+            moved = np.tensordot(exchanged, other - one, axes=1)
+            differences = np.abs(measure(other_total - moved) - measure(total + moved))
+            as_far += (differences >= observed - _ROUNDING).sum(axis=0)
+        return (as_far + 1) / (len(self._exchanged) + 1)
 
 
 def in_order(per_document: Mapping[str, Sequence[int]], titles: Sequence[str]) -> list[Counts]:
@@ -76,22 +120,45 @@ def in_order(per_document: Mapping[str, Sequence[int]], titles: Sequence[str]) -
     return [Counts(*per_document[title]) for title in titles]
 
 
-def _mean_f1(systems: Sequence[Sequence[Counts]]) -> float:
-    import numpy as np
-
-    return float(np.mean([_f1(np.asarray(counts, dtype=np.float64).sum(axis=0)) for counts in systems]))
-
-
-def _f1(counts: Floats) -> Floats:
+def f1_of(counts: ArrayLike) -> Floats:
     """F1 from correct, predicted and gold along the last axis; 0 where nothing is predicted or gold."""
     import numpy as np
 
-    both = counts[..., 1] + counts[..., 2]
-    return np.asarray(2 * counts[..., 0] / np.maximum(both, 1))
+    each = np.asarray(counts, dtype=np.float64)
+    return np.asarray(2 * each[..., 0] / np.maximum(each[..., 1] + each[..., 2], 1))
 
 
-def _middle(values: Floats) -> Interval:
+def precision_of(counts: ArrayLike) -> Floats:
+    """Precision from correct, predicted and gold along the last axis; 0 where nothing is predicted."""
+    import numpy as np
+
+    each = np.asarray(counts, dtype=np.float64)
+    return np.asarray(each[..., 0] / np.maximum(each[..., 1], 1))
+
+
+def recall_of(counts: ArrayLike) -> Floats:
+    """Recall from correct, predicted and gold along the last axis; 0 where nothing is gold."""
+    import numpy as np
+
+    each = np.asarray(counts, dtype=np.float64)
+    return np.asarray(each[..., 0] / np.maximum(each[..., 2], 1))
+
+
+def middle(values: Floats) -> Interval:
+    """The bounds of the middle 95% of resampled values [resamples]."""
     import numpy as np
 
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))
+
+
+def turned_share(differences: Floats) -> float:
+    """The two-sided p-value of the paired bootstrap from resampled differences [resamples]."""
+    least = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+    return min(1.0, 2 * (least + 1) / (len(differences) + 1))
+
+
+def _mean_f1(systems: Sequence[CountRows]) -> float:
+    import numpy as np
+
+    return float(np.mean([f1_of(np.asarray(counts, dtype=np.float64).sum(axis=0)) for counts in systems]))

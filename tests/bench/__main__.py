@@ -11,18 +11,24 @@ from tests.bench import (
     engine_speed,
     glidre_memory,
     grammar_cost,
+    leaderboard_speed,
+    report_size,
     scoring_speed,
+    statistics_check,
     variant_speed,
 )
 
 BENCHMARKS: dict[str, Callable[[], bool | None]] = {
     "engine": engine_speed.main,
     "scoring": scoring_speed.main,
+    "leaderboard": leaderboard_speed.main,
+    "statistics": statistics_check.main,
     "encoders": encoder_speed.main,
     "glidre": glidre_memory.main,
     "grammar": grammar_cost.main,
     "variants": variant_speed.main,
     "alignment": alignment_speed.main,
+    "report": report_size.main,
 }
 
 

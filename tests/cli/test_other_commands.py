@@ -36,6 +36,7 @@ RUN = ["run", "--prompt", "tagged", "--dataset", "sample"]
         (["score", "nothing"], "no run 'nothing'"),
         (["score", __file__], "--gold"),
         (["leaderboard"], "no runs under"),
+        (["report"], "no runs under"),
         (["retry", "nothing"], "no run 'nothing'"),
         (["data", "stats", "nowhere.json"], "nowhere.json"),
         (["data", "fetch", "sample"], "nothing to fetch"),
@@ -58,7 +59,9 @@ def test_a_configuration_file_with_a_wrong_name_is_told(tmp_path: Path) -> None:
     assert "no option 'modle'" in error_line(done)
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["score"], ["leaderboard"], ["data", "stats"], ["prompts", "show"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["score"], ["leaderboard"], ["report"], ["data", "stats"], ["prompts", "show"]]
+)
 def test_help_has_examples_and_is_printed_without_a_model(command: list[str]) -> None:
     done = harness(*command, "--help")
     assert done.returncode == 0

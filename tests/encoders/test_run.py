@@ -18,7 +18,7 @@ from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare
 from harness.experiment.plan import prepare
 from harness.experiment.rescore import rescore_run
 from harness.experiment.results import RunResult
-from harness.leaderboard import leaderboards
+from harness.leaderboards import leaderboards
 from harness.scoring.submission import read_submission
 from harness.store import PREDICTIONS
 from harness.types import Relation, RelationSchema

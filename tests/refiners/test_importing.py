@@ -15,7 +15,7 @@ from harness.experiment.config import RunConfig
 from harness.experiment.importing import import_run
 from harness.experiment.rescore import rescore_run
 from harness.experiment.results import RunResult
-from harness.leaderboard import leaderboards
+from harness.leaderboards import leaderboards
 from harness.types import Dataset, PairScores
 from tests.commands import error_line, harness, harness_json
 

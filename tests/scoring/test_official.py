@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
@@ -90,6 +90,7 @@ submissions = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(gold=corpora(), submission=submissions, train=st.none() | corpora())
 def test_scores_equal_the_naive_scorer_on_random_corpora(
     gold: list[dict[str, Any]], submission: list[dict[str, Any]], train: list[dict[str, Any]] | None
@@ -97,6 +98,7 @@ def test_scores_equal_the_naive_scorer_on_random_corpora(
     assert scores_of(gold, submission, train) == pytest.approx(naive_scores(gold, submission, train), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(gold=corpora(), submission=submissions)
 def test_relations_and_documents_add_up_to_the_corpus(
     gold: list[dict[str, Any]], submission: list[dict[str, Any]]

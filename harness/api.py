@@ -1,0 +1,146 @@
+"""The harness from Python: ``from harness import load_dataset, run, score, leaderboard, compare``.
+
+The functions do what the commands of their names do, say nothing, and raise the errors of ``harness.errors``. Every
+table is a pandas DataFrame; fractions are 0 to 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.datasets.registry import load_dataset
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.comparison import Comparison
+    from harness.engine.asking import Traffic
+    from harness.engine.documents import DocumentResult
+    from harness.experiment.results import RunResult
+    from harness.experiment.tables import ScoreTables
+    from harness.scoring.corrections import Correction
+    from harness.store import RunFolder
+
+__all__ = ["compare", "leaderboard", "load_dataset", "run", "score"]
+
+_PATHS = ("data_dir", "results")
+
+Outcome = TypeVar("Outcome")
+
+
+def run(model: str, prompt: str = "", **options: Any) -> RunResult:
+    """Ask a model about every document, store and score its answers; the same call again resumes, or replays.
+
+    ``options`` are the fields of ``harness.experiment.config.RunConfig``, such as ``dataset``, ``split``, ``limit``,
+    ``constrain``, ``prompt_options``, ``model_options``, ``shots`` and ``results``. An encoder takes no prompt. The
+    scores are in ``tables`` of what is returned, and in the files of its ``folder``.
+    """
+    from harness.experiment.config import RunConfig
+    from harness.experiment.encoder_run import execute_encoder, is_encoder, prepare_encoder
+    from harness.experiment.execute import execute
+    from harness.experiment.plan import prepare
+    from harness.experiment.scored import encoders_to_run
+
+    known = [one.name for one in fields(RunConfig) if one.name not in ("model", "prompt")]
+    if unknown := sorted(options.keys() - set(known)):
+        raise InputError(f"run() has no option {unknown[0]!r}; it has {', '.join(known)}")
+    options |= {name: Path(options[name]) for name in _PATHS if options.get(name) is not None}
+    config = RunConfig(model, prompt, **options)
+    if is_encoder(config):
+        return execute_encoder(prepare_encoder(config), _nothing)
+    for encoder in encoders_to_run(config):
+        encoder.scorer.check()
+        execute_encoder(encoder, _nothing)
+    return _finish(execute(prepare(config), _Unwatched()))
+
+
+def score(
+    path: str | Path,
+    gold: str | Path | None = None,
+    train: str | Path | None = None,
+    results: str | Path = "results",
+) -> ScoreTables:
+    """Score a stored run again from its raw answers, or a file of predictions against the labels of ``gold``.
+
+    ``path`` is a run (folder, id, part of its id) or a file in the submission format; ``train`` is a training file, for
+    Ign F1. A run's files are rewritten, unless it is scored against other labels.
+    """
+    from harness.experiment import rescore
+    from harness.experiment.tables import ScoreTables
+    from harness.store import find_run
+
+    labels, training = (None if file is None else Path(file) for file in (gold, train))
+    if Path(path).is_file():
+        if labels is None:
+            raise InputError(f"{path} is a predictions file: give the labels with gold=FILE")
+        return ScoreTables(rescore.score_submission(Path(path), labels, training))
+    folder = find_run(Path(results), str(path))
+    if labels is not None:
+        return rescore.score_against(folder, labels, training).tables
+    return _finish(rescore.rescore_run(folder, training)).tables
+
+
+def leaderboard(
+    results: str | Path = "results", *, reported: bool = False, max_failed: float = 0.0, **filters: str | None
+) -> pd.DataFrame:
+    """All stored runs in one table: ranked ones by F1 first, board by board, then the others with the reason.
+
+    ``filters`` are patterns for ``dataset``, ``split``, ``model``, ``prompt``, ``runner`` and ``constraint``; with
+    ``reported``, papers' rows are there too. The column ``kind`` tells ranked, unranked and reported rows apart.
+    """
+    from harness.leaderboards import RunFilter, leaderboards
+    from harness.leaderboards.formats import all_rows
+
+    known = [one.name for one in fields(RunFilter)]
+    if unknown := sorted(filters.keys() - set(known)):
+        raise InputError(f"leaderboard() has no filter {unknown[0]!r}; it has {', '.join(known)}")
+    return all_rows(leaderboards(Path(results), RunFilter(**filters), reported=reported, max_failed=max_failed))
+
+
+def compare(
+    run_a: str | Path | RunFolder,
+    run_b: str | Path | RunFolder,
+    results: str | Path = "results",
+    *,
+    correction: Correction = "holm",
+    data_dir: str | Path | None = None,
+) -> Comparison:
+    """Run B against run A over the documents that both were asked about; its tables are DataFrames."""
+    from harness.comparison import compare_runs
+    from harness.store import RunFolder, find_run
+
+    first, second = (run if isinstance(run, RunFolder) else find_run(Path(results), str(run)) for run in (run_a, run_b))
+    return compare_runs(first, second, correction=correction, data_dir=None if data_dir is None else Path(data_dir))
+
+
+class _Unwatched:
+    """An observer of a run that says nothing."""
+
+    def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
+        pass
+
+    def finished(self, result: DocumentResult) -> None:
+        pass
+
+    def stopping(self) -> None:
+        pass
+
+
+def _finish(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """The outcome of a coroutine; in a thread of its own where a loop is running already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def _nothing() -> None:
+    pass

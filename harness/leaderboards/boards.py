@@ -1,0 +1,116 @@
+"""From stored runs, and a papers' rows where asked for, to one leaderboard for each split of a dataset file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.leaderboards.columns import COLUMNS, REPORTED_COLUMNS, frame, records
+from harness.leaderboards.entries import DAMAGED, BoardKey, Entry, RunFilter, read_entry
+from harness.leaderboards.ranking import ranked_rows, without_mismatched
+from harness.leaderboards.reported import reported_boards
+from harness.scoring.resampling import RESAMPLES
+from harness.store import run_folders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVERY_RUN = RunFilter()
+_DIGITS_OF_CHECKSUM = 8
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """One split of one dataset file: ranked rows, best first, the runs that are not ranked, and papers' rows.
+
+    ``sha256`` is the checksum of the dataset's file, and ``title`` names it where two files share a name. Rows that
+    papers report have no rank: they were measured elsewhere, and without their answers nothing can be tested.
+    """
+
+    dataset: str
+    split: str
+    sha256: str
+    title: str
+    ranked: pd.DataFrame
+    unranked: pd.DataFrame
+    reported: pd.DataFrame
+
+    def beside_reported(self) -> pd.DataFrame:
+        """Ranked and reported rows in one table by F1; only the first have a rank, only the others a source."""
+        rows = [*records(self.ranked), *(row for row in records(self.reported) if row["reason"] is None)]
+        return frame(sorted(rows, key=lambda row: -row["f1"]), [*COLUMNS, *REPORTED_COLUMNS])
+
+    def not_ranked(self) -> pd.DataFrame:
+        """The runs and reported rows that stand apart, the reason first."""
+        rows = [*records(self.unranked), *(row for row in records(self.reported) if row["reason"] is not None)]
+        return frame(rows, ["reason", *COLUMNS[1:], *REPORTED_COLUMNS])
+
+    def as_table(self) -> pd.DataFrame:
+        """All rows in one table: dataset and split first; the last columns tell ranked, unranked and reported apart."""
+        parts = {"ranked": self.ranked, "unranked": self.unranked, "reported": self.reported}
+        rows = [
+            {"dataset": self.dataset, "split": self.split, **row, "kind": kind}
+            for kind, table in parts.items()
+            for row in records(table)
+        ]
+        return frame(rows, ["dataset", "split", *COLUMNS, *REPORTED_COLUMNS, "reason", "kind"])
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, None for what is not available."""
+        return {
+            "dataset": self.dataset,
+            "split": self.split,
+            "sha256": self.sha256,
+            "ranked": records(self.ranked),
+            "unranked": records(self.unranked),
+            "reported": records(self.reported),
+        }
+
+
+def leaderboards(
+    results: Path,
+    chosen: RunFilter = EVERY_RUN,
+    *,
+    reported: bool = False,
+    max_failed: float = 0.0,
+    resamples: int = RESAMPLES,
+) -> list[Leaderboard]:
+    """A board per dataset, split and file checksum among the stored runs, by name.
+
+    A run is ranked if it is complete, covers the whole split, at most ``max_failed`` of its documents are without an
+    answer, and it was scored by this version of the scorer. With ``reported``, papers' rows stand on the boards of
+    their dataset and split, or on one of their own. Raises InputError for files of papers' rows that cannot be read.
+    """
+    entries: dict[BoardKey, list[Entry]] = {}
+    for folder in run_folders(results):
+        if entry := read_entry(folder, chosen, max_failed):
+            entries.setdefault(entry.key, []).append(entry)
+    from_papers = reported_boards(results, chosen) if reported else {}
+    for dataset, split in from_papers:
+        if not any((key.dataset, key.split) == (dataset, split) for key in entries):
+            entries[BoardKey(dataset, split, "")] = []
+    files = Counter((key.dataset, key.split) for key in entries)
+    return [
+        _board(key, entries[key], from_papers.get(key[:2], ()), files[key[:2]] > 1, resamples)
+        for key in sorted(entries)
+    ]
+
+
+def _board(
+    key: BoardKey, entries: Sequence[Entry], from_papers: Sequence[dict[str, Any]], one_of_several: bool, resamples: int
+) -> Leaderboard:
+    comparable, mismatched = without_mismatched([entry for entry in entries if not entry.reason])
+    apart = [*(entry for entry in entries if entry.reason), *mismatched]
+    title = "damaged runs" if key == DAMAGED else f"{key.dataset} {key.split}"
+    return Leaderboard(
+        key.dataset,
+        key.split,
+        key.sha256,
+        f"{title}, file {key.sha256[:_DIGITS_OF_CHECKSUM]}" if one_of_several else title,
+        frame(ranked_rows(comparable, resamples), COLUMNS),
+        frame([{"reason": entry.reason, **entry.row} for entry in apart], ["reason", *COLUMNS[1:]]),
+        frame(from_papers, [*COLUMNS, *REPORTED_COLUMNS, "reason"]),
+    )

@@ -1,0 +1,162 @@
+"""One stored run as a row of a leaderboard, with the counts per document that its intervals and tests need."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness.errors import InputError
+from harness.experiment.encoder_run import PROPOSES_PAIRS
+from harness.experiment.results import RunResult
+from harness.scoring.official import SCORER_VERSION
+from harness.store import METRICS, RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SCORES = ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1")
+
+
+class BoardKey(NamedTuple):
+    """What the runs of a leaderboard share: dataset, split and checksum of the dataset's file."""
+
+    dataset: str
+    split: str
+    sha256: str
+
+
+DAMAGED = BoardKey("(damaged)", "", "")
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs to look at: patterns as of file names (``qwen*``), None for all.
+
+    ``prompt`` is compared with the variant's name and with its label, which names changed options too.
+    """
+
+    dataset: str | None = None
+    split: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    runner: str | None = None
+    constraint: str | None = None
+
+    def takes_board(self, dataset: str, split: str) -> bool:
+        return _fits(self.dataset, dataset) and _fits(self.split, split)
+
+    def takes_model(self, model: str) -> bool:
+        return _fits(self.model, model)
+
+    def takes(self, key: BoardKey, row: Mapping[str, Any]) -> bool:
+        """Whether a run is looked at; a damaged one is, unless something is asked of what it does not tell."""
+        named = all(_fits(getattr(self, name), row.get(name, "")) for name in ("model", "runner", "constraint"))
+        label = row.get("prompt", "")
+        return self.takes_board(key.dataset, key.split) and named and _fits(self.prompt, label, label.split(" ")[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A run's row; ``reason`` says why it cannot be ranked ("" if it can).
+
+    ``counts`` [documents, 3] are those of a run that can be ranked, in the order of its titles; ``titles`` is a digest
+    of these.
+    """
+
+    key: BoardKey
+    reason: str
+    row: dict[str, Any]
+    counts: NDArray[np.int32] | None = None
+    titles: str = ""
+
+
+def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry | None:
+    """The entry of a stored run, None for one that the filter leaves out; a damaged one is an entry too.
+
+    ``max_failed`` is the share of documents without an answer up to which a run is ranked.
+    """
+    try:
+        manifest = folder.read_manifest()
+        dataset = manifest["question"]["dataset"]
+        key = BoardKey(dataset["name"], dataset["split"], dataset["sha256"])
+        row = _described(folder, manifest)
+        if not chosen.takes(key, row):
+            return None
+        if manifest["status"] != "complete" or not folder.has(METRICS):
+            return Entry(key, manifest["status"], row)
+        result = RunResult(folder, manifest, folder.read_metrics())
+        row |= _scored(result)
+        reason = "; ".join(_reasons_not_ranked(result, max_failed))
+        return Entry(key, reason, row) if reason else Entry(key, "", row, *_counts(result))
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        row = {"run_id": folder.run_id}
+        return Entry(DAMAGED, f"damaged: {error}", row) if chosen.takes(DAMAGED, row) else None
+
+
+def _described(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    question = manifest["question"]
+    return {
+        "model": question["model"]["name"],
+        "prompt": manifest["prompt_label"],
+        "constraint": question["constraint"]["level"],
+        "alignment": _alignment(manifest),
+        "runner": manifest["runner"],
+        "run_id": folder.run_id,
+    }
+
+
+def _alignment(manifest: Mapping[str, Any]) -> str:
+    """The SBERT model and theta that relations outside the schema were aligned with; "" where no model wrote any."""
+    question = manifest["question"]
+    if "alignment" not in question:
+        return "none" if question["constraint"]["level"] else ""
+    config = manifest["config"]
+    over = " over descriptions" if config.get("align_over") == "descriptions" else ""
+    return f"{Path(config['align']).name} {question['alignment']['theta']:g}{over}"
+
+
+def _scored(result: RunResult) -> dict[str, Any]:
+    metrics, usage = result.metrics["metrics"], result.manifest["usage"]
+    return {
+        **{name: metrics[name] for name in _SCORES},
+        "coverage": result.coverage,
+        "requests": usage["requests"],
+        "tokens": usage["prompt_tokens"] + usage["completion_tokens"],
+        "seconds": result.seconds,
+        "cost_usd": result.cost_usd,
+    }
+
+
+def _counts(result: RunResult) -> tuple[NDArray[np.int32], str]:
+    """The counts per document in the order of the titles, and a digest of these."""
+    import numpy as np
+
+    per_document = result.metrics["per_document"]
+    titles = sorted(per_document)
+    digest = hashlib.sha256("\n".join(titles).encode()).hexdigest()
+    return np.array([per_document[title] for title in titles], dtype=np.int32), digest
+
+
+def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
+    documents = result.manifest["documents"]
+    if not result.is_whole_split:
+        yield f"partial: {documents['asked']} of {documents['in_split']} documents"
+    if result.consults_gold:
+        yield f"consults gold: the {result.consults_gold} come from the labels"
+    if result.manifest["question"].get("task") == PROPOSES_PAIRS:
+        yield "proposes pairs without relations: see its pair F1"
+    if not documents["asked"] or not result.coverage:
+        yield "no document ended ok"
+    elif result.failed_share > max_failed:
+        yield f"{result.failed_share:.1%} of the documents have no answer"
+    if result.metrics["scorer_version"] != SCORER_VERSION:
+        yield f"scored by version {result.metrics['scorer_version']} of the scorer: `harness score` it again"
+
+
+def _fits(pattern: str | None, *names: str) -> bool:
+    return pattern is None or any(fnmatchcase(name, pattern) for name in names)

@@ -1,0 +1,66 @@
+"""The HTML pages, rendered by Jinja with everything escaped, and the files that they share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import __version__
+from harness.scoring.mistakes import MISSED_KINDS, WRONG_KINDS
+from harness.scoring.official import SCORER_VERSION
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PACKAGE = Path(__file__).resolve().parent
+# A page opened from a file has no origin that every browser takes for 'self', hence file: besides.
+_OWN_FILES = "'self' file:"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        f"script-src {_OWN_FILES}",
+        f"style-src {_OWN_FILES}",
+        f"img-src {_OWN_FILES} data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+)
+"""The pages may load scripts, styles and pictures of their own folder, and nothing else from anywhere."""
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Writes pages into ``folder`` from the templates of this package."""
+
+    folder: Path
+    environment: Environment
+
+    @classmethod
+    def into(cls, folder: Path) -> Pages:
+        """With the files that all pages share copied to ``folder/static``."""
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        environment = Environment(
+            loader=FileSystemLoader(PACKAGE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters["plain"] = lambda word: word.replace("_", " ")
+        environment.globals.update(
+            policy=POLICY,
+            version=__version__,
+            scorer_version=SCORER_VERSION,
+            wrong_kinds=WRONG_KINDS,
+            missed_kinds=MISSED_KINDS,
+        )
+        shutil.copytree(PACKAGE / "static", folder / "static")
+        return cls(folder, environment)
+
+    def write(self, name: str, template: str, content: Mapping[str, Any]) -> None:
+        page = self.environment.get_template(template).render(**content)
+        (self.folder / name).write_text(page, encoding="utf-8")

@@ -1,0 +1,178 @@
+"""Which runs a report is about: the boards of the leaderboard, their runs, and the documents that these were run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.datasets.registry import load_dataset
+from harness.errors import InputError
+from harness.experiment.results import RunResult
+from harness.leaderboards import Leaderboard, RunFilter, leaderboards
+from harness.store import DOCUMENTS, METRICS, DocumentRecord, RunFolder
+from harness.types import Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ReportRun:
+    """A complete run; ``number`` (from 1) names it in figures, links and files. ``reason``: why it is not ranked."""
+
+    number: int
+    result: RunResult
+    reason: str
+
+    @property
+    def run_id(self) -> str:
+        return self.result.folder.run_id
+
+    @property
+    def model(self) -> str:
+        return str(self.result.manifest["question"]["model"]["name"])
+
+    @property
+    def label(self) -> str:
+        """Model, prompt with its options, and constraint."""
+        level = self.result.manifest["question"]["constraint"]["level"]
+        return " ".join(part for part in (self.model, self.result.manifest["prompt_label"], level) if part)
+
+    @property
+    def f1(self) -> float:
+        return float(self.result.metrics["metrics"]["f1"])
+
+    @property
+    def tokens(self) -> int:
+        usage = self.result.manifest["usage"]
+        return int(usage["prompt_tokens"] + usage["completion_tokens"])
+
+    @property
+    def by_id(self) -> bool:
+        """Whether its answers refer to entities by id; an encoder's have no answers."""
+        options = self.result.manifest["question"].get("prompt", {}).get("options", {})
+        return bool(options.get("refs", "id") == "id")
+
+
+@dataclass(frozen=True)
+class ReportBoard:
+    """One split of one dataset file: its tables, its complete runs, and its documents if they can be found.
+
+    ``without_documents`` says why they cannot, and how to mend it.
+    """
+
+    title: str
+    ranked: pd.DataFrame
+    unranked: pd.DataFrame
+    runs: Sequence[ReportRun]
+    dataset: Dataset | None
+    without_documents: str = ""
+
+    @property
+    def relation_names(self) -> dict[str, str]:
+        """Relation id to name; empty where the dataset is not at hand."""
+        return {one.id: one.name for one in self.dataset.schema.relations} if self.dataset else {}
+
+
+class RecordStream:
+    """The records of a run, taken in the order of the dataset by title, one held at a time."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._records = folder.documents()
+        self._next = next(self._records, None)
+
+    def take(self, title: str) -> DocumentRecord | None:
+        """The record of the document of that title, if it is the next one."""
+        record = self._next
+        if record is None or record.title != title:
+            return None
+        self._next = next(self._records, None)
+        return record
+
+    @property
+    def is_over(self) -> bool:
+        return self._next is None
+
+    def check_over(self) -> None:
+        """Raises InputError if a record is left, which then belongs to no document of the dataset."""
+        if self._next is not None:
+            raise InputError(
+                f"{self._folder.path / DOCUMENTS}: {self._next.title!r} is not where the dataset has it: "
+                "run again to rebuild it, or leave the run out with --runs"
+            )
+
+
+def report_boards(
+    results: Path, chosen: Sequence[str], dataset: str | None, split: str | None, data_dir: Path | None
+) -> list[ReportBoard]:
+    """The boards with the chosen runs: those whose id contains one of ``chosen``, or all if there are none.
+
+    Raises InputError if no run is left, or one of ``chosen`` names none.
+    """
+    boards = [_chosen(board, chosen) for board in leaderboards(results, RunFilter(dataset=dataset, split=split))]
+    ids = [run_id for board in boards for run_id in (*board.ranked["run_id"], *board.unranked["run_id"])]
+    for part in chosen:
+        if not any(part in run_id for run_id in ids):
+            raise InputError(f"--runs {part!r}: no run under {results / 'runs'} has it in its id: see the leaderboard")
+    if not ids:
+        raise InputError(f"no runs under {results / 'runs'} match: `harness run` makes one")
+    made: list[ReportBoard] = []
+    first = 1
+    for board in boards:
+        runs = list(_runs(results, board, first))
+        first += len(runs)
+        if len(board.ranked) or len(board.unranked):
+            found, why = _dataset_of(runs, data_dir)
+            made.append(ReportBoard(board.title, board.ranked, board.unranked, runs, found, why))
+    return made
+
+
+def _chosen(board: Leaderboard, chosen: Sequence[str]) -> Leaderboard:
+    if not chosen:
+        return board
+
+    def kept(table: pd.DataFrame) -> pd.DataFrame:
+        wanted = [run_id for run_id in table["run_id"] if any(part in run_id for part in chosen)]
+        return table[table["run_id"].isin(wanted)]
+
+    return replace(board, ranked=kept(board.ranked), unranked=kept(board.unranked))
+
+
+def _runs(results: Path, board: Leaderboard, first: int) -> Iterator[ReportRun]:
+    """The complete runs of a board, the ranked ones first."""
+    rows = [(run_id, "") for run_id in board.ranked["run_id"]]
+    rows += list(zip(board.unranked["run_id"], board.unranked["reason"], strict=True))
+    for run_id, reason in rows:
+        folder = RunFolder(results / "runs" / run_id)
+        # A damaged or unfinished run stands in the table with its reason, and has nothing more to show.
+        if reason.startswith("damaged") or not (folder.has(METRICS) and folder.has(DOCUMENTS)):
+            continue
+        result = RunResult.load(folder)
+        if result.manifest["status"] == "complete":
+            yield ReportRun(first, result, reason)
+            first += 1
+
+
+def _dataset_of(runs: Iterable[ReportRun], data_dir: Path | None) -> tuple[Dataset | None, str]:
+    """The file that the runs were made on, or why it is not at hand."""
+    problem = ""
+    tried = set()
+    for run in runs:
+        config, wanted = run.result.manifest["config"], run.result.manifest["question"]["dataset"]["sha256"]
+        folder = data_dir or (config["data_dir"] and Path(config["data_dir"]))
+        place = (config["dataset"], config["split"], folder)
+        if place in tried:
+            continue
+        tried.add(place)
+        try:
+            dataset = load_dataset(*place)
+        except InputError as error:
+            problem = str(error)
+            continue
+        if dataset.sha256 == wanted:
+            return dataset, ""
+        problem = f"the file of {dataset.name} {dataset.split} has changed since the run: name the old one's folder"
+    return None, problem

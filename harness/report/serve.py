@@ -1,0 +1,50 @@
+"""Serving a report to browsers on this machine, and to nobody else."""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.report.pages import POLICY
+
+LOOPBACK = "127.0.0.1"
+
+
+class ReportHandler(SimpleHTTPRequestHandler):
+    """Files of the report's folder, with its policy as a header."""
+
+    def do_GET(self) -> None:
+        if self._is_for_us():
+            super().do_GET()
+
+    def do_HEAD(self) -> None:
+        if self._is_for_us():
+            super().do_HEAD()
+
+    def _is_for_us(self) -> bool:
+        """A page elsewhere could point its own name at this machine and read the report: names must be ours."""
+        host = self.headers.get("Host", "").partition(":")[0]
+        if host in (LOOPBACK, "localhost"):
+            return True
+        self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this server answers to 127.0.0.1 and localhost only")
+        return False
+
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", f"{POLICY}; frame-ancestors 'none'")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the terminal shows the address, not every file."""
+
+
+def report_server(folder: Path, port: int) -> ThreadingHTTPServer:
+    """A server of the folder on the loopback address; port 0 takes a free one. Raises InputError if it is taken."""
+    try:
+        return ThreadingHTTPServer((LOOPBACK, port), partial(ReportHandler, directory=str(folder)))
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--port {port} cannot be used ({error}): give another, or 0 for a free one") from error

@@ -1,0 +1,172 @@
+"""The report's folder: whole or not at all, self-contained, escaped, and its numbers are the scorer's."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import InputError
+from harness.report.build import MARK, Report, ReportOptions, WrittenReport
+from harness.report.pages import PACKAGE
+from harness.store import DOCUMENTS
+from tests.report.stored import ATTACK_TITLE, ATTACKS, StoredRuns
+from tests.report.stored import DOCUMENTS as ANSWERED
+
+CYTOSCAPE = "081591ab735b2b6a3b31a3c60f8f3a3e2fee8c92939e0c7820ad1208571b6cd8"
+"""SHA-256 of ``dist/cytoscape.min.js`` in the npm package cytoscape 3.34.4."""
+
+
+class Links(HTMLParser):
+    """The addresses in a page, and its elements and attributes."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            self.attributes.add(name)
+            if name in ("href", "src", "srcset"):
+                self.addresses.append(value or "")
+
+
+def unpacked(folder: Path, name: str) -> Any:
+    script = (folder / "data" / f"{name}.js").read_text(encoding="ascii")
+    match = re.fullmatch(r'harnessData\("([a-z0-9-]+)","([A-Za-z0-9+/=]+)"\);\n', script)
+    assert match
+    assert match[1] == name
+    return json.loads(gzip.decompress(base64.b64decode(match[2])))
+
+
+def test_every_address_is_a_file_of_the_folder(folder: Path) -> None:
+    pages = sorted(folder.glob("*.html"))
+    assert {page.name for page in pages} == {"index.html", "document.html", "run-1.html", "run-2.html", "run-3.html"}
+    for page in pages:
+        for address in Links(page).addresses:
+            own = address.partition("#")[0]
+            assert own in ("", "data:,") or (folder / own).is_file(), address
+
+
+def test_pages_hold_nothing_that_runs_but_the_reports_own_files(folder: Path) -> None:
+    for page in folder.glob("*.html"):
+        links = Links(page)
+        assert not {name for name in links.attributes if name.startswith("on") or name == "style"}
+        assert not links.tags & {"style", "iframe", "object", "embed", "form", "svg"}
+        content = page.read_text(encoding="utf-8")
+        assert content.count("<script") == len(re.findall(r'<script src="static/[a-z.]+\.js" defer></script>', content))
+        assert "default-src &#39;none&#39;" in content
+        assert "unsafe" not in content
+    figures = "".join(path.read_text(encoding="utf-8") for path in (folder / "figures").glob("*.svg"))
+    assert "<script" not in figures
+    assert "window.attacked" not in re.sub(
+        r"<text[^>]*>[^<]*</text>", "", figures.replace("<!--", "").replace("-->", "")
+    )
+
+
+def test_attacks_are_escaped_in_pages(folder: Path) -> None:
+    index = (folder / "index.html").read_text(encoding="utf-8")
+    assert ATTACKS[1] not in index
+    assert "&lt;img src=x onerror=" in index
+    assert "{{ 7 * 7 }}{% raw %}" in index, "a name is no template"
+
+
+def test_a_documents_data_says_what_each_run_made_of_it(folder: Path) -> None:
+    content = unpacked(folder, "document-0")
+    assert content["title"] == "Document 0"
+    assert [read["run"] for read in content["runs"]] == [1, 2, 3]
+    read = content["runs"][0]
+    assert len(content["gold"]) == 3
+    assert sorted(kind for _, kind in read["missed"]) == ["wrong_direction", "wrong_relation"]
+    assert sorted(kind for *_, kind in read["wrong"]) == ["wrong_direction", "wrong_relation"]
+    assert read["rejects"] == [["unknown_entity", "(E9 | country | E1)"]]
+    assert read["scores"][0][-1] == 1
+    assert unpacked(folder, f"document-{ANSWERED}")["title"] == ATTACK_TITLE
+    assert len(unpacked(folder, "document-5")["runs"]) == 2, "the third run was asked about three documents"
+
+
+def test_mistakes_add_up_to_the_official_counts(folder: Path, stored: StoredRuns) -> None:
+    for number, run in ((1, stored.closed), (2, stored.attacked), (3, stored.part)):
+        rows = unpacked(folder, f"run-{number}")["rows"]
+        metrics = run.metrics["metrics"]
+        assert sum(row[3] for row in rows) == metrics["correct"]
+        assert sum(sum(row[4].values()) for row in rows) == metrics["predicted"] - metrics["correct"]
+        assert sum(sum(row[5].values()) for row in rows) == metrics["gold"] - metrics["correct"]
+
+
+def test_the_same_runs_give_the_same_bytes(stored: StoredRuns, written: WrittenReport, tmp_path: Path) -> None:
+    again = Report.find(ReportOptions(stored.results, tmp_path / "again")).write()
+    assert (again.runs, again.documents, again.size) == (written.runs, written.documents, written.size)
+    first, second = written.index.parent, again.index.parent
+    for path in first.rglob("*"):
+        if path.is_file():
+            assert (second / path.relative_to(first)).read_bytes() == path.read_bytes(), path
+
+
+def test_runs_are_chosen_by_part_of_their_id(stored: StoredRuns, tmp_path: Path) -> None:
+    chosen = stored.part.folder.run_id
+    report = Report.find(ReportOptions(stored.results, tmp_path / "report", runs=[chosen]))
+    assert [run.run_id for board in report.boards for run in board.runs] == [chosen]
+    assert report.document_count == 3
+    with pytest.raises(InputError, match="--runs 'nothing'"):
+        Report.find(ReportOptions(stored.results, tmp_path / "report", runs=["nothing"]))
+
+
+def test_a_report_replaces_a_report_and_nothing_else(stored: StoredRuns, tmp_path: Path) -> None:
+    options = ReportOptions(stored.results, tmp_path / "report", runs=[stored.part.folder.run_id])
+    Report.find(options).write()
+    left_over = options.out / "data" / "document-99.js"
+    left_over.write_text("old", encoding="utf-8")
+    Report.find(options).write()
+    assert not left_over.exists()
+    (options.out / MARK).unlink()
+    with pytest.raises(InputError, match="is no report"):
+        Report.find(options)
+    assert not list(tmp_path.glob(".*")), "nothing half-written stays"
+
+
+def test_without_the_dataset_there_are_scores_and_the_reason(stored: StoredRuns, tmp_path: Path) -> None:
+    moved = stored.corpus.rename(stored.corpus.with_name("elsewhere.json"))
+    try:
+        report = Report.find(ReportOptions(stored.results, tmp_path / "report"))
+        assert report.document_count == 0
+        (problem,) = report.problems
+        assert "corpus.json" in problem
+        written = report.write()
+    finally:
+        moved.rename(stored.corpus)
+    assert (written.runs, written.documents) == (3, 0)
+    assert "No documents to show" in written.index.read_text(encoding="utf-8")
+
+
+def test_damaged_records_are_told_and_leave_no_folder(stored: StoredRuns, tmp_path: Path) -> None:
+    file = stored.part.folder.path / DOCUMENTS
+    content = file.read_text(encoding="utf-8")
+    options = ReportOptions(stored.results, tmp_path / "report", runs=[stored.part.folder.run_id])
+    try:
+        file.write_text("".join(reversed(content.splitlines(keepends=True))), encoding="utf-8")
+        with pytest.raises(InputError, match="is not where the dataset has it"):
+            Report.find(options).write()
+        file.write_text("{\n", encoding="utf-8")
+        with pytest.raises(InputError, match="line 1 is damaged"):
+            Report.find(options).write()
+    finally:
+        file.write_text(content, encoding="utf-8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_graph_library_is_the_published_one() -> None:
+    content = (PACKAGE / "static" / "cytoscape.min.js").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == CYTOSCAPE
+    assert "Permission is hereby granted" in (PACKAGE / "static" / "cytoscape.LICENSE.txt").read_text(encoding="utf-8")

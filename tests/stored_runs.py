@@ -1,0 +1,76 @@
+"""Run folders as a harness would have left them, with simulated counts, for tests that need many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.scoring.counts import Counts, Scores
+from harness.scoring.official import SCORER_VERSION
+from harness.store import RunFolder
+from tests.simulated import golds, simulated
+
+GOLD = golds(np.random.default_rng(0), 10)
+
+
+def write_run(
+    results: Path,
+    name: str,
+    per_document: Sequence[Counts],
+    *,
+    manifest: Mapping[str, Any] | None = None,
+    question: Mapping[str, Any] | None = None,
+    relations: int = 1,
+    titles: Sequence[str] | None = None,
+    scorer_version: int = SCORER_VERSION,
+) -> RunFolder:
+    """A complete run of the model ``name`` with these counts; ``manifest`` and ``question`` replace what they name."""
+    run = RunFolder(results / "runs" / name)
+    run.path.mkdir(parents=True)
+    documents = len(per_document)
+    run.write_manifest(
+        {
+            "status": "complete",
+            "runner": "mock",
+            "prompt_label": "tagged",
+            "question": {
+                "dataset": {"name": "sample", "split": "dev", "sha256": "aa"},
+                "model": {"name": name},
+                "constraint": {"level": "closed"},
+                "prompt": {"name": "tagged", "options": {}},
+                **(question or {}),
+            },
+            "documents": {"asked": documents, "in_split": documents},
+            "statuses": {"ok": documents},
+            "usage": {"requests": documents, "prompt_tokens": 100, "completion_tokens": 10, "cached_tokens": None},
+            "config": {},
+            "sessions": [{"seconds": 5.0, "sent": 3}, {"seconds": 90.0, "sent": 0}],
+            "prices": {"in": 1.0, "out": None},
+            **(manifest or {}),
+        }
+    )
+    scores = Scores.of(Counts(*(sum(column) for column in zip(*per_document, strict=True))))
+    run.write_metrics(
+        {
+            "scorer_version": scorer_version,
+            "metrics": {
+                "precision": scores.precision,
+                "recall": scores.recall,
+                **dict.fromkeys(("f1", "intra_f1", "inter_f1"), scores.f1),
+                "ign_f1": None,
+            },
+            "per_relation": {f"P{number}": {"f1": 0.0, "gold": number} for number in range(relations)},
+            "per_document": dict(
+                zip(titles or [f"document {number}" for number in range(documents)], per_document, strict=True)
+            ),
+        }
+    )
+    return run
+
+
+def simulated_run(results: Path, name: str, recall: float, **options: Any) -> RunFolder:
+    """A run over ten documents that finds each gold triplet with probability ``recall``."""
+    return write_run(results, name, simulated(np.random.default_rng(1), recall, 2.0, GOLD), **options)
