@@ -6,6 +6,8 @@ const harnessGraph = (() => {
   const DASHES = { correct: [], wrong: [3, 6], missed: [12, 7] };
   // With more edges than this, relations are named at the entity that is pointed at only.
   const MOST_NAMED = 24;
+  // So many entities lie on a circle; among more, forces keep apart what is not related.
+  const MOST_ON_CIRCLE = 9;
   let graph = null;
 
   function style() {
@@ -38,7 +40,7 @@ const harnessGraph = (() => {
       {
         selector: "edge.named",
         style: {
-          label: "data(label)", color: colour("ink"), "font-size": 16, "text-wrap": "wrap", "text-rotation": "autorotate",
+          label: "data(label)", color: colour("ink"), "font-size": 13, "text-wrap": "wrap", "text-max-width": 110,
           "text-background-color": colour("page"), "text-background-opacity": 0.9, "text-background-padding": 2,
           "z-index": 2, "z-index-compare": "manual",
         },
@@ -73,10 +75,11 @@ const harnessGraph = (() => {
     ];
     // From a circle on without chance, so that the same triplets always lie the same way.
     graph = cytoscape({ container, elements, style: style(), layout: { name: "circle" } });
-    graph.layout({
-      name: "cose", randomize: false, animate: false, idealEdgeLength: () => 150, nodeRepulsion: () => 900000,
+    const layout = nodes.length <= MOST_ON_CIRCLE ? { name: "circle", padding: 50 } : {
+      name: "cose", randomize: false, animate: false, idealEdgeLength: () => 230, nodeRepulsion: () => 900000,
       edgeElasticity: () => 90, nodeOverlap: 40, gravity: 40, componentSpacing: 90, numIter: 800, padding: 30,
-    }).run();
+    };
+    graph.layout(layout).run();
     graph.userZoomingEnabled(false);
     if (!named) {
       graph.on("mouseover tap", "node", (event) => {
