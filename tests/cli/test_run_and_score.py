@@ -88,7 +88,7 @@ def test_the_leaderboard_ranks_whole_runs_and_lists_partial_ones_apart(mock_run:
     harness_json(*mock_run, "-P", "refs=name")
     arguments = ["leaderboard", "--dataset", "sample", "--results-dir", str(tmp_path / "results"), "--format"]
     (board,) = json.loads(harness(*arguments, "json").stdout)
-    assert [(row["rank"], row["prompt"]) for row in board["ranked"]] == [(1, "tagged"), (2, "tagged refs=name")]
+    assert [(row["rank"], row["prompt"]) for row in board["ranked"]] == [(1, "tagged"), (1, "tagged refs=name")]
     assert [row["reason"] for row in board["unranked"]] == ["partial: 3 of 33 documents"]
     table = harness(*arguments, "table").stdout
     assert "tagged refs=name" in table
