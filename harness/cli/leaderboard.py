@@ -42,7 +42,8 @@ def leaderboard(
 
     The interval holds F1 in 95% of the resamples of the documents. p-values are those of the difference from the row
     above, by paired bootstrap and by approximate randomisation; runs that these do not both tell from the first of
-    their group at 0.05 share its rank.
+    their group at 0.05 share its rank. A terminal has no room for alignment, runner and run id: name them with
+    --columns, or write a file.
 
     \b
     Examples:
@@ -52,7 +53,7 @@ def leaderboard(
     """
     from harness.errors import InputError
     from harness.leaderboards import RunFilter, leaderboards
-    from harness.leaderboards.columns import chosen_columns
+    from harness.leaderboards.columns import REPORTED_COLUMNS, TERMINAL_COLUMNS, chosen_columns
     from harness.leaderboards.formats import as_text, format_of, sections, write_file
 
     kind = format_of(out, format)
@@ -64,7 +65,7 @@ def leaderboard(
     if out is not None:
         write_file(boards, out, kind, names, reported=reported)
     elif kind == "table":
-        for heading, rows in sections(boards, names, reported=reported):
+        for heading, rows in sections(boards, names or [*TERMINAL_COLUMNS, *REPORTED_COLUMNS], reported=reported):
             print_table(heading, rows)
     else:
         typer.echo(as_text(boards, kind, names, reported=reported), nl=False)

@@ -55,10 +55,17 @@ def wait_for_pids(fake: Path) -> list[int]:
     pytest.fail("the server was not started")
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def wait_until_gone(pids: list[int], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        alive = [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE]
+        alive = [pid for pid in pids if is_alive(pid)]
         if not alive:
             return
         time.sleep(0.05)
