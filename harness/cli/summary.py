@@ -40,7 +40,9 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     documents = manifest["documents"]
     lines = [*score_lines(result.metrics["metrics"]), *step_lines(result.metrics.get("steps", {}))]
     lines += refinement_lines(result.metrics.get("refinement"), manifest["details"])
-    lines += proposal_lines(result.metrics.get("proposal"))
+    lines += proposal_lines(result.metrics.get("proposal"), manifest.get("encoder", {}))
+    if result.seen_by_encoder:
+        lines.append(("seen before", f"by the encoder: {result.seen_by_encoder}; not ranked"))
     if result.consults_gold:
         lines.append(("consults gold", f"the {result.consults_gold} come from the labels; not ranked"))
     scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
@@ -151,12 +153,13 @@ def refinement_lines(refinement: Mapping[str, Any] | None, details: Mapping[str,
     ]
 
 
-def proposal_lines(proposal: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def proposal_lines(proposal: Mapping[str, Any] | None, encoder: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the candidate pairs are worth, which errors are theirs, and what they save."""
     if proposal is None:
         return []
     lines = [
         ("candidate pairs", _brief(proposal["pairs"])),
+        *([("proposed above", _threshold(encoder))] if encoder else []),
         ("a perfect LLM", _brief(proposal["perfect_llm"])),
         (
             "their errors",
@@ -167,6 +170,11 @@ def proposal_lines(proposal: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     if saved := proposal["saved"]:
         lines.append(("saved", f"{saved['requests']:,} requests, about {saved['tokens']:,} tokens, against all pairs"))
     return lines
+
+
+def _threshold(encoder: Mapping[str, Any]) -> str:
+    chosen = f", chosen on {encoder['chosen_on']}" if encoder["chosen_on"] else ""
+    return f"NA's score {encoder['threshold']:+.2f}{chosen}"
 
 
 def _brief(scores: Mapping[str, Any]) -> str:

@@ -111,6 +111,12 @@ def corpus_named(name: str) -> Corpus:
     raise InputError(f"unknown dataset {name!r}: {hint} (or give the path of a DocRED-format .json file)")
 
 
+def part_of(name: str, split: str) -> Part | None:
+    """The part of a file that a split is; None for a whole file, and for what is not in the table."""
+    corpus = CORPORA.get(name)
+    return corpus.splits[split].part if corpus and split in corpus.splits else None
+
+
 def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | None = None) -> Dataset:
     """Load one split of a corpus of the table, or a DocRED-format file; every document is validated here.
 

@@ -73,7 +73,7 @@ class EncoderScorer:
     def __init__(
         self, folder: Path, options: Mapping[str, str] | None = None, schema: RelationSchema | None = None
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._options = dict(options or {})
         self._published = PublishedGlidre.read(folder) if (folder / PUBLISHED_CONFIG).is_file() else None
         config = _config(folder, self._published, schema)
@@ -134,7 +134,7 @@ class EncoderScorer:
         if published and isinstance(config, GlidreConfig):
             model: PairModel = published.model(config)
         else:
-            model = load_model(self._folder, config)
+            model = load_model(self.folder, config)
         return Inference(model.to(device), collator, device, precision == "bf16")
 
     def _device(self) -> torch.device:

@@ -13,6 +13,7 @@ from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
+from harness.experiment.encoder_origin import encoder_origin
 from harness.experiment.results import RunResult, RunTotals, store_scored
 from harness.experiment.scope import Scope
 from harness.models import ENCODER, resolve_model
@@ -50,6 +51,7 @@ class EncoderExperiment(Scope):
             "run_id": self.run_id,
             "runner": ENCODER,
             "prompt_label": "",
+            "encoder": encoder_origin(self.scorer.folder, self.scorer.config, self.dataset),
             "question": {**self._question(), "constraint": {"level": ""}, "limit": self.config.limit},
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
             "prices": {"in": None, "out": None},

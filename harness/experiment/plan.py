@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.models import ENCODER, resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
 from harness.refiners.options import RefineOptions
+from harness.refiners.proposer import ScoredPairs
 from harness.refiners.refined import Refined
 from harness.refiners.task_distribution import HardPairs
 from harness.types import ModelSpec, Runner, RunnerOptions, Sampling
@@ -98,6 +100,13 @@ class Experiment(Scope):
                 changed.append("align-over=descriptions")
         return " ".join([variant.name, *changed])
 
+    def _encoder(self) -> Mapping[str, Any]:
+        """What is known of the encoder that the run builds on; empty without one."""
+        if self.refinement:
+            return self.refinement.hard_pairs.scores.encoder
+        source = self.settings.candidates
+        return source.scores.encoder if isinstance(source, ScoredPairs) else {}
+
     def manifest(self) -> dict[str, Any]:
         """The part of the manifest that does not change while the run goes on."""
         return {
@@ -110,6 +119,7 @@ class Experiment(Scope):
                 "limit": self.config.limit,
             },
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
+            **({"encoder": dict(encoder)} if (encoder := self._encoder()) else {}),
             "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
             "config": self.config.with_absolute_paths().as_json(),
         }

@@ -108,6 +108,11 @@ class RunResult:
         return "" if given == "none" else str(given)
 
     @property
+    def seen_by_encoder(self) -> str:
+        """In words, if the encoder of the run saw its documents in training: such scores say nothing."""
+        return str(self.manifest.get("encoder", {}).get("seen", ""))
+
+    @property
     def failed_share(self) -> float:
         """Documents without an answer, as a fraction of those asked."""
         failed = sum(self.manifest["statuses"].get(status, 0) for status in FAILED_STATUSES)
@@ -148,6 +153,7 @@ class RunResult:
             "refinement": self.metrics.get("refinement"),
             "proposal": self.metrics.get("proposal"),
             "consults_gold": self.consults_gold or None,
+            "seen_by_encoder": self.seen_by_encoder or None,
             "coverage": self.coverage,
             "whole_split": self.is_whole_split,
             "statuses": self.manifest["statuses"],

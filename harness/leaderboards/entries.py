@@ -148,6 +148,8 @@ def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield f"partial: {documents['asked']} of {documents['in_split']} documents"
     if result.consults_gold:
         yield f"consults gold: the {result.consults_gold} come from the labels"
+    if result.seen_by_encoder:
+        yield f"the encoder saw the documents: {result.seen_by_encoder}"
     if result.manifest["question"].get("task") == PROPOSES_PAIRS:
         yield "proposes pairs without relations: see its pair F1"
     if not documents["asked"] or not result.coverage:

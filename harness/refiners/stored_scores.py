@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,14 @@ class StoredScores:
     """The scores that a run of an encoder left, or that were imported, for the documents now asked about.
 
     ``name`` is that of the encoder, ``identity`` a digest of the scores of these documents. ``run_id`` is the run
-    that they come from, and ``threshold`` what was said of the encoder's threshold, if anything.
+    that they come from; ``encoder`` tells its threshold, where that was chosen, and whether it saw these documents
+    in training (empty for imported scores).
     """
 
     name: str
     identity: str
     run_id: str
-    threshold: str
+    encoder: Mapping[str, Any]
     file: ScoreFile
 
     def of(self, document: Document) -> PairScores:
@@ -66,7 +67,7 @@ def open_scores(folder: RunFolder, dataset: Dataset, documents: Iterable[Documen
         digest.update(scores.pairs.tobytes())
         digest.update(scores.scores.tobytes())
     name = str(manifest["question"]["model"]["name"])
-    return StoredScores(name, f"sha256:{digest.hexdigest()}", run_id, str(manifest.get("threshold", "")), file)
+    return StoredScores(name, f"sha256:{digest.hexdigest()}", run_id, manifest.get("encoder", {}), file)
 
 
 def proposes_only(relations: Iterable[str]) -> bool:

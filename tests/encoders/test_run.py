@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from harness.datasets.registry import load_dataset
-from harness.encoders.scorer import EncoderScorer
+from harness.encoders.scorer import TRAINED, EncoderScorer
 from harness.encoders.scores import ScoreFile
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
+from harness.experiment.encoder_origin import encoder_origin
 from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare_encoder
 from harness.experiment.plan import prepare
 from harness.experiment.rescore import rescore_run
@@ -24,11 +26,17 @@ from harness.store import PREDICTIONS
 from harness.types import Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
 from tests.encoders.test_training import OPTIONS
+from tests.paths import redocred_dir
 
 
 @pytest.fixture
 def config(trained: Path, corpus: Path, tmp_path: Path) -> RunConfig:
-    return RunConfig(model=str(trained), dataset=str(corpus), results=tmp_path)
+    """A run over another file than the encoder was trained on, of the same documents."""
+    file = tmp_path / "other" / "others.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(json.loads(corpus.read_text(encoding="utf-8")), indent=1), encoding="utf-8")
+    shutil.copy(corpus.with_name("rel_info.json"), file.parent)
+    return RunConfig(model=str(trained), dataset=str(file), results=tmp_path)
 
 
 def run(config: RunConfig) -> RunResult:
@@ -50,6 +58,32 @@ def test_a_run_is_stored_and_scored_like_any_other(config: RunConfig) -> None:
     (board,) = leaderboards(config.results)
     assert board.ranked["model"].tolist() == ["tiny-atlop"]
     assert board.ranked["f1"].tolist() == [metrics["f1"]]
+
+
+def test_a_run_over_what_the_encoder_was_trained_on_is_not_ranked(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    result = run(RunConfig(model=str(trained), dataset=str(corpus), results=tmp_path))
+    assert result.seen_by_encoder == "it was trained on documents of this file"
+    (board,) = leaderboards(tmp_path)
+    assert board.unranked["reason"].tolist() == [
+        "the encoder saw the documents: it was trained on documents of this file"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("split", "seen"),
+    [
+        ("dev", "it was trained on documents of this file"),
+        ("dev-train", "it was trained on documents of this file"),
+        ("dev-choose", "its epoch and threshold were chosen on them"),
+        ("dev-report", ""),
+    ],
+)
+def test_only_the_reporting_part_of_the_training_file_is_unseen(split: str, seen: str) -> None:
+    dataset = load_dataset("redocred", split, redocred_dir())
+    scorer = EncoderScorer(TRAINED / "atlop-minilm", schema=dataset.schema)
+    origin = encoder_origin(scorer.folder, scorer.config, dataset)
+    assert origin["seen"] == seen
+    assert origin["chosen_on"] == "50 documents held out of dev_revised"
 
 
 async def test_scoring_it_again_changes_nothing(config: RunConfig) -> None:
@@ -109,7 +143,8 @@ def test_the_command_line_trains_and_runs(tiny_encoder: Callable[[str], str], co
     assert content["metrics"]["pair_f1"] > 0
     assert content["usage"]["prompt_tokens"] == 0
     (board,) = leaderboards(tmp_path)
-    assert board.unranked["reason"].tolist() == ["proposes pairs without relations: see its pair F1"]
+    (reason,) = board.unranked["reason"].tolist()
+    assert reason.endswith("proposes pairs without relations: see its pair F1")
     refused = harness("retry", content["run_id"], "--results-dir", tmp_path)
     assert (refused.returncode, "nothing to retry" in error_line(refused)) == (2, True)
 

@@ -1,0 +1,53 @@
+"""What an encoder saw in training: where its threshold was chosen, and whether it knows the documents it is run on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.datasets.registry import part_of
+from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED
+from harness.encoders.checkpoint import TRAINING
+from harness.encoders.config import ModelConfig
+from harness.encoders.glidre_config import GlidreConfig
+from harness.types import Dataset
+
+
+def encoder_origin(folder: Path, config: ModelConfig | GlidreConfig, dataset: Dataset) -> dict[str, Any]:
+    """For the manifest: the threshold added to NA's score, where it was chosen, and what of ``dataset`` was seen.
+
+    ``chosen_on`` and ``seen`` are empty where the encoder's folder does not tell, or tells of nothing.
+    """
+    data = _data(folder)
+    return {"threshold": config.threshold, "chosen_on": _chosen_on(data), "seen": _seen(data, dataset)}
+
+
+def _data(folder: Path) -> Mapping[str, Any]:
+    """What ``training.json`` says of the documents; nothing for an encoder that came without it."""
+    try:
+        data: Mapping[str, Any] = json.loads((folder / TRAINING).read_text(encoding="utf-8"))["question"]["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return data
+
+
+def _chosen_on(data: Mapping[str, Any]) -> str:
+    if "dev" in data:
+        return str(data["dev"])
+    return f"{data['choose']} documents held out of {data['train']}" if data.get("choose") else ""
+
+
+def _seen(data: Mapping[str, Any], dataset: Dataset) -> str:
+    if dataset.sha256 == data.get("dev_sha256"):
+        return "its epoch and threshold were chosen on them"
+    if dataset.sha256 != data.get("train_sha256"):
+        return ""
+    fixed = (data.get("choose"), data.get("report"), data.get("split_seed")) == (CHOOSE, REPORT, SPLIT_SEED)
+    part = part_of(dataset.name, dataset.split) if fixed else None
+    if part == "report":
+        return ""
+    if part == "choose":
+        return "its epoch and threshold were chosen on them"
+    return "it was trained on documents of this file"
