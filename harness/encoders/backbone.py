@@ -105,6 +105,10 @@ def _fitted(model: Any) -> PreTrainedModel:
 
 
 def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:
+    from transformers.utils import logging
+
+    # The bar of a file that is read in a second would stand among our own lines.
+    logging.disable_progress_bar()
     try:
         return kind.from_pretrained(encoder_path(name), trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
