@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ def start(*arguments: str | Path, cwd: Path | None = None, **extra: str) -> subp
         text=True,
         cwd=cwd,
         env=environment(**extra),
+        # Tests in the background, as CI may run them, would hand down that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
