@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.comparison import Comparison
-    from harness.engine.asking import Traffic
-    from harness.engine.documents import DocumentResult
     from harness.experiment.results import RunResult
     from harness.experiment.tables import ScoreTables
     from harness.scoring.corrections import Correction
@@ -43,7 +41,7 @@ def run(model: str, prompt: str = "", **options: Any) -> RunResult:
     """
     from harness.experiment.config import RunConfig
     from harness.experiment.encoder_run import execute_encoder, is_encoder, prepare_encoder
-    from harness.experiment.execute import execute
+    from harness.experiment.execute import Unwatched, execute
     from harness.experiment.plan import prepare
     from harness.experiment.scored import encoders_to_run
 
@@ -57,7 +55,7 @@ def run(model: str, prompt: str = "", **options: Any) -> RunResult:
     for encoder in encoders_to_run(config):
         encoder.scorer.check()
         execute_encoder(encoder, _nothing)
-    return _finish(execute(prepare(config), _Unwatched()))
+    return _finish(execute(prepare(config), Unwatched()))
 
 
 def score(
@@ -117,19 +115,6 @@ def compare(
 
     first, second = (run if isinstance(run, RunFolder) else find_run(Path(results), str(run)) for run in (run_a, run_b))
     return compare_runs(first, second, correction=correction, data_dir=None if data_dir is None else Path(data_dir))
-
-
-class _Unwatched:
-    """An observer of a run that says nothing."""
-
-    def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
-        pass
-
-    def finished(self, result: DocumentResult) -> None:
-        pass
-
-    def stopping(self) -> None:
-        pass
 
 
 def _finish(work: Coroutine[Any, Any, Outcome]) -> Outcome:

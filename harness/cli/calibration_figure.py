@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.cli.calibrate import option_name
-from harness.errors import StorageError
+from harness.cli.figures import save_figure
 from harness.experiment.answers import Calibration
 
 
@@ -32,7 +32,4 @@ def draw(path: Path, found: Calibration) -> None:
     right.set(xlabel="option", ylabel="questions")
     right.set_title(found.run_id, fontsize="small")
     right.legend()
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    save_figure(figure, path)

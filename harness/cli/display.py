@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.cli.options import Display
 from harness.engine.asking import Traffic
 from harness.engine.documents import DocumentResult
+from harness.experiment.execute import Unwatched
 from harness.store import RunFolder
 
 if TYPE_CHECKING:
@@ -19,17 +20,8 @@ if TYPE_CHECKING:
 PLAIN_INTERVAL_S = 10.0
 
 
-class QuietDisplay:
+class QuietDisplay(Unwatched):
     """Says nothing."""
-
-    def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
-        pass
-
-    def finished(self, result: DocumentResult) -> None:
-        pass
-
-    def stopping(self) -> None:
-        pass
 
     def close(self) -> None:
         pass

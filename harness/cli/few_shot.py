@@ -115,7 +115,7 @@ def draw_curve(path: Path, rows: pd.DataFrame) -> None:
     """Mean F1 with a band of one deviation, against the number of documents on a logarithmic axis."""
     from matplotlib.figure import Figure
 
-    from harness.errors import StorageError
+    from harness.cli.figures import save_figure
 
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
@@ -127,7 +127,4 @@ def draw_curve(path: Path, rows: pd.DataFrame) -> None:
     axes.set_xlabel("training documents")
     axes.set_ylabel("F1, percent")
     axes.legend()
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    save_figure(figure, path)

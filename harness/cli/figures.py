@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.errors import InputError
+from harness.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURES = (".png", ".svg", ".pdf")
 
@@ -21,3 +25,11 @@ def check_output(path: Path, tables: Sequence[str] = ()) -> None:
     if path.suffix in FIGURES and find_spec("matplotlib") is None:
         instead = f", or give a {tables[0]} file" if tables else ""
         raise InputError(f"--out {path} needs matplotlib: pip install 'docre-harness[report]'{instead}")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Raises StorageError where the file cannot be written."""
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error

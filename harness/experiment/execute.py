@@ -42,6 +42,19 @@ class Observer(Protocol):
     def stopping(self) -> None: ...
 
 
+class Unwatched:
+    """An observer that says nothing."""
+
+    def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
+        pass
+
+    def finished(self, result: DocumentResult) -> None:
+        pass
+
+    def stopping(self) -> None:
+        pass
+
+
 class Stopped(HarnessError):
     """The run ended before its last document, and can be resumed; the message says why and where."""
 
