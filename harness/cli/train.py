@@ -33,6 +33,10 @@ SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings, each with a se
 FirstSeedOption = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
 EncoderOption = Annotated[str, typer.Option(help="minilm (packaged), a hub id, or the folder of a pretrained encoder.")]
 LabelEncoderOption = Annotated[str, typer.Option(help="The encoder of relation names: as --encoder.")]
+StartOption = Annotated[
+    Path | None,
+    typer.Option("--from", help="Folder of a trained encoder to begin with: its weights are taken where they fit."),
+]
 FieldOption = Annotated[
     list[str] | None,
     typer.Option("-O", "--option", metavar="KEY=VALUE", help="A field of the saved configuration; repeatable."),
@@ -45,6 +49,7 @@ Examples:
   harness train {task} --train dev_revised.json --out results/encoders/{task}
   harness train {task} --encoder roberta-base --train train_revised.json --dev dev_revised.json --seeds 5
   harness train {task} --train dev_revised.json --few-shot 10 --seeds 5 -O epochs=60 -O average_decay=0.99
+  harness train {task} --train dev_revised.json --from results/encoders/distant/seed-0
 
 \b
 The same command typed again goes on where a training was cut off. With --dev, the scores are those of the
@@ -61,6 +66,7 @@ def training_options(
     few_shot: FewShotOption = None,
     seeds: SeedsOption = 1,
     seed: FirstSeedOption = 0,
+    start: StartOption = None,
     option: FieldOption = None,
 ) -> dict[str, Any]:
     """The fields of a ``TrainingJob`` but for its seed, and the ``seeds`` to train with."""
@@ -71,6 +77,7 @@ def training_options(
         "report": report,
         "few_shot": few_shot,
         "seeds": range(seed, seed + seeds),
+        "start": start,
         "options": {"encoder": encoder, **key_values(option, "-O")},
     }
 

@@ -114,6 +114,23 @@ def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -
     return model
 
 
+def start_from(model: PairModel, folder: Path) -> frozenset[str]:
+    """Give a new model the weights of a trained one wherever name and shape agree; the names of those given.
+
+    Another label set leaves the last layer as it was. Raises InputError as ``load_model`` does, where the folder is of
+    another pretrained encoder, or where nothing agrees.
+    """
+    trained = load_model(folder)
+    if trained.config.encoder != model.config.encoder:
+        raise InputError(f"{folder}: trained from the encoder {trained.config.encoder}, not {model.config.encoder}")
+    own, theirs = model.state_dict(), trained.state_dict()
+    given = {name: theirs[name] for name, value in own.items() if name in theirs and theirs[name].shape == value.shape}
+    if not given:
+        raise InputError(f"{folder}: has no weights of the names and shapes that {model.config.task} has")
+    model.load_state_dict(given, strict=False)
+    return frozenset(given)
+
+
 def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The stored weights, and the checksums of the shared ones."""
     from safetensors import SafetensorError, safe_open

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.datasets.docred import sha256_of
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
-from harness.encoders.checkpoint import TRAINING, new_model, save_model
+from harness.encoders.checkpoint import TRAINING, WEIGHTS, new_model, save_model, start_from
 from harness.encoders.config import (
     DOCRED_ENTITY_TYPES,
     RELATED,
@@ -46,7 +47,7 @@ class TrainingJob:
 
     The relations ``unseen`` are left out of all labels and of the label set. ``sentences`` adds that many of each
     other relation of FewRel, from the folder ``fewrel`` (default: where it was fetched to), to the documents to
-    train on.
+    train on. ``start`` is the folder of a trained encoder whose weights are the first ones, where they fit.
     """
 
     task: Task
@@ -59,6 +60,7 @@ class TrainingJob:
     unseen: tuple[str, ...] = ()
     sentences: int = 0
     fewrel: Path | None = None
+    start: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
     def configs(self, schema: RelationSchema) -> tuple[ModelConfig | GlidreConfig, TrainingConfig]:
@@ -137,6 +139,10 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
     set_seed(training.seed)
     model = new_model(config, attention_dropout=training.attention_dropout)
+    given: frozenset[str] = frozenset()
+    if job.start is not None:
+        given = start_from(model, job.start)
+        origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(given)}
     tokenizer = load_tokenizer(config.encoder)
     collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
     encoder = document_encoder(tokenizer, config)
@@ -156,7 +162,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
             "train_titles_sha256": _digest([document.title for document in split.train]),
         },
     }
-    files = _Files(folder, question, trainer, config)
+    files = _Files(folder, question, trainer, config, given)
     if accelerator.is_main_process:
         files.begin()
     files.resume()
@@ -204,11 +210,14 @@ class _Files:
         question: Mapping[str, Any],
         trainer: Trainer,
         config: ModelConfig | GlidreConfig,
+        given: frozenset[str],
     ) -> None:
+        """``given`` names the weights that came from another training."""
         self.folder = folder
         self._question = question
         self._trainer = trainer
         self._config = config
+        self._given = given
 
     def begin(self) -> None:
         """Claim the folder for this training; InputError if another one has it."""
@@ -242,7 +251,7 @@ class _Files:
         if self._trainer.is_main_process:
             config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
             frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)
-            save_model(self.folder, config, model.state_dict(), frozen)
+            save_model(self.folder, config, model.state_dict(), frozen - self._given)
 
     def finished(self) -> None:
         """Store the state of the training and its curve so far."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness.datasets.registry import load_dataset
 from harness.datasets.splits import few_shot, split_documents
 from harness.encoders.backbone import load_tokenizer
 from harness.encoders.batching import Collator
@@ -134,6 +135,37 @@ def test_frozen_layers_stay_as_pretrained_and_are_not_stored(job: TrainingJob, t
         assert torch.equal(loaded[name], pretrained[name])
     with pytest.raises(InputError, match="the encoder has 2 layers"):
         train_encoder(replace(job, options={**options, "frozen_layers": "3"}), tmp_path / "more", Recorder())
+
+
+def test_a_training_begins_with_the_weights_of_another(job: TrainingJob, tmp_path: Path) -> None:
+    train_encoder(replace(job, options={**job.options, "epochs": "1"}), tmp_path / "first", Recorder())
+    options = {**job.options, "epochs": "1", "frozen_layers": "2", "encoder_lr": "1e-9", "rest_lr": "1e-9"}
+    following = replace(job, options=options, start=tmp_path / "first", unseen=(corpus_relation(job),))
+    train_encoder(following, tmp_path / "second", Recorder())
+    first, second = (load_model(tmp_path / folder).state_dict() for folder in ("first", "second"))
+    # Frozen or not, what was taken over is stored, since the pretrained encoder does not hold it.
+    for name in ("encoder.encoder.layer.0.output.dense.weight", "head.entity.weight"):
+        assert torch.allclose(first[name], second[name], atol=1e-4)
+    assert first["classifier.weight"].shape != second["classifier.weight"].shape
+    origin = json.loads((tmp_path / "second" / TRAINING).read_text())["question"]["data"]
+    assert len(origin["start_sha256"]) == 64
+    assert origin["start_weights"] == len(second) - 2
+
+
+def test_weights_of_another_encoder_are_no_beginning(
+    job: TrainingJob, tiny_encoder: Callable[[str], str], tmp_path: Path
+) -> None:
+    train_encoder(replace(job, options={**job.options, "epochs": "1"}), tmp_path / "first", Recorder())
+    other = replace(job, options={**job.options, "encoder": tiny_encoder("roberta")}, start=tmp_path / "first")
+    with pytest.raises(InputError, match="trained from the encoder"):
+        train_encoder(other, tmp_path / "second", Recorder())
+    with pytest.raises(InputError, match="cannot be read"):
+        train_encoder(replace(job, start=tmp_path / "nowhere"), tmp_path / "third", Recorder())
+
+
+def corpus_relation(job: TrainingJob) -> str:
+    """A relation of the job's corpus."""
+    return load_dataset(job.train).schema.relations[0].id
 
 
 def test_patience_ends_a_training(job: TrainingJob, tmp_path: Path) -> None:
