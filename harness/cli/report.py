@@ -21,6 +21,9 @@ def report(
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    reported: Annotated[bool, typer.Option("--reported", help="Show what papers report beside, without a rank.")] = (
+        False
+    ),
     data_dir: DataDirOption = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show the report in the browser.")] = False,
     serve: Annotated[bool, typer.Option(help="Serve it on 127.0.0.1 until Ctrl-C.")] = False,
@@ -38,6 +41,7 @@ def report(
     Examples:
       harness report
       harness report --dataset redocred --split dev --runs tagged --runs rhf --out report --open
+      harness report --dataset redocred --reported
       harness report --serve
     """
     from harness.cli.display import default_display
@@ -47,7 +51,7 @@ def report(
 
     if as_json and serve:
         raise InputError("--json prints one object and ends: leave out --serve")
-    options = ReportOptions(results_dir, out or results_dir / "report", runs or (), dataset, split, data_dir)
+    options = ReportOptions(results_dir, out or results_dir / "report", runs or (), dataset, split, data_dir, reported)
     found = Report.find(options)
     for problem in found.problems:
         typer.echo(f"no documents of {problem}", err=True)

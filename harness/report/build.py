@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError, StorageError
+from harness.leaderboards import RunFilter
 from harness.report import charts, tables
 from harness.report.analysis import Examiner, RunAnalysis
 from harness.report.data_files import write_data
@@ -21,6 +22,7 @@ from harness.report.runs import RecordStream, ReportBoard, ReportRun, report_boa
 from harness.report.stored_tables import StoredTables, read_stored_tables
 from harness.report.texts import TextTable, shared_lines
 
+REPORTED = "reported by papers, measured elsewhere and never ranked"
 MARK = "harness-report.txt"
 """The file by which a folder is known to be a report, which the next one may replace."""
 
@@ -29,7 +31,8 @@ MARK = "harness-report.txt"
 class ReportOptions:
     """Which runs go into a report, and where it is written; ``runs`` are parts of run ids, none for all.
 
-    ``data_dir`` is where the runs' dataset lies now, if not where it lay when they were made.
+    ``data_dir`` is where the runs' dataset lies now, if not where it lay when they were made. With ``reported``, what
+    papers report stands beside.
     """
 
     results: Path
@@ -38,6 +41,7 @@ class ReportOptions:
     dataset: str | None = None
     split: str | None = None
     data_dir: Path | None = None
+    reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Report:
         if find_spec("matplotlib") is None:
             raise InputError("the report's figures need matplotlib: pip install 'docre-harness[report]'")
         _check_replaceable(options.out)
-        boards = report_boards(options.results, options.runs, options.dataset, options.split, options.data_dir)
+        chosen = RunFilter(dataset=options.dataset, split=options.split)
+        boards = report_boards(options.results, options.runs, chosen, options.data_dir, reported=options.reported)
         return cls(options, boards, read_stored_tables(options.results, _runs_of(boards)))
 
     @property
@@ -161,6 +166,7 @@ class _Writing:
             "without_documents": board.without_documents,
             "ranked": tables.board_table(board.ranked, board.runs, ranked),
             "unranked": tables.board_table(board.unranked, board.runs, unranked),
+            "reported": tables.reported_table(board.reported, f"{board.title}: {REPORTED}"),
             "figures": [self._drawn(one) for one in charts.board_figures(board, anchor, self.analyses)],
             "heat_map": heat_map and self._drawn(heat_map),
             "relations": tables.relation_table(board, relations) if relations else None,

@@ -60,12 +60,14 @@ class ReportRun:
 class ReportBoard:
     """One split of one dataset file: its tables, its complete runs, and its documents if they can be found.
 
-    ``without_documents`` says why they cannot, and how to mend it.
+    ``reported`` are papers' rows, where they were asked for. ``without_documents`` says why the documents cannot be
+    found, and how to mend it.
     """
 
     title: str
     ranked: pd.DataFrame
     unranked: pd.DataFrame
+    reported: pd.DataFrame
     runs: Sequence[ReportRun]
     dataset: Dataset | None
     without_documents: str = ""
@@ -106,13 +108,15 @@ class RecordStream:
 
 
 def report_boards(
-    results: Path, chosen: Sequence[str], dataset: str | None, split: str | None, data_dir: Path | None
+    results: Path, chosen: Sequence[str], taken: RunFilter, data_dir: Path | None, *, reported: bool = False
 ) -> list[ReportBoard]:
     """The boards with the chosen runs: those whose id contains one of ``chosen``, or all if there are none.
 
+    With ``reported``, boards have the papers' rows, and there are boards that have nothing else.
+
     Raises InputError if no run is left, or one of ``chosen`` names none.
     """
-    boards = [_chosen(board, chosen) for board in leaderboards(results, RunFilter(dataset=dataset, split=split))]
+    boards = [_chosen(board, chosen) for board in leaderboards(results, taken, reported=reported)]
     ids = [run_id for board in boards for run_id in (*board.ranked["run_id"], *board.unranked["run_id"])]
     for part in chosen:
         if not any(part in run_id for run_id in ids):
@@ -124,9 +128,9 @@ def report_boards(
     for board in boards:
         runs = list(_runs(results, board, first))
         first += len(runs)
-        if len(board.ranked) or len(board.unranked):
+        if len(board.ranked) or len(board.unranked) or len(board.reported):
             found, why = _dataset_of(runs, data_dir)
-            made.append(ReportBoard(board.title, board.ranked, board.unranked, runs, found, why))
+            made.append(ReportBoard(board.title, board.ranked, board.unranked, board.reported, runs, found, why))
     return made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.leaderboards.columns import NUMBERS
 from harness.report.analysis import RunAnalysis
 from harness.report.runs import ReportBoard, ReportRun
 from harness.scoring.mistakes import MISSED_KINDS, NO_RELATION, WRONG_KINDS
@@ -23,10 +24,11 @@ HEADINGS = {
     "inter_f1": "inter F1",
     "f1_low": "F1 from",
     "f1_high": "F1 to",
+    "f1_spread": "F1 ±",
     "cost_usd": "cost $",
     "run_id": "run id",
 }
-FRACTIONS = ("precision", "recall", "coverage", "low", "high", "f1")
+FRACTIONS = ("precision", "recall", "coverage", "low", "high", "f1", "spread")
 """Last words of the names of columns whose numbers are fractions, shown in percent."""
 HEAT_STEPS = 10
 MOST_CONFUSED = 200
@@ -88,6 +90,17 @@ def board_table(frame: pd.DataFrame, runs: Sequence[ReportRun], caption: str) ->
         rows.append([first, *(_cell(name, value, numeric[name]) for name, value in zip(names, values, strict=True))])
     columns = [Column("run", number=True), *(Column(_heading(name), numeric[name]) for name in names)]
     return PageTable(caption, columns, rows)
+
+
+def reported_table(frame: pd.DataFrame, caption: str) -> PageTable | None:
+    """Papers' rows: scores and their source, and why a row stands apart; None without rows."""
+    if not len(frame):
+        return None
+    kept = frame.rename(columns={"model": "system", "prompt": "setting"})
+    names = [name for name in kept.columns if kept[name].notna().any()]
+    records = kept[names].astype(object).where(kept[names].notna(), None).to_dict("records")
+    rows = [[_cell(name, row[name], name in NUMBERS) for name in names] for row in records]
+    return PageTable(caption, [Column(_heading(name), name in NUMBERS) for name in names], rows)
 
 
 def relation_table(board: ReportBoard, relations: Sequence[tuple[str, int]]) -> PageTable:

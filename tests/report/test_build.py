@@ -16,6 +16,7 @@ import pytest
 from harness.errors import InputError
 from harness.report.build import MARK, Report, ReportOptions, WrittenReport
 from harness.report.pages import PACKAGE
+from harness.reported import reported_rows
 from harness.store import DOCUMENTS
 from tests.report.stored import ATTACK_TITLE, ATTACKS, StoredRuns
 from tests.report.stored import DOCUMENTS as ANSWERED
@@ -121,6 +122,17 @@ def test_runs_are_chosen_by_part_of_their_id(stored: StoredRuns, tmp_path: Path)
     assert report.document_count == 3
     with pytest.raises(InputError, match="--runs 'nothing'"):
         Report.find(ReportOptions(stored.results, tmp_path / "report", runs=["nothing"]))
+
+
+def test_papers_rows_stand_beside_the_runs_where_asked_for(stored: StoredRuns, tmp_path: Path) -> None:
+    assert "Table" not in (Report.find(ReportOptions(stored.results, tmp_path / "a")).write().index).read_text()
+    written = Report.find(ReportOptions(stored.results, tmp_path / "b", reported=True)).write()
+    index = written.index.read_text(encoding="utf-8")
+    assert (written.runs, written.documents) == (3, 9)
+    assert "redocred test: reported by papers, measured elsewhere and never ranked" in index
+    assert re.search(r"<td[^>]*>LMRC, Table 2", index)
+    ours = next(row for row in reported_rows(stored.results) if row.split == "test" and row.dataset == "redocred")
+    assert f"{100 * ours.values['f1']:.2f}" in index
 
 
 def test_a_report_replaces_a_report_and_nothing_else(stored: StoredRuns, tmp_path: Path) -> None:
