@@ -26,7 +26,7 @@ LIGHT_MAP, DARK_MAP = "Blues", "Blues_r"
 """Zero is what is nearest to the page."""
 
 _INK, _GRID = THEMES["light"]
-_STYLE: Mapping[str, Any] = {
+_STYLE: dict[str, Any] = {
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
     "grid.color": _GRID,
     # Of Okabe and Ito (2008), which readers of all kinds of colour vision tell apart; no black or yellow.
