@@ -31,7 +31,12 @@ ReportOption = Annotated[int, typer.Option(min=0, help="Without --dev: documents
 FewShotOption = Annotated[int | None, typer.Option(min=1, help="Train on this many of the documents only.")]
 SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings, each with a seed of its own.")]
 FirstSeedOption = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
-EncoderOption = Annotated[str, typer.Option(help="minilm (packaged), a hub id, or the folder of a pretrained encoder.")]
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        help="minilm (packaged), a hub id, the folder of a pretrained encoder, or a trained one for what is inside it."
+    ),
+]
 LabelEncoderOption = Annotated[str, typer.Option(help="The encoder of relation names: as --encoder.")]
 StartOption = Annotated[
     Path | None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.encoders.weights import CONFIG, WEIGHTS, mismatch, pretrained_name, read_weights, trained_folder
 from harness.errors import InputError, ModelUnavailable
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ class AttentionRows:
 
 
 def encoder_path(name: str) -> str:
-    """What ``from_pretrained`` is to be given for an encoder's name.
+    """What ``from_pretrained`` is to be given for an encoder's name; for a trained one, what it was trained from.
 
     Raises ModelUnavailable where the package behind ``minilm`` is not installed.
     """
+    if folder := trained_folder(name):
+        return encoder_path(pretrained_name(folder))
     if name != MINILM:
         return name
     try:
@@ -60,7 +63,8 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 def load_encoder(name: str, *, pretrained: bool = True, attention_dropout: float = 0.0) -> PreTrainedModel:
     """The encoder with its pretrained weights, or the same shape with random ones.
 
-    Dropout of attention weights is off unless asked for: with it there is no fused attention on the CPU.
+    The name of a trained encoder gives the one inside it, as training left it. Dropout of attention weights is off
+    unless asked for: with it there is no fused attention on the CPU.
     """
     from transformers import AutoConfig, AutoModel
 
@@ -69,7 +73,25 @@ def load_encoder(name: str, *, pretrained: bool = True, attention_dropout: float
         if hasattr(config, field):
             setattr(config, field, attention_dropout)
     automatic: Any = AutoModel
-    return _fitted(_from_pretrained(automatic, name, config=config) if pretrained else automatic.from_config(config))
+    model = _fitted(_from_pretrained(automatic, name, config=config) if pretrained else automatic.from_config(config))
+    if pretrained:
+        _give_trained_weights(model, name)
+    return model
+
+
+def _give_trained_weights(model: PreTrainedModel, name: str) -> None:
+    """Replace what the training of the encoder of that name changed, if it is a trained one."""
+    folder = trained_folder(name)
+    if folder is None:
+        return
+    _give_trained_weights(model, pretrained_name(folder))
+    stored, _ = read_weights(folder / WEIGHTS)
+    prefix = "encoder."
+    weights = {key.removeprefix(prefix): value.float() for key, value in stored.items() if key.startswith(prefix)}
+    own = model.state_dict()
+    if fault := mismatch({key: own[key] for key in own if key in weights}, weights):
+        raise InputError(f"encoder {name}: {fault}; its weights are of another architecture than {CONFIG} says")
+    model.load_state_dict(weights, strict=False)
 
 
 def configuration_of(name: str) -> Mapping[str, Any]:

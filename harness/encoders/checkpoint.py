@@ -1,13 +1,11 @@
 """A trained encoder as a folder: ``config.json``, ``training.json`` and half-precision ``model.safetensors``.
 
 Weights that training left as the pretrained encoder has them (its word embeddings, if frozen) are not stored;
-their checksum is, and they are taken from the pretrained encoder when the folder is loaded. Only safetensors
-are read, which cannot hold code.
+their checksum is, and they are taken from the pretrained encoder when the folder is loaded.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +13,13 @@ from typing import TYPE_CHECKING
 
 from harness.encoders.config import ModelConfig, read_record
 from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.weights import CONFIG, FORMAT, WEIGHTS, checksum, mismatch, read_weights
 from harness.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.encoders.pair_model import PairModel
-
-CONFIG, TRAINING, WEIGHTS = "config.json", "training.json", "model.safetensors"
-FORMAT = "docre-harness encoder 1"
 
 
 def new_model(
@@ -85,19 +81,13 @@ def _half(value: Tensor) -> Tensor:
     return (value.half() if value.dtype == torch.float32 else value).detach().contiguous()
 
 
-def checksum(value: Tensor) -> str:
-    """SHA-256 of a tensor's float32 bytes, in hexadecimal; a zero counts as positive."""
-    # Averaging equal weights keeps them, but for the sign of their zeros.
-    return hashlib.sha256((value.detach().cpu().float() + 0.0).contiguous().numpy().tobytes()).hexdigest()
-
-
 def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -> PairModel:
     """The trained model in float32, ready to score; ``config`` is its own, perhaps with another label set.
 
     Raises InputError where a file is missing, truncated, not safetensors, or does not fit the configuration.
     """
     config = config or read_config(folder)
-    weights, shared = _read_weights(folder / WEIGHTS)
+    weights, shared = read_weights(folder / WEIGHTS)
     model = new_model(config, pretrained=bool(shared))
     own = model.state_dict()
     for name, expected in shared.items():
@@ -129,32 +119,3 @@ def start_from(model: PairModel, folder: Path) -> frozenset[str]:
         raise InputError(f"{folder}: has no weights of the names and shapes that {model.config.task} has")
     model.load_state_dict(given, strict=False)
     return frozenset(given)
-
-
-def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The stored weights, and the checksums of the shared ones."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; weights are read from safetensors only") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a whole safetensors file ({error}); fetch or train it again") from error
-    if FORMAT not in metadata:
-        raise InputError(f"{path}: not written by this harness (its metadata has no {FORMAT!r})")
-    return weights, json.loads(metadata[FORMAT])["shared"]
-
-
-def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """The first difference in names or shapes, in words; empty if there is none."""
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            return f"{name} is missing"
-        if name not in expected:
-            return f"{name} is not expected"
-        if expected[name].shape != found[name].shape:
-            return f"{name} has shape {list(found[name].shape)}, not {list(expected[name].shape)}"
-    return ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.datasets.docred import sha256_of
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
-from harness.encoders.checkpoint import TRAINING, WEIGHTS, new_model, save_model, start_from
+from harness.encoders.checkpoint import new_model, save_model, start_from
 from harness.encoders.config import (
     DOCRED_ENTITY_TYPES,
     RELATED,
@@ -26,6 +26,7 @@ from harness.encoders.config import (
 )
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.held_out import joined, some_of_each, without_relations
+from harness.encoders.weights import TRAINING, WEIGHTS
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
 from harness.types import Document, RelationSchema

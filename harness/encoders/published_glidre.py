@@ -121,9 +121,9 @@ class PublishedGlidre:
 
     def model(self, config: GlidreConfig) -> Glidre:
         """The model in float32, ready to score; InputError where the weights are damaged or do not fit."""
-        from harness.encoders.checkpoint import mismatch
         from harness.encoders.glidre import Glidre
         from harness.encoders.labels import read_label_names
+        from harness.encoders.weights import mismatch
 
         encoder = encoder_of_shape(self._shape("encoder_config", "model_name"))
         label_encoder = encoder_of_shape(self._shape("labels_encoder_config", "labels_encoder"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.datasets.docred import sha256_of
-from harness.encoders.checkpoint import CONFIG, WEIGHTS, read_config
+from harness.encoders.checkpoint import read_config
 from harness.encoders.config import ModelConfig
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.published_glidre import (
@@ -20,6 +20,7 @@ from harness.encoders.published_glidre import (
     TOKENIZER_FILES,
     PublishedGlidre,
 )
+from harness.encoders.weights import CONFIG, TRAINED, WEIGHTS
 from harness.errors import InputError, ModelUnavailable
 from harness.types import Document, PairScores, RelationSchema
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     from harness.encoders.inference import Inference
     from harness.encoders.pair_model import PairModel
-
-TRAINED = Path(__file__).with_name("trained")
-"""The encoders that ship with the package, a folder each."""
 
 PRECISIONS = ("fp32", "bf16")
 OPTIONS = ("device", "precision", "threads", "threshold")

@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.datasets.registry import part_of
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED
-from harness.encoders.checkpoint import TRAINING
 from harness.encoders.config import ModelConfig
 from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.weights import TRAINING
 from harness.types import Dataset
 
 

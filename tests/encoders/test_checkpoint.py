@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harness.encoders.atlop import Atlop
-from harness.encoders.checkpoint import CONFIG, WEIGHTS, load_model, new_model, save_model
+from harness.encoders.checkpoint import load_model, new_model, save_model
 from harness.encoders.config import ModelConfig
 from harness.encoders.scorer import EncoderScorer, encoder_folder
+from harness.encoders.weights import CONFIG, WEIGHTS
 from harness.errors import InputError
 from harness.types import Document
 

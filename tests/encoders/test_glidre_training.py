@@ -15,12 +15,13 @@ from safetensors.torch import load_file
 from harness.cli.unseen import summary
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import Split
-from harness.encoders.checkpoint import CONFIG, TRAINING, WEIGHTS, read_config
+from harness.encoders.checkpoint import read_config
 from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.held_out import joined, some_of_each, without_relations
 from harness.encoders.scores import ScoreFile
 from harness.encoders.unseen import MacroScores, UnseenJob, classified, drawn_relations, extracted, run_unseen
+from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare_encoder

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.encoders.checkpoint import CONFIG, WEIGHTS
 from harness.encoders.scores import PAIR_SCORES, ScoreFile
+from harness.encoders.weights import CONFIG, WEIGHTS
 from tests.commands import error_line, harness, harness_json
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from harness.datasets.registry import load_dataset
-from harness.encoders.scorer import TRAINED, EncoderScorer
+from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
+from harness.encoders.weights import TRAINED
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin

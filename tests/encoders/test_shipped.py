@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.datasets.registry import load_dataset
-from harness.encoders.scorer import TRAINED, EncoderScorer
+from harness.encoders.scorer import EncoderScorer
+from harness.encoders.weights import TRAINED
 from harness.models import ENCODER, load_models
 from harness.scoring.official import score
 from tests.paths import redocred_dir

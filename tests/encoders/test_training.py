@@ -16,13 +16,14 @@ from harness.datasets.registry import load_dataset
 from harness.datasets.splits import few_shot, split_documents
 from harness.encoders.backbone import load_tokenizer
 from harness.encoders.batching import Collator
-from harness.encoders.checkpoint import CONFIG, TRAINING, WEIGHTS, load_model
+from harness.encoders.checkpoint import load_model
 from harness.encoders.config import ModelConfig
 from harness.encoders.few_shot import FewShotJob
 from harness.encoders.fit import CURVE, STATE, TrainingJob, train_encoder
 from harness.encoders.masking import Masking
 from harness.encoders.text import DocumentEncoder
 from harness.encoders.training import Epoch, EpochBatches
+from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
 from harness.types import Document, Relation, RelationSchema
 from tests.commands import error_line, harness
@@ -150,6 +151,21 @@ def test_a_training_begins_with_the_weights_of_another(job: TrainingJob, tmp_pat
     origin = json.loads((tmp_path / "second" / TRAINING).read_text())["question"]["data"]
     assert len(origin["start_sha256"]) == 64
     assert origin["start_weights"] == len(second) - 2
+
+
+def test_the_encoder_inside_a_trained_one_is_shared_with_it(job: TrainingJob, tmp_path: Path) -> None:
+    options = {**job.options, "epochs": "1"}
+    train_encoder(replace(job, options=options), tmp_path / "first", Recorder())
+    head = {**options, "encoder": str(tmp_path / "first"), "frozen_layers": "2", "masked_subwords": "0"}
+    train_encoder(replace(job, task="rcp", options=head), tmp_path / "second", Recorder())
+    assert not [name for name in load_file(tmp_path / "second" / WEIGHTS) if name.startswith("encoder.")]
+    first, second = (load_model(tmp_path / folder).encoder.state_dict() for folder in ("first", "second"))
+    assert all(torch.equal(second[name], value) for name, value in first.items())
+    train_encoder(replace(job, seed=4, options=options), tmp_path / "other", Recorder())
+    for file in (CONFIG, WEIGHTS):
+        (tmp_path / "first" / file).write_bytes((tmp_path / "other" / file).read_bytes())
+    with pytest.raises(InputError, match="is another version here"):
+        load_model(tmp_path / "second")
 
 
 def test_weights_of_another_encoder_are_no_beginning(

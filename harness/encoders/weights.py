@@ -1,0 +1,77 @@
+"""The files of a trained encoder: their names, where the packaged ones are, and reading their weights.
+
+Only safetensors are read, which cannot hold code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG, TRAINING, WEIGHTS = "config.json", "training.json", "model.safetensors"
+FORMAT = "docre-harness encoder 1"
+
+TRAINED = Path(__file__).with_name("trained")
+"""The encoders that ship with the package, a folder each."""
+
+
+def trained_folder(name: str) -> Path | None:
+    """The folder of a trained encoder that is packaged or lies at that path; None for anything else."""
+    return next((folder for folder in (TRAINED / name, Path(name)) if _fields(folder)), None)
+
+
+def pretrained_name(folder: Path) -> str:
+    """The name of the encoder that the trained one in ``folder`` began with."""
+    return str(_fields(folder)["encoder"])
+
+
+def _fields(folder: Path) -> Mapping[str, Any]:
+    """The configuration of a trained encoder; empty where there is none, or that of a pretrained encoder."""
+    try:
+        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and {"task", "relations", "encoder"} <= content.keys() else {}
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The stored weights, and the checksums of the shared ones."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; weights are read from safetensors only") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); fetch or train it again") from error
+    if FORMAT not in metadata:
+        raise InputError(f"{path}: not written by this harness (its metadata has no {FORMAT!r})")
+    return weights, json.loads(metadata[FORMAT])["shared"]
+
+
+def checksum(value: Tensor) -> str:
+    """SHA-256 of a tensor's float32 bytes, in hexadecimal; a zero counts as positive."""
+    # Averaging equal weights keeps them, but for the sign of their zeros.
+    return hashlib.sha256((value.detach().cpu().float() + 0.0).contiguous().numpy().tobytes()).hexdigest()
+
+
+def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """The first difference in names or shapes, in words; empty if there is none."""
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            return f"{name} is missing"
+        if name not in expected:
+            return f"{name} is not expected"
+        if expected[name].shape != found[name].shape:
+            return f"{name} has shape {list(found[name].shape)}, not {list(expected[name].shape)}"
+    return ""
