@@ -30,6 +30,6 @@ def draw(path: Path, found: Calibration) -> None:
     )
     right.set_xticks(range(len(names)), names)
     right.set(xlabel="option", ylabel="questions")
-    right.set_title(found.run_id, fontsize="small")
+    figure.suptitle(found.run_id, fontsize="small")
     right.legend()
     save_figure(figure, path)
