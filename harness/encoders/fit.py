@@ -26,7 +26,7 @@ from harness.encoders.config import (
 )
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.held_out import joined, some_of_each, without_relations
-from harness.encoders.weights import TRAINING, WEIGHTS
+from harness.encoders.weights import TRAINING, WEIGHTS, data_of, trained_folder
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
 from harness.types import Document, RelationSchema
@@ -152,6 +152,9 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         for documents in (split.train, split.choose)
     )
     trainer = Trainer(model, collator, training, train, choose, accelerator)
+    began_with = (job.start, trained_folder(config.encoder))
+    if earlier := [data_of(folder) for folder in began_with if folder is not None]:
+        origin |= {"earlier": earlier}
     question = {
         "task": job.task,
         "model": config.model_dump(mode="json"),

@@ -33,6 +33,18 @@ def pretrained_name(folder: Path) -> str:
     return str(_fields(folder)["encoder"])
 
 
+def data_of(folder: Path) -> Mapping[str, Any]:
+    """What ``training.json`` says of the documents; nothing for an encoder that came without it.
+
+    ``earlier`` in it is a list of the same for each training that this one began with.
+    """
+    try:
+        content = json.loads((folder / TRAINING).read_text(encoding="utf-8"))["question"]["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def _fields(folder: Path) -> Mapping[str, Any]:
     """The configuration of a trained encoder; empty where there is none, or that of a pretrained encoder."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from harness.datasets.registry import part_of
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED
 from harness.encoders.config import ModelConfig
 from harness.encoders.glidre_config import GlidreConfig
-from harness.encoders.weights import TRAINING
+from harness.encoders.weights import data_of
 from harness.types import Dataset
 
 
@@ -20,17 +19,8 @@ def encoder_origin(folder: Path, config: ModelConfig | GlidreConfig, dataset: Da
 
     ``chosen_on`` and ``seen`` are empty where the encoder's folder does not tell, or tells of nothing.
     """
-    data = _data(folder)
+    data = data_of(folder)
     return {"threshold": config.threshold, "chosen_on": _chosen_on(data), "seen": _seen(data, dataset)}
-
-
-def _data(folder: Path) -> Mapping[str, Any]:
-    """What ``training.json`` says of the documents; nothing for an encoder that came without it."""
-    try:
-        data: Mapping[str, Any] = json.loads((folder / TRAINING).read_text(encoding="utf-8"))["question"]["data"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return data
 
 
 def _chosen_on(data: Mapping[str, Any]) -> str:
@@ -40,6 +30,12 @@ def _chosen_on(data: Mapping[str, Any]) -> str:
 
 
 def _seen(data: Mapping[str, Any], dataset: Dataset) -> str:
+    """What this training, or else one that it began with, saw of the dataset."""
+    earlier = (_seen(one, dataset) for one in data.get("earlier", ()))
+    return _seen_itself(data, dataset) or next(filter(None, earlier), "")
+
+
+def _seen_itself(data: Mapping[str, Any], dataset: Dataset) -> str:
     if dataset.sha256 == data.get("dev_sha256"):
         return "its epoch and threshold were chosen on them"
     if dataset.sha256 != data.get("train_sha256"):

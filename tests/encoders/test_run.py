@@ -13,7 +13,7 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
-from harness.encoders.weights import TRAINED
+from harness.encoders.weights import TRAINED, TRAINING
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
@@ -160,3 +160,19 @@ def test_relations_that_the_corpus_lacks_are_left_out(trained: Path, corpus: Pat
         assert np.array_equal(found.scores, reference.scores[:, [1, -1]])
     with pytest.raises(InputError, match="knows no relation of this corpus"):
         EncoderScorer(trained, schema=RelationSchema((Relation("P99999", "unknown"),)))
+
+
+def test_what_an_earlier_training_saw_was_seen(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(str(corpus))
+    folder = shutil.copytree(trained, tmp_path / "copy")
+    content = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+    data = content["question"]["data"]
+    content["question"]["data"] = {
+        "train": "other",
+        "train_sha256": "0",
+        "earlier": [{"train": "x", "earlier": [data]}],
+    }
+    (folder / TRAINING).write_text(json.dumps(content), encoding="utf-8")
+    scorer = EncoderScorer(folder)
+    seen = encoder_origin(folder, scorer.config, dataset)["seen"]
+    assert seen == "it was trained on documents of this file"

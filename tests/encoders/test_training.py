@@ -151,6 +151,7 @@ def test_a_training_begins_with_the_weights_of_another(job: TrainingJob, tmp_pat
     origin = json.loads((tmp_path / "second" / TRAINING).read_text())["question"]["data"]
     assert len(origin["start_sha256"]) == 64
     assert origin["start_weights"] == len(second) - 2
+    assert [data["train_documents"] for data in origin["earlier"]] == [12]
 
 
 def test_the_encoder_inside_a_trained_one_is_shared_with_it(job: TrainingJob, tmp_path: Path) -> None:
