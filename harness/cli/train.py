@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.ensemble import ENSEMBLE_HELP, train_ensemble
 from harness.cli.few_shot import FEW_SHOT_HELP, train_few_shot
 from harness.cli.options import Display, DisplayOption, JsonOption, key_values
 from harness.cli.run_options import with_options_of
@@ -126,6 +127,7 @@ def train_glidre(
     _train("glidre", {**fields, "options": options}, out, display, as_json)
 
 
+app.command("ensemble", help=ENSEMBLE_HELP)(train_ensemble)
 app.command("few-shot", help=FEW_SHOT_HELP)(train_few_shot)
 app.command("unseen", help=UNSEEN_HELP)(train_unseen)
 

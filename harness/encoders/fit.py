@@ -29,7 +29,7 @@ from harness.encoders.held_out import joined, some_of_each, without_relations
 from harness.encoders.weights import TRAINING, WEIGHTS, data_of, trained_folder
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
-from harness.types import Document, RelationSchema
+from harness.types import Document, PairScorer, RelationSchema
 
 if TYPE_CHECKING:
     from harness.encoders.pair_model import PairModel
@@ -127,10 +127,11 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     from harness.encoders.backbone import load_tokenizer
     from harness.encoders.batching import Collator
     from harness.encoders.plain_text import document_encoder
+    from harness.encoders.scorer import EncoderScorer
     from harness.encoders.training import Trainer
 
     started = time.perf_counter()
-    schema, split, origin = _data(job)
+    schema, split, origin = data_to_train_on(job)
     config, training = job.configs(schema)
     bf16 = training.precision == "bf16" or (training.precision == "auto" and _has_gpu())
     if _has_gpu():
@@ -171,14 +172,17 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         files.begin()
     files.resume()
     progress = trainer.run(watcher, files.keep, files.finished)
-    reported = _reported(files, split.report)
+    # On as many threads as the training: another number adds up in another order, also in a training that follows.
+    scorer = EncoderScorer(folder, {"threads": str(torch.get_num_threads())})
+    reported = reported_scores(scorer, split.report)
     best = progress.curve[progress.best_epoch - 1] if progress.best_epoch else None
     trained = Trained(folder, best, reported, sum(line.seconds for line in progress.curve))
     files.end(trained, time.perf_counter() - started)
     return trained
 
 
-def _data(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
+def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
+    """The job's relations and documents, and what is recorded of these; InputError where they do not do."""
     dataset = load_dataset(job.train)
     documents = list(dataset.documents)
     schema = dataset.schema
@@ -302,17 +306,12 @@ def write_curve(path: Path, curve: Sequence[Epoch]) -> None:
         writer.writerows(asdict(line) for line in curve)
 
 
-def _reported(files: _Files, documents: Sequence[Document]) -> Mapping[str, float | int | None] | None:
-    """The official scores of the kept weights, as they were stored, on the reporting documents."""
-    import torch
-
-    from harness.encoders.scorer import EncoderScorer
+def reported_scores(scorer: PairScorer, documents: Sequence[Document]) -> Mapping[str, float | int | None] | None:
+    """The official scores of an encoder, as it was stored, on the reporting documents; None where there are none."""
     from harness.scoring.official import score
 
     if not documents:
         return None
-    # On as many threads as the training: another number adds up in another order, also in a training that follows.
-    scorer = EncoderScorer(files.folder, {"threads": str(torch.get_num_threads())})
     found = {scores.title: scores.predictions() for scores in scorer.score(documents)}
     return score(documents, found).as_dict()
 

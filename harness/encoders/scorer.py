@@ -51,7 +51,9 @@ def encoder_folder(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(name, allow_patterns=[CONFIG, PUBLISHED_CONFIG, WEIGHTS, *TOKENIZER_FILES]))
+        of_members = (f"*/{CONFIG}", f"*/{WEIGHTS}")
+        wanted = [CONFIG, PUBLISHED_CONFIG, WEIGHTS, *of_members, *TOKENIZER_FILES]
+        folder = Path(snapshot_download(name, allow_patterns=wanted))
         if not (folder / WEIGHTS).is_file():
             snapshot_download(name, allow_patterns=[*PUBLISHED_WEIGHTS])
         return folder
@@ -81,7 +83,7 @@ class EncoderScorer:
         self._columns = _columns(folder, config, schema)
         self.relations = tuple(config.relations[column] for column in self._columns)
         weights = self._published.weights if self._published else folder / WEIGHTS
-        self.identity = {"encoder": config.encoder, "weights": sha256_of(weights)}
+        self.identity: Mapping[str, str] = {"encoder": config.encoder, "weights": sha256_of(weights)}
         if unknown := sorted(self._options.keys() - set(OPTIONS)):
             raise InputError(f"-M {unknown[0]}: an encoder has the options {', '.join(OPTIONS)}")
         if self._options.get("precision", "fp32") not in PRECISIONS:

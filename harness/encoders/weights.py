@@ -24,13 +24,18 @@ TRAINED = Path(__file__).with_name("trained")
 
 
 def trained_folder(name: str) -> Path | None:
-    """The folder of a trained encoder that is packaged or lies at that path; None for anything else."""
-    return next((folder for folder in (TRAINED / name, Path(name)) if _fields(folder)), None)
+    """The folder of a trained encoder that is packaged or lies at that path; None for anything else.
+
+    Of an ensemble it is that of the first member.
+    """
+    folder = next((folder for folder in (TRAINED / name, Path(name)) if fields_of(folder)), None)
+    members = fields_of(folder).get("members") if folder else None
+    return folder / str(members[0]) if folder and members else folder
 
 
 def pretrained_name(folder: Path) -> str:
     """The name of the encoder that the trained one in ``folder`` began with."""
-    return str(_fields(folder)["encoder"])
+    return str(fields_of(folder)["encoder"])
 
 
 def data_of(folder: Path) -> Mapping[str, Any]:
@@ -45,7 +50,7 @@ def data_of(folder: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _fields(folder: Path) -> Mapping[str, Any]:
+def fields_of(folder: Path) -> Mapping[str, Any]:
     """The configuration of a trained encoder; empty where there is none, or that of a pretrained encoder."""
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

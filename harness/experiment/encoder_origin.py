@@ -8,19 +8,17 @@ from typing import Any
 
 from harness.datasets.registry import part_of
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED
-from harness.encoders.config import ModelConfig
-from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.weights import data_of
 from harness.types import Dataset
 
 
-def encoder_origin(folder: Path, config: ModelConfig | GlidreConfig, dataset: Dataset) -> dict[str, Any]:
+def encoder_origin(folder: Path, threshold: float, dataset: Dataset) -> dict[str, Any]:
     """For the manifest: the threshold added to NA's score, where it was chosen, and what of ``dataset`` was seen.
 
     ``chosen_on`` and ``seen`` are empty where the encoder's folder does not tell, or tells of nothing.
     """
     data = data_of(folder)
-    return {"threshold": config.threshold, "chosen_on": _chosen_on(data), "seen": _seen(data, dataset)}
+    return {"threshold": threshold, "chosen_on": _chosen_on(data), "seen": _seen(data, dataset)}
 
 
 def _chosen_on(data: Mapping[str, Any]) -> str:

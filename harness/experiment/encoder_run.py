@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets.registry import load_dataset
+from harness.encoders.ensemble import EnsembleScorer, pair_scorer
 from harness.encoders.scorer import EncoderScorer, encoder_folder
 from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.environment import describe_environment
@@ -31,7 +32,7 @@ _FIELDS_OF_ENCODERS = {"model", "dataset", "split", "data_dir", "limit", "model_
 class EncoderExperiment(Scope):
     """A checked configuration of an encoder, ready to run."""
 
-    scorer: EncoderScorer
+    scorer: EncoderScorer | EnsembleScorer
 
     @property
     def run_id(self) -> str:
@@ -51,7 +52,7 @@ class EncoderExperiment(Scope):
             "run_id": self.run_id,
             "runner": ENCODER,
             "prompt_label": "",
-            "encoder": encoder_origin(self.scorer.folder, self.scorer.config, self.dataset),
+            "encoder": encoder_origin(self.scorer.folder, self.scorer.config.threshold, self.dataset),
             "question": {**self._question(), "constraint": {"level": ""}, "limit": self.config.limit},
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
             "prices": {"in": None, "out": None},
@@ -76,7 +77,7 @@ def prepare_encoder(config: RunConfig, *, model_needed: bool = True) -> EncoderE
             raise InputError(f"{config.model} is an encoder: leave out --{one.name.replace('_', '-')}")
     spec = resolve_model(config.model)
     dataset = load_dataset(config.dataset, config.split, config.data_dir)
-    scorer = EncoderScorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
+    scorer = pair_scorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
     if model_needed:
         scorer.check()
     return EncoderExperiment(config, spec, dataset, scorer)

@@ -82,7 +82,7 @@ def test_a_run_over_what_the_encoder_was_trained_on_is_not_ranked(trained: Path,
 def test_only_the_reporting_part_of_the_training_file_is_unseen(split: str, seen: str) -> None:
     dataset = load_dataset("redocred", split, redocred_dir())
     scorer = EncoderScorer(TRAINED / "atlop-minilm", schema=dataset.schema)
-    origin = encoder_origin(scorer.folder, scorer.config, dataset)
+    origin = encoder_origin(scorer.folder, scorer.config.threshold, dataset)
     assert origin["seen"] == seen
     assert origin["chosen_on"] == "50 documents held out of dev_revised"
 
@@ -174,5 +174,5 @@ def test_what_an_earlier_training_saw_was_seen(trained: Path, corpus: Path, tmp_
     }
     (folder / TRAINING).write_text(json.dumps(content), encoding="utf-8")
     scorer = EncoderScorer(folder)
-    seen = encoder_origin(folder, scorer.config, dataset)["seen"]
+    seen = encoder_origin(folder, scorer.config.threshold, dataset)["seen"]
     assert seen == "it was trained on documents of this file"

@@ -1,0 +1,49 @@
+"""`harness train ensemble`: several trained encoders as one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import JsonOption
+
+ENSEMBLE_HELP = """\
+Put trained encoders together: their mean decides, with a threshold of its own.
+
+\b
+Examples:
+  harness train atlop --train dev_revised.json --seeds 3 --out trainings
+  harness train ensemble trainings/seed-0 trainings/seed-1 trainings/seed-2 --train dev_revised.json --out ensemble
+  harness run --model ./ensemble --dataset redocred --split dev-report
+
+\b
+The threshold is chosen on the documents held out of --train to choose by, or on --dev; the scores are of those held
+out to report on. Members are copied, so that the folder can be moved.
+"""
+
+
+def train_ensemble(
+    members: Annotated[list[str], typer.Argument(help="Folders or packaged names of encoders, two at least.")],
+    train: Annotated[str, typer.Option(help="The corpus or DocRED-format file that the members were trained on.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    dev: Annotated[str | None, typer.Option(help="A corpus or file to choose the threshold by.")] = None,
+    choose: Annotated[int, typer.Option(min=1, help="Without --dev: documents held out to choose by.")] = 50,
+    report: Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to report on.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    from harness.encoders.ensemble import make_ensemble
+    from harness.encoders.fit import TrainingJob
+    from harness.encoders.scorer import encoder_folder
+
+    job = TrainingJob("atlop", train, dev=dev, choose=choose, report=report)
+    made = make_ensemble([encoder_folder(member) for member in members], job, out)
+    if as_json:
+        typer.echo(json.dumps(made.as_json()))
+        return
+    text = f"{out}: {len(members)} members"
+    if made.reported:
+        text += f", F1 {100 * float(made.reported['f1'] or 0.0):.2f} on documents not seen"
+    typer.echo(text)

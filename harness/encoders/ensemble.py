@@ -1,0 +1,173 @@
+"""Several trained encoders as one: the mean of how far each scores a relation above NA.
+
+Few documents leave much to the luck of a seed; the mean over several trainings has less of it (Lakshminarayanan et
+al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017). The folder of an
+ensemble holds its members in folders of their own, so that it can be moved as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.encoders.choosing import best_threshold, labelled_margins, scores_at
+from harness.encoders.config import Task, read_record
+from harness.encoders.fit import Trained, TrainingJob, data_to_train_on, reported_scores
+from harness.encoders.scorer import EncoderScorer
+from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of
+from harness.environment import package_versions
+from harness.errors import InputError, StorageError
+from harness.types import Document, PairScores, RelationSchema
+
+if TYPE_CHECKING:
+    pass
+
+
+class EnsembleConfig(BaseModel):
+    """What an ensemble is made of: the folders of its members, inside its own, and what they have in common.
+
+    ``threshold`` is added to the score of NA, on top of the members' own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Task
+    relations: tuple[str, ...]
+    encoder: str
+    members: tuple[str, ...] = Field(min_length=2)
+    threshold: float = 0.0
+
+
+class EnsembleScorer:
+    """A PairScorer over the members' scores; ``options`` are those of every member, but ``threshold``."""
+
+    def __init__(
+        self, folder: Path, options: Mapping[str, str] | None = None, schema: RelationSchema | None = None
+    ) -> None:
+        if "threshold" in (options or {}):
+            raise InputError("-M threshold: an ensemble's was chosen when it was made; leave it out")
+        self.folder = folder
+        self.config = read_record(EnsembleConfig, folder / CONFIG)
+        self._members = [EncoderScorer(folder / name, options, schema) for name in self.config.members]
+        check_alike(self._members)
+        self.relations = self._members[0].relations
+        weights = "\n".join(str(member.identity["weights"]) for member in self._members)
+        self.identity: Mapping[str, str] = {
+            "encoder": self.config.encoder,
+            "weights": hashlib.sha256(weights.encode()).hexdigest(),
+            "threshold": str(self.config.threshold),
+        }
+
+    def check(self) -> None:
+        """Raise ModelUnavailable, without loading the models, if a package is missing."""
+        self._members[0].check()
+
+    def load(self) -> None:
+        """Load all members now, rather than with the first document."""
+        for member in self._members:
+            member.load()
+
+    def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
+        """The scores of each document in turn: mean margins over NA, and NA's score as the threshold."""
+        return mean_scores(self._members, documents, self.config.threshold)
+
+
+def mean_scores(
+    members: Sequence[EncoderScorer], documents: Iterable[Document], threshold: float
+) -> Iterator[PairScores]:
+    """The mean over ``members`` of how far a relation scores above NA; NA scores ``threshold``."""
+    import numpy as np
+
+    streams = itertools.tee(documents, len(members))
+    for several in zip(*(member.score(some) for member, some in zip(members, streams, strict=True)), strict=True):
+        first = several[0]
+        above = np.mean([scores.scores[:, :-1] - scores.scores[:, -1:] for scores in several], axis=0)
+        na = np.full((len(above), 1), threshold)
+        # Rounded as they are stored, so that a file of scores holds the same predictions.
+        rounded = np.concatenate([above, na], axis=1).astype("float16").astype("float32")
+        yield PairScores(first.title, first.relations, first.pairs, rounded)
+
+
+def check_alike(members: Sequence[EncoderScorer]) -> None:
+    """Raises InputError for members of different tasks or relations."""
+    first = members[0]
+    for member in members[1:]:
+        if (member.config.task, member.relations) != (first.config.task, first.relations):
+            raise InputError(f"{member.folder} and {first.folder} do not score the same relations: they cannot be one")
+
+
+def pair_scorer(
+    folder: Path, options: Mapping[str, str] | None = None, schema: RelationSchema | None = None
+) -> EncoderScorer | EnsembleScorer:
+    """The scorer of a trained encoder's folder, or of an ensemble's."""
+    kind = EnsembleScorer if "members" in fields_of(folder) else EncoderScorer
+    return kind(folder, options, schema)
+
+
+def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Trained:
+    """Copy trained encoders into one folder, choose their common threshold, and score what none has seen.
+
+    Of ``job`` only the documents count: the threshold is chosen on those to choose by, and the scores are of those to
+    report on. Raises InputError for fewer than two members, for members that do not fit together, and for a folder
+    that is there.
+    """
+    started = time.perf_counter()
+    if len(members) < 2:
+        raise InputError("an ensemble needs two trained encoders: name their folders")
+    if folder.exists():
+        raise InputError(f"--out {folder} is there: name another folder, or move it away")
+    scorers = [EncoderScorer(member) for member in members]
+    check_alike(scorers)
+    _, split, origin = data_to_train_on(job)
+    threshold, found = _chosen(scorers, split.choose)
+    config = EnsembleConfig(
+        task=scorers[0].config.task,
+        relations=scorers[0].relations,
+        encoder=scorers[0].config.encoder,
+        members=tuple(str(number) for number in range(len(members))),
+        threshold=threshold,
+    )
+    _copy(members, config, folder)
+    reported = reported_scores(EnsembleScorer(folder), split.report)
+    trained = Trained(folder, None, reported, time.perf_counter() - started)
+    data = {**origin, "earlier": [data_of(member) for member in members]}
+    question = {"task": config.task, "members": [fields_of(member) for member in members], "data": data}
+    chosen = {"threshold": threshold, "precision": found.precision, "recall": found.recall, "f1": found.f1}
+    result = {**trained.as_json(), "best": chosen}
+    content = {"question": question, "result": result, "versions": package_versions()}
+    _write(folder / TRAINING, json.dumps(content, indent=2) + "\n")
+    return trained
+
+
+def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document]) -> tuple[float, Any]:
+    """The best threshold on the documents to choose by, and the scores there; 0 where there are none."""
+    above, gold = labelled_margins(documents, mean_scores(scorers, documents, 0.0))
+    threshold = best_threshold(above, gold)
+    return threshold, scores_at(above, gold, threshold)
+
+
+def _copy(members: Sequence[Path], config: EnsembleConfig, folder: Path) -> None:
+    try:
+        for name, member in zip(config.members, members, strict=True):
+            (folder / name).mkdir(parents=True)
+            for file in (CONFIG, WEIGHTS, TRAINING):
+                if (member / file).is_file():
+                    shutil.copyfile(member / file, folder / name / file)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+    _write(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
