@@ -19,7 +19,7 @@ from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.weights import TRAINING, trained_folder
 from harness.errors import InputError
-from tests.commands import error_line, harness_json
+from tests.commands import error_line, harness, harness_json
 from tests.encoders.test_training import OPTIONS, Recorder
 
 
@@ -93,7 +93,8 @@ def test_an_ensemble_is_made_and_run_by_command(members: list[Path], job: Traini
     )
     assert made["reported"]["documents"] == 6
     assert run["metrics"]["documents"] == 4
-    assert "two trained encoders" in error_line("train", "ensemble", str(members[0]), *options[:-1], str(out / "x"))
+    refused = harness("train", "ensemble", str(members[0]), *options[:-1], str(out / "x"))
+    assert "two trained encoders" in error_line(refused)
 
 
 def test_what_is_inside_an_ensemble_is_its_first_members(members: list[Path], job: TrainingJob, tmp_path: Path) -> None:
