@@ -5,42 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from harness.encoders.text import EncodedDocument, indexed_labels
 from harness.scoring.counts import Counts, Scores
-from harness.types import Document, PairScores
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def margins(documents: Iterable[EncodedDocument], scores: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """How far each (pair, relation) scores above NA, and whether it is a label; flat, over all documents."""
+def margins(labels: Iterable[tuple[np.ndarray, int]], scores: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """How far each (pair, relation) scores above NA, and whether it is a label; flat, over all documents.
+
+    Of each document: ``labels`` [k, 3] (head, tail, number of the relation) with its number of entities, and the
+    ``scores`` [p, relations + 1] of all its pairs in row-major order, NA last.
+    """
     import numpy as np
 
     above: list[np.ndarray] = [np.zeros(0, dtype=np.float32)]
     gold: list[np.ndarray] = [np.zeros(0, dtype=bool)]
-    for document, of_document in zip(documents, scores, strict=True):
-        labels = np.zeros((len(of_document), of_document.shape[1] - 1), dtype=bool)
-        head, tail, relation = document.labels.T
-        labels[head * (document.entity_count - 1) + tail - (tail > head), relation] = True
+    for (labelled, entities), of_document in zip(labels, scores, strict=True):
+        holds = np.zeros((len(of_document), of_document.shape[1] - 1), dtype=bool)
+        head, tail, relation = labelled.T
+        holds[head * (entities - 1) + tail - (tail > head), relation] = True
         above.append((of_document[:, :-1] - of_document[:, -1:]).ravel())
-        gold.append(labels.ravel())
-    return np.concatenate(above), np.concatenate(gold)
-
-
-def labelled_margins(documents: Iterable[Document], scores: Iterable[PairScores]) -> tuple[np.ndarray, np.ndarray]:
-    """As ``margins``, of documents and scores as they stand outside training; the pairs are all, in row-major order."""
-    import numpy as np
-
-    above: list[np.ndarray] = [np.zeros(0, dtype=np.float32)]
-    gold: list[np.ndarray] = [np.zeros(0, dtype=bool)]
-    for document, of_document in zip(documents, scores, strict=True):
-        labels = np.zeros((len(of_document.pairs), len(of_document.relations)), dtype=bool)
-        indexed, _ = indexed_labels(document, of_document.relations)
-        for head, tail, relation in indexed:
-            labels[head * (len(document.entities) - 1) + tail - (tail > head), relation] = True
-        above.append((of_document.scores[:, :-1] - of_document.scores[:, -1:]).ravel())
-        gold.append(labels.ravel())
+        gold.append(holds.ravel())
     return np.concatenate(above), np.concatenate(gold)
 
 

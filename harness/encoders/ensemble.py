@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.encoders.choosing import best_threshold, labelled_margins, scores_at
+from harness.encoders.choosing import best_threshold, margins, scores_at
 from harness.encoders.config import Task, read_record
 from harness.encoders.fit import Trained, TrainingJob, data_to_train_on, reported_scores
 from harness.encoders.scorer import EncoderScorer
+from harness.encoders.text import indexed_labels
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
 from harness.types import Document, PairScores, RelationSchema
 
 if TYPE_CHECKING:
-    pass
+    import numpy as np
 
 
 class EnsembleConfig(BaseModel):
@@ -149,9 +150,17 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Tr
 
 def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document]) -> tuple[float, Any]:
     """The best threshold on the documents to choose by, and the scores there; 0 where there are none."""
-    above, gold = labelled_margins(documents, mean_scores(scorers, documents, 0.0))
+    labels = [(_label_array(document, scorers[0].relations), len(document.entities)) for document in documents]
+    above, gold = margins(labels, (one.scores for one in mean_scores(scorers, documents, 0.0)))
     threshold = best_threshold(above, gold)
     return threshold, scores_at(above, gold, threshold)
+
+
+def _label_array(document: Document, relations: tuple[str, ...]) -> np.ndarray:
+    """The labels [k, 3] of a document: head, tail, number of the relation."""
+    import numpy as np
+
+    return np.array(indexed_labels(document, relations)[0], dtype=np.int64).reshape(-1, 3)
 
 
 def _copy(members: Sequence[Path], config: EnsembleConfig, folder: Path) -> None:
