@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,6 +26,7 @@ from harness.encoders.text import indexed_labels
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
+from harness.scoring.counts import Scores
 from harness.types import Document, PairScores, RelationSchema
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class EnsembleConfig(BaseModel):
     task: Task
     relations: tuple[str, ...]
     encoder: str
-    members: tuple[str, ...] = Field(min_length=2)
+    members: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=2)
     threshold: float = 0.0
 
 
@@ -148,8 +149,8 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Tr
     return trained
 
 
-def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document]) -> tuple[float, Any]:
-    """The best threshold on the documents to choose by, and the scores there; 0 where there are none."""
+def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document]) -> tuple[float, Scores]:
+    """The best threshold on the documents to choose by, and the scores there."""
     labels = [(_label_array(document, scorers[0].relations), len(document.entities)) for document in documents]
     above, gold = margins(labels, (one.scores for one in mean_scores(scorers, documents, 0.0)))
     threshold = best_threshold(above, gold)

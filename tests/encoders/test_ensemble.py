@@ -17,7 +17,7 @@ from harness.encoders.checkpoint import load_model
 from harness.encoders.ensemble import EnsembleScorer, make_ensemble, pair_scorer
 from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.scorer import EncoderScorer
-from harness.encoders.weights import TRAINING, trained_folder
+from harness.encoders.weights import CONFIG, TRAINING, trained_folder
 from harness.errors import InputError
 from tests.commands import error_line, harness, harness_json
 from tests.encoders.test_training import OPTIONS, Recorder
@@ -82,6 +82,15 @@ def test_what_cannot_be_one_is_refused(members: list[Path], job: TrainingJob, tm
     with pytest.raises(InputError, match="do not score the same relations"):
         make_ensemble([members[0], tmp_path / "rcp"], job, tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+def test_members_are_folders_inside_the_ensembles_own(members: list[Path], job: TrainingJob, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    make_ensemble(members, job, made)
+    config = made / CONFIG
+    config.write_text(config.read_text(encoding="utf-8").replace('"1"', '"../member-1"'), encoding="utf-8")
+    with pytest.raises(InputError, match="members"):
+        pair_scorer(made)
 
 
 def test_an_ensemble_is_made_and_run_by_command(members: list[Path], job: TrainingJob, tmp_path: Path) -> None:
