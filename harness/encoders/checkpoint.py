@@ -105,7 +105,7 @@ def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -
 
 
 def start_from(model: PairModel, folder: Path) -> frozenset[str]:
-    """Give a new model the weights of a trained one wherever name and shape agree; the names of those given.
+    """Give a new model the weights of a trained one wherever name and shape agree; the names of those that changed.
 
     Another label set leaves the last layer as it was. Raises InputError as ``load_model`` does, where the folder is of
     another pretrained encoder, or where nothing agrees.
@@ -115,7 +115,8 @@ def start_from(model: PairModel, folder: Path) -> frozenset[str]:
         raise InputError(f"{folder}: trained from the encoder {trained.config.encoder}, not {model.config.encoder}")
     own, theirs = model.state_dict(), trained.state_dict()
     given = {name: theirs[name] for name, value in own.items() if name in theirs and theirs[name].shape == value.shape}
-    if not given:
+    changed = frozenset(name for name, value in given.items() if checksum(value) != checksum(own[name]))
+    if not changed:
         raise InputError(f"{folder}: has no weights of the names and shapes that {model.config.task} has")
     model.load_state_dict(given, strict=False)
-    return frozenset(given)
+    return changed

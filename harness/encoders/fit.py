@@ -141,10 +141,10 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
     set_seed(training.seed)
     model = new_model(config, attention_dropout=training.attention_dropout)
-    given: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
     if job.start is not None:
-        given = start_from(model, job.start)
-        origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(given)}
+        changed = start_from(model, job.start)
+        origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(changed)}
     tokenizer = load_tokenizer(config.encoder)
     collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
     encoder = document_encoder(tokenizer, config)
@@ -167,7 +167,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
             "train_titles_sha256": _digest([document.title for document in split.train]),
         },
     }
-    files = _Files(folder, question, trainer, config, given)
+    files = _Files(folder, question, trainer, config, changed)
     if accelerator.is_main_process:
         files.begin()
     files.resume()
@@ -218,14 +218,14 @@ class _Files:
         question: Mapping[str, Any],
         trainer: Trainer,
         config: ModelConfig | GlidreConfig,
-        given: frozenset[str],
+        changed: frozenset[str],
     ) -> None:
-        """``given`` names the weights that came from another training."""
+        """``changed`` names the weights that another training had changed before this one."""
         self.folder = folder
         self._question = question
         self._trainer = trainer
         self._config = config
-        self._given = given
+        self._changed = changed
 
     def begin(self) -> None:
         """Claim the folder for this training; InputError if another one has it."""
@@ -259,7 +259,7 @@ class _Files:
         if self._trainer.is_main_process:
             config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
             frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)
-            save_model(self.folder, config, model.state_dict(), frozen - self._given)
+            save_model(self.folder, config, model.state_dict(), frozen - self._changed)
 
     def finished(self) -> None:
         """Store the state of the training and its curve so far."""
