@@ -34,7 +34,7 @@ def train_ensemble(
     report: Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to report on.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    from harness.encoders.ensemble import make_ensemble
+    from harness.encoders.combining import make_ensemble
     from harness.encoders.fit import TrainingJob
     from harness.encoders.scorer import encoder_folder
 

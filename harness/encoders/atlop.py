@@ -7,6 +7,7 @@ output). Each entity is computed once, and pairs are gathered from them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -68,15 +69,14 @@ class GroupBilinear(nn.Module):
 
     def forward(self, head: Tensor, tail: Tensor) -> Tensor:
         """Head and tail [p, size] to [p, out]."""
-        if torch.is_grad_enabled():
-            return self._scores(head, tail)
-        parts = zip(torch.split(head, PAIRS_AT_ONCE), torch.split(tail, PAIRS_AT_ONCE), strict=True)
-        return torch.cat([self._scores(*part) for part in parts])
-
-    def _scores(self, head: Tensor, tail: Tensor) -> Tensor:
-        column, row = head.view(len(head), -1, self.block, 1), tail.view(len(tail), -1, 1, self.block)
         # A broadcast product is the faster one, but not its gradient, which a matrix product has at a fraction.
-        products = column @ row if torch.is_grad_enabled() else column * row
+        if torch.is_grad_enabled():
+            return self._scores(head, tail, torch.matmul)
+        parts = zip(torch.split(head, PAIRS_AT_ONCE), torch.split(tail, PAIRS_AT_ONCE), strict=True)
+        return torch.cat([self._scores(*part, torch.mul) for part in parts])
+
+    def _scores(self, head: Tensor, tail: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        products = product(head.view(len(head), -1, self.block, 1), tail.view(len(tail), -1, 1, self.block))
         scores: Tensor = self.out(products.flatten(1))
         return scores
 

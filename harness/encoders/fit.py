@@ -26,7 +26,7 @@ from harness.encoders.config import (
 )
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.held_out import joined, some_of_each, without_relations
-from harness.encoders.weights import TRAINING, WEIGHTS, data_of, trained_folder
+from harness.encoders.weights import TRAINING, WEIGHTS, data_of, storing, trained_folder
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
 from harness.types import Document, PairScorer, RelationSchema
@@ -145,6 +145,9 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     if job.start is not None:
         changed = start_from(model, job.start)
         origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(changed)}
+    began_with = (job.start, trained_folder(config.encoder))
+    if earlier := [data_of(folder) for folder in began_with if folder is not None]:
+        origin |= {"earlier": earlier}
     tokenizer = load_tokenizer(config.encoder)
     collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
     encoder = document_encoder(tokenizer, config)
@@ -153,9 +156,6 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         for documents in (split.train, split.choose)
     )
     trainer = Trainer(model, collator, training, train, choose, accelerator)
-    began_with = (job.start, trained_folder(config.encoder))
-    if earlier := [data_of(folder) for folder in began_with if folder is not None]:
-        origin |= {"earlier": earlier}
     question = {
         "task": job.task,
         "model": config.model_dump(mode="json"),
@@ -289,11 +289,9 @@ class _Files:
             )
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        try:
+        with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise StorageError(f"{self.folder}: cannot be written ({error.strerror}); choose another --out") from error
 
 
 def write_curve(path: Path, curve: Sequence[Epoch]) -> None:

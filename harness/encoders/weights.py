@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import InputError
+from harness.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,9 +29,20 @@ def trained_folder(name: str) -> Path | None:
 
     Of an ensemble it is that of the first member.
     """
-    folder = next((folder for folder in (TRAINED / name, Path(name)) if fields_of(folder)), None)
-    members = fields_of(folder).get("members") if folder else None
-    return folder / str(members[0]) if folder and members else folder
+    for folder in (TRAINED / name, Path(name)):
+        if fields := fields_of(folder):
+            members = fields.get("members")
+            return folder / str(members[0]) if members else folder
+    return None
+
+
+@contextmanager
+def storing(folder: Path) -> Iterator[None]:
+    """Turns what keeps the block from writing into ``folder`` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
 
 
 def pretrained_name(folder: Path) -> str:

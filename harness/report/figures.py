@@ -68,13 +68,12 @@ def write_figure(folder: Path, figure: Figure) -> None:
         # Not pyplot: a figure of its own needs no screen.
         canvas = Canvas(figsize=figure.size, layout="constrained")
         figure.draw(canvas.add_subplot())
-        light = _as_svg(canvas)
-        images = [image for axes in canvas.axes for image in axes.get_images()]
-        for image in images:
-            image.set_cmap(DARK_MAP)
-        if images:
+        dark = light = _as_svg(canvas)
+        if images := [image for axes in canvas.axes for image in axes.get_images()]:
+            for image in images:
+                image.set_cmap(DARK_MAP)
             canvas.set_layout_engine("none")
-        dark = _as_svg(canvas) if images else light
+            dark = _as_svg(canvas)
     for colour, other in zip(*THEMES.values(), strict=True):
         dark = dark.replace(colour, other)
     for theme, svg in zip(THEMES, (light, dark), strict=True):

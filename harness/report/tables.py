@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.leaderboards.columns import NUMBERS
 from harness.report.analysis import RunAnalysis
 from harness.report.runs import ReportBoard, ReportRun
 from harness.scoring.mistakes import MISSED_KINDS, NO_RELATION, WRONG_KINDS
@@ -74,33 +73,37 @@ def number_cell(value: float, text: str = "", classes: str = "") -> Cell:
 
 def board_table(frame: pd.DataFrame, runs: Sequence[ReportRun], caption: str) -> PageTable | None:
     """A table of the leaderboard with its runs' numbers; None without rows. Columns without any value are left out."""
-    import pandas as pd
-    from pandas.api.types import is_numeric_dtype
-
     if not len(frame):
         return None
     by_id = {run.run_id: run for run in runs}
-    names = [name for name in frame.columns if frame[name].notna().any()]
-    numeric = {name: is_numeric_dtype(frame[name].infer_objects()) for name in names}
-    rows = []
-    for row in frame.astype(object).to_dict("records"):
-        run = by_id.get(row["run_id"])
+    columns, rows = _filled(frame)
+    numbered = []
+    for run_id, cells in zip(frame["run_id"], rows, strict=True):
+        run = by_id.get(run_id)
         first = Cell(str(run.number), run.number, page_of(run), "number") if run else Cell("", "")
-        values = [None if _is_na(pd, row[name]) else row[name] for name in names]
-        rows.append([first, *(_cell(name, value, numeric[name]) for name, value in zip(names, values, strict=True))])
-    columns = [Column("run", number=True), *(Column(_heading(name), numeric[name]) for name in names)]
-    return PageTable(caption, columns, rows)
+        numbered.append([first, *cells])
+    return PageTable(caption, [Column("run", number=True), *columns], numbered)
 
 
 def reported_table(frame: pd.DataFrame, caption: str) -> PageTable | None:
     """Papers' rows: scores and their source, and why a row stands apart; None without rows."""
     if not len(frame):
         return None
-    kept = frame.rename(columns={"model": "system", "prompt": "setting"})
-    names = [name for name in kept.columns if kept[name].notna().any()]
-    records = kept[names].astype(object).where(kept[names].notna(), None).to_dict("records")
-    rows = [[_cell(name, row[name], name in NUMBERS) for name in names] for row in records]
-    return PageTable(caption, [Column(_heading(name), name in NUMBERS) for name in names], rows)
+    return PageTable(caption, *_filled(frame.rename(columns={"model": "system", "prompt": "setting"})))
+
+
+def _filled(frame: pd.DataFrame) -> tuple[list[Column], list[list[Cell]]]:
+    """The columns of a table that have a value in any row, and the cells of its rows."""
+    import pandas as pd
+    from pandas.api.types import is_numeric_dtype
+
+    names = [name for name in frame.columns if frame[name].notna().any()]
+    numeric = {name: is_numeric_dtype(frame[name].infer_objects()) for name in names}
+    rows = [
+        [_cell(name, None if _is_na(pd, row[name]) else row[name], numeric[name]) for name in names]
+        for row in frame.astype(object).to_dict("records")
+    ]
+    return [Column(_heading(name), numeric[name]) for name in names], rows
 
 
 def relation_table(board: ReportBoard, relations: Sequence[tuple[str, int]]) -> PageTable:

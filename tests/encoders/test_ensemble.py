@@ -14,7 +14,8 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import split_documents
 from harness.encoders.checkpoint import load_model
-from harness.encoders.ensemble import EnsembleScorer, make_ensemble, pair_scorer
+from harness.encoders.combining import make_ensemble
+from harness.encoders.ensemble import EnsembleScorer, pair_scorer
 from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.weights import CONFIG, TRAINING, trained_folder
