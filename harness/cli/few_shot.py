@@ -23,9 +23,10 @@ Examples:
   harness train few-shot --train dev_revised.json --model atlop -n 10 -n 100 -O distances=true
 
 \b
-Each training has --steps batches, chooses its epoch by the choosing documents, and is scored on the reporting
-ones; mean and deviation are over the seeds, each with other documents. The same command typed again goes on where
-it was cut off. Beside the trainings lie few_shot.csv and, where matplotlib is installed, few_shot.svg.
+Each training has --steps batches or --epochs passes over its documents, whichever is more, chooses its epoch by
+the choosing documents, and is scored on the reporting ones; mean and deviation are over the seeds, each with other
+documents. The same command typed again goes on where it was cut off. Beside the trainings lie few_shot.csv and,
+where matplotlib is installed, few_shot.svg.
 """
 
 
@@ -38,7 +39,8 @@ def train_few_shot(
         list[int] | None, typer.Option("-n", "--size", min=1, help="Documents; repeatable (1, 5, 10, 50, 100).")
     ] = None,
     whole: Annotated[bool, typer.Option("--all/--no-all", help="Also train on all documents.")] = True,
-    steps: Annotated[int, typer.Option(min=1, help="Batches of each training.")] = 600,
+    steps: Annotated[int, typer.Option(min=1, help="Batches of each training, at the least.")] = 600,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over its documents, at the least.")] = 12,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of documents, each with a training of its own.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     choose: Annotated[int, typer.Option(min=0, help="Documents held out to choose the epoch by.")] = 50,
@@ -78,7 +80,7 @@ def train_few_shot(
     for task in tasks:
         for number in sizes:
             for draw in range(seed, seed + seeds):
-                job = FewShotJob(task, train, number, draw, steps, choose, report, _of_model(task, options))
+                job = FewShotJob(task, train, number, draw, steps, epochs, choose, report, _of_model(task, options))
                 folder = out / task / f"n-{number or 'all'}" / f"seed-{draw}"
                 with training_display(kind, f"{task}, n = {number or documents}, seed {draw}") as watcher:
                     rows.append(run_few_shot(job, documents, folder, watcher))

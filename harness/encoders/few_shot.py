@@ -1,7 +1,8 @@
 """F1 by the number of training documents: GLiDRE's few-shot protocol, for any model.
 
 Armingaud and Besançon (2025) train on N = 1, 5, 10, 50, 100 and all documents, five drawn subsets each, and report mean
-and deviation. Every training here takes the same number of steps, so that one of few documents is not cut short.
+and deviation. Every training here takes so many batches, so that one of few documents is not cut short, and so many
+passes over its documents, so that one of many is not either.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 SIZES = (1, 5, 10, 50, 100)
 STEPS = 600
-EVALUATIONS = 10
+EPOCHS = 12
+EVALUATIONS = 5
 BATCH_SIZE = 4
 
 
@@ -30,8 +32,8 @@ BATCH_SIZE = 4
 class FewShotJob:
     """One training on ``size`` documents (None: all that are not held out), drawn by ``seed``.
 
-    It takes at least ``steps`` batches and is evaluated ``EVALUATIONS`` times on the choosing documents. ``options``
-    are those of training.
+    It takes at least ``steps`` batches and ``epochs`` passes, and is evaluated ``EVALUATIONS`` times on the choosing
+    documents. ``options`` are those of training.
     """
 
     task: Task
@@ -39,6 +41,7 @@ class FewShotJob:
     size: int | None
     seed: int
     steps: int = STEPS
+    epochs: int = EPOCHS
     choose: int = CHOOSE
     report: int = REPORT
     options: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class FewShotJob:
         """The training, where ``documents`` are there to train on."""
         batch_size = int(self.options.get("batch_size", BATCH_SIZE))
         batches = -(-(self.size or documents) // batch_size)
-        epochs = max(1, -(-self.steps // batches))
+        epochs = max(self.epochs, -(-self.steps // batches))
         every = max(1, epochs // EVALUATIONS)
         schedule = {"epochs": epochs, "choose_from": every, "choose_every": every, "batch_size": batch_size}
         return TrainingJob(

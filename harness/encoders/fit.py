@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 CURVE, STATE = "curve.csv", "training.state"
 
+STORED_EVERY = 20.0
+"""Seconds from one stored state to the next: an epoch over one document takes less time than storing it."""
+
 
 @dataclass(frozen=True)
 class TrainingJob:
@@ -117,7 +120,7 @@ class Trained:
 def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     """Train, keep the best weights in ``folder``, and score the reporting documents with what was kept.
 
-    A training that was cut off goes on from its last whole epoch when the same job is run again; one that is
+    A training that was cut off goes on from the last epoch that was stored when the same job is run again; one that is
     finished is only scored. Raises InputError for unfit data or options, or a folder that holds another training.
     """
     import torch
@@ -226,6 +229,7 @@ class _Files:
         self._trainer = trainer
         self._config = config
         self._changed = changed
+        self._stored = time.monotonic()
 
     def begin(self) -> None:
         """Claim the folder for this training; InputError if another one has it."""
@@ -241,7 +245,7 @@ class _Files:
             self._write({"question": self._question})
 
     def resume(self) -> None:
-        """Restore the state after the last whole epoch, if there is one."""
+        """Restore the last state that was stored, if there is one."""
         import pickle
 
         import torch
@@ -262,16 +266,18 @@ class _Files:
             save_model(self.folder, config, model.state_dict(), frozen - self._changed)
 
     def finished(self) -> None:
-        """Store the state of the training and its curve so far."""
+        """Store the state of the training and its curve so far, unless that was done a moment ago."""
         import torch
 
-        if not self._trainer.is_main_process:
+        is_due = self._trainer.is_over or time.monotonic() - self._stored >= STORED_EVERY
+        if not (self._trainer.is_main_process and is_due):
             return
         partial = self.folder / f"{STATE}.partial"
         try:
             torch.save(self._trainer.state(), partial)
             partial.replace(self.folder / STATE)
             write_curve(self.folder / CURVE, self._trainer.progress.curve)
+            self._stored = time.monotonic()
         except (OSError, RuntimeError) as error:
             raise StorageError(f"{self.folder}: cannot be written ({error}); free space, then run again") from error
 

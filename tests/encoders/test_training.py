@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import few_shot, split_documents
+from harness.encoders import fit
 from harness.encoders.backbone import load_tokenizer
 from harness.encoders.batching import Collator
 from harness.encoders.checkpoint import load_model
@@ -74,16 +75,20 @@ def job(tiny_encoder: Callable[[str], str], corpus: Path) -> TrainingJob:
     return TrainingJob("atlop", str(corpus), choose=6, report=6, seed=3, options=options)
 
 
-def test_a_killed_training_goes_on_to_the_same_losses(job: TrainingJob, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stored_every", "first"), [(0.0, 3), (3600.0, 1)])
+def test_a_killed_training_goes_on_to_the_same_losses(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored_every: float, first: int
+) -> None:
+    monkeypatch.setattr(fit, "STORED_EVERY", stored_every)
     whole = Recorder()
     train_encoder(job, tmp_path / "whole", whole)
     with pytest.raises(Killed):
         train_encoder(job, tmp_path / "cut", Recorder(killed_in=3))
     resumed = Recorder()
     train_encoder(job, tmp_path / "cut", resumed)
-    assert [line.epoch for line in resumed.lines] == [3, 4]
-    assert resumed.lines == whole.lines[2:]
-    assert resumed.losses == whole.losses[len(whole.losses) // 2 :]
+    assert [line.epoch for line in resumed.lines] == list(range(first, 5))
+    assert resumed.lines == whole.lines[first - 1 :]
+    assert resumed.losses == whole.losses[len(whole.losses) * (first - 1) // 4 :]
     weights, expected = (load_file(tmp_path / folder / WEIGHTS) for folder in ("cut", "whole"))
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
     assert whole.losses[-1] < whole.losses[0]
@@ -116,7 +121,8 @@ def test_a_finished_folder_is_neither_trained_again_nor_given_away(job: Training
     assert (tmp_path / CONFIG).read_bytes() == before
 
 
-def test_a_damaged_state_is_refused(job: TrainingJob, tmp_path: Path) -> None:
+def test_a_damaged_state_is_refused(job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "STORED_EVERY", 0.0)
     with pytest.raises(Killed):
         train_encoder(job, tmp_path, Recorder(killed_in=2))
     state = tmp_path / STATE
@@ -236,7 +242,7 @@ def test_few_shot_makes_a_table_and_a_curve(tiny_encoder: Callable[[str], str], 
     options = [f"-O{key}={value}" for key, value in small.items()]
     command = [
         "train", "few-shot", "--train", corpus, "--choose", 4, "--report", 4, "-n", 1, "-n", 3, "--no-all",
-        "--steps", 2, "--seeds", 2, *options, "--out", tmp_path,
+        "--steps", 2, "--epochs", 1, "--seeds", 2, *options, "--out", tmp_path,
     ]  # fmt: skip
     done = harness(*command)
     assert done.returncode == 0, done.stderr
@@ -250,7 +256,7 @@ def test_few_shot_makes_a_table_and_a_curve(tiny_encoder: Callable[[str], str], 
     assert "--model lstm" in error_line(harness("train", "few-shot", "--train", corpus, "--model", "lstm"))
 
 
-def test_every_few_shot_training_takes_as_many_steps_and_evaluations() -> None:
+def test_few_shot_trainings_have_at_least_so_many_steps_and_passes() -> None:
     schedules = [
         FewShotJob("atlop", "corpus", size, 0, steps=600)
         .training(400)
@@ -258,9 +264,9 @@ def test_every_few_shot_training_takes_as_many_steps_and_evaluations() -> None:
         for size in (1, 10, None)
     ]
     assert [(one.epochs, one.choose_from, one.choose_every) for one in schedules] == [
-        (600, 60, 60),
-        (200, 20, 20),
-        (6, 1, 1),
+        (600, 120, 120),
+        (200, 40, 40),
+        (12, 2, 2),
     ]
 
 
