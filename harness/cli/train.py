@@ -40,8 +40,8 @@ EncoderOption = Annotated[
 ]
 LabelEncoderOption = Annotated[str, typer.Option(help="The encoder of relation names: as --encoder.")]
 StartOption = Annotated[
-    Path | None,
-    typer.Option("--from", help="Folder of a trained encoder to begin with: its weights are taken where they fit."),
+    str | None,
+    typer.Option("--from", help="A trained encoder to begin with (packaged, folder or hub id): weights that fit."),
 ]
 FieldOption = Annotated[
     list[str] | None,
@@ -136,9 +136,11 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     from harness.cli.display import default_display
     from harness.cli.training_display import training_display
     from harness.encoders.fit import TrainingJob, train_encoder
+    from harness.encoders.scorer import encoder_folder
 
     seeds = fields["seeds"]
-    of_job = {name: value for name, value in fields.items() if name != "seeds"}
+    start = encoder_folder(fields["start"]) if fields["start"] else None
+    of_job = {**{name: value for name, value in fields.items() if name != "seeds"}, "start": start}
     kind = display or ("none" if as_json else default_display())
     results = []
     for seed in seeds:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.datasets.docred import sha256_of
 from harness.datasets.registry import load_dataset
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
-from harness.encoders.weights import TRAINED, TRAINING
+from harness.encoders.weights import TRAINED, TRAINING, WEIGHTS
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
@@ -176,3 +177,12 @@ def test_what_an_earlier_training_saw_was_seen(trained: Path, corpus: Path, tmp_
     scorer = EncoderScorer(folder)
     seen = encoder_origin(folder, scorer.config.threshold, dataset)["seen"]
     assert seen == "it was trained on documents of this file"
+
+
+def test_training_begins_with_a_packaged_encoder(corpus: Path, tmp_path: Path) -> None:
+    command = ["train", "atlop", "--train", corpus, "--choose", 4, "--report", 4, "--few-shot", 2, "-O", "epochs=1"]
+    done = harness(*command, "--from", "atlop-minilm", "--out", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "seed-0" / TRAINING).read_text())
+    assert record["question"]["data"]["start_sha256"] == sha256_of(TRAINED / "atlop-minilm" / WEIGHTS)
+    assert "no trained encoder here" in error_line(harness(*command, "--from", "nowhere", "--out", tmp_path / "other"))
