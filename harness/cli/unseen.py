@@ -23,14 +23,17 @@ Examples:
 
 \b
 Macro scores in percent, mean and deviation over the seeds. On documents every pair may hold any of the m
-relations or none; a FewRel sentence holds one of them, and the highest score is the answer. The same command
-typed again goes on where it was cut off.
+relations or none, and the threshold decides. On pairs (those of the same documents that hold one of the m, with the
+same trainings) and on FewRel's sentences the highest score is the answer. The same command typed again goes on where
+it was cut off.
 """
 
 
 def train_unseen(
     train: Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")],
-    test: Annotated[list[str] | None, typer.Option(help="documents or sentences; repeatable (default: both).")] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="documents, pairs or sentences; repeatable (default: all).")
+    ] = None,
     unseen: Annotated[
         list[int] | None, typer.Option("-m", "--unseen", min=1, help="Relations held out; repeatable (5, 10, 15).")
     ] = None,
@@ -54,19 +57,19 @@ def train_unseen(
     from harness.cli.display import default_display
     from harness.cli.tables import print_table
     from harness.cli.training_display import training_display
-    from harness.encoders.unseen import UnseenJob, run_unseen
+    from harness.encoders.unseen import TESTS, UnseenJob, run_unseen
     from harness.errors import InputError
 
-    tests = test or ["documents", "sentences"]
-    if unknown := sorted(set(tests) - {"documents", "sentences"}):
-        raise InputError(f"--test {unknown[0]}: write documents or sentences")
+    tests = [name for name in TESTS if not test or name in test]
+    if unknown := sorted(set(test or ()) - set(TESTS)):
+        raise InputError(f"--test {unknown[0]}: write {', '.join(TESTS)}")
     kind = display or ("none" if as_json else default_display())
     rows = []
     for name in tests:
         for count in unseen or [5, 10, 15]:
             for number in range(seed, seed + seeds):
                 job = UnseenJob(
-                    test="sentences" if name == "sentences" else "documents",
+                    test=name,
                     train=train,
                     unseen=count,
                     seed=number,
@@ -77,7 +80,7 @@ def train_unseen(
                     options=key_values(option, "-O"),
                 )
                 with training_display(kind, f"{name}, m = {count}, seed {number}") as watcher:
-                    result = run_unseen(job, out / name / f"m-{count}" / f"seed-{number}", watcher)
+                    result = run_unseen(job, out / job.trained_as / f"m-{count}" / f"seed-{number}", watcher)
                 rows.append(result.as_row())
                 pd.DataFrame(rows).to_csv(out / "unseen.csv", index=False)
     if as_json:

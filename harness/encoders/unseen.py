@@ -1,8 +1,9 @@
 """Zero-shot on unseen relations: m of them held out of a GLiDRE training, which is then tested on those only.
 
-After Table 7 of Armingaud and Besançon (2025), with two tests. On ``sentences`` (FewRel), as there, a sentence's pair
-is known to hold one of the m relations, and the highest score is the answer. On ``documents`` every pair may hold
-any of them or none, and the threshold decides. Scores are macro: means over the m relations.
+After Table 7 of Armingaud and Besançon (2025), with three tests. On ``sentences`` (FewRel), as there, a sentence's pair
+is known to hold one of the m relations, and the highest score is the answer. So it is on ``pairs``, those of documents
+that hold some of the m. On ``documents`` every pair may hold any of them or none, and the threshold decides. Scores are
+macro: means over the m relations.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, split_documents
@@ -21,12 +22,13 @@ from harness.encoders.held_out import labelled
 from harness.encoders.scorer import EncoderScorer
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
-from harness.types import Dataset, Document, PairScores, RelationSchema
+from harness.types import Dataset, Document, PairScores, RelationSchema, Triplet
 
 if TYPE_CHECKING:
     from harness.encoders.training import Watcher
 
-Test = Literal["documents", "sentences"]
+Test = Literal["documents", "pairs", "sentences"]
+TESTS: tuple[Test, ...] = get_args(Test)
 
 MIN_LABELS = 10
 """Labels among the reporting documents that a relation needs to be drawn: fewer measure nothing."""
@@ -50,6 +52,11 @@ class UnseenJob:
     report: int = REPORT
     fewrel: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def trained_as(self) -> Test:
+        """The test whose training serves this one: that on documents for their pairs."""
+        return "documents" if self.test == "pairs" else self.test
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
     )
     train_encoder(training, folder, watcher)
     scored = EncoderScorer(folder, schema=schema).score(documents)
-    count = classified if job.test == "sentences" else extracted
+    count = extracted if job.test == "documents" else classified
     scores = MacroScores.of(count(documents, scored, schema))
     return UnseenResult(job, tuple(relation.id for relation in schema.relations), len(documents), scores)
 
@@ -147,17 +154,21 @@ def _restricted(schema: RelationSchema, relations: frozenset[str]) -> RelationSc
 def classified(
     documents: Iterable[Document], scored: Iterable[PairScores], schema: RelationSchema
 ) -> dict[str, Counts]:
-    """Counts by relation where each document's one label says which pair is asked, and its best score answers."""
+    """Counts by relation where the labels say which pairs are asked, and the best score of each is its one answer."""
     gold: Counter[str] = Counter()
     predicted: Counter[str] = Counter()
     correct: Counter[str] = Counter()
     for document, scores in zip(documents, scored, strict=True):
-        head, relation, tail = document.labels[0].triplet
-        row = int((scores.pairs == (head, tail)).all(1).argmax())
-        answer = scores.relations[int(scores.scores[row, :-1].argmax())]
-        gold[relation] += 1
-        predicted[answer] += 1
-        correct[relation] += answer == relation
+        best = scores.scores[:, :-1].argmax(axis=1)
+        answers = {
+            (head, tail): scores.relations[column]
+            for (head, tail), column in zip(scores.pairs.tolist(), best, strict=True)
+        }
+        held = {label.triplet for label in document.labels}
+        gold.update(triplet.relation for triplet in held)
+        for pair in {(triplet.head, triplet.tail) for triplet in held}:
+            predicted[answers[pair]] += 1
+            correct[answers[pair]] += Triplet(pair[0], answers[pair], pair[1]) in held
     return {one.id: Counts(correct[one.id], predicted[one.id], gold[one.id]) for one in schema.relations}
 
 

@@ -22,7 +22,7 @@ from harness.report.runs import ReportRun
 
 THETA_COLUMNS = {"theta", "f1"}
 FEW_SHOT_COLUMNS = {"model", "n", "seed", "f1"}
-_WITHOUT_TABLES = {"runs", "encoders", "logs", "report"}
+_WITHOUT_TABLES = {"runs", "logs", "report"}
 
 
 class ThetaSweep(NamedTuple):

@@ -15,12 +15,13 @@ from safetensors.torch import load_file
 from harness.cli.unseen import summary
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import Split
+from harness.encoders import fit
 from harness.encoders.checkpoint import read_config
 from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.held_out import joined, some_of_each, without_relations
 from harness.encoders.scores import ScoreFile
-from harness.encoders.unseen import MacroScores, UnseenJob, classified, drawn_relations, extracted, run_unseen
+from harness.encoders.unseen import TESTS, MacroScores, UnseenJob, classified, drawn_relations, extracted, run_unseen
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
@@ -54,7 +55,10 @@ def job(options: dict[str, str], corpus: Path) -> TrainingJob:
     return TrainingJob("glidre", str(corpus), choose=6, report=6, seed=3, options=options)
 
 
-def test_a_killed_training_goes_on_to_the_same_losses(job: TrainingJob, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_to_the_same_losses(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "STORED_EVERY", 0.0)
     job = replace(job, options={**job.options, "average_decay": "0.5", "epochs": "3"})
     whole = Recorder()
     train_encoder(job, tmp_path / "whole", whole)
@@ -137,7 +141,7 @@ def test_unseen_relations_leave_no_trace_in_a_training(corpus: Path, documents: 
     assert [one.labels[0].triplet.relation for one in added] == ["P26", "P26"]
 
 
-@pytest.mark.parametrize("test", ["documents", "sentences"])
+@pytest.mark.parametrize("test", TESTS)
 def test_unseen_relations_are_drawn_held_out_and_tested(
     options: dict[str, str], corpus: Path, tmp_path: Path, test: str
 ) -> None:
@@ -157,7 +161,7 @@ def test_unseen_relations_are_drawn_held_out_and_tested(
     assert len(held_out) == 2
     assert not set(held_out) & set(json.loads((tmp_path / "out" / CONFIG).read_text())["relations"])
     assert set(result.scores.per_relation) == set(held_out)
-    assert result.tested == (14 if test == "documents" else 16)
+    assert result.tested == (16 if test == "sentences" else 14)
     again = Recorder()
     assert run_unseen(job, tmp_path / "out", again) == result
     assert again.losses == []
@@ -186,6 +190,14 @@ def test_a_sentence_is_answered_by_its_pairs_best_relation() -> None:
     ]
     counts = classified(asked, scores, SCHEMA)
     assert counts == {"P17": Counts(1, 1, 2), "P36": Counts(1, 2, 1), "P495": Counts(0, 0, 0)}
+
+
+def test_a_pair_is_asked_once_and_may_hold_several_relations() -> None:
+    labels = [(0, "P17", 1), (0, "P36", 1), (1, "P36", 0)]
+    asked = [document("a b c", [[(0, 0, 1, "X")], [(0, 1, 2, "X")], [(0, 2, 3, "X")]], labels)]
+    pairs = [(0, 1), (1, 0), (0, 2)]
+    counts = classified(asked, [scored("1", [[1, 2, -1, 9], [-1, -1, 3, 9], [9, 0, 0, 0]], pairs)], SCHEMA)
+    assert counts == {"P17": Counts(0, 0, 1), "P36": Counts(1, 1, 2), "P495": Counts(0, 1, 0)}
 
 
 def test_documents_are_scored_over_all_pairs_by_the_threshold() -> None:

@@ -21,7 +21,10 @@ def write(path: Path, text: str) -> None:
 
 def test_sweeps_and_few_shot_tables_are_known_by_their_columns(tmp_path: Path) -> None:
     write(tmp_path / "theta" / "a.csv", "theta,kept,f1\n0,3,0.25\n1,0,0.5\n")
-    write(tmp_path / "few.csv", "model,n,seed,f1,epoch\natlop,1,0,10,2\natlop,1,1,30,2\natlop,5,0,40,1\n")
+    write(
+        tmp_path / "encoders" / "few-shot" / "few_shot.csv",
+        "model,n,seed,f1,epoch\natlop,1,0,10,2\natlop,1,1,30,2\natlop,5,0,40,1\n",
+    )
     write(tmp_path / "board.csv", "dataset,split,f1\nredocred,dev,0.1\n")
     write(tmp_path / "runs" / "x" / "theta.csv", "theta,f1\n0,0.9\n")
     stored = read_stored_tables(tmp_path, [])
