@@ -137,10 +137,14 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     from harness.cli.training_display import training_display
     from harness.encoders.fit import TrainingJob, train_encoder
     from harness.encoders.scorer import encoder_folder
+    from harness.encoders.weights import trained_folder
 
     seeds = fields["seeds"]
-    start = encoder_folder(fields["start"]) if fields["start"] else None
-    of_job = {**{name: value for name, value in fields.items() if name != "seeds"}, "start": start}
+    of_job = {name: value for name, value in fields.items() if name != "seeds"}
+    if fields["start"]:
+        folder = encoder_folder(fields["start"])
+        # An ensemble's first member stands for it, as it does where its encoder is asked for.
+        of_job["start"] = trained_folder(str(folder)) or folder
     kind = display or ("none" if as_json else default_display())
     results = []
     for seed in seeds:

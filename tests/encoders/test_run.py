@@ -12,9 +12,10 @@ import pytest
 
 from harness.datasets.docred import sha256_of
 from harness.datasets.registry import load_dataset
+from harness.encoders.ensemble import pair_scorer
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
-from harness.encoders.weights import TRAINED, TRAINING, WEIGHTS
+from harness.encoders.weights import TRAINED, TRAINING, WEIGHTS, trained_folder
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
@@ -82,7 +83,7 @@ def test_a_run_over_what_the_encoder_was_trained_on_is_not_ranked(trained: Path,
 )
 def test_only_the_reporting_part_of_the_training_file_is_unseen(split: str, seen: str) -> None:
     dataset = load_dataset("redocred", split, redocred_dir())
-    scorer = EncoderScorer(TRAINED / "atlop-minilm", schema=dataset.schema)
+    scorer = pair_scorer(TRAINED / "atlop-minilm", schema=dataset.schema)
     origin = encoder_origin(scorer.folder, scorer.config.threshold, dataset)
     assert origin["seen"] == seen
     assert origin["chosen_on"] == "50 documents held out of dev_revised"
@@ -184,5 +185,7 @@ def test_training_begins_with_a_packaged_encoder(corpus: Path, tmp_path: Path) -
     done = harness(*command, "--from", "atlop-minilm", "--out", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "seed-0" / TRAINING).read_text())
-    assert record["question"]["data"]["start_sha256"] == sha256_of(TRAINED / "atlop-minilm" / WEIGHTS)
+    first = trained_folder("atlop-minilm")
+    assert first is not None
+    assert record["question"]["data"]["start_sha256"] == sha256_of(first / WEIGHTS)
     assert "no trained encoder here" in error_line(harness(*command, "--from", "nowhere", "--out", tmp_path / "other"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.datasets.registry import load_dataset
-from harness.encoders.scorer import EncoderScorer
+from harness.encoders.ensemble import pair_scorer
 from harness.encoders.weights import TRAINED
 from harness.models import ENCODER, load_models
 from harness.scoring.official import score
@@ -22,6 +22,11 @@ MOST_MB = 60
 def _training(name: str) -> dict[str, object]:
     content: dict[str, object] = json.loads((TRAINED / name / "training.json").read_text(encoding="utf-8"))
     return content
+
+
+def _trainings(name: str) -> list[Path]:
+    """The records of its training, or of its members'."""
+    return sorted((TRAINED / name).glob("*/training.json")) or [TRAINED / name / "training.json"]
 
 
 def test_every_row_has_its_weights_and_all_are_small() -> None:
@@ -40,14 +45,15 @@ def test_the_card_tells_data_split_seed_and_scores(name: str) -> None:
     reported = f"{100 * result['reported'][measure]:.2f}"
     assert re.search(rf"\b{re.escape(reported)}\b", card), f"the card should say {reported}"
     assert f"{100 * result['best']['f1']:.2f}" in card
-    for word in ("400", "dev-choose", "dev-report", f"seed {question['training']['seed']}"):
+    seeds = {json.loads(path.read_text())["question"]["training"]["seed"] for path in _trainings(name)}
+    for word in ("400", "dev-choose", "dev-report", *(f"seed {seed}" for seed in seeds)):
         assert word in card
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_scores_what_its_training_reported(name: str) -> None:
     dataset = load_dataset("redocred", "dev-report", redocred_dir())
-    scorer = EncoderScorer(TRAINED / name, schema=dataset.schema)
+    scorer = pair_scorer(TRAINED / name, schema=dataset.schema)
     documents = list(dataset.documents)
     found = score(documents, {one.title: one.predictions() for one in scorer.score(documents)}).as_dict()
     result = _training(name)["result"]
@@ -58,5 +64,5 @@ def test_it_scores_what_its_training_reported(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_of_the_machine_is_in_its_files(name: str) -> None:
-    for path in Path(TRAINED / name).glob("*.json"):
+    for path in Path(TRAINED / name).rglob("*.json"):
         assert not re.search(r"/(home|root|tmp|work|Users)/", path.read_text(encoding="utf-8"))
