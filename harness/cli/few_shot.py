@@ -21,6 +21,7 @@ Train models on few documents and show how F1 grows with their number.
 Examples:
   harness train few-shot --train dev_revised.json --seeds 5
   harness train few-shot --train dev_revised.json --model atlop -n 10 -n 100 -O distances=true
+  harness train few-shot --train dev_revised.json --steps 300 --seeds 5 --all-seeds 3 -O glidre.hidden_size=256
 
 \b
 Each training has --steps batches or --epochs passes over its documents, whichever is more, chooses its epoch by
@@ -42,6 +43,9 @@ def train_few_shot(
     steps: Annotated[int, typer.Option(min=1, help="Batches of each training, at the least.")] = 600,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over its documents, at the least.")] = 12,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of documents, each with a training of its own.")] = 5,
+    all_seeds: Annotated[
+        int | None, typer.Option(min=1, help="Trainings on all documents, which are no draw (default: --seeds).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     choose: Annotated[int, typer.Option(min=0, help="Documents held out to choose the epoch by.")] = 50,
     report: Annotated[int, typer.Option(min=1, help="Documents held out to test on.")] = 50,
@@ -79,7 +83,7 @@ def train_few_shot(
     rows = []
     for task in tasks:
         for number in sizes:
-            for draw in range(seed, seed + seeds):
+            for draw in range(seed, seed + (seeds if number else all_seeds or seeds)):
                 job = FewShotJob(task, train, number, draw, steps, epochs, choose, report, _of_model(task, options))
                 folder = out / task / f"n-{number or 'all'}" / f"seed-{draw}"
                 with training_display(kind, f"{task}, n = {number or documents}, seed {draw}") as watcher:
