@@ -21,12 +21,12 @@ Examples:
 
 \b
 The threshold is chosen on the documents held out of --train to choose by, or on --dev; the scores are of those held
-out to report on. Members are copied, so that the folder can be moved.
+out to report on. Members are copied, so that the folder can be moved; encoders that they share with others are not.
 """
 
 
 def train_ensemble(
-    members: Annotated[list[str], typer.Argument(help="Folders or packaged names of encoders, two at least.")],
+    members: Annotated[list[str], typer.Argument(help="Folders or hub ids of trained encoders, two at least.")],
     train: Annotated[str, typer.Option(help="The corpus or DocRED-format file that the members were trained on.")],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     dev: Annotated[str | None, typer.Option(help="A corpus or file to choose the threshold by.")] = None,
@@ -45,5 +45,6 @@ def train_ensemble(
         return
     text = f"{out}: {len(members)} members"
     if made.reported:
-        text += f", F1 {100 * float(made.reported['f1'] or 0.0):.2f} on documents not seen"
+        measure = "pair_f1" if made.task == "rcp" else "f1"
+        text += f", F1 {100 * float(made.reported[measure] or 0.0):.2f} on documents not seen"
     typer.echo(text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from harness.cli.options import DisplayOption, JsonOption, key_values
+from harness.cli.tables import mean_and_deviation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +78,13 @@ def train_few_shot(
             raise InputError(f"--model {name}: write {', '.join(get_args(Task))}")
         tasks.append(task)
     options = key_values(option, "-O")
+    if unknown := sorted({key.partition(".")[0] for key in options if "." in key} - set(get_args(Task))):
+        raise InputError(f"-O {unknown[0]}.…: write {', '.join(get_args(Task))} before the dot")
     documents = documents_to_train_on(train, choose, report)
-    sizes: list[int | None] = [*(size or SIZES), *([None] if whole else [])]
+    if too_many := [number for number in size or () if number > documents]:
+        raise InputError(f"--size {too_many[0]}: {train} leaves {documents} documents to train on")
+    fitting = [number for number in SIZES if number <= documents]
+    sizes: list[int | None] = [*(size or fitting), *([None] if whole else [])]
     kind = display or ("none" if as_json else default_display())
     rows = []
     for task in tasks:
@@ -111,8 +117,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     for number, of_size in rows.groupby("n"):
         line = {"n": str(number)}
         for name, group in of_size.groupby("model", sort=False):
-            spread = f" ± {group['f1'].std():.2f}" if len(group) > 1 else ""
-            line[str(name)] = f"{group['f1'].mean():.2f}{spread}"
+            line[str(name)] = mean_and_deviation(group["f1"])
         lines.append(line)
     return type(rows)(lines).fillna("")
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 PIPED_WIDTH = 250
+
+
+def mean_and_deviation(values: pd.Series[float]) -> str:
+    """``12.34 ± 0.56``: mean and sample deviation, without the latter where there is one value."""
+    spread = f" ± {values.std():.2f}" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{spread}"
 
 
 def print_table(heading: str, rows: list[list[str]]) -> None:

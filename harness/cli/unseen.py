@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import DisplayOption, JsonOption, key_values
+from harness.cli.tables import mean_and_deviation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,6 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     for (test, count), group in rows.groupby(["test", "m"], sort=False):
         line = {"test": str(test), "m": str(count), "seeds": str(len(group))}
         for score in ("precision", "recall", "f1"):
-            spread = f" ± {group[score].std():.2f}" if len(group) > 1 else ""
-            line[score] = f"{group[score].mean():.2f}{spread}"
+            line[score] = mean_and_deviation(group[score])
         lines.append(line)
     return type(rows)(lines)

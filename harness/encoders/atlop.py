@@ -102,6 +102,7 @@ class Atlop(PairModel):
         self.reasoning = nn.ModuleList(_block(config) for _ in range(config.reasoning_layers))
         self.norm = nn.LayerNorm(width) if config.reasoning_layers else None
         self.classifier = nn.Linear(width, outputs) if config.reasoning_layers else None
+        self.of_relations = ("classifier.",) if config.reasoning_layers else ("bilinear.", "types.")
 
     def forward(self, batch: Batch, *, with_sentences: bool = False) -> Output:
         windows, rows = encode(self.encoder, batch.input_ids, batch.attention_mask, batch.slots)

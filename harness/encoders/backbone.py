@@ -94,6 +94,16 @@ def _give_trained_weights(model: PreTrainedModel, name: str) -> None:
     model.load_state_dict(weights, strict=False)
 
 
+def longest_window(encoder: PreTrainedModel) -> int | None:
+    """The tokens that an encoder with learned absolute positions reads at once; None for one with others."""
+    positions: Any = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    if positions is None:
+        return None
+    # RoBERTa's positions begin after that of padding.
+    first = 0 if positions.padding_idx is None else int(positions.padding_idx) + 1
+    return int(positions.num_embeddings) - first
+
+
 def configuration_of(name: str) -> Mapping[str, Any]:
     """The fields of an encoder's configuration."""
     from transformers import AutoConfig

@@ -142,7 +142,9 @@ class Collator:
         import numpy as np
         import torch
 
-        sentences = max(int(document.sentence.max(initial=0)) for document in documents) + 1
+        # Evidence may be a sentence that has no subword.
+        in_evidence = [max(one, default=0) for document in documents for one in document.evidence]
+        sentences = max(0, *in_evidence, *(int(document.sentence.max(initial=0)) for document in documents)) + 1
         total = sum(document.pair_count for document in documents)
         labels = np.zeros((total, self.relations), dtype=bool)
         evidence = np.zeros((total, sentences), dtype=np.float32)

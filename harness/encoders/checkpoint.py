@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 def new_model(
     config: ModelConfig | GlidreConfig, *, pretrained: bool = True, attention_dropout: float = 0.0
 ) -> PairModel:
-    """A model of this shape around its pretrained encoder; the layers on top of it are random."""
-    from harness.encoders.backbone import load_encoder
+    """A model of this shape around its pretrained encoder; the layers on top of it are random.
+
+    Raises InputError for a window longer than the encoder reads.
+    """
+    from harness.encoders.backbone import load_encoder, longest_window
 
     encoder = load_encoder(config.encoder, pretrained=pretrained, attention_dropout=attention_dropout)
+    longest = longest_window(encoder)
+    if longest is not None and config.window > longest:
+        raise InputError(f"window {config.window}: the encoder {config.encoder} reads {longest} tokens at once at most")
     if isinstance(config, ModelConfig):
         from harness.encoders.atlop import Atlop
 
@@ -107,13 +113,15 @@ def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -
 def start_from(model: PairModel, folder: Path) -> frozenset[str]:
     """Give a new model the weights of a trained one wherever name and shape agree; the names of those that changed.
 
-    Another label set leaves the last layer as it was. Raises InputError as ``load_model`` does, where the folder is of
-    another pretrained encoder, or where nothing agrees.
+    Other relations, or the same in another order, leave the layer that scores them as it was. Raises InputError as
+    ``load_model`` does, where the folder is of another pretrained encoder, or where nothing agrees.
     """
     trained = load_model(folder)
     if trained.config.encoder != model.config.encoder:
         raise InputError(f"{folder}: trained from the encoder {trained.config.encoder}, not {model.config.encoder}")
     own, theirs = model.state_dict(), trained.state_dict()
+    if trained.config.relations != model.config.relations:
+        theirs = {name: value for name, value in theirs.items() if not name.startswith(trained.of_relations)}
     given = {name: theirs[name] for name, value in own.items() if name in theirs and theirs[name].shape == value.shape}
     changed = frozenset(name for name, value in given.items() if checksum(value) != checksum(own[name]))
     if not changed:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.encoders.choosing import best_threshold, margins, scores_at
+from harness.encoders.config import Task
+from harness.encoders.earlier import refuse_another_split
 from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, check_alike, mean_scores
-from harness.encoders.fit import Trained, TrainingJob, data_to_train_on, reported_scores
+from harness.encoders.fit import TrainingJob, data_to_train_on, reported_scores
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.text import indexed_labels
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of, storing
@@ -24,22 +26,44 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Trained:
+@dataclass(frozen=True)
+class MadeEnsemble:
+    """An ensemble on disk: its threshold, its scores on the documents that this was chosen by, and on unseen ones."""
+
+    folder: Path
+    task: Task
+    threshold: float
+    chosen: Scores
+    reported: Mapping[str, float | int | None] | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "folder": str(self.folder),
+            "best": {"threshold": self.threshold, **asdict(self.chosen)},
+            "reported": self.reported,
+        }
+
+
+def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> MadeEnsemble:
     """Copy trained encoders into one folder, choose their common threshold, and score what none has seen.
 
     Of ``job`` only the documents count: the threshold is chosen on those to choose by, and the scores are of those to
-    report on. Raises InputError for fewer than two members, for members that do not fit together, and for a folder
-    that is there.
+    report on. Raises InputError for fewer than two members, for members that do not fit together or held out other
+    documents, and for a folder that is there.
     """
-    started = time.perf_counter()
     if len(members) < 2:
         raise InputError("an ensemble needs two trained encoders: name their folders")
     if folder.exists():
         raise InputError(f"--out {folder} is there: name another folder, or move it away")
+    for member in members:
+        if "members" in fields_of(member):
+            raise InputError(f"{member}: an ensemble cannot be a member of another; name its members' folders")
     scorers = [EncoderScorer(member) for member in members]
     check_alike(scorers)
     _, split, origin = data_to_train_on(job)
-    threshold, found = _chosen(scorers, split.choose)
+    earlier = [data_of(member) for member in members]
+    refuse_another_split(earlier, origin)
+    threshold, chosen = _chosen(scorers, split.choose)
     config = EnsembleConfig(
         task=scorers[0].config.task,
         relations=scorers[0].relations,
@@ -47,17 +71,20 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Tr
         members=tuple(str(number) for number in range(len(members))),
         threshold=threshold,
     )
-    _copy(members, config, folder)
-    reported = reported_scores(EnsembleScorer(folder), split.report)
-    trained = Trained(folder, None, reported, time.perf_counter() - started)
-    data = {**origin, "earlier": [data_of(member) for member in members]}
-    question = {"task": config.task, "members": [fields_of(member) for member in members], "data": data}
-    chosen = {"threshold": threshold, "precision": found.precision, "recall": found.recall, "f1": found.f1}
-    result = {**trained.as_json(), "best": chosen}
-    content = {"question": question, "result": result, "versions": package_versions()}
+    # Whole or not there: a part of it would run as an encoder that has seen nothing.
+    partial = folder.with_name(f"{folder.name}.partial")
+    _copy(members, config, partial)
+    made = MadeEnsemble(folder, config.task, threshold, chosen, reported_scores(EnsembleScorer(partial), split.report))
+    asked = {"members": [fields_of(member) for member in members], "data": {**origin, "earlier": earlier}}
+    content = {
+        "question": {"task": config.task, **asked},
+        "result": made.as_json(),
+        "versions": package_versions(),
+    }
     with storing(folder):
-        (folder / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return trained
+        (partial / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        partial.replace(folder)
+    return made
 
 
 def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document]) -> tuple[float, Scores]:
@@ -77,6 +104,8 @@ def _label_array(document: Document, relations: tuple[str, ...]) -> np.ndarray:
 
 def _copy(members: Sequence[Path], config: EnsembleConfig, folder: Path) -> None:
     with storing(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
         for name, member in zip(config.members, members, strict=True):
             (folder / name).mkdir(parents=True)
             for file in (CONFIG, WEIGHTS, TRAINING):

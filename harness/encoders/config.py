@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -83,9 +83,9 @@ class TrainingConfig(BaseModel):
       (Lin et al., ICCV 2017), in which relations that hold weigh ``focal_alpha`` and others the rest of 1.
     - ``label_count``: relations in a GLiDRE batch: those that hold, and others drawn up to this number.
     - ``average_decay``: of the exponential average of the weights that is evaluated and saved; 0: off.
-    - ``patience``: epochs without a better F1 on the choosing split before training stops; 0: never.
-    - ``choose_from``, ``choose_every``: first epoch that is evaluated, and from one to the next; the last one always
-      is. Others are not worth the time.
+    - ``patience``: evaluations without a better F1 on the choosing split before training stops; 0: never.
+    - ``choose_from``, ``choose_every``: first epoch that is evaluated, and from one to the next; the last of ``epochs``
+      always is. Others are not worth the time.
     - ``choose_threshold``: whether the threshold is chosen on the choosing split, or stays 0.
     - ``freeze_word_embeddings``, ``frozen_layers``: what stays as the encoder has it, and is then left out of the
       saved weights: its word embeddings, and so many of its layers from below with all its embeddings.
@@ -139,7 +139,12 @@ def with_options(record: _Record, options: Mapping[str, str]) -> _Record:
 
     A list is written as JSON: ``entity_types=["PER","ORG"]``.
     """
-    lists = {key: json.loads(value) if value.startswith("[") else value for key, value in options.items()}
+    lists: dict[str, Any] = {}
+    for key, value in options.items():
+        try:
+            lists[key] = json.loads(value) if value.startswith("[") else value
+        except ValueError:
+            raise InputError(f'-O {key}={value}: no list in JSON; quote it, as in \'{key}=["PER","ORG"]\'') from None
     try:
         return type(record).model_validate({**record.model_dump(), **lists})
     except ValidationError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -50,10 +51,10 @@ class EnsembleScorer:
         self._members = [EncoderScorer(folder / name, options, schema) for name in self.config.members]
         check_alike(self._members)
         self.relations = self._members[0].relations
-        weights = "\n".join(str(member.identity["weights"]) for member in self._members)
+        members = json.dumps([dict(member.identity) for member in self._members], sort_keys=True)
         self.identity: Mapping[str, str] = {
             "encoder": self.config.encoder,
-            "weights": hashlib.sha256(weights.encode()).hexdigest(),
+            "members": hashlib.sha256(members.encode()).hexdigest(),
             "threshold": str(self.config.threshold),
         }
 

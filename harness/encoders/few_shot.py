@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT
-from harness.encoders.config import Task
+from harness.encoders.config import Task, TrainingConfig, with_options
 from harness.encoders.fit import TrainingJob, train_encoder
 from harness.errors import InputError
 
@@ -25,15 +25,14 @@ SIZES = (1, 5, 10, 50, 100)
 STEPS = 600
 EPOCHS = 12
 EVALUATIONS = 5
-BATCH_SIZE = 4
 
 
 @dataclass(frozen=True)
 class FewShotJob:
     """One training on ``size`` documents (None: all that are not held out), drawn by ``seed``.
 
-    It takes at least ``steps`` batches and ``epochs`` passes, and is evaluated ``EVALUATIONS`` times on the choosing
-    documents. ``options`` are those of training.
+    It takes at least ``steps`` batches and ``epochs`` passes, and is evaluated ``EVALUATIONS`` times, or once more, on
+    the choosing documents. ``options`` are those of training.
     """
 
     task: Task
@@ -48,7 +47,8 @@ class FewShotJob:
 
     def training(self, documents: int) -> TrainingJob:
         """The training, where ``documents`` are there to train on."""
-        batch_size = int(self.options.get("batch_size", BATCH_SIZE))
+        given = {key: value for key, value in self.options.items() if key == "batch_size"}
+        batch_size = with_options(TrainingConfig(), given).batch_size
         batches = -(-(self.size or documents) // batch_size)
         epochs = max(self.epochs, -(-self.steps // batches))
         every = max(1, epochs // EVALUATIONS)

@@ -24,6 +24,7 @@ from harness.encoders.config import (
     TrainingConfig,
     with_options,
 )
+from harness.encoders.earlier import refuse_another_split
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.held_out import joined, some_of_each, without_relations
 from harness.encoders.weights import TRAINING, WEIGHTS, data_of, storing, trained_folder
@@ -36,6 +37,16 @@ if TYPE_CHECKING:
     from harness.encoders.training import Epoch, Trainer, Watcher
 
 CURVE, STATE = "curve.csv", "training.state"
+
+SETTLED = {
+    "adaptive": "it follows from the loss; write -O loss=adaptive_threshold or -O loss=focal",
+    "label_names": "they are those of the documents' relations",
+    "relations": "they are those of the documents",
+    "seed": "write --seed",
+    "task": "it is that of the command",
+    "threshold": "it is chosen by training (-O choose_threshold=true or false)",
+}
+"""Fields of the configuration that are no options, and what decides them."""
 
 STORED_EVERY = 20.0
 """Seconds from one stored state to the next: an epoch over one document takes less time than storing it."""
@@ -69,11 +80,13 @@ class TrainingJob:
 
     def configs(self, schema: RelationSchema) -> tuple[ModelConfig | GlidreConfig, TrainingConfig]:
         """The two records, defaults filled in; InputError for an option that neither has."""
+        if settled := sorted(self.options.keys() & SETTLED):
+            raise InputError(f"-O {settled[0]}: {SETTLED[settled[0]]}")
         kind = GlidreConfig if self.task == "glidre" else ModelConfig
         of_model = {key: value for key, value in self.options.items() if key in kind.model_fields}
         of_training = {key: value for key, value in self.options.items() if key in TrainingConfig.model_fields}
         if unknown := sorted(self.options.keys() - of_model.keys() - of_training.keys()):
-            names = sorted({*kind.model_fields, *TrainingConfig.model_fields})
+            names = sorted({*kind.model_fields, *TrainingConfig.model_fields} - SETTLED.keys())
             raise InputError(f"-O {unknown[0]}: there is {', '.join(names)}")
         if self.task == "glidre":
             return glidre_configs(schema, self.seed, of_model, of_training)
@@ -88,8 +101,6 @@ def glidre_configs(
     schema: RelationSchema, seed: int, of_model: Mapping[str, str], of_training: Mapping[str, str]
 ) -> tuple[GlidreConfig, TrainingConfig]:
     """The records of a GLiDRE training: the paper's loss and schedule, learning rates for small encoders."""
-    if "adaptive" in of_model:
-        raise InputError("-O adaptive: it follows from the loss; write -O loss=adaptive_threshold or -O loss=focal")
     names = tuple(relation.name for relation in schema.relations)
     model = GlidreConfig(relations=tuple(relation.id for relation in schema.relations), label_names=names)
     training = TrainingConfig(
@@ -125,6 +136,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     """
     import torch
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from accelerate.utils import set_seed
 
     from harness.encoders.backbone import load_tokenizer
@@ -133,7 +145,6 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     from harness.encoders.scorer import EncoderScorer
     from harness.encoders.training import Trainer
 
-    started = time.perf_counter()
     schema, split, origin = data_to_train_on(job)
     config, training = job.configs(schema)
     bf16 = training.precision == "bf16" or (training.precision == "auto" and _has_gpu())
@@ -141,6 +152,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         # Without these, sums on a GPU depend on the order in which its threads finish.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+    # Its state outlives a training, and would refuse the next one another precision.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
     set_seed(training.seed)
     model = new_model(config, attention_dropout=training.attention_dropout)
@@ -148,8 +161,10 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     if job.start is not None:
         changed = start_from(model, job.start)
         origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(changed)}
-    began_with = (job.start, trained_folder(config.encoder))
-    if earlier := [data_of(folder) for folder in began_with if folder is not None]:
+    inside = [config.encoder, config.label_encoder] if isinstance(config, GlidreConfig) else [config.encoder]
+    began_with = (job.start, *map(trained_folder, inside))
+    if earlier := [data_of(source) for source in began_with if source is not None]:
+        refuse_another_split(earlier, origin)
         origin |= {"earlier": earlier}
     tokenizer = load_tokenizer(config.encoder)
     collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
@@ -158,6 +173,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         [encoder.encode(document, with_labels=True) for document in documents]
         for documents in (split.train, split.choose)
     )
+    if choose and not any(len(document.labels) for document in choose):
+        raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
     trainer = Trainer(model, collator, training, train, choose, accelerator)
     question = {
         "task": job.task,
@@ -180,7 +197,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     reported = reported_scores(scorer, split.report)
     best = progress.curve[progress.best_epoch - 1] if progress.best_epoch else None
     trained = Trained(folder, best, reported, sum(line.seconds for line in progress.curve))
-    files.end(trained, time.perf_counter() - started)
+    files.end(trained)
     return trained
 
 
@@ -230,13 +247,15 @@ class _Files:
         self._config = config
         self._changed = changed
         self._stored = time.monotonic()
+        self._has_ended = False
 
     def begin(self) -> None:
         """Claim the folder for this training; InputError if another one has it."""
         record = self.folder / TRAINING
         if record.is_file():
             try:
-                earlier = json.loads(record.read_text(encoding="utf-8")).get("question")
+                content = json.loads(record.read_text(encoding="utf-8"))
+                earlier, self._has_ended = content.get("question"), "result" in content
             except (OSError, ValueError, AttributeError) as error:
                 raise InputError(f"{record}: cannot be read ({error}); choose another --out") from error
             if earlier != self._question:
@@ -281,15 +300,14 @@ class _Files:
         except (OSError, RuntimeError) as error:
             raise StorageError(f"{self.folder}: cannot be written ({error}); free space, then run again") from error
 
-    def end(self, trained: Trained, seconds: float) -> None:
-        """Record the outcome."""
-        if self._trainer.is_main_process:
+    def end(self, trained: Trained) -> None:
+        """Record the outcome, once."""
+        if self._trainer.is_main_process and not self._has_ended:
             self._write(
                 {
                     "question": self._question,
                     "result": trained.as_json(),
                     "curve": [asdict(line) for line in self._trainer.progress.curve],
-                    "seconds_in_all": round(seconds, 1),
                     "versions": package_versions(),
                 }
             )
@@ -297,7 +315,9 @@ class _Files:
     def _write(self, content: Mapping[str, Any]) -> None:
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            partial = self.folder / f"{TRAINING}.partial"
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            partial.replace(self.folder / TRAINING)
 
 
 def write_curve(path: Path, curve: Sequence[Epoch]) -> None:

@@ -29,6 +29,8 @@ class PairModel(nn.Module, ABC):
 
     config: ModelConfig | GlidreConfig
     encoder: PreTrainedModel
+    of_relations: tuple[str, ...] = ()
+    """How the names of the weights begin that hold a row for each relation of the configuration."""
 
     @abstractmethod
     def forward(self, batch: Batch, *, with_sentences: bool = False) -> Output:

@@ -98,6 +98,9 @@ class PublishedGlidre:
         shape = self._shape("encoder_config", "model_name")
         try:
             limit = int(shape.get("max_position_embeddings", 512))
+            if "roberta" in str(shape.get("model_type")):
+                # Its positions begin after that of padding.
+                limit -= int(shape.get("pad_token_id", 1)) + 1
             # Positions relative to each other end nowhere: a text of max_len words fits in one window.
             is_relative = shape.get("relative_attention") and not shape.get("position_biased_input", True)
             return GlidreConfig(
@@ -129,7 +132,7 @@ class PublishedGlidre:
         label_encoder = encoder_of_shape(self._shape("labels_encoder_config", "labels_encoder"))
         labels = read_label_names(config.label_encoder, config.label_names)
         model = Glidre(config, encoder, label_encoder, *labels)
-        weights = {our_name(name): value.float() for name, value in read_weights(self.weights).items()}
+        weights = {our_name(name): value.float() for name, value in named_tensors(self.weights).items()}
         weights = {name: value for name, value in weights.items() if not _UNUSED.search(name)}
         if fault := mismatch(model.state_dict(), weights):
             raise InputError(
@@ -155,7 +158,7 @@ def our_name(name: str) -> str:
     return _FEED_FORWARD.sub(lambda found: f"{found[1]}.{'inner' if found[2] == '0' else 'outer'}.", name)
 
 
-def read_weights(path: Path) -> Mapping[str, Tensor]:
+def named_tensors(path: Path) -> Mapping[str, Tensor]:
     """The tensors of a safetensors file or a pickle by name; nothing that is stored in them is run.
 
     Raises InputError where the file is damaged or holds anything but named tensors.

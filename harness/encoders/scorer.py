@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import os
@@ -43,12 +44,12 @@ def encoder_folder(name: str) -> Path:
     for folder in (TRAINED / name, Path(name)):
         if (folder / CONFIG).is_file() or (folder / PUBLISHED_CONFIG).is_file():
             return folder
-    if Path(name).exists() or name.count("/") != 1:
+    if Path(name).exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise InputError(
             f"{name}: no trained encoder here (a folder with {CONFIG} and {WEIGHTS}); `harness train` makes one"
         )
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         of_members = (f"*/{CONFIG}", f"*/{WEIGHTS}")
@@ -57,7 +58,7 @@ def encoder_folder(name: str) -> Path:
         if not (folder / WEIGHTS).is_file():
             snapshot_download(name, allow_patterns=[*PUBLISHED_WEIGHTS])
         return folder
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(f"{name}: cannot be fetched from the hub ({str(error).splitlines()[0]})") from error
 
 
@@ -74,6 +75,8 @@ class EncoderScorer:
         self, folder: Path, options: Mapping[str, str] | None = None, schema: RelationSchema | None = None
     ) -> None:
         self.folder = folder
+        # A file without rel_info.json and labels names no relation: the model's own are scored.
+        schema = schema if schema and schema.relations else None
         self._options = dict(options or {})
         self._published = PublishedGlidre.read(folder) if (folder / PUBLISHED_CONFIG).is_file() else None
         config = _config(folder, self._published, schema)
@@ -83,7 +86,11 @@ class EncoderScorer:
         self._columns = _columns(folder, config, schema)
         self.relations = tuple(config.relations[column] for column in self._columns)
         weights = self._published.weights if self._published else folder / WEIGHTS
-        self.identity: Mapping[str, str] = {"encoder": config.encoder, "weights": sha256_of(weights)}
+        self.identity: Mapping[str, str] = {
+            "encoder": config.encoder,
+            "weights": sha256_of(weights),
+            "config": hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
+        }
         if unknown := sorted(self._options.keys() - set(OPTIONS)):
             raise InputError(f"-M {unknown[0]}: an encoder has the options {', '.join(OPTIONS)}")
         if self._options.get("precision", "fp32") not in PRECISIONS:

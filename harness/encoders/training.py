@@ -1,7 +1,7 @@
 """Training: epochs over the training documents, F1 on the choosing split, the best weights kept.
 
 Accelerate places the model, its precision and its batches; what is here is what to do with them. The same seed,
-data and machine give the same weights, and a training that was killed goes on from its last finished epoch.
+data and machine give the same weights, and a training that was killed goes on from the last epoch that was stored.
 """
 
 from __future__ import annotations
@@ -192,9 +192,9 @@ class Trainer:
 
     @property
     def is_over(self) -> bool:
-        done, patience = len(self.progress.curve), self.config.patience
-        waited = done - max(self.progress.best_epoch, self.config.choose_from)
-        return done >= self.config.epochs or (patience > 0 and waited >= patience)
+        curve, patience = self.progress.curve, self.config.patience
+        in_vain = [line for line in curve[self.progress.best_epoch :] if line.f1 is not None]
+        return len(curve) >= self.config.epochs or (patience > 0 and len(in_vain) >= patience)
 
     def _train_epoch(self, epoch: int, watcher: Watcher) -> float:
         self._batches.current = epoch

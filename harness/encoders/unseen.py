@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, split_documents
+from harness.encoders.backbone import MINILM
 from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.held_out import labelled
 from harness.encoders.scorer import EncoderScorer
+from harness.encoders.weights import trained_folder
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
 from harness.types import Dataset, Document, PairScores, RelationSchema, Triplet
@@ -104,8 +106,11 @@ class UnseenResult:
 def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
     """Train without the drawn relations, in ``folder`` (a finished training is not repeated), and test on them.
 
-    Raises InputError where there are too few relations to draw from, and as training does.
+    Raises InputError where there are too few relations to draw from or the encoder was trained on some, and as
+    training does.
     """
+    import torch
+
     schema, documents = _test_set(job)
     training = TrainingJob(
         "glidre",
@@ -118,8 +123,12 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
         fewrel=job.fewrel,
         options=job.options,
     )
+    for name in ("encoder", "label_encoder"):
+        if trained_folder(job.options.get(name, MINILM)):
+            raise InputError(f"-O {name}={job.options[name]}: it was trained on relations; name a pretrained one")
     train_encoder(training, folder, watcher)
-    scored = EncoderScorer(folder, schema=schema).score(documents)
+    # On as many threads as the training, which the next one keeps.
+    scored = EncoderScorer(folder, {"threads": str(torch.get_num_threads())}, schema).score(documents)
     count = extracted if job.test == "documents" else classified
     scores = MacroScores.of(count(documents, scored, schema))
     return UnseenResult(job, tuple(relation.id for relation in schema.relations), len(documents), scores)
@@ -164,7 +173,7 @@ def classified(
             (head, tail): scores.relations[column]
             for (head, tail), column in zip(scores.pairs.tolist(), best, strict=True)
         }
-        held = {label.triplet for label in document.labels}
+        held = {label.triplet for label in document.labels if label.triplet.head != label.triplet.tail}
         gold.update(triplet.relation for triplet in held)
         for pair in {(triplet.head, triplet.tail) for triplet in held}:
             predicted[answers[pair]] += 1

@@ -55,8 +55,18 @@ def data_of(folder: Path) -> Mapping[str, Any]:
 
     ``earlier`` in it is a list of the same for each training that this one began with.
     """
+    return _asked(folder, "data")
+
+
+def has_chosen_threshold(folder: Path) -> bool:
+    """Whether the threshold was chosen, as far as ``training.json`` says; that of an ensemble always is."""
+    return bool(_asked(folder, "training").get("choose_threshold", True))
+
+
+def _asked(folder: Path, part: str) -> Mapping[str, Any]:
+    """A part of what a training was asked to do; empty where that is not recorded."""
     try:
-        content = json.loads((folder / TRAINING).read_text(encoding="utf-8"))["question"]["data"]
+        content = json.loads((folder / TRAINING).read_text(encoding="utf-8"))["question"][part]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -8,17 +8,21 @@ from typing import Any
 
 from harness.datasets.registry import part_of
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED
-from harness.encoders.weights import data_of
+from harness.encoders.weights import data_of, has_chosen_threshold
 from harness.types import Dataset
 
+TRAINED_ON = "it was trained on documents of this file"
 
-def encoder_origin(folder: Path, threshold: float, dataset: Dataset) -> dict[str, Any]:
+
+def encoder_origin(folder: Path, threshold: float, dataset: Dataset, *, is_given: bool = False) -> dict[str, Any]:
     """For the manifest: the threshold added to NA's score, where it was chosen, and what of ``dataset`` was seen.
 
-    ``chosen_on`` and ``seen`` are empty where the encoder's folder does not tell, or tells of nothing.
+    ``chosen_on`` is empty where the threshold ``is_given`` by the user or was not chosen; it and ``seen`` are where
+    the encoder's folder does not tell, or tells of nothing.
     """
     data = data_of(folder)
-    return {"threshold": threshold, "chosen_on": _chosen_on(data), "seen": _seen(data, dataset)}
+    chosen_on = "" if is_given or not has_chosen_threshold(folder) else _chosen_on(data)
+    return {"threshold": threshold, "chosen_on": chosen_on, "seen": _seen(data, dataset)}
 
 
 def _chosen_on(data: Mapping[str, Any]) -> str:
@@ -34,6 +38,8 @@ def _seen(data: Mapping[str, Any], dataset: Dataset) -> str:
 
 
 def _seen_itself(data: Mapping[str, Any], dataset: Dataset) -> str:
+    if dataset.sha256 == data.get("sentences_sha256"):
+        return TRAINED_ON
     if dataset.sha256 == data.get("dev_sha256"):
         return "its epoch and threshold were chosen on them"
     if dataset.sha256 != data.get("train_sha256"):
@@ -44,4 +50,4 @@ def _seen_itself(data: Mapping[str, Any], dataset: Dataset) -> str:
         return ""
     if part == "choose":
         return "its epoch and threshold were chosen on them"
-    return "it was trained on documents of this file"
+    return TRAINED_ON

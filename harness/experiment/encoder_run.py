@@ -52,7 +52,12 @@ class EncoderExperiment(Scope):
             "run_id": self.run_id,
             "runner": ENCODER,
             "prompt_label": "",
-            "encoder": encoder_origin(self.scorer.folder, self.scorer.config.threshold, self.dataset),
+            "encoder": encoder_origin(
+                self.scorer.folder,
+                self.scorer.config.threshold,
+                self.dataset,
+                is_given="threshold" in self.config.model_options,
+            ),
             "question": {**self._question(), "constraint": {"level": ""}, "limit": self.config.limit},
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
             "prices": {"in": None, "out": None},

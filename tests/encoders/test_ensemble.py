@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.weights import CONFIG, TRAINING, trained_folder
 from harness.errors import InputError
+from harness.types import Document
 from tests.commands import error_line, harness, harness_json
 from tests.encoders.test_training import OPTIONS, Recorder
 
@@ -65,13 +66,21 @@ def test_the_threshold_is_the_best_on_the_documents_to_choose_by(
 ) -> None:
     make_ensemble(members, job, tmp_path / "made")
     record = json.loads((tmp_path / "made" / TRAINING).read_text())
-    scorer = pair_scorer(tmp_path / "made")
     choose = split_documents(list(load_dataset(job.train).documents), 6, 6).choose
-    gold = {document.title: {label.triplet for label in document.labels} for document in choose}
-    found = {one.title: {p.triplet for p in one.predictions()} for one in scorer.score(choose)}
-    correct = sum(len(gold[title] & found[title]) for title in gold)
-    f1 = 2 * correct / (sum(map(len, gold.values())) + sum(map(len, found.values())))
+    f1 = f1_of(tmp_path / "made", choose)
     assert record["result"]["best"]["f1"] == pytest.approx(f1, abs=0.02)
+    config = tmp_path / "made" / CONFIG
+    content = json.loads(config.read_text())
+    for shift in (-1.0, -0.3, 0.3, 1.0):
+        config.write_text(json.dumps({**content, "threshold": content["threshold"] + shift}))
+        assert f1_of(tmp_path / "made", choose) <= f1 + 0.02
+
+
+def f1_of(folder: Path, documents: Sequence[Document]) -> float:
+    gold = {document.title: {label.triplet for label in document.labels} for document in documents}
+    found = {one.title: {p.triplet for p in one.predictions()} for one in pair_scorer(folder).score(documents)}
+    correct = sum(len(gold[title] & found[title]) for title in gold)
+    return 2 * correct / (sum(map(len, gold.values())) + sum(map(len, found.values())))
 
 
 def test_what_cannot_be_one_is_refused(members: list[Path], job: TrainingJob, tmp_path: Path) -> None:
@@ -83,6 +92,11 @@ def test_what_cannot_be_one_is_refused(members: list[Path], job: TrainingJob, tm
     with pytest.raises(InputError, match="do not score the same relations"):
         make_ensemble([members[0], tmp_path / "rcp"], job, tmp_path / "made")
     assert not (tmp_path / "made").exists()
+    make_ensemble(members, job, tmp_path / "made")
+    with pytest.raises(InputError, match="cannot be a member of another"):
+        make_ensemble([members[0], tmp_path / "made"], job, tmp_path / "more")
+    with pytest.raises(InputError, match="--choose 6 --report 6"):
+        make_ensemble(members, replace(job, choose=4), tmp_path / "more")
 
 
 def test_members_are_folders_inside_the_ensembles_own(members: list[Path], job: TrainingJob, tmp_path: Path) -> None:
@@ -102,6 +116,7 @@ def test_an_ensemble_is_made_and_run_by_command(members: list[Path], job: Traini
         "run", "--model", str(out), "--dataset", job.train, "--results-dir", str(tmp_path / "results"), "--limit", "4"
     )
     assert made["reported"]["documents"] == 6
+    assert made["best"]["f1"] > 0
     assert run["metrics"]["documents"] == 4
     refused = harness("train", "ensemble", str(members[0]), *options[:-1], str(out / "x"))
     assert "two trained encoders" in error_line(refused)

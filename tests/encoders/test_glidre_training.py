@@ -93,7 +93,7 @@ def test_an_adaptive_threshold_is_learned_with_its_loss(job: TrainingJob, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"options": {"typed_markers": "true"}}, "-O typed_markers: there is adaptive"),
+        ({"options": {"typed_markers": "true"}}, "-O typed_markers: there is attention_dropout"),
         ({"options": {"adaptive": "true"}}, "it follows from the loss"),
         ({"options": {"pooling": "max"}}, "-O pooling"),
         ({"unseen": tuple(RELATIONS)}, "all 4 relations are held out"),
@@ -192,6 +192,12 @@ def test_a_sentence_is_answered_by_its_pairs_best_relation() -> None:
     assert counts == {"P17": Counts(1, 1, 2), "P36": Counts(1, 2, 1), "P495": Counts(0, 0, 0)}
 
 
+def test_a_label_of_an_entity_with_itself_is_no_question() -> None:
+    asked = [document("a b", [[(0, 0, 1, "X")], [(0, 1, 2, "X")]], [(0, "P17", 0), (0, "P36", 1)])]
+    counts = classified(asked, [scored("1", [[1, 2, -1, 9], [9, 0, 0, 0]])], SCHEMA)
+    assert counts == {"P17": Counts(0, 0, 0), "P36": Counts(1, 1, 1), "P495": Counts(0, 0, 0)}
+
+
 def test_a_pair_is_asked_once_and_may_hold_several_relations() -> None:
     labels = [(0, "P17", 1), (0, "P36", 1), (1, "P36", 0)]
     asked = [document("a b c", [[(0, 0, 1, "X")], [(0, 1, 2, "X")], [(0, 2, 3, "X")]], labels)]
@@ -210,6 +216,12 @@ def test_macro_scores_are_means_over_relations() -> None:
     macro = MacroScores.of({"A": Counts(1, 1, 2), "B": Counts(0, 0, 3)})
     assert (macro.precision, macro.recall) == (0.5, 0.25)
     assert macro.f1 == pytest.approx(1 / 3)
+
+
+def test_an_encoder_that_knows_relations_is_not_tested_on_unseen_ones(corpus: Path, tmp_path: Path) -> None:
+    job = UnseenJob("documents", str(corpus), 1, choose=4, report=14, options={"encoder": "atlop-minilm"})
+    with pytest.raises(InputError, match="-O encoder=atlop-minilm: it was trained on relations"):
+        run_unseen(job, tmp_path, Recorder())
 
 
 def test_too_many_unseen_relations_are_refused(corpus: Path, tmp_path: Path) -> None:

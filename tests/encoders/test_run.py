@@ -15,7 +15,7 @@ from harness.datasets.registry import load_dataset
 from harness.encoders.ensemble import pair_scorer
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
-from harness.encoders.weights import TRAINED, TRAINING, WEIGHTS, trained_folder
+from harness.encoders.weights import CONFIG, TRAINED, TRAINING, WEIGHTS, trained_folder
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
@@ -164,6 +164,40 @@ def test_relations_that_the_corpus_lacks_are_left_out(trained: Path, corpus: Pat
         EncoderScorer(trained, schema=RelationSchema((Relation("P99999", "unknown"),)))
 
 
+def test_a_file_without_relations_is_scored_with_the_models_own(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    content = [{**one, "labels": []} for one in json.loads(corpus.read_text(encoding="utf-8"))]
+    (tmp_path / "mine.json").write_text(json.dumps(content[:2]), encoding="utf-8")
+    result = run(RunConfig(model=str(trained), dataset=str(tmp_path / "mine.json"), results=tmp_path / "results"))
+    assert len(list(result.folder.documents())) == 2
+
+
+def test_sentences_that_joined_a_training_were_seen(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(str(corpus))
+    folder = shutil.copytree(trained, tmp_path / "copy")
+    content = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+    content["question"]["data"] |= {"train_sha256": "0", "sentences_sha256": dataset.sha256}
+    (folder / TRAINING).write_text(json.dumps(content), encoding="utf-8")
+    assert encoder_origin(folder, 0.0, dataset)["seen"] == "it was trained on documents of this file"
+
+
+def test_a_threshold_that_was_not_chosen_is_not_said_to_be(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(str(corpus))
+    assert encoder_origin(trained, 0.0, dataset)["chosen_on"]
+    assert not encoder_origin(trained, 0.0, dataset, is_given=True)["chosen_on"]
+    folder = shutil.copytree(trained, tmp_path / "copy")
+    text = (folder / TRAINING).read_text(encoding="utf-8")
+    (folder / TRAINING).write_text(text.replace('"choose_threshold": true', '"choose_threshold": false'))
+    assert not encoder_origin(folder, 0.0, dataset)["chosen_on"]
+
+
+def test_another_configuration_is_another_run(trained: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained, tmp_path / "copy")
+    before = EncoderScorer(folder).identity
+    content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    (folder / CONFIG).write_text(json.dumps({**content, "overlap": content["overlap"] + 1}), encoding="utf-8")
+    assert EncoderScorer(folder).identity != before
+
+
 def test_what_an_earlier_training_saw_was_seen(trained: Path, corpus: Path, tmp_path: Path) -> None:
     dataset = load_dataset(str(corpus))
     folder = shutil.copytree(trained, tmp_path / "copy")
@@ -188,4 +222,6 @@ def test_training_begins_with_a_packaged_encoder(corpus: Path, tmp_path: Path) -
     first = trained_folder("atlop-minilm")
     assert first is not None
     assert record["question"]["data"]["start_sha256"] == sha256_of(first / WEIGHTS)
-    assert "no trained encoder here" in error_line(harness(*command, "--from", "nowhere", "--out", tmp_path / "other"))
+    for name in ("nowhere", "./missing", "OWNER/with spaces"):
+        refused = error_line(harness(*command, "--from", name, "--out", tmp_path / "other"))
+        assert refused.startswith(f"error: {name}: ")

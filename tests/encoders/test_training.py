@@ -17,7 +17,7 @@ from harness.datasets.splits import few_shot, split_documents
 from harness.encoders import fit
 from harness.encoders.backbone import load_tokenizer
 from harness.encoders.batching import Collator
-from harness.encoders.checkpoint import load_model
+from harness.encoders.checkpoint import load_model, new_model, read_config, start_from
 from harness.encoders.config import ModelConfig
 from harness.encoders.few_shot import FewShotJob
 from harness.encoders.fit import CURVE, STATE, TrainingJob, train_encoder
@@ -26,7 +26,7 @@ from harness.encoders.text import DocumentEncoder
 from harness.encoders.training import Epoch, EpochBatches
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
-from harness.types import Document, Relation, RelationSchema
+from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 from tests.commands import error_line, harness
 
 OPTIONS = {
@@ -112,9 +112,11 @@ def test_everything_about_a_training_is_in_its_folder(job: TrainingJob, tmp_path
 def test_a_finished_folder_is_neither_trained_again_nor_given_away(job: TrainingJob, tmp_path: Path) -> None:
     job = replace(job, options={**job.options, "epochs": "1"})
     train_encoder(job, tmp_path, Recorder())
+    recorded = (tmp_path / TRAINING).read_bytes()
     again = Recorder()
     train_encoder(job, tmp_path, again)
     assert again.losses == []
+    assert (tmp_path / TRAINING).read_bytes() == recorded
     before = (tmp_path / CONFIG).read_bytes()
     with pytest.raises(InputError, match="holds another training"):
         train_encoder(replace(job, seed=4), tmp_path, Recorder())
@@ -176,6 +178,31 @@ def test_the_encoder_inside_a_trained_one_is_shared_with_it(job: TrainingJob, tm
         load_model(tmp_path / "second")
 
 
+def test_scores_of_other_relations_are_not_taken_over(job: TrainingJob, tmp_path: Path) -> None:
+    train_encoder(replace(job, options={**job.options, "epochs": "1"}), tmp_path, Recorder())
+    config = read_config(tmp_path)
+    same, turned = (new_model(config.model_copy(update={"relations": one})) for one in _orders(config.relations))
+    assert "classifier.weight" in start_from(same, tmp_path)
+    assert "classifier.weight" not in start_from(turned, tmp_path)
+
+
+def _orders(relations: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return relations, relations[::-1]
+
+
+def test_documents_that_an_earlier_training_saw_are_not_reported_on(job: TrainingJob, tmp_path: Path) -> None:
+    first = replace(job, options={**job.options, "epochs": "1"})
+    train_encoder(first, tmp_path / "first", Recorder())
+    other = replace(first, choose=8, report=8, start=tmp_path / "first")
+    with pytest.raises(InputError, match="hold out the same \\(--choose 6 --report 6\\)"):
+        train_encoder(other, tmp_path / "second", Recorder())
+    labels = {"encoder": job.options["encoder"], "label_encoder": str(tmp_path / "first"), "hidden_size": "8"}
+    glidre = replace(job, task="glidre", options={**labels, "window": "64", "overlap": "8", "epochs": "1"})
+    train_encoder(glidre, tmp_path / "third", Recorder())
+    origin = json.loads((tmp_path / "third" / TRAINING).read_text())["question"]["data"]
+    assert [data["train_documents"] for data in origin["earlier"]] == [12]
+
+
 def test_weights_of_another_encoder_are_no_beginning(
     job: TrainingJob, tiny_encoder: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -204,6 +231,30 @@ def test_patience_ends_a_training(job: TrainingJob, tmp_path: Path) -> None:
     watcher = Recorder()
     train_encoder(replace(job, options=slow), tmp_path, watcher)
     assert len(watcher.lines) == 2
+
+
+def test_patience_counts_evaluations(job: TrainingJob, tmp_path: Path) -> None:
+    options = {**job.options, "epochs": "9", "patience": "1", "choose_every": "3", "average_decay": "0"}
+    watcher = Recorder()
+    train_encoder(replace(job, options={**options, "encoder_lr": "1e-9", "rest_lr": "1e-9"}), tmp_path, watcher)
+    assert [line.epoch for line in watcher.lines] == [1, 2, 3, 4]
+
+
+def test_documents_to_choose_by_need_labels(job: TrainingJob, corpus: Path, tmp_path: Path) -> None:
+    unlabelled = [{**one, "labels": []} for one in json.loads(corpus.read_text(encoding="utf-8"))]
+    dev = tmp_path / "test.json"
+    dev.write_text(json.dumps(unlabelled), encoding="utf-8")
+    with pytest.raises(InputError, match="no document to choose by has a label"):
+        train_encoder(replace(job, dev=str(dev)), tmp_path / "out", Recorder())
+
+
+def test_evidence_may_be_a_sentence_without_subwords(tiny_encoder: Callable[[str], str]) -> None:
+    entities = tuple(Entity((Mention(name, 0, place, place + 1, "LOC"),)) for place, name in enumerate("ab"))
+    document = Document("x", (("a", "b"), ()), entities, (Label(Triplet(0, "P17", 1), (1,)),))
+    tokenizer = load_tokenizer(tiny_encoder("bert"))
+    config = ModelConfig(relations=("P17",), encoder="any", window=64, overlap=8)
+    batch = Collator(tokenizer, 64, 8, 1)([DocumentEncoder(tokenizer, config).encode(document, with_labels=True)])
+    assert batch.evidence.tolist() == [[0.0, 1.0], [0.0, 0.0]]
 
 
 def test_only_some_epochs_are_evaluated_and_always_the_last(job: TrainingJob, tmp_path: Path) -> None:
@@ -255,7 +306,27 @@ def test_few_shot_makes_a_table_and_a_curve(tiny_encoder: Callable[[str], str], 
         for n, seed in (("1", "0"), ("1", "1"), ("3", "0"), ("3", "1"), ("16", "0"))
     ]
     assert "</svg>" in (tmp_path / "few_shot.svg").read_text(encoding="utf-8")
-    assert "--model lstm" in error_line(harness("train", "few-shot", "--train", corpus, "--model", "lstm"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "lstm"), "--model lstm"),
+        (("-n", 17), "--size 17: "),
+        (("-O", "gldire.hidden_size=8"), "-O gldire.…: write atlop, rcp, glidre"),
+        (("-O", "batch_size=0"), "-O batch_size"),
+    ],
+)
+def test_unfit_few_shot_requests_are_refused(corpus: Path, arguments: tuple[str | int, ...], message: str) -> None:
+    asked = ("train", "few-shot", "--train", corpus, "--choose", 4, "--report", 4, *arguments)
+    assert message in error_line(harness(*asked))
+
+
+def test_trainings_of_one_process_may_differ_in_precision(job: TrainingJob, tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16"):
+        options = {**job.options, "epochs": "1", "precision": precision}
+        trained = train_encoder(replace(job, options=options), tmp_path / precision, Recorder())
+        assert trained.best is not None
 
 
 def test_few_shot_trainings_have_at_least_so_many_steps_and_passes() -> None:
@@ -285,6 +356,11 @@ def test_a_proposer_is_trained_to_tell_related_pairs(job: TrainingJob, tmp_path:
     [
         ({"options": {"colour": "blue"}}, "-O colour"),
         ({"options": {"epochs": "none"}}, "-O epochs"),
+        ({"options": {"threshold": "0.5"}}, "-O threshold: it is chosen by training"),
+        ({"options": {"task": "rcp"}}, "-O task: it is that of the command"),
+        ({"options": {"seed": "7"}}, "-O seed: write --seed"),
+        ({"options": {"entity_types": "[PER]"}}, "no list in JSON; quote it"),
+        ({"options": {"window": "1024"}}, "window 1024: the encoder minilm reads 512 tokens at once at most"),
         ({"few_shot": 13}, "--few-shot 13"),
         ({"choose": 20}, "cannot spare"),
     ],
