@@ -34,9 +34,9 @@ def train_ensemble(
     report: Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to report on.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    from harness.encoders.combining import make_ensemble
-    from harness.encoders.fit import TrainingJob
     from harness.encoders.scorer import encoder_folder
+    from harness.training.combining import make_ensemble
+    from harness.training.fit import TrainingJob
 
     job = TrainingJob("atlop", train, dev=dev, choose=choose, report=report)
     made = make_ensemble([encoder_folder(member) for member in members], job, out)

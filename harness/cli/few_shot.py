@@ -68,8 +68,8 @@ def train_few_shot(
     from harness.cli.tables import print_table
     from harness.cli.training_display import training_display
     from harness.encoders.config import Task
-    from harness.encoders.few_shot import SIZES, FewShotJob, documents_to_train_on, run_few_shot
     from harness.errors import InputError
+    from harness.training.few_shot import SIZES, FewShotJob, documents_to_train_on, run_few_shot
 
     tasks: list[Task] = []
     for name in model or ["atlop", "glidre"]:

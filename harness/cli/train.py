@@ -18,7 +18,7 @@ from harness.cli.unseen import UNSEEN_HELP, train_unseen
 
 if TYPE_CHECKING:
     from harness.encoders.config import Task
-    from harness.encoders.fit import Trained
+    from harness.training.fit import Trained
 
 app = typer.Typer(help="Train an encoder on labelled documents.", no_args_is_help=True)
 
@@ -135,9 +135,9 @@ app.command("unseen", help=UNSEEN_HELP)(train_unseen)
 def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | None, as_json: bool) -> None:
     from harness.cli.display import default_display
     from harness.cli.training_display import training_display
-    from harness.encoders.fit import TrainingJob, train_encoder
     from harness.encoders.scorer import encoder_folder
     from harness.encoders.weights import trained_folder
+    from harness.training.fit import TrainingJob, train_encoder
 
     seeds = fields["seeds"]
     of_job = {name: value for name, value in fields.items() if name != "seeds"}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from harness.cli.options import Display
-    from harness.encoders.training import Epoch
+    from harness.training.trainer import Epoch
 
 
 class TrainingDisplay:

@@ -58,8 +58,8 @@ def train_unseen(
     from harness.cli.display import default_display
     from harness.cli.tables import print_table
     from harness.cli.training_display import training_display
-    from harness.encoders.unseen import TESTS, UnseenJob, run_unseen
     from harness.errors import InputError
+    from harness.training.unseen import TESTS, UnseenJob, run_unseen
 
     tests = [name for name in TESTS if not test or name in test]
     if unknown := sorted(set(test or ()) - set(TESTS)):

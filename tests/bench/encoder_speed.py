@@ -125,8 +125,8 @@ def _infer(side: str) -> float:
 def _train(side: str) -> float:
     import torch
 
-    from harness.encoders.config import TrainingConfig
-    from harness.encoders.losses import relation_loss
+    from harness.training.config import TrainingConfig
+    from harness.training.losses import relation_loss
     from tests.encoders.loops import loop_loss
 
     model, collator, documents = _materials()

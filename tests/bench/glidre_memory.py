@@ -37,10 +37,10 @@ def _work(work: str) -> None:
     from harness.encoders.backbone import load_tokenizer
     from harness.encoders.batching import Collator
     from harness.encoders.checkpoint import new_model
-    from harness.encoders.config import TrainingConfig
     from harness.encoders.glidre_config import GlidreConfig
-    from harness.encoders.losses import relation_loss
     from harness.encoders.plain_text import PlainDocumentEncoder
+    from harness.training.config import TrainingConfig
+    from harness.training.losses import relation_loss
 
     schema = read_schema(PACKAGE / "redocred_rel_info.json")
     ids = tuple(relation.id for relation in schema.relations)

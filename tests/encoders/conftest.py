@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.datasets.docred import read_documents, read_schema
-from harness.encoders.fit import TrainingJob, train_encoder
+from harness.training.fit import TrainingJob, train_encoder
 from harness.types import Document, RelationSchema
 from tests.corpora import write_corpus
-from tests.encoders.test_training import OPTIONS, Recorder
+from tests.encoders.small import OPTIONS, Recorder
 from tests.encoders.tiny import save_tiny_encoder
 
 

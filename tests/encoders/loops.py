@@ -12,11 +12,11 @@ from torch import Tensor
 
 from harness.encoders.atlop import Atlop, Role
 from harness.encoders.batching import Collator
-from harness.encoders.config import TrainingConfig
-from harness.encoders.losses import relation_loss
 from harness.encoders.pair_model import PairModel
 from harness.encoders.reasoning import ATTENTION_HEADS, Axial, Triangle
 from harness.encoders.text import EncodedDocument, windows
+from harness.training.config import TrainingConfig
+from harness.training.losses import relation_loss
 
 Pairs = dict[tuple[int, int], Tensor]
 

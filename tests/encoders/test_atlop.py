@@ -12,10 +12,11 @@ import torch
 from harness.encoders.atlop import Atlop
 from harness.encoders.backbone import load_encoder, load_tokenizer
 from harness.encoders.batching import Collator
-from harness.encoders.config import ModelConfig, TrainingConfig
+from harness.encoders.config import ModelConfig
 from harness.encoders.inference import Inference
-from harness.encoders.losses import evidence_loss, relation_loss
 from harness.encoders.text import DocumentEncoder, EncodedDocument
+from harness.training.config import TrainingConfig
+from harness.training.losses import evidence_loss, relation_loss
 from harness.types import Document, Entity, Mention, RelationSchema
 from tests.documents import document
 from tests.encoders.loops import loop_loss, loop_scores

@@ -13,12 +13,12 @@ from torch import Tensor
 from harness.encoders.backbone import load_tokenizer
 from harness.encoders.batching import Collator, LabelSampler
 from harness.encoders.checkpoint import new_model
-from harness.encoders.config import TrainingConfig
 from harness.encoders.glidre import Glidre
 from harness.encoders.glidre_config import GlidreConfig, label_name
 from harness.encoders.inference import Inference
-from harness.encoders.losses import focal, relation_loss
 from harness.encoders.plain_text import PlainDocumentEncoder
+from harness.training.config import TrainingConfig
+from harness.training.losses import focal, relation_loss
 from harness.types import Document, RelationSchema
 from tests.encoders.glidre_loops import PublishedForm, Words, published_name
 from tests.encoders.loops import read_windows

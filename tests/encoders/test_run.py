@@ -28,7 +28,7 @@ from harness.scoring.submission import read_submission
 from harness.store import PREDICTIONS
 from harness.types import Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
-from tests.encoders.test_training import OPTIONS
+from tests.encoders.small import OPTIONS
 from tests.paths import redocred_dir
 
 

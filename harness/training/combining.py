@@ -9,17 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.encoders.choosing import best_threshold, margins, scores_at
 from harness.encoders.config import Task
-from harness.encoders.earlier import refuse_another_split
 from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, check_alike, mean_scores
-from harness.encoders.fit import TrainingJob, data_to_train_on, reported_scores
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.text import indexed_labels
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of, storing
 from harness.environment import package_versions
 from harness.errors import InputError
 from harness.scoring.counts import Scores
+from harness.training.choosing import best_threshold, margins, scores_at
+from harness.training.earlier import refuse_another_split
+from harness.training.fit import TrainingJob, data_to_train_on, reported_scores
 from harness.types import Document
 
 if TYPE_CHECKING:

@@ -21,20 +21,20 @@ from harness.encoders.config import (
     RELATED,
     ModelConfig,
     Task,
-    TrainingConfig,
     with_options,
 )
-from harness.encoders.earlier import refuse_another_split
 from harness.encoders.glidre_config import GlidreConfig
-from harness.encoders.held_out import joined, some_of_each, without_relations
 from harness.encoders.weights import TRAINING, WEIGHTS, data_of, storing, trained_folder
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
+from harness.training.config import TrainingConfig
+from harness.training.earlier import refuse_another_split
+from harness.training.held_out import joined, some_of_each, without_relations
 from harness.types import Document, PairScorer, RelationSchema
 
 if TYPE_CHECKING:
     from harness.encoders.pair_model import PairModel
-    from harness.encoders.training import Epoch, Trainer, Watcher
+    from harness.training.trainer import Epoch, Trainer, Watcher
 
 CURVE, STATE = "curve.csv", "training.state"
 
@@ -143,7 +143,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     from harness.encoders.batching import Collator
     from harness.encoders.plain_text import document_encoder
     from harness.encoders.scorer import EncoderScorer
-    from harness.encoders.training import Trainer
+    from harness.training.trainer import Trainer
 
     schema, split, origin = data_to_train_on(job)
     config, training = job.configs(schema)

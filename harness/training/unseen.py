@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, split_documents
 from harness.encoders.backbone import MINILM
-from harness.encoders.fit import TrainingJob, train_encoder
-from harness.encoders.held_out import labelled
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.weights import trained_folder
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
+from harness.training.fit import TrainingJob, train_encoder
+from harness.training.held_out import labelled
 from harness.types import Dataset, Document, PairScores, RelationSchema, Triplet
 
 if TYPE_CHECKING:
-    from harness.encoders.training import Watcher
+    from harness.training.trainer import Watcher
 
 Test = Literal["documents", "pairs", "sentences"]
 TESTS: tuple[Test, ...] = get_args(Test)

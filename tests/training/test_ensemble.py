@@ -14,15 +14,15 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import split_documents
 from harness.encoders.checkpoint import load_model
-from harness.encoders.combining import make_ensemble
 from harness.encoders.ensemble import EnsembleScorer, pair_scorer
-from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.weights import CONFIG, TRAINING, trained_folder
 from harness.errors import InputError
+from harness.training.combining import make_ensemble
+from harness.training.fit import TrainingJob, train_encoder
 from harness.types import Document
 from tests.commands import error_line, harness, harness_json
-from tests.encoders.test_training import OPTIONS, Recorder
+from tests.encoders.small import OPTIONS, Recorder
 
 
 @pytest.fixture

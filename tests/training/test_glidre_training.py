@@ -15,23 +15,23 @@ from safetensors.torch import load_file
 from harness.cli.unseen import summary
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import Split
-from harness.encoders import fit
 from harness.encoders.checkpoint import read_config
-from harness.encoders.fit import TrainingJob, train_encoder
 from harness.encoders.glidre_config import GlidreConfig
-from harness.encoders.held_out import joined, some_of_each, without_relations
 from harness.encoders.scores import ScoreFile
-from harness.encoders.unseen import TESTS, MacroScores, UnseenJob, classified, drawn_relations, extracted, run_unseen
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare_encoder
 from harness.scoring.counts import Counts
+from harness.training import fit
+from harness.training.fit import TrainingJob, train_encoder
+from harness.training.held_out import joined, some_of_each, without_relations
+from harness.training.unseen import TESTS, MacroScores, UnseenJob, classified, drawn_relations, extracted, run_unseen
 from harness.types import Document, PairScores, Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
 from tests.corpora import RELATIONS
 from tests.documents import SCHEMA, document
-from tests.encoders.test_training import Killed, Recorder
+from tests.encoders.small import Killed, Recorder
 
 OPTIONS = {
     "window": "64",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.encoders.config import TrainingConfig
+from harness.training.config import TrainingConfig
 
 
 def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig) -> Tensor:

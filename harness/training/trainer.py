@@ -18,15 +18,15 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harness.encoders.batching import Batch, Collator, LabelSampler
-from harness.encoders.choosing import best_threshold, margins, scores_at
-from harness.encoders.config import TrainingConfig
 from harness.encoders.glidre import Glidre
 from harness.encoders.inference import Inference
-from harness.encoders.losses import evidence_loss, relation_loss
-from harness.encoders.masking import Masking
 from harness.encoders.pair_model import PairModel
 from harness.encoders.text import EncodedDocument
 from harness.errors import InputError
+from harness.training.choosing import best_threshold, margins, scores_at
+from harness.training.config import TrainingConfig
+from harness.training.losses import evidence_loss, relation_loss
+from harness.training.masking import Masking
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

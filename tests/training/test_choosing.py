@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.encoders.choosing import best_threshold, scores_at
-from harness.encoders.losses import adaptive_threshold
+from harness.training.choosing import best_threshold, scores_at
+from harness.training.losses import adaptive_threshold
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=1, max_size=30))

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT
-from harness.encoders.config import Task, TrainingConfig, with_options
-from harness.encoders.fit import TrainingJob, train_encoder
+from harness.encoders.config import Task, with_options
 from harness.errors import InputError
+from harness.training.config import TrainingConfig
+from harness.training.fit import TrainingJob, train_encoder
 
 if TYPE_CHECKING:
-    from harness.encoders.training import Watcher
+    from harness.training.trainer import Watcher
 
 SIZES = (1, 5, 10, 50, 100)
 STEPS = 600

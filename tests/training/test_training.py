@@ -14,59 +14,21 @@ from safetensors.torch import load_file
 
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import few_shot, split_documents
-from harness.encoders import fit
 from harness.encoders.backbone import load_tokenizer
 from harness.encoders.batching import Collator
 from harness.encoders.checkpoint import load_model, new_model, read_config, start_from
 from harness.encoders.config import ModelConfig
-from harness.encoders.few_shot import FewShotJob
-from harness.encoders.fit import CURVE, STATE, TrainingJob, train_encoder
-from harness.encoders.masking import Masking
 from harness.encoders.text import DocumentEncoder
-from harness.encoders.training import Epoch, EpochBatches
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
+from harness.training import fit
+from harness.training.few_shot import FewShotJob
+from harness.training.fit import CURVE, STATE, TrainingJob, train_encoder
+from harness.training.masking import Masking
+from harness.training.trainer import EpochBatches
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 from tests.commands import error_line, harness
-
-OPTIONS = {
-    "window": "64",
-    "overlap": "8",
-    "projection_size": "16",
-    "block_size": "4",
-    "pair_size": "8",
-    "reasoning": "triangle",
-    "reasoning_layers": "1",
-    "reasoning_size": "4",
-    "distances": "true",
-    "epochs": "4",
-    "encoder_lr": "0.003",
-    "rest_lr": "0.003",
-    "evidence_weight": "0.1",
-    "average_decay": "0.5",
-    "masked_subwords": "0.2",
-}
-
-
-class Killed(Exception):
-    pass
-
-
-class Recorder:
-    """A watcher that remembers, and can end the process's work in the middle of an epoch."""
-
-    def __init__(self, killed_in: int | None = None) -> None:
-        self.lines: list[Epoch] = []
-        self.losses: list[float] = []
-        self._killed_in = killed_in
-
-    def step(self, epoch: int, done: int, total: int, loss: float) -> None:
-        self.losses.append(loss)
-        if epoch == self._killed_in and done == total - 1:
-            raise Killed
-
-    def epoch(self, line: Epoch, is_best: bool) -> None:  # noqa: ARG002 - the protocol's
-        self.lines.append(replace(line, seconds=0.0))
+from tests.encoders.small import OPTIONS, Killed, Recorder
 
 
 @pytest.fixture
