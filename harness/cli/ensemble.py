@@ -36,7 +36,7 @@ def train_ensemble(
 ) -> None:
     from harness.encoders.scorer import encoder_folder
     from harness.training.combining import make_ensemble
-    from harness.training.fit import TrainingJob
+    from harness.training.fit import TrainingJob, reported_percent
 
     job = TrainingJob("atlop", train, dev=dev, choose=choose, report=report)
     made = make_ensemble([encoder_folder(member) for member in members], job, out)
@@ -45,6 +45,5 @@ def train_ensemble(
         return
     text = f"{out}: {len(members)} members"
     if made.reported:
-        measure = "pair_f1" if made.task == "rcp" else "f1"
-        text += f", F1 {100 * float(made.reported[measure] or 0.0):.2f} on documents not seen"
+        text += f", F1 {reported_percent(made.reported, made.task):.2f} on documents not seen"
     typer.echo(text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from harness.cli.options import DisplayOption, JsonOption, key_values
-from harness.cli.tables import mean_and_deviation
+from harness.cli.tables import mean_and_deviation, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,6 @@ def train_few_shot(
     import pandas as pd
 
     from harness.cli.display import default_display
-    from harness.cli.tables import print_table
     from harness.cli.training_display import training_display
     from harness.encoders.config import Task
     from harness.errors import InputError

@@ -169,6 +169,8 @@ def _line(trained: Trained, task: Task) -> str:
 
 def _f1(trained: Trained, task: Task) -> float:
     """F1 in percent: on the reporting documents if there are any, else on the choosing split."""
+    from harness.training.fit import reported_percent
+
     if trained.reported:
-        return 100 * float(trained.reported["pair_f1" if task == "rcp" else "f1"] or 0.0)
+        return reported_percent(trained.reported, task)
     return 100 * (trained.best.f1 or 0.0) if trained.best else 0.0

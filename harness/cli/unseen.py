@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import DisplayOption, JsonOption, key_values
-from harness.cli.tables import mean_and_deviation
+from harness.cli.tables import mean_and_deviation, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,6 @@ def train_unseen(
     import pandas as pd
 
     from harness.cli.display import default_display
-    from harness.cli.tables import print_table
     from harness.cli.training_display import training_display
     from harness.errors import InputError
     from harness.training.unseen import TESTS, UnseenJob, run_unseen

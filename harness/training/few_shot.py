@@ -17,7 +17,7 @@ from harness.datasets.splits import CHOOSE, REPORT
 from harness.encoders.config import Task, with_options
 from harness.errors import InputError
 from harness.training.config import TrainingConfig
-from harness.training.fit import TrainingJob, train_encoder
+from harness.training.fit import TrainingJob, reported_percent, train_encoder
 
 if TYPE_CHECKING:
     from harness.training.trainer import Watcher
@@ -77,14 +77,11 @@ def run_few_shot(job: FewShotJob, documents: int, folder: Path, watcher: Watcher
     """Train in ``folder`` (a finished training is not repeated); one line of the table, fractions as percent."""
     trained = train_encoder(job.training(documents), folder, watcher)
     reported = trained.reported or {}
-    names = {"precision": "precision", "recall": "recall", "f1": "f1"}
-    if job.task == "rcp":
-        names = {name: f"pair_{name}" for name in names}
     return {
         "model": job.task,
         "n": job.size or documents,
         "seed": job.seed,
-        **{name: round(100 * float(reported.get(source) or 0.0), 2) for name, source in names.items()},
+        **{name: round(reported_percent(reported, job.task, name), 2) for name in ("precision", "recall", "f1")},
         "epoch": trained.best.epoch if trained.best else 0,
         "seconds": round(trained.seconds, 1),
     }

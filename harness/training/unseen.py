@@ -164,31 +164,33 @@ def classified(
     documents: Iterable[Document], scored: Iterable[PairScores], schema: RelationSchema
 ) -> dict[str, Counts]:
     """Counts by relation where the labels say which pairs are asked, and the best score of each is its one answer."""
-    gold: Counter[str] = Counter()
-    predicted: Counter[str] = Counter()
-    correct: Counter[str] = Counter()
+    judged = []
     for document, scores in zip(documents, scored, strict=True):
         best = scores.scores[:, :-1].argmax(axis=1)
         answers = {
             (head, tail): scores.relations[column]
             for (head, tail), column in zip(scores.pairs.tolist(), best, strict=True)
         }
-        held = {label.triplet for label in document.labels if label.triplet.head != label.triplet.tail}
-        gold.update(triplet.relation for triplet in held)
-        for pair in {(triplet.head, triplet.tail) for triplet in held}:
-            predicted[answers[pair]] += 1
-            correct[answers[pair]] += Triplet(pair[0], answers[pair], pair[1]) in held
-    return {one.id: Counts(correct[one.id], predicted[one.id], gold[one.id]) for one in schema.relations}
+        wanted = {label.triplet for label in document.labels if label.triplet.head != label.triplet.tail}
+        judged.append((wanted, {Triplet(head, answers[head, tail], tail) for head, _, tail in wanted}))
+    return _counted(judged, schema)
 
 
 def extracted(documents: Iterable[Document], scored: Iterable[PairScores], schema: RelationSchema) -> dict[str, Counts]:
     """Counts by relation over all pairs of the documents, of what scores above NA."""
+    judged = (
+        ({label.triplet for label in document.labels}, {prediction.triplet for prediction in scores.predictions()})
+        for document, scores in zip(documents, scored, strict=True)
+    )
+    return _counted(judged, schema)
+
+
+def _counted(judged: Iterable[tuple[set[Triplet], set[Triplet]]], schema: RelationSchema) -> dict[str, Counts]:
+    """Counts by relation of each document's wanted and found triplets."""
     gold: Counter[str] = Counter()
     predicted: Counter[str] = Counter()
     correct: Counter[str] = Counter()
-    for document, scores in zip(documents, scored, strict=True):
-        wanted = {label.triplet for label in document.labels}
-        found = {prediction.triplet for prediction in scores.predictions()}
+    for wanted, found in judged:
         gold.update(triplet.relation for triplet in wanted)
         predicted.update(triplet.relation for triplet in found)
         correct.update(triplet.relation for triplet in wanted & found)
