@@ -18,7 +18,7 @@ from harness.cli.unseen import UNSEEN_HELP, train_unseen
 
 if TYPE_CHECKING:
     from harness.encoders.config import Task
-    from harness.training.fit import Trained
+    from harness.training.folder import Trained
 
 app = typer.Typer(help="Train an encoder on labelled documents.", no_args_is_help=True)
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import os
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets.docred import sha256_of
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
-from harness.encoders.checkpoint import new_model, save_model, start_from
+from harness.encoders.checkpoint import new_model, start_from
 from harness.encoders.config import (
     DOCRED_ENTITY_TYPES,
     RELATED,
@@ -24,19 +21,16 @@ from harness.encoders.config import (
     with_options,
 )
 from harness.encoders.glidre_config import GlidreConfig
-from harness.encoders.weights import TRAINING, WEIGHTS, data_of, storing, trained_folder
-from harness.environment import package_versions
-from harness.errors import InputError, StorageError
+from harness.encoders.weights import WEIGHTS, data_of, trained_folder
+from harness.errors import InputError
 from harness.training.config import TrainingConfig
 from harness.training.earlier import refuse_another_split
+from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import joined, some_of_each, without_relations
 from harness.types import Document, PairScorer, RelationSchema
 
 if TYPE_CHECKING:
-    from harness.encoders.pair_model import PairModel
-    from harness.training.trainer import Epoch, Trainer, Watcher
-
-CURVE, STATE = "curve.csv", "training.state"
+    from harness.training.trainer import Watcher
 
 SETTLED = {
     "adaptive": "it follows from the loss; write -O loss=adaptive_threshold or -O loss=focal",
@@ -47,9 +41,6 @@ SETTLED = {
     "threshold": "it is chosen by training (-O choose_threshold=true or false)",
 }
 """Fields of the configuration that are no options, and what decides them."""
-
-STORED_EVERY = 20.0
-"""Seconds from one stored state to the next: an epoch over one document takes less time than storing it."""
 
 
 @dataclass(frozen=True)
@@ -110,29 +101,12 @@ def glidre_configs(
     return model.for_schema(schema).model_copy(update={"adaptive": training.loss.startswith("adaptive")}), training
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A finished training: its folder, the best epoch, and its scores on documents it has not seen."""
-
-    folder: Path
-    best: Epoch | None
-    reported: Mapping[str, float | int | None] | None
-    seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "folder": str(self.folder),
-            "best": self.best and asdict(self.best),
-            "reported": self.reported,
-            "seconds": round(self.seconds, 1),
-        }
-
-
 def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     """Train, keep the best weights in ``folder``, and score the reporting documents with what was kept.
 
-    A training that was cut off goes on from the last epoch that was stored when the same job is run again; one that is
-    finished is only scored. Raises InputError for unfit data or options, or a folder that holds another training.
+    A training that was cut off goes on from the last epoch that was stored when the same job is run again; of one that
+    is finished, the stored outcome is given back. Raises InputError for unfit data or options, or a folder that holds
+    another training.
     """
     import torch
     from accelerate import Accelerator
@@ -166,16 +140,6 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     if earlier := [data_of(source) for source in began_with if source is not None]:
         refuse_another_split(earlier, origin)
         origin |= {"earlier": earlier}
-    tokenizer = load_tokenizer(config.encoder)
-    collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
-    encoder = document_encoder(tokenizer, config)
-    train, choose = (
-        [encoder.encode(document, with_labels=True) for document in documents]
-        for documents in (split.train, split.choose)
-    )
-    if choose and not any(len(document.labels) for document in choose):
-        raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
-    trainer = Trainer(model, collator, training, train, choose, accelerator)
     question = {
         "task": job.task,
         "model": config.model_dump(mode="json"),
@@ -187,9 +151,20 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
             "train_titles_sha256": _digest([document.title for document in split.train]),
         },
     }
-    files = _Files(folder, question, trainer, config, changed)
-    if accelerator.is_main_process:
-        files.begin()
+    if (finished := finished_training(folder, question)) is not None:
+        return finished
+    tokenizer = load_tokenizer(config.encoder)
+    collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
+    encoder = document_encoder(tokenizer, config)
+    train, choose = (
+        [encoder.encode(document, with_labels=True) for document in documents]
+        for documents in (split.train, split.choose)
+    )
+    if choose and not any(len(document.labels) for document in choose):
+        raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
+    trainer = Trainer(model, collator, training, train, choose, accelerator)
+    files = TrainingFiles(folder, question, trainer, config, changed)
+    files.begin()
     files.resume()
     progress = trainer.run(watcher, files.keep, files.finished)
     # On as many threads as the training: another number adds up in another order, also in a training that follows.
@@ -227,107 +202,6 @@ def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str,
     if not any(len(document.entities) > 1 for document in split.train):
         raise InputError(f"{job.train}: no document has two entities, so there is no pair to train on")
     return schema, split, origin
-
-
-class _Files:
-    """What a training writes into its folder, and what it finds there."""
-
-    def __init__(
-        self,
-        folder: Path,
-        question: Mapping[str, Any],
-        trainer: Trainer,
-        config: ModelConfig | GlidreConfig,
-        changed: frozenset[str],
-    ) -> None:
-        """``changed`` names the weights that another training had changed before this one."""
-        self.folder = folder
-        self._question = question
-        self._trainer = trainer
-        self._config = config
-        self._changed = changed
-        self._stored = time.monotonic()
-        self._has_ended = False
-
-    def begin(self) -> None:
-        """Claim the folder for this training; InputError if another one has it."""
-        record = self.folder / TRAINING
-        if record.is_file():
-            try:
-                content = json.loads(record.read_text(encoding="utf-8"))
-                earlier, self._has_ended = content.get("question"), "result" in content
-            except (OSError, ValueError, AttributeError) as error:
-                raise InputError(f"{record}: cannot be read ({error}); choose another --out") from error
-            if earlier != self._question:
-                raise InputError(f"{self.folder} holds another training: choose another --out, or remove it")
-        else:
-            self._write({"question": self._question})
-
-    def resume(self) -> None:
-        """Restore the last state that was stored, if there is one."""
-        import pickle
-
-        import torch
-
-        path = self.folder / STATE
-        if not path.is_file():
-            return
-        try:
-            self._trainer.restore(torch.load(path, map_location="cpu", weights_only=True))
-        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"{path}: cannot go on from it ({reason}); remove it to start again") from error
-
-    def keep(self, model: PairModel, line: Epoch) -> None:
-        if self._trainer.is_main_process:
-            config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
-            frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)
-            save_model(self.folder, config, model.state_dict(), frozen - self._changed)
-
-    def finished(self) -> None:
-        """Store the state of the training and its curve so far, unless that was done a moment ago."""
-        import torch
-
-        is_due = self._trainer.is_over or time.monotonic() - self._stored >= STORED_EVERY
-        if not (self._trainer.is_main_process and is_due):
-            return
-        partial = self.folder / f"{STATE}.partial"
-        try:
-            torch.save(self._trainer.state(), partial)
-            partial.replace(self.folder / STATE)
-            write_curve(self.folder / CURVE, self._trainer.progress.curve)
-            self._stored = time.monotonic()
-        except (OSError, RuntimeError) as error:
-            raise StorageError(f"{self.folder}: cannot be written ({error}); free space, then run again") from error
-
-    def end(self, trained: Trained) -> None:
-        """Record the outcome, once."""
-        if self._trainer.is_main_process and not self._has_ended:
-            self._write(
-                {
-                    "question": self._question,
-                    "result": trained.as_json(),
-                    "curve": [asdict(line) for line in self._trainer.progress.curve],
-                    "versions": package_versions(),
-                }
-            )
-
-    def _write(self, content: Mapping[str, Any]) -> None:
-        with storing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            partial = self.folder / f"{TRAINING}.partial"
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            partial.replace(self.folder / TRAINING)
-
-
-def write_curve(path: Path, curve: Sequence[Epoch]) -> None:
-    """Losses and scores by epoch as CSV."""
-    if not curve:
-        return
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [one.name for one in fields(curve[0])])
-        writer.writeheader()
-        writer.writerows(asdict(line) for line in curve)
 
 
 def reported_scores(scorer: PairScorer, documents: Sequence[Document]) -> Mapping[str, float | int | None] | None:

@@ -23,7 +23,6 @@ from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare_encoder
 from harness.scoring.counts import Counts
-from harness.training import fit
 from harness.training.fit import TrainingJob, train_encoder
 from harness.training.held_out import joined, some_of_each, without_relations
 from harness.training.unseen import TESTS, MacroScores, UnseenJob, classified, drawn_relations, extracted, run_unseen
@@ -58,7 +57,7 @@ def job(options: dict[str, str], corpus: Path) -> TrainingJob:
 def test_a_killed_training_goes_on_to_the_same_losses(
     job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "STORED_EVERY", 0.0)
+    monkeypatch.setattr("harness.training.folder.STORED_EVERY", 0.0)
     job = replace(job, options={**job.options, "average_decay": "0.5", "epochs": "3"})
     whole = Recorder()
     train_encoder(job, tmp_path / "whole", whole)

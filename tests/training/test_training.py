@@ -21,9 +21,9 @@ from harness.encoders.config import ModelConfig
 from harness.encoders.text import DocumentEncoder
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
-from harness.training import fit
 from harness.training.few_shot import FewShotJob
-from harness.training.fit import CURVE, STATE, TrainingJob, train_encoder
+from harness.training.fit import TrainingJob, train_encoder
+from harness.training.folder import CURVE, STATE
 from harness.training.masking import Masking
 from harness.training.trainer import EpochBatches
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
@@ -41,7 +41,7 @@ def job(tiny_encoder: Callable[[str], str], corpus: Path) -> TrainingJob:
 def test_a_killed_training_goes_on_to_the_same_losses(
     job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored_every: float, first: int
 ) -> None:
-    monkeypatch.setattr(fit, "STORED_EVERY", stored_every)
+    monkeypatch.setattr("harness.training.folder.STORED_EVERY", stored_every)
     whole = Recorder()
     train_encoder(job, tmp_path / "whole", whole)
     with pytest.raises(Killed):
@@ -73,20 +73,27 @@ def test_everything_about_a_training_is_in_its_folder(job: TrainingJob, tmp_path
 
 def test_a_finished_folder_is_neither_trained_again_nor_given_away(job: TrainingJob, tmp_path: Path) -> None:
     job = replace(job, options={**job.options, "epochs": "1"})
-    train_encoder(job, tmp_path, Recorder())
+    first = train_encoder(job, tmp_path, Recorder())
     recorded = (tmp_path / TRAINING).read_bytes()
+    assert not (tmp_path / STATE).exists()
     again = Recorder()
-    train_encoder(job, tmp_path, again)
+    trained = train_encoder(job, tmp_path, again)
     assert again.losses == []
+    assert (trained.folder, trained.best, trained.reported) == (tmp_path, first.best, first.reported)
     assert (tmp_path / TRAINING).read_bytes() == recorded
     before = (tmp_path / CONFIG).read_bytes()
     with pytest.raises(InputError, match="holds another training"):
         train_encoder(replace(job, seed=4), tmp_path, Recorder())
     assert (tmp_path / CONFIG).read_bytes() == before
+    weights = (tmp_path / WEIGHTS).read_bytes()
+    (tmp_path / WEIGHTS).unlink()
+    train_encoder(job, tmp_path, again)
+    assert again.losses
+    assert (tmp_path / WEIGHTS).read_bytes() == weights
 
 
 def test_a_damaged_state_is_refused(job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "STORED_EVERY", 0.0)
+    monkeypatch.setattr("harness.training.folder.STORED_EVERY", 0.0)
     with pytest.raises(Killed):
         train_encoder(job, tmp_path, Recorder(killed_in=2))
     state = tmp_path / STATE

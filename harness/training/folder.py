@@ -1,0 +1,163 @@
+"""The folder of a training: what was asked, the state to go on from, the curve, the best weights, the outcome."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.encoders.checkpoint import save_model
+from harness.encoders.config import ModelConfig
+from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.weights import TRAINING, WEIGHTS, storing
+from harness.environment import package_versions
+from harness.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from harness.encoders.pair_model import PairModel
+    from harness.training.trainer import Epoch, Trainer
+
+CURVE, STATE = "curve.csv", "training.state"
+
+STORED_EVERY = 20.0
+"""Seconds from one stored state to the next: an epoch over one document takes less time than storing it."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: its folder, the best epoch, and its scores on documents it has not seen."""
+
+    folder: Path
+    best: Epoch | None
+    reported: Mapping[str, float | int | None] | None
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "folder": str(self.folder),
+            "best": self.best and asdict(self.best),
+            "reported": self.reported,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def finished_training(folder: Path, question: Mapping[str, Any]) -> Trained | None:
+    """The outcome of this training as it was stored; None where it is still to be trained.
+
+    Raises InputError if the folder holds another training.
+    """
+    from harness.training.trainer import Epoch
+
+    record = folder / TRAINING
+    if not record.is_file():
+        return None
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        asked, result = content.get("question"), content.get("result")
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{record}: cannot be read ({error}); choose another --out") from error
+    if asked != question:
+        raise InputError(f"{folder} holds another training: choose another --out, or remove it")
+    if result is None or not (folder / WEIGHTS).is_file():
+        return None
+    best = Epoch(**result["best"]) if result["best"] else None
+    return Trained(folder, best, result["reported"], result["seconds"])
+
+
+class TrainingFiles:
+    """What a training writes into its folder while it runs, and what it goes on from."""
+
+    def __init__(
+        self,
+        folder: Path,
+        question: Mapping[str, Any],
+        trainer: Trainer,
+        config: ModelConfig | GlidreConfig,
+        changed: frozenset[str],
+    ) -> None:
+        """``changed`` names the weights that another training had changed before this one."""
+        self.folder = folder
+        self._question = question
+        self._trainer = trainer
+        self._config = config
+        self._changed = changed
+        self._stored = time.monotonic()
+
+    def begin(self) -> None:
+        """Claim the folder, which holds no other training."""
+        if self._trainer.is_main_process:
+            self._write({"question": self._question})
+
+    def resume(self) -> None:
+        """Restore the last state that was stored, if there is one."""
+        import pickle
+
+        import torch
+
+        path = self.folder / STATE
+        if not path.is_file():
+            return
+        try:
+            self._trainer.restore(torch.load(path, map_location="cpu", weights_only=True))
+        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{path}: cannot go on from it ({reason}); remove it to start again") from error
+
+    def keep(self, model: PairModel, line: Epoch) -> None:
+        """Store the best weights so far."""
+        if self._trainer.is_main_process:
+            config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
+            frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)
+            save_model(self.folder, config, model.state_dict(), frozen - self._changed)
+
+    def finished(self) -> None:
+        """Store the state of the training and its curve so far, unless that was done a moment ago."""
+        import torch
+
+        is_due = self._trainer.is_over or time.monotonic() - self._stored >= STORED_EVERY
+        if not (self._trainer.is_main_process and is_due):
+            return
+        partial = self.folder / f"{STATE}.partial"
+        try:
+            torch.save(self._trainer.state(), partial)
+            partial.replace(self.folder / STATE)
+            write_curve(self.folder / CURVE, self._trainer.progress.curve)
+            self._stored = time.monotonic()
+        except (OSError, RuntimeError) as error:
+            raise StorageError(f"{self.folder}: cannot be written ({error}); free space, then run again") from error
+
+    def end(self, trained: Trained) -> None:
+        """Record the outcome; the state, many times as large as the weights, has served."""
+        if not self._trainer.is_main_process:
+            return
+        self._write(
+            {
+                "question": self._question,
+                "result": trained.as_json(),
+                "curve": [asdict(line) for line in self._trainer.progress.curve],
+                "versions": package_versions(),
+            }
+        )
+        with storing(self.folder):
+            (self.folder / STATE).unlink(missing_ok=True)
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        with storing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial = self.folder / f"{TRAINING}.partial"
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            partial.replace(self.folder / TRAINING)
+
+
+def write_curve(path: Path, curve: Sequence[Epoch]) -> None:
+    """Losses and scores by epoch as CSV."""
+    if not curve:
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [one.name for one in fields(curve[0])])
+        writer.writeheader()
+        writer.writerows(asdict(line) for line in curve)
