@@ -43,6 +43,10 @@ StartOption = Annotated[
     str | None,
     typer.Option("--from", help="A trained encoder to begin with (packaged, folder or hub id): weights that fit."),
 ]
+TeacherOption = Annotated[
+    str | None,
+    typer.Option(help="A trained encoder (as --from, or an ensemble) whose scores are learned beside the labels."),
+]
 FieldOption = Annotated[
     list[str] | None,
     typer.Option("-O", "--option", metavar="KEY=VALUE", help="A field of the saved configuration; repeatable."),
@@ -73,6 +77,7 @@ def training_options(
     seeds: SeedsOption = 1,
     seed: FirstSeedOption = 0,
     start: StartOption = None,
+    teacher: TeacherOption = None,
     option: FieldOption = None,
 ) -> dict[str, Any]:
     """The fields of a ``TrainingJob`` but for its seed, and the ``seeds`` to train with."""
@@ -84,6 +89,7 @@ def training_options(
         "few_shot": few_shot,
         "seeds": range(seed, seed + seeds),
         "start": start,
+        "teacher": teacher,
         "options": {"encoder": encoder, **key_values(option, "-O")},
     }
 
@@ -145,6 +151,8 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
         folder = encoder_folder(fields["start"])
         # An ensemble's first member stands for it, as it does where its encoder is asked for.
         of_job["start"] = trained_folder(str(folder)) or folder
+    if fields["teacher"]:
+        of_job["teacher"] = encoder_folder(fields["teacher"])
     kind = display or ("none" if as_json else default_display())
     results = []
     for seed in seeds:

@@ -31,6 +31,7 @@ class Batch:
     - ``evidence`` [p, sentences]: the mean over a pair's labels of the shares of their evidence sentences, rows
       of zeros where none is marked; ``sentence`` [b, l]: the sentence of each subword, and ``word_start`` [b, l]:
       whether it is the first of its word.
+    - ``taught`` [p, r]: how far a teacher scores each relation above NA; [p, 0] without a teacher.
     """
 
     input_ids: Tensor
@@ -53,6 +54,7 @@ class Batch:
     labels: Tensor
     relation: Tensor
     evidence: Tensor
+    taught: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -169,12 +171,14 @@ class Collator:
                 evidence[place, list(set(marked))] += 1 / max(len(set(marked)), 1)
             first += document.pair_count
         evidence /= np.maximum(evidence.sum(1, keepdims=True), 1e-9)
+        taught = [one.taught for one in documents if one.taught is not None]
         tensors = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
         return {
             **tensors,
             "labels": torch.from_numpy(labels),
             "relation": torch.arange(self.relations),
             "evidence": torch.from_numpy(evidence),
+            "taught": torch.from_numpy(np.concatenate(taught)) if taught else torch.zeros(total, 0),
         }
 
 
@@ -197,7 +201,8 @@ class LabelSampler:
         gold, others = holds.nonzero()[:, 0], (~holds).nonzero()[:, 0]
         drawn = torch.cat([gold, others[torch.randperm(len(others))][: max(self.count - len(gold), 0)]])
         relation = drawn[torch.randperm(len(drawn))]
-        return replace(batch, labels=batch.labels[:, relation], relation=relation)
+        taught = batch.taught[:, relation] if batch.taught.shape[1] else batch.taught
+        return replace(batch, labels=batch.labels[:, relation], relation=relation, taught=taught)
 
 
 _PAIR_COLUMNS = ("document", "head", "tail", "sentence_distance", "token_distance")

@@ -42,6 +42,7 @@ class EncodedDocument:
       see ``distances``.
     - ``labels`` [k, 3]: head, tail and the relation's index, without self-pairs; ``evidence``: sentence ids of
       each label.
+    - ``taught`` [p, r]: how far a teacher scores each relation of each pair above NA, if there is a teacher.
     """
 
     title: str
@@ -55,6 +56,7 @@ class EncodedDocument:
     token_distance: Integers
     labels: Integers
     evidence: tuple[tuple[int, ...], ...]
+    taught: NDArray[np.float16] | None = None
 
     @property
     def entity_count(self) -> int:

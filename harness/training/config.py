@@ -22,6 +22,8 @@ class TrainingConfig(BaseModel):
     - ``focal_gamma``: of the focal losses: ``adaptive_focal`` (Tan et al., Findings of ACL 2022) and ``focal``
       (Lin et al., ICCV 2017), in which relations that hold weigh ``focal_alpha`` and others the rest of 1.
     - ``label_count``: relations in a GLiDRE batch: those that hold, and others drawn up to this number.
+    - ``teacher_weight``: of the loss against a teacher's scores, where there is a teacher; the labels' loss weighs the
+      rest of 1.
     - ``average_decay``: of the exponential average of the weights that is evaluated and saved; 0: off.
     - ``patience``: evaluations without a better F1 on the choosing split before training stops; 0: never.
     - ``choose_from``, ``choose_every``: first epoch that is evaluated, and from one to the next; the last of ``epochs``
@@ -50,6 +52,7 @@ class TrainingConfig(BaseModel):
     focal_alpha: float = Field(default=0.8, ge=0, le=1)
     label_count: int = Field(default=100, ge=1)
     evidence_weight: float = Field(default=0.0, ge=0)
+    teacher_weight: float = Field(default=0.5, ge=0, le=1)
     average_decay: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=0, ge=0)
     choose_from: int = Field(default=1, ge=1)

@@ -1,4 +1,4 @@
-"""Trainings that another one began with: what they saw is not to be chosen by, or reported on."""
+"""Trainings that another one builds on: what they saw is not to be chosen by, or reported on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def refuse_another_split(earlier: Iterable[Mapping[str, Any]], data: Mapping[str
         used = {one.get(name) for name in ("train_sha256", "dev_sha256", "sentences_sha256")}
         if data["train_sha256"] in used and _held_out(one) != _held_out(data):
             raise InputError(
-                f"{data['train']}: an earlier training, which this one begins with, saw other parts of it than would "
+                f"{data['train']}: an earlier training, which this one builds on, saw other parts of it than would "
                 f"be held out now: {_told(one)}"
             )
 

@@ -27,6 +27,7 @@ from harness.training.config import TrainingConfig
 from harness.training.earlier import refuse_another_split
 from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import joined, some_of_each, without_relations
+from harness.training.teacher import Teacher
 from harness.types import Document, PairScorer, RelationSchema
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class TrainingJob:
 
     The relations ``unseen`` are left out of all labels and of the label set. ``sentences`` adds that many of each
     other relation of FewRel, from the folder ``fewrel`` (default: where it was fetched to), to the documents to
-    train on. ``start`` is the folder of a trained encoder whose weights are the first ones, where they fit.
+    train on. ``start`` is the folder of a trained encoder whose weights are the first ones, where they fit;
+    ``teacher`` that of one whose scores on the training documents are learned beside the labels.
     """
 
     task: Task
@@ -67,6 +69,7 @@ class TrainingJob:
     sentences: int = 0
     fewrel: Path | None = None
     start: Path | None = None
+    teacher: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
     def configs(self, schema: RelationSchema) -> tuple[ModelConfig | GlidreConfig, TrainingConfig]:
@@ -135,9 +138,12 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     if job.start is not None:
         changed = start_from(model, job.start)
         origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(changed)}
+    teacher = None if job.teacher is None else Teacher(job.teacher, config)
+    if teacher is not None:
+        origin |= {"teacher": teacher.identity}
     inside = [config.encoder, config.label_encoder] if isinstance(config, GlidreConfig) else [config.encoder]
-    began_with = (job.start, *map(trained_folder, inside))
-    if earlier := [data_of(source) for source in began_with if source is not None]:
+    built_on = (job.start, job.teacher, *map(trained_folder, inside))
+    if earlier := [data_of(source) for source in built_on if source is not None]:
         refuse_another_split(earlier, origin)
         origin |= {"earlier": earlier}
     question = {
@@ -160,6 +166,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         [encoder.encode(document, with_labels=True) for document in documents]
         for documents in (split.train, split.choose)
     )
+    if teacher is not None:
+        train = teacher.teach(train, split.train)
     if choose and not any(len(document.labels) for document in choose):
         raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
     trainer = Trainer(model, collator, training, train, choose, accelerator)

@@ -1,4 +1,4 @@
-"""What training minimises: adaptive-threshold and focal losses, binary cross-entropy, evidence guidance."""
+"""What training minimises: adaptive-threshold and focal losses, binary cross-entropy, evidence, a teacher."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.encoders.batching import Batch
+from harness.encoders.pair_model import Output
 from harness.training.config import TrainingConfig
+
+
+def training_loss(output: Output, batch: Batch, config: TrainingConfig) -> Tensor:
+    """What a step minimises: the losses against labels, a teacher and evidence, weighed as ``config`` says."""
+    loss = relation_loss(output.logits, batch.labels, config)
+    if batch.taught.shape[1]:
+        # As the labels' loss, the sum over pairs where that is focal.
+        pairs = len(batch.taught) if config.loss == "focal" else 1
+        taught = pairs * teacher_loss(output.logits, batch.taught)
+        loss = (1 - config.teacher_weight) * loss + config.teacher_weight * taught
+    if output.sentences is not None:
+        loss = loss + config.evidence_weight * evidence_loss(output.sentences, batch.evidence)
+    return loss
 
 
 def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig) -> Tensor:
@@ -58,3 +73,14 @@ def evidence_loss(attention: Tensor, evidence: Tensor) -> Tensor:
     marked = evidence.sum(1) > 0
     divergence = functional.kl_div((attention + 1e-6).log(), evidence, reduction="none").sum(1)
     return (divergence * marked).sum() / marked.sum().clamp(min=1)
+
+
+def teacher_loss(logits: Tensor, taught: Tensor) -> Tensor:
+    """Cross-entropy to a teacher's probabilities: over the relations of a pair summed, over pairs the mean.
+
+    ``logits`` [p, relations + 1] with NA last; ``taught`` [p, relations]: how far the teacher scores each above NA
+    (Hinton et al., 2015, https://arxiv.org/abs/1503.02531; a probability here is the logistic function of that).
+    """
+    above = logits[:, :-1] - logits[:, -1:]
+    wanted = torch.sigmoid(taught.to(above.dtype))
+    return functional.binary_cross_entropy_with_logits(above, wanted, reduction="none").sum(1).mean()

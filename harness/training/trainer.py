@@ -25,7 +25,7 @@ from harness.encoders.text import EncodedDocument
 from harness.errors import InputError
 from harness.training.choosing import best_threshold, margins, scores_at
 from harness.training.config import TrainingConfig
-from harness.training.losses import evidence_loss, relation_loss
+from harness.training.losses import training_loss
 from harness.training.masking import Masking
 
 if TYPE_CHECKING:
@@ -210,9 +210,7 @@ class Trainer:
         config = self.config
         with self._accelerator.autocast():
             output = self._model(batch, with_sentences=config.evidence_weight > 0)
-        loss = relation_loss(output.logits, batch.labels, config)
-        if output.sentences is not None:
-            loss = loss + config.evidence_weight * evidence_loss(output.sentences, batch.evidence)
+        loss = training_loss(output, batch, config)
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()

@@ -1,0 +1,122 @@
+"""A teacher: its scores reach the pairs and relations they are of, and are what a student learns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness.datasets.registry import load_dataset
+from harness.datasets.splits import split_documents
+from harness.encoders.backbone import load_tokenizer
+from harness.encoders.batching import Collator, LabelSampler
+from harness.encoders.checkpoint import read_config
+from harness.encoders.config import ModelConfig
+from harness.encoders.scorer import EncoderScorer
+from harness.encoders.text import DocumentEncoder
+from harness.encoders.weights import TRAINING, WEIGHTS
+from harness.errors import InputError
+from harness.training.fit import TrainingJob, train_encoder
+from harness.training.losses import teacher_loss
+from harness.training.teacher import Teacher
+from harness.types import Document
+from tests.commands import harness
+from tests.encoders.small import OPTIONS, Recorder
+
+
+@pytest.fixture
+def job(trained: Path, corpus: Path) -> TrainingJob:
+    """A student of the tiny ATLOP that all tests share."""
+    options = {**OPTIONS, "encoder": read_config(trained).encoder}
+    return TrainingJob("atlop", str(corpus), choose=2, report=2, teacher=trained, options=options)
+
+
+def test_scores_reach_the_pairs_and_relations_they_are_of(trained: Path, documents: list[Document]) -> None:
+    config = read_config(trained)
+    assert isinstance(config, ModelConfig)
+    tokenizer = load_tokenizer(config.encoder)
+    collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
+    encoder = DocumentEncoder(tokenizer, config)
+    encoded = [encoder.encode(document, with_labels=True) for document in documents[:3]]
+    assert collator(encoded).taught.shape[1] == 0
+    taught = Teacher(trained, config).teach(encoded, documents[:3])
+    batch = collator(taught)
+    scored = list(EncoderScorer(trained).score(documents[:3]))
+    places = zip(batch.document.tolist(), batch.head.tolist(), batch.tail.tolist(), batch.taught, strict=True)
+    for document, head, tail, above in places:
+        row = scored[document].scores[(scored[document].pairs == (head, tail)).all(1)][0]
+        np.testing.assert_allclose(above, row[:-1] - row[-1], atol=2e-2)
+    torch.manual_seed(0)
+    drawn = LabelSampler(collator, 2)(taught)
+    assert torch.equal(drawn.taught, batch.taught[:, drawn.relation])
+
+
+def test_a_student_that_agrees_with_its_teacher_has_nothing_to_learn() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -4.0]], requires_grad=True)
+    above = (logits[:, :-1] - logits[:, -1:]).detach()
+    [gradient] = torch.autograd.grad(teacher_loss(logits, above.half()), logits)
+    assert gradient.abs().max() < 1e-3
+    [gradient] = torch.autograd.grad(teacher_loss(logits, (above + 1).half()), logits)
+    assert (gradient[:, :-1] < 0).all()
+    hard = teacher_loss(logits, torch.full((2, 2), 100.0).half())
+    assert hard.item() == pytest.approx(-torch.nn.functional.logsigmoid(above).sum().item() / 2, rel=1e-3)
+
+
+def test_a_student_learns_what_its_teacher_says(
+    trained: Path, job: TrainingJob, documents: list[Document], tmp_path: Path
+) -> None:
+    options = {**job.options, "epochs": "12", "encoder_lr": "0.01", "rest_lr": "0.01", "masked_subwords": "0"}
+    options |= {"evidence_weight": "0", "choose_threshold": "false"}
+    split = split_documents(documents, 2, 2)
+    wanted = _above(trained, split.train)
+    far = []
+    for weight in ("0", "1"):
+        train_encoder(replace(job, options={**options, "teacher_weight": weight}), tmp_path / weight, Recorder())
+        student = _above(tmp_path / weight, split.train)
+        far.append(np.abs(1 / (1 + np.exp(-student)) - 1 / (1 + np.exp(-wanted))).mean())
+    assert far[1] < 0.7 * far[0]
+
+
+def _above(folder: Path, documents: Sequence[Document]) -> np.ndarray:
+    return np.concatenate(
+        [(one.scores[:, :-1] - one.scores[:, -1:]).ravel() for one in EncoderScorer(folder).score(documents)]
+    )
+
+
+def test_the_teacher_is_part_of_the_question(trained: Path, job: TrainingJob, tmp_path: Path) -> None:
+    job = replace(job, options={**job.options, "epochs": "1"})
+    train_encoder(job, tmp_path / "one", Recorder())
+    data = json.loads((tmp_path / "one" / TRAINING).read_text())["question"]["data"]
+    assert data["teacher"] == dict(EncoderScorer(trained).identity)
+    assert [one["train_documents"] for one in data["earlier"]] == [20]
+    again = Recorder()
+    train_encoder(job, tmp_path / "two", again)
+    weights, expected = (load_file(tmp_path / folder / WEIGHTS) for folder in ("two", "one"))
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    with pytest.raises(InputError, match="holds another training"):
+        train_encoder(replace(job, teacher=tmp_path / "two"), tmp_path / "one", Recorder())
+
+
+def test_unfit_teachers_are_refused(job: TrainingJob, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="hold out the same \\(--choose 2 --report 2\\)"):
+        train_encoder(replace(job, choose=3), tmp_path / "split", Recorder())
+    relation = load_dataset(job.train).schema.relations[0].id
+    with pytest.raises(InputError, match="does not score the relations"):
+        train_encoder(replace(job, unseen=(relation,)), tmp_path / "relations", Recorder())
+    with pytest.raises(InputError, match="cannot be read"):
+        train_encoder(replace(job, teacher=tmp_path / "nowhere"), tmp_path / "missing", Recorder())
+
+
+def test_the_command_takes_a_teacher(trained: Path, job: TrainingJob, tmp_path: Path) -> None:
+    options = [f"-O{key}={value}" for key, value in {**job.options, "epochs": "1"}.items()]
+    held_out = ("--choose", "2", "--report", "2")
+    done = harness("train", "atlop", "--train", job.train, *held_out, "--teacher", trained, "--out", tmp_path, *options)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "seed-0" / TRAINING).read_text())
+    assert record["question"]["data"]["teacher"] == dict(EncoderScorer(trained).identity)
