@@ -64,8 +64,11 @@ def finished_training(folder: Path, question: Mapping[str, Any]) -> Trained | No
         raise InputError(f"{folder} holds another training: choose another --out, or remove it")
     if result is None or not (folder / WEIGHTS).is_file():
         return None
-    best = Epoch(**result["best"]) if result["best"] else None
-    return Trained(folder, best, result["reported"], result["seconds"])
+    try:
+        best = Epoch(**result["best"]) if result["best"] else None
+        return Trained(folder, best, result["reported"], result["seconds"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{record}: its result cannot be read ({error}); choose another --out") from error
 
 
 class TrainingFiles:

@@ -92,6 +92,16 @@ def test_a_finished_folder_is_neither_trained_again_nor_given_away(job: Training
     assert (tmp_path / WEIGHTS).read_bytes() == weights
 
 
+def test_a_record_whose_result_is_no_result_is_refused(job: TrainingJob, tmp_path: Path) -> None:
+    job = replace(job, options={**job.options, "epochs": "1"})
+    train_encoder(job, tmp_path, Recorder())
+    record = json.loads((tmp_path / TRAINING).read_text())
+    for result in ({}, "done", {"best": {"f1": 1}}):
+        (tmp_path / TRAINING).write_text(json.dumps({**record, "result": result}))
+        with pytest.raises(InputError, match="its result cannot be read"):
+            train_encoder(job, tmp_path, Recorder())
+
+
 def test_a_damaged_state_is_refused(job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.training.folder.STORED_EVERY", 0.0)
     with pytest.raises(Killed):
