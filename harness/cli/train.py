@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.compress import COMPRESS_HELP, train_compress
 from harness.cli.ensemble import ENSEMBLE_HELP, train_ensemble
 from harness.cli.few_shot import FEW_SHOT_HELP, train_few_shot
 from harness.cli.options import Display, DisplayOption, JsonOption, key_values
@@ -133,6 +134,7 @@ def train_glidre(
     _train("glidre", {**fields, "options": options}, out, display, as_json)
 
 
+app.command("compress", help=COMPRESS_HELP)(train_compress)
 app.command("ensemble", help=ENSEMBLE_HELP)(train_ensemble)
 app.command("few-shot", help=FEW_SHOT_HELP)(train_few_shot)
 app.command("unseen", help=UNSEEN_HELP)(train_unseen)

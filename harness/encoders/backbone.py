@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.encoders.low_rank import whole
 from harness.encoders.weights import CONFIG, WEIGHTS, mismatch, pretrained_name, read_weights, trained_folder
 from harness.errors import InputError, ModelUnavailable
 
@@ -87,8 +88,9 @@ def _give_trained_weights(model: PreTrainedModel, name: str) -> None:
     _give_trained_weights(model, pretrained_name(folder))
     stored, _ = read_weights(folder / WEIGHTS)
     prefix = "encoder."
-    weights = {key.removeprefix(prefix): value.float() for key, value in stored.items() if key.startswith(prefix)}
     own = model.state_dict()
+    inside = {key.removeprefix(prefix): value.float() for key, value in stored.items() if key.startswith(prefix)}
+    weights = whole(inside, own)
     if fault := mismatch({key: own[key] for key in own if key in weights}, weights):
         raise InputError(f"encoder {name}: {fault}; its weights are of another architecture than {CONFIG} says")
     model.load_state_dict(weights, strict=False)

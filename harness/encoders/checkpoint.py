@@ -1,7 +1,8 @@
 """A trained encoder as a folder: ``config.json``, ``training.json`` and half-precision ``model.safetensors``.
 
 Weights that training left as the pretrained encoder has them (its word embeddings, if frozen) are not stored;
-their checksum is, and they are taken from the pretrained encoder when the folder is loaded.
+their checksum is, and they are taken from the pretrained encoder when the folder is loaded. So are those of which
+only the difference is stored (``low_rank``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.encoders.config import ModelConfig, read_record
 from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.low_rank import whole
 from harness.encoders.weights import CONFIG, FORMAT, WEIGHTS, checksum, mismatch, read_weights
 from harness.errors import InputError, StorageError
 
@@ -63,16 +65,25 @@ def save_model(
 
     Raises StorageError where the folder cannot be written.
     """
+    kept = {name: value for name, value in weights.items() if name not in shared}
+    store(folder, config, kept, {name: checksum(weights[name]) for name in shared})
+
+
+def store(
+    folder: Path, config: ModelConfig | GlidreConfig, kept: Mapping[str, Tensor], shared: Mapping[str, str]
+) -> None:
+    """Write configuration, weights in half precision, and the checksums of pretrained weights that they need.
+
+    Raises StorageError where the folder cannot be written.
+    """
     from safetensors.torch import save
 
-    kept = {name: _half(value) for name, value in weights.items() if name not in shared}
-    checksums = {name: checksum(weights[name]) for name in sorted(shared)}
     # One entry: safetensors writes several in a random order, and the same weights should be the same file.
-    metadata = {FORMAT: json.dumps({"shared": checksums})}
+    metadata = {FORMAT: json.dumps({"shared": dict(sorted(shared.items()))})}
     partial = folder / f"{WEIGHTS}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(save(kept, metadata))
+        partial.write_bytes(save({name: _half(value) for name, value in kept.items()}, metadata))
         (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         partial.replace(folder / WEIGHTS)
     except OSError as error:
@@ -102,7 +113,8 @@ def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -
                 f"{folder}: its weights {name} are shared with the encoder {config.encoder}, which is another version "
                 "here: install the one it was trained from"
             )
-    fault = mismatch({name: value for name, value in own.items() if name not in shared}, weights)
+    weights = whole(weights, {name: own[name] for name in shared})
+    fault = mismatch({name: value for name, value in own.items() if name in weights or name not in shared}, weights)
     if fault:
         raise InputError(f"{folder / WEIGHTS}: {fault}; the weights are of another architecture than {CONFIG} says")
     model.load_state_dict({name: value.to(own[name].dtype) for name, value in weights.items()}, strict=False)

@@ -1,0 +1,53 @@
+"""Storing a trained encoder in less room: what training changed in its encoder, in factors of low rank."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.datasets.docred import sha256_of
+from harness.encoders.checkpoint import new_model, read_config, store
+from harness.encoders.low_rank import LEFT, factored
+from harness.encoders.weights import TRAINING, WEIGHTS, checksum, fields_of, read_weights, storing
+from harness.errors import InputError
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A compressed encoder on disk, and the bytes of its weights before and after."""
+
+    folder: Path
+    rank: int
+    before: int
+    after: int
+
+
+def compress(source: Path, rank: int, folder: Path) -> Compressed:
+    """Write the trained encoder in ``source`` to ``folder``, with differences of at most this rank.
+
+    Matrices that are smaller as they are stay so. Raises InputError for an ensemble, where a folder is there, or where
+    nothing would be smaller.
+    """
+    if "members" in fields_of(source):
+        raise InputError(f"{source}: an ensemble; compress its members, then put them together")
+    if folder.exists():
+        raise InputError(f"--out {folder} is there: name another folder, or move it away")
+    config = read_config(source)
+    weights, shared = read_weights(source / WEIGHTS)
+    own = new_model(config).state_dict()
+    pretrained = {name: value for name, value in own.items() if name.startswith(("encoder.", "label_encoder."))}
+    stored = factored(weights, pretrained, rank)
+    changed = [name.removesuffix(LEFT) for name in stored if name.endswith(LEFT) and name not in weights]
+    if not changed:
+        raise InputError(
+            f"{source}: no matrix of its encoder is smaller in factors of rank {rank}: give a smaller --rank"
+        )
+    store(folder, config, stored, {**shared, **{name: checksum(pretrained[name]) for name in changed}})
+    if (source / TRAINING).is_file():
+        content = json.loads((source / TRAINING).read_text(encoding="utf-8"))
+        content["compressed"] = {"rank": rank, "weights_sha256": sha256_of(source / WEIGHTS)}
+        with storing(folder):
+            (folder / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    sizes = (one.joinpath(WEIGHTS).stat().st_size for one in (source, folder))
+    return Compressed(folder, rank, *sizes)
