@@ -27,7 +27,7 @@ def factored(weights: Mapping[str, Tensor], pretrained: Mapping[str, Tensor], ra
     stored: dict[str, Tensor] = {}
     for name, value in weights.items():
         begun = pretrained.get(name)
-        if begun is None or value.ndim != 2 or rank * sum(value.shape) >= value.numel():
+        if begun is None or begun.shape != value.shape or value.ndim != 2 or rank * sum(value.shape) >= value.numel():
             stored[name] = value
             continue
         left, size, right = torch.linalg.svd(value.float() - begun.float(), full_matrices=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.datasets.docred import sha256_of
 from harness.encoders.checkpoint import new_model, read_config, store
@@ -33,7 +35,7 @@ def compress(source: Path, rank: int, folder: Path) -> Compressed:
         raise InputError(f"{source}: an ensemble; compress its members, then put them together")
     if folder.exists():
         raise InputError(f"--out {folder} is there: name another folder, or move it away")
-    config = read_config(source)
+    config, record = read_config(source), _record(source, rank)
     weights, shared = read_weights(source / WEIGHTS)
     own = new_model(config).state_dict()
     pretrained = {name: value for name, value in own.items() if name.startswith(("encoder.", "label_encoder."))}
@@ -43,11 +45,24 @@ def compress(source: Path, rank: int, folder: Path) -> Compressed:
         raise InputError(
             f"{source}: no matrix of its encoder is smaller in factors of rank {rank}: give a smaller --rank"
         )
-    store(folder, config, stored, {**shared, **{name: checksum(pretrained[name]) for name in changed}})
-    if (source / TRAINING).is_file():
-        content = json.loads((source / TRAINING).read_text(encoding="utf-8"))
-        content["compressed"] = {"rank": rank, "weights_sha256": sha256_of(source / WEIGHTS)}
-        with storing(folder):
-            (folder / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    sizes = (one.joinpath(WEIGHTS).stat().st_size for one in (source, folder))
-    return Compressed(folder, rank, *sizes)
+    # Whole or not there: without its record it would run as an encoder that has seen nothing.
+    partial = folder.with_name(f"{folder.name}.partial")
+    with storing(folder):
+        shutil.rmtree(partial, ignore_errors=True)
+        store(partial, config, stored, {**shared, **{name: checksum(pretrained[name]) for name in changed}})
+        if record is not None:
+            (partial / TRAINING).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        partial.replace(folder)
+    return Compressed(folder, rank, (source / WEIGHTS).stat().st_size, (folder / WEIGHTS).stat().st_size)
+
+
+def _record(source: Path, rank: int) -> dict[str, Any] | None:
+    """What ``training.json`` is to say of the compressed encoder; None where there is none."""
+    path = source / TRAINING
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {**content, "compressed": {"rank": rank, "weights_sha256": sha256_of(source / WEIGHTS)}}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); fetch or train it again") from error

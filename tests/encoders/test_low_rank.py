@@ -82,6 +82,7 @@ def test_only_what_is_smaller_is_stored_in_factors(folder: Path, tmp_path: Path)
     record = json.loads((tmp_path / "small" / TRAINING).read_text())
     assert record["question"] == {}
     assert record["compressed"]["rank"] == 4
+    assert not list(tmp_path.glob("*.partial"))
     with pytest.raises(InputError, match="give a smaller --rank"):
         compress(folder, 31, tmp_path / "large")
 
@@ -107,6 +108,14 @@ def test_another_pretrained_encoder_is_noticed(
     (tmp_path / "small" / CONFIG).write_text(json.dumps({**config, "encoder": str(other)}))
     with pytest.raises(InputError, match="another version"):
         load_model(tmp_path / "small")
+
+
+def test_an_encoder_with_a_broken_record_is_not_compressed(folder: Path, tmp_path: Path) -> None:
+    for content in ("{", "[]"):
+        (folder / TRAINING).write_text(content)
+        with pytest.raises(InputError, match=f"{TRAINING}: cannot be read"):
+            compress(folder, 2, tmp_path / "small")
+        assert not list(tmp_path.glob("small*"))
 
 
 @pytest.mark.parametrize("damage", ["without", "narrow", "flat", "long"])
