@@ -360,9 +360,14 @@ class PairScores:
     pairs: NDArray[np.integer]
     scores: NDArray[np.floating]
 
+    @property
+    def margins(self) -> NDArray[np.floating]:
+        """How far each relation scores above NA, [p, relations]."""
+        return self.scores[:, :-1] - self.scores[:, -1:]
+
     def predictions(self) -> tuple[Prediction, ...]:
         """The predicted triplets, each with its margin over NA as score, pair by pair."""
-        margins = self.scores[:, :-1] - self.scores[:, -1:]
+        margins = self.margins
         return tuple(
             Prediction(
                 Triplet(int(self.pairs[row, 0]), self.relations[column], int(self.pairs[row, 1])),

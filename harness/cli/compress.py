@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +35,6 @@ def train_compress(
 
     made = compress(encoder_folder(encoder), rank, out)
     if as_json:
-        typer.echo(json.dumps({**asdict(made), "folder": str(out)}))
+        typer.echo(json.dumps(made.as_json()))
         return
     typer.echo(f"{out}: {made.after / 1e6:.1f} MB, before {made.before / 1e6:.1f} MB")

@@ -81,7 +81,7 @@ def mean_scores(
     streams = itertools.tee(documents, len(members))
     for several in zip(*(member.score(some) for member, some in zip(members, streams, strict=True)), strict=True):
         first = several[0]
-        above = np.mean([scores.scores[:, :-1] - scores.scores[:, -1:] for scores in several], axis=0)
+        above = np.mean([scores.margins for scores in several], axis=0)
         na = np.full((len(above), 1), threshold)
         # Rounded as they are stored, so that a file of scores holds the same predictions.
         rounded = np.concatenate([above, na], axis=1).astype("float16").astype("float32")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,28 @@ def storing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise InputError where the folder to make is there."""
+    if folder.exists():
+        raise InputError(f"--out {folder} is there: name another folder, or move it away")
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which becomes ``folder`` when the block ends without an error.
+
+    A part of a trained encoder would run as one that has seen nothing.
+    """
+    partial = folder.with_name(f"{folder.name}.partial")
+    with storing(folder):
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+    yield partial
+    with storing(folder):
+        partial.replace(folder)
 
 
 def pretrained_name(folder: Path) -> str:

@@ -13,7 +13,7 @@ from harness.encoders.config import Task
 from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, check_alike, mean_scores
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.text import indexed_labels
-from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of, storing
+from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of, made_whole, refuse_existing, storing
 from harness.environment import package_versions
 from harness.errors import InputError
 from harness.scoring.counts import Scores
@@ -53,8 +53,7 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Ma
     """
     if len(members) < 2:
         raise InputError("an ensemble needs two trained encoders: name their folders")
-    if folder.exists():
-        raise InputError(f"--out {folder} is there: name another folder, or move it away")
+    refuse_existing(folder)
     for member in members:
         if "members" in fields_of(member):
             raise InputError(f"{member}: an ensemble cannot be a member of another; name its members' folders")
@@ -71,19 +70,18 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Ma
         members=tuple(str(number) for number in range(len(members))),
         threshold=threshold,
     )
-    # Whole or not there: a part of it would run as an encoder that has seen nothing.
-    partial = folder.with_name(f"{folder.name}.partial")
-    _copy(members, config, partial)
-    made = MadeEnsemble(folder, config.task, threshold, chosen, reported_scores(EnsembleScorer(partial), split.report))
-    asked = {"members": [fields_of(member) for member in members], "data": {**origin, "earlier": earlier}}
-    content = {
-        "question": {"task": config.task, **asked},
-        "result": made.as_json(),
-        "versions": package_versions(),
-    }
-    with storing(folder):
-        (partial / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        partial.replace(folder)
+    with made_whole(folder) as partial:
+        _copy(members, config, partial)
+        reported = reported_scores(EnsembleScorer(partial), split.report)
+        made = MadeEnsemble(folder, config.task, threshold, chosen, reported)
+        asked = {"members": [fields_of(member) for member in members], "data": {**origin, "earlier": earlier}}
+        content = {
+            "question": {"task": config.task, **asked},
+            "result": made.as_json(),
+            "versions": package_versions(),
+        }
+        with storing(folder):
+            (partial / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return made
 
 
@@ -104,8 +102,6 @@ def _label_array(document: Document, relations: tuple[str, ...]) -> np.ndarray:
 
 def _copy(members: Sequence[Path], config: EnsembleConfig, folder: Path) -> None:
     with storing(folder):
-        if folder.exists():
-            shutil.rmtree(folder)
         for name, member in zip(config.members, members, strict=True):
             (folder / name).mkdir(parents=True)
             for file in (CONFIG, WEIGHTS, TRAINING):

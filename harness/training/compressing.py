@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.datasets.docred import sha256_of
 from harness.encoders.checkpoint import new_model, read_config, store
 from harness.encoders.low_rank import LEFT, factored
-from harness.encoders.weights import TRAINING, WEIGHTS, checksum, fields_of, read_weights, storing
+from harness.encoders.weights import (
+    TRAINING,
+    WEIGHTS,
+    checksum,
+    fields_of,
+    made_whole,
+    read_weights,
+    refuse_existing,
+    storing,
+)
 from harness.errors import InputError
 
 
@@ -24,6 +32,9 @@ class Compressed:
     before: int
     after: int
 
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "folder": str(self.folder)}
+
 
 def compress(source: Path, rank: int, folder: Path) -> Compressed:
     """Write the trained encoder in ``source`` to ``folder``, with differences of at most this rank.
@@ -33,8 +44,7 @@ def compress(source: Path, rank: int, folder: Path) -> Compressed:
     """
     if "members" in fields_of(source):
         raise InputError(f"{source}: an ensemble; compress its members, then put them together")
-    if folder.exists():
-        raise InputError(f"--out {folder} is there: name another folder, or move it away")
+    refuse_existing(folder)
     config, record = read_config(source), _record(source, rank)
     weights, shared = read_weights(source / WEIGHTS)
     own = new_model(config).state_dict()
@@ -45,14 +55,10 @@ def compress(source: Path, rank: int, folder: Path) -> Compressed:
         raise InputError(
             f"{source}: no matrix of its encoder is smaller in factors of rank {rank}: give a smaller --rank"
         )
-    # Whole or not there: without its record it would run as an encoder that has seen nothing.
-    partial = folder.with_name(f"{folder.name}.partial")
-    with storing(folder):
-        shutil.rmtree(partial, ignore_errors=True)
+    with made_whole(folder) as partial, storing(folder):
         store(partial, config, stored, {**shared, **{name: checksum(pretrained[name]) for name in changed}})
         if record is not None:
             (partial / TRAINING).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        partial.replace(folder)
     return Compressed(folder, rank, (source / WEIGHTS).stat().st_size, (folder / WEIGHTS).stat().st_size)
 
 

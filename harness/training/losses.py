@@ -30,9 +30,9 @@ def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig) -> Ten
     It is the mean over pairs, ``focal`` the sum.
     """
     if config.loss == "focal":
-        return focal(logits[:, :-1] - logits[:, -1:], labels, config.focal_alpha, config.focal_gamma)
+        return focal(_above_na(logits), labels, config.focal_alpha, config.focal_gamma)
     if config.loss == "binary":
-        return functional.binary_cross_entropy_with_logits(logits[:, :-1] - logits[:, -1:], labels.to(logits.dtype))
+        return functional.binary_cross_entropy_with_logits(_above_na(logits), labels.to(logits.dtype))
     gamma = config.focal_gamma if config.loss == "adaptive_focal" else 0.0
     return adaptive_threshold(logits, labels, gamma)
 
@@ -81,6 +81,10 @@ def teacher_loss(logits: Tensor, taught: Tensor) -> Tensor:
     ``logits`` [p, relations + 1] with NA last; ``taught`` [p, relations]: how far the teacher scores each above NA
     (Hinton et al., 2015, https://arxiv.org/abs/1503.02531; a probability here is the logistic function of that).
     """
-    above = logits[:, :-1] - logits[:, -1:]
+    above = _above_na(logits)
     wanted = torch.sigmoid(taught.to(above.dtype))
     return functional.binary_cross_entropy_with_logits(above, wanted, reduction="none").sum(1).mean()
+
+
+def _above_na(logits: Tensor) -> Tensor:
+    return logits[:, :-1] - logits[:, -1:]

@@ -37,8 +37,7 @@ class Teacher:
 
     def teach(self, encoded: Sequence[EncodedDocument], documents: Sequence[Document]) -> list[EncodedDocument]:
         """The encoded documents with the teacher's scores on them."""
-        taught = []
-        for one, scores in zip(encoded, self._scorer.score(documents), strict=True):
-            above = scores.scores[:, :-1] - scores.scores[:, -1:]
-            taught.append(replace(one, taught=above.astype("float16")))
-        return taught
+        scored = self._scorer.score(documents)
+        return [
+            replace(one, taught=scores.margins.astype("float16")) for one, scores in zip(encoded, scored, strict=True)
+        ]
