@@ -19,6 +19,8 @@ class TrainingConfig(BaseModel):
     - ``attention_dropout``: of the encoder's attention weights; its other dropout stays as it was pretrained.
     - ``masked_subwords``: the share of a training document's subwords that is hidden behind the mask token, other
       ones in every epoch; markers stay.
+    - ``swapped_entities``: the share of a training document's entities (but places) that has the names of others of
+      its type, other ones in every epoch.
     - ``focal_gamma``: of the focal losses: ``adaptive_focal`` (Tan et al., Findings of ACL 2022) and ``focal``
       (Lin et al., ICCV 2017), in which relations that hold weigh ``focal_alpha`` and others the rest of 1.
     - ``label_count``: relations in a GLiDRE batch: those that hold, and others drawn up to this number.
@@ -47,6 +49,7 @@ class TrainingConfig(BaseModel):
     clip_norm: float = Field(default=1.0, gt=0)
     attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     masked_subwords: float = Field(default=0.0, ge=0, lt=1)
+    swapped_entities: float = Field(default=0.0, ge=0, le=1)
     loss: LossName = "adaptive_threshold"
     focal_gamma: float = Field(default=1.0, ge=0)
     focal_alpha: float = Field(default=0.8, ge=0, le=1)

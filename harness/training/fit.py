@@ -120,6 +120,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     from harness.encoders.batching import Collator
     from harness.encoders.plain_text import document_encoder
     from harness.encoders.scorer import EncoderScorer
+    from harness.training.collation import training_collator
     from harness.training.trainer import Trainer
 
     schema, split, origin = data_to_train_on(job)
@@ -170,7 +171,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         train = teacher.teach(train, split.train)
     if choose and not any(len(document.labels) for document in choose):
         raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
-    trainer = Trainer(model, collator, training, train, choose, accelerator)
+    collate = training_collator(job.task, training, collator, encoder, split.train)
+    trainer = Trainer(model, collator, collate, training, train, choose, accelerator)
     files = TrainingFiles(folder, question, trainer, config, changed)
     files.begin()
     files.resume()

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from harness.encoders.batching import Batch, Collator, LabelSampler
+from harness.encoders.batching import Batch, Collator
 from harness.encoders.glidre import Glidre
 from harness.encoders.inference import Inference
 from harness.encoders.pair_model import PairModel
@@ -26,7 +26,6 @@ from harness.errors import InputError
 from harness.training.choosing import best_threshold, margins, scores_at
 from harness.training.config import TrainingConfig
 from harness.training.losses import training_loss
-from harness.training.masking import Masking
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -104,11 +103,13 @@ class Trainer:
         self,
         model: PairModel,
         collator: Collator,
+        collate: Callable[[Sequence[EncodedDocument]], Batch],
         config: TrainingConfig,
         train: Sequence[EncodedDocument],
         choose: Sequence[EncodedDocument],
         accelerator: Accelerator,
     ) -> None:
+        """``collate`` makes the batches to train on, ``collator`` those to be scored."""
         self.config = config
         self.progress = Progress()
         self._accelerator = accelerator
@@ -116,11 +117,6 @@ class Trainer:
         self._choose = choose
         documents = [document for document in train if document.pair_count]
         self._batches = EpochBatches([len(one.input_ids) for one in documents], config.batch_size, config.seed)
-        collate: Callable[[Sequence[EncodedDocument]], Batch] = collator
-        if isinstance(model, Glidre):
-            collate = LabelSampler(collator, config.label_count)
-        if config.masked_subwords:
-            collate = Masking(collate, collator.tokenizer, config.masked_subwords)
         # torch asks only for length and indexing, which a list has.
         loader = DataLoader(cast("Dataset[Any]", documents), batch_sampler=self._batches, collate_fn=collate)
         freeze(model.encoder, word_embeddings=config.freeze_word_embeddings, layers=config.frozen_layers)

@@ -22,6 +22,7 @@ OPTIONS = {
     "evidence_weight": "0.1",
     "average_decay": "0.5",
     "masked_subwords": "0.2",
+    "swapped_entities": "0.2",
 }
 
 
