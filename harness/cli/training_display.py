@@ -15,19 +15,26 @@ if TYPE_CHECKING:
 
 
 class TrainingDisplay:
-    """A line an epoch, and on a terminal a bar over its steps."""
+    """A line an epoch, and on a terminal a bar over its steps and a teacher's documents."""
 
     def __init__(self, name: str, progress: Progress | None, is_quiet: bool) -> None:
         self._name = name
         self._progress = progress
         self._is_quiet = is_quiet
-        self._task = None if progress is None else progress.add_task(name, total=None, loss="")
+        self._task = None if progress is None else progress.add_task(name, total=None, of="")
+
+    def teaching(self, done: int, total: int) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(
+                self._task, completed=done, total=total, description=f"{self._name}, teacher", of="documents"
+            )
+        elif not self._is_quiet and done in (0, total):
+            print(f"{self._name}: the teacher has scored {done} of {total} documents", file=sys.stderr, flush=True)
 
     def step(self, epoch: int, done: int, total: int, loss: float) -> None:
         if self._progress is not None and self._task is not None:
-            self._progress.update(
-                self._task, completed=done, total=total, description=f"{self._name}, epoch {epoch}", loss=f"{loss:.3f}"
-            )
+            description, of = f"{self._name}, epoch {epoch}", f"batches, loss {loss:.3f}"
+            self._progress.update(self._task, completed=done, total=total, description=description, of=of)
 
     def epoch(self, line: Epoch, is_best: bool) -> None:
         if self._is_quiet:
@@ -55,7 +62,7 @@ def training_display(kind: Display, name: str) -> Iterator[TrainingDisplay]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("batches, loss {task.fields[loss]}"),
+        TextColumn("{task.fields[of]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -31,6 +31,7 @@ from harness.training.teacher import Teacher
 from harness.types import Document, PairScorer, RelationSchema
 
 if TYPE_CHECKING:
+    from harness.encoders.text import EncodedDocument
     from harness.training.trainer import Watcher
 
 SETTLED = {
@@ -139,7 +140,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     if job.start is not None:
         changed = start_from(model, job.start)
         origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(changed)}
-    teacher = None if job.teacher is None else Teacher(job.teacher, config)
+    teacher = None if job.teacher is None else Teacher(job.teacher, config, bf16=bf16)
     if teacher is not None:
         origin |= {"teacher": teacher.identity}
     inside = [config.encoder, config.label_encoder] if isinstance(config, GlidreConfig) else [config.encoder]
@@ -168,7 +169,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         for documents in (split.train, split.choose)
     )
     if teacher is not None:
-        train = teacher.teach(train, split.train)
+        train = _taught(teacher, train, split.train, watcher)
     if choose and not any(len(document.labels) for document in choose):
         raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
     collate = training_collator(job.task, training, collator, encoder, split.train)
@@ -227,6 +228,17 @@ def reported_scores(scorer: PairScorer, documents: Sequence[Document]) -> Mappin
 def reported_percent(reported: Mapping[str, float | int | None], task: Task, name: str = "f1") -> float:
     """Precision, recall or f1 of what was reported, in percent; of a candidate proposer, that of its pairs."""
     return 100 * float(reported.get(f"pair_{name}" if task == "rcp" else name) or 0.0)
+
+
+def _taught(
+    teacher: Teacher, encoded: Sequence[EncodedDocument], documents: Sequence[Document], watcher: Watcher
+) -> list[EncodedDocument]:
+    watcher.teaching(0, len(documents))
+    taught = []
+    for done, one in enumerate(teacher.teach(encoded, documents), 1):
+        taught.append(one)
+        watcher.teaching(done, len(documents))
+    return taught
 
 
 def _digest(lines: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ them (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, https
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from harness.types import Document
 class Teacher:
     """The encoder or ensemble in ``folder``, which scores the relations of the student ``config``."""
 
-    def __init__(self, folder: Path, config: ModelConfig | GlidreConfig) -> None:
+    def __init__(self, folder: Path, config: ModelConfig | GlidreConfig, *, bf16: bool) -> None:
         """Raises InputError if it scores other relations than the student, or the same in another order."""
         import torch
 
-        self._scorer = pair_scorer(folder, {"threads": str(torch.get_num_threads())})
+        precision = "bf16" if bf16 else "fp32"
+        self._scorer = pair_scorer(folder, {"threads": str(torch.get_num_threads()), "precision": precision})
         if self._scorer.relations != config.relations:
             raise InputError(f"--teacher {folder}: it does not score the relations of the documents to train on")
 
@@ -35,9 +36,7 @@ class Teacher:
         """What, with the documents, decides the scores."""
         return dict(self._scorer.identity)
 
-    def teach(self, encoded: Sequence[EncodedDocument], documents: Sequence[Document]) -> list[EncodedDocument]:
-        """The encoded documents with the teacher's scores on them."""
-        scored = self._scorer.score(documents)
-        return [
-            replace(one, taught=scores.margins.astype("float16")) for one, scores in zip(encoded, scored, strict=True)
-        ]
+    def teach(self, encoded: Sequence[EncodedDocument], documents: Sequence[Document]) -> Iterator[EncodedDocument]:
+        """The encoded documents with the teacher's scores on them, one after another: large teachers take minutes."""
+        for one, scores in zip(encoded, self._scorer.score(documents), strict=True):
+            yield replace(one, taught=scores.margins.astype("float16"))

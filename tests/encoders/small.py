@@ -36,7 +36,11 @@ class Recorder:
     def __init__(self, killed_in: int | None = None) -> None:
         self.lines: list[Epoch] = []
         self.losses: list[float] = []
+        self.taught: list[tuple[int, int]] = []
         self._killed_in = killed_in
+
+    def teaching(self, done: int, total: int) -> None:
+        self.taught.append((done, total))
 
     def step(self, epoch: int, done: int, total: int, loss: float) -> None:
         self.losses.append(loss)

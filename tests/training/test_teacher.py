@@ -45,7 +45,7 @@ def test_scores_reach_the_pairs_and_relations_they_are_of(trained: Path, documen
     encoder = DocumentEncoder(tokenizer, config)
     encoded = [encoder.encode(document, with_labels=True) for document in documents[:3]]
     assert collator(encoded).taught.shape[1] == 0
-    taught = Teacher(trained, config).teach(encoded, documents[:3])
+    taught = list(Teacher(trained, config, bf16=False).teach(encoded, documents[:3]))
     batch = collator(taught)
     scored = list(EncoderScorer(trained).score(documents[:3]))
     places = zip(batch.document.tolist(), batch.head.tolist(), batch.tail.tolist(), batch.taught, strict=True)
@@ -91,7 +91,9 @@ def _above(folder: Path, documents: Sequence[Document]) -> np.ndarray:
 
 def test_the_teacher_is_part_of_the_question(trained: Path, job: TrainingJob, tmp_path: Path) -> None:
     job = replace(job, options={**job.options, "epochs": "1"})
-    train_encoder(job, tmp_path / "one", Recorder())
+    first = Recorder()
+    train_encoder(job, tmp_path / "one", first)
+    assert first.taught == [(done, 20) for done in range(21)]
     data = json.loads((tmp_path / "one" / TRAINING).read_text())["question"]["data"]
     assert data["teacher"] == dict(EncoderScorer(trained).identity)
     assert [one["train_documents"] for one in data["earlier"]] == [20]
@@ -118,5 +120,6 @@ def test_the_command_takes_a_teacher(trained: Path, job: TrainingJob, tmp_path: 
     held_out = ("--choose", "2", "--report", "2")
     done = harness("train", "atlop", "--train", job.train, *held_out, "--teacher", trained, "--out", tmp_path, *options)
     assert done.returncode == 0, done.stderr
+    assert "seed 0: the teacher has scored 20 of 20 documents" in done.stderr
     record = json.loads((tmp_path / "seed-0" / TRAINING).read_text())
     assert record["question"]["data"]["teacher"] == dict(EncoderScorer(trained).identity)
