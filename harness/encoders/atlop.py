@@ -94,15 +94,16 @@ class Atlop(PairModel):
         outputs = 1 if config.task == "rcp" else len(config.relations) + 1
         self.head = Role(config, state_size)
         self.tail = Role(config, state_size)
-        width = config.pair_size if config.reasoning_layers else outputs
+        blocks = 0 if config.reasoning == "none" else config.reasoning_layers
+        width = config.pair_size if blocks else outputs
         self.dropout = nn.Dropout(config.dropout)
         self.bilinear = GroupBilinear(config.projection_size, config.block_size, width)
         types = (len(config.entity_types) + 1) ** 2
         self.types = _feature(types, width) if config.entity_types else None
-        self.reasoning = nn.ModuleList(_block(config) for _ in range(config.reasoning_layers))
-        self.norm = nn.LayerNorm(width) if config.reasoning_layers else None
-        self.classifier = nn.Linear(width, outputs) if config.reasoning_layers else None
-        self.of_relations = ("classifier.",) if config.reasoning_layers else ("bilinear.", "types.")
+        self.reasoning = nn.ModuleList(_block(config) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width) if blocks else None
+        self.classifier = nn.Linear(width, outputs) if blocks else None
+        self.of_relations = ("classifier.",) if blocks else ("bilinear.", "types.")
 
     def forward(self, batch: Batch, *, with_sentences: bool = False) -> Output:
         windows, rows = encode(self.encoder, batch.input_ids, batch.attention_mask, batch.slots)

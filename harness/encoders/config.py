@@ -33,8 +33,8 @@ class ModelConfig(BaseModel):
     - ``entity_types``: types that have embeddings of their own, others share one; empty: no type embeddings.
     - ``distances``: embeddings of the distance between head and tail in sentences and in tokens.
     - ``projection_size``, ``block_size``: of head and tail before the group bilinear, and of its groups.
-    - ``reasoning``, ``reasoning_layers``, ``pair_size``, ``reasoning_size``: blocks over the matrix of all
-      pairs, the width of a pair between them, and their inner width.
+    - ``reasoning``, ``reasoning_layers``, ``pair_size``, ``reasoning_size``: which blocks over the matrix of all
+      pairs and, unless it is ``none``, how many, the width of a pair between them, and their inner width.
     - ``threshold``: added to the score of NA; chosen on the choosing split.
     """
 
@@ -51,7 +51,7 @@ class ModelConfig(BaseModel):
     projection_size: int = Field(default=384, ge=1)
     block_size: int = Field(default=64, ge=1)
     reasoning: PairReasoning = "none"
-    reasoning_layers: int = Field(default=0, ge=0)
+    reasoning_layers: int = Field(default=2, ge=0)
     pair_size: int = Field(default=128, ge=1)
     reasoning_size: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)

@@ -25,7 +25,7 @@ FULL = {"entity_types": ("LOC", "PER"), "distances": True, "typed_markers": True
 SHAPES = {
     "plain": {},
     "features": FULL,
-    "triangle": {**FULL, "reasoning": "triangle", "reasoning_layers": 2},
+    "triangle": {**FULL, "reasoning": "triangle"},
     "axial": {**FULL, "reasoning": "axial", "reasoning_layers": 2},
     "windows": {"window": 16, "overlap": 5},
     "proposer": {"task": "rcp", "relations": ("related",)},
