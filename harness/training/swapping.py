@@ -1,4 +1,8 @@
-"""Training documents in which entities have the names of others, so that a relation is learned from the text."""
+"""Training documents in which entities have the names of others, so that a relation is learned from the text.
+
+Mention replacement (Dai and Adel, "An Analysis of Simple Data Augmentation for Named Entity Recognition", COLING 2020,
+https://aclanthology.org/2020.coling-main.343), here for all mentions of an entity at once.
+"""
 
 from __future__ import annotations
 
