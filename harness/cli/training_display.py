@@ -24,17 +24,12 @@ class TrainingDisplay:
         self._task = None if progress is None else progress.add_task(name, total=None, of="")
 
     def teaching(self, done: int, total: int) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(
-                self._task, completed=done, total=total, description=f"{self._name}, teacher", of="documents"
-            )
-        elif not self._is_quiet and done in (0, total):
+        self._show("teacher", done, total, "documents")
+        if self._progress is None and not self._is_quiet and done in (0, total):
             print(f"{self._name}: the teacher has scored {done} of {total} documents", file=sys.stderr, flush=True)
 
     def step(self, epoch: int, done: int, total: int, loss: float) -> None:
-        if self._progress is not None and self._task is not None:
-            description, of = f"{self._name}, epoch {epoch}", f"batches, loss {loss:.3f}"
-            self._progress.update(self._task, completed=done, total=total, description=description, of=of)
+        self._show(f"epoch {epoch}", done, total, f"batches, loss {loss:.3f}")
 
     def epoch(self, line: Epoch, is_best: bool) -> None:
         if self._is_quiet:
@@ -47,6 +42,11 @@ class TrainingDisplay:
             print(text, file=sys.stderr, flush=True)
         else:
             self._progress.console.print(text, highlight=False)
+
+    def _show(self, part: str, done: int, total: int, of: str) -> None:
+        if self._progress is not None and self._task is not None:
+            description = f"{self._name}, {part}"
+            self._progress.update(self._task, completed=done, total=total, description=description, of=of)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,10 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         return Batch(**{one.name: getattr(self, one.name).to(device, non_blocking=True) for one in fields(self)})
+
+
+Collate = Callable[[Sequence[EncodedDocument]], Batch]
+"""What makes a batch of documents that each have a pair."""
 
 
 @dataclass(frozen=True)

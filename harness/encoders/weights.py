@@ -1,4 +1,4 @@
-"""The files of a trained encoder: their names, where the packaged ones are, and reading their weights.
+"""The files of a trained encoder: their names, where packaged ones are, reading weights, and writing a folder.
 
 Only safetensors are read, which cannot hold code.
 """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from harness.encoders.batching import Batch, Collator, LabelSampler
+from harness.encoders.batching import Collate, Collator, LabelSampler
 from harness.encoders.config import Task
 from harness.encoders.plain_text import PlainDocumentEncoder
-from harness.encoders.text import DocumentEncoder, EncodedDocument
+from harness.encoders.text import DocumentEncoder
 from harness.training.config import TrainingConfig
 from harness.training.masking import Masking
 from harness.training.swapping import Swapping
@@ -20,9 +20,9 @@ def training_collator(
     collator: Collator,
     encoder: DocumentEncoder | PlainDocumentEncoder,
     documents: Sequence[Document],
-) -> Callable[[Sequence[EncodedDocument]], Batch]:
+) -> Collate:
     """The collator with what the configuration adds to it; ``documents`` are those to train on."""
-    collate: Callable[[Sequence[EncodedDocument]], Batch] = collator
+    collate: Collate = collator
     if task == "glidre":
         collate = LabelSampler(collator, config.label_count)
     if config.masked_subwords:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from harness.encoders.batching import Batch
+from harness.encoders.batching import Batch, Collate
 from harness.encoders.text import MARKER, EncodedDocument
 from harness.errors import InputError
 
@@ -22,7 +22,7 @@ class Masking:
 
     def __init__(
         self,
-        collate: Callable[[Sequence[EncodedDocument]], Batch],
+        collate: Collate,
         tokenizer: PreTrainedTokenizerBase,
         share: float,
     ) -> None:

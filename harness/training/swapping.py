@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from harness.encoders.batching import Batch
+from harness.encoders.batching import Batch, Collate
 from harness.encoders.text import EncodedDocument
 from harness.types import Document, Entity, Mention
 
@@ -35,7 +35,7 @@ class Swapping:
 
     def __init__(
         self,
-        collate: Callable[[Sequence[EncodedDocument]], Batch],
+        collate: Collate,
         encode: Callable[[Document], EncodedDocument],
         documents: Sequence[Document],
         share: float,
@@ -44,9 +44,12 @@ class Swapping:
         self._encode = encode
         self._documents = {document.title: document for document in documents}
         self._share = share
+        self._swappable: dict[str, dict[int, list[Role]]] = {}
         self._names: dict[tuple[str, Role], list[tuple[Name, ...]]] = {}
         for document in documents:
-            for entity, roles in zip(document.entities, roles_of(document), strict=True):
+            roles_in = roles_of(document)
+            self._swappable[document.title] = {index: roles_in[index] for index in swappable(document)}
+            for entity, roles in zip(document.entities, roles_in, strict=True):
                 names = tuple(document.sentences[one.sent_id][one.start : one.end] for one in entity.mentions)
                 for role in roles:
                     self._names.setdefault((entity.type, role), []).append(names)
@@ -56,12 +59,11 @@ class Swapping:
 
     def _swapped(self, encoded: EncodedDocument) -> EncodedDocument:
         document = self._documents[encoded.title]
-        roles = roles_of(document)
         renamed: dict[int, tuple[Name, ...]] = {}
-        for index in swappable(document):
+        for index, roles in self._swappable[encoded.title].items():
             draw, which, place = torch.rand(3).tolist()
             if draw < self._share:
-                role = roles[index][int(which * len(roles[index]))]
+                role = roles[int(which * len(roles))]
                 others = self._names[document.entities[index].type, role]
                 renamed[index] = others[int(place * len(others))]
         again = self._encode(with_names(document, renamed))

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from harness.encoders.batching import Batch, Collator
+from harness.encoders.batching import Batch, Collate, Collator
 from harness.encoders.glidre import Glidre
 from harness.encoders.inference import Inference
 from harness.encoders.pair_model import PairModel
@@ -105,7 +105,7 @@ class Trainer:
         self,
         model: PairModel,
         collator: Collator,
-        collate: Callable[[Sequence[EncodedDocument]], Batch],
+        collate: Collate,
         config: TrainingConfig,
         train: Sequence[EncodedDocument],
         choose: Sequence[EncodedDocument],
