@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -234,12 +235,11 @@ class ModelSpec:
 class RunnerOptions:
     """How to reach and load a model; none of it changes an answer except ``base_url`` and ``extra``.
 
-    ``timeout_s`` bounds one call; ``max_connections`` the calls in flight; ``log_dir`` is where a
-    server started by the runner writes its log; ``extra`` holds the ``-M key=value`` pairs.
+    ``max_connections`` bounds the calls in flight; ``log_dir`` is where a server started by the runner
+    writes its log; ``extra`` holds the ``-M key=value`` pairs. Time limits of calls are the engine's.
     """
 
     base_url: str | None = None
-    timeout_s: float = 600.0
     max_connections: int = 16
     log_dir: Path | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -247,11 +247,11 @@ class RunnerOptions:
 
 @runtime_checkable
 class Runner(Protocol):
-    """A model backend. Nothing is started or connected before the first ``generate``.
+    """A model backend. ``async with runner`` starts it and stops it; building one starts nothing.
 
     ``identity`` holds what tells this model's answers from another's (provider, model, revision,
-    base URL where it selects the model): it goes into the journal key. ``generate`` raises the
-    errors of ``harness.errors`` only.
+    base URL where it selects the model): it goes into the journal key. All methods raise the errors of
+    ``harness.errors`` only. The engine alone retries and limits the time of a request.
     """
 
     name: str
@@ -262,10 +262,29 @@ class Runner(Protocol):
         """Raise ModelUnavailable, at once and without loading it, if the model cannot run here."""
         ...
 
-    async def generate(self, request: Request) -> Completion: ...
+    async def __aenter__(self) -> Self:
+        """Start: fetch and load the model, or start its server and connect.
 
-    async def close(self) -> None:
-        """Stop what was started. Safe to call twice, or without a start."""
+        Cancelling it at any moment ends what it began. Raises FatalError if the model cannot be started.
+        """
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop what was started. Safe after a start that failed."""
+        ...
+
+    async def probe(self, request: Request) -> None:
+        """Test, by small requests, that the started model does what ``request`` needs, such as its grammar form.
+
+        Called once before the first request of each grammar form, and of the first without a grammar. Raises
+        FatalError if the model does not do it, RetryableError to be called again.
+        """
+        ...
+
+    async def generate(self, request: Request) -> Completion:
+        """Ask the started model once."""
         ...
 
 

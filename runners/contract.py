@@ -39,6 +39,11 @@ def identify_path(path: Path) -> dict[str, str]:
     return {"model": str(path.resolve()), "file": f"{size} {changed}"}
 
 
+def not_started(name: str) -> FatalError:
+    """The error of a request to the runner called ``name`` outside ``async with``."""
+    return FatalError(f"{name}: the model is not started: use the runner within `async with`")
+
+
 def refuse_unsupported(name: str, supports: Supports, request: Request) -> None:
     """Raise FatalError for a constraint or log-probabilities that the runner called ``name`` cannot give."""
     if request.constraint is not None and request.constraint.form not in supports.forms:

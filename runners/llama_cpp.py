@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from runners.model_file import fetch_model, model_file
 from runners.openai_chat import OpenAIChatRunner
 from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, integer
 from runners.providers import PROVIDERS
+from runners.starting import loaded, start_limit
 
 if TYPE_CHECKING:
     import xllamacpp
@@ -31,17 +31,19 @@ log = logging.getLogger(__name__)
 
 
 class LlamaCppRunner(OpenAIChatRunner):
-    """A GGUF file behind llama.cpp's own server, started in this process at the first request.
+    """A GGUF file behind llama.cpp's own server, which runs in this process.
 
     ``-M path=FILE.gguf`` serves another file, ``-M slots=4`` requests at once, each with the model's
-    full context, on ``-M threads=N`` threads (default: the physical cores).
+    full context, on ``-M threads=N`` threads (default: the physical cores). ``-M start_timeout_s=SECONDS``
+    bounds the loading (default: no limit).
     """
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(options.extra, (*COMMON_KEYS, "path", "slots", "threads"), (BODY_PREFIX,))
+        check_keys(options.extra, (*COMMON_KEYS, "path", "slots", "start_timeout_s", "threads"), (BODY_PREFIX,))
         if path := options.extra.get("path"):
             spec = replace(spec, model_id=path, revision="", extra={})
         self._slots = integer(options.extra, "slots", DEFAULT_SLOTS)
+        self._start_timeout_s = start_limit(options.extra)
         self._threads = integer(options.extra, "threads", physical_cores())
         self._context = spec.context or DEFAULT_CONTEXT
         super().__init__(spec, options, replace(PROVIDERS["llama-server"], name="llama_cpp"))
@@ -64,11 +66,10 @@ class LlamaCppRunner(OpenAIChatRunner):
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
-        client = await self._connected()
         body: dict[str, object] = {"messages": chat_messages(messages, self.spec)}
         if self.spec.chat:
             body["chat_template_kwargs"] = dict(self.spec.chat)
-        answer = await self._post(client, "/chat/completions/input_tokens", body)
+        answer = await self._post("/chat/completions/input_tokens", body)
         count = answer.get("input_tokens") if isinstance(answer, dict) else None
         if not isinstance(count, int):
             raise RequestError("llama.cpp did not count the prompt's tokens")
@@ -81,8 +82,7 @@ class LlamaCppRunner(OpenAIChatRunner):
 
     async def _start(self) -> str:
         self.check()
-        path = await asyncio.to_thread(fetch_model, self.spec, log.info)
-        server = await asyncio.to_thread(self._serve, path)
+        server = await loaded(self.name, lambda: self._serve(fetch_model(self.spec, log.info)), self._start_timeout_s)
         self._server = server
         return f"{server.listening_address}/v1"
 
@@ -113,5 +113,5 @@ class LlamaCppRunner(OpenAIChatRunner):
 
     async def _stop(self) -> None:
         # The server has no shutdown call: it ends with its object, as soon as the answers under way are
-        # done or their connections closed, as close() has just done.
+        # done or their connections closed, as has just been done.
         self._server = None

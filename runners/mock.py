@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import get_args
+from types import TracebackType
+from typing import Self, get_args
 
 from harness.errors import InputError
 from harness.types import (
@@ -53,6 +54,17 @@ class MockRunner:
     def check(self) -> None:
         """A mock runs anywhere."""
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing was started."""
+
+    async def probe(self, request: Request) -> None:
+        """Everything is accepted."""
+
     async def generate(self, request: Request) -> Completion:
         self.requests.append(request)
         await asyncio.sleep(self._latency_s)
@@ -68,9 +80,6 @@ class MockRunner:
             usage=Usage(prompt_tokens, len(answer.split())),
             latency_s=self._latency_s,
         )
-
-    async def close(self) -> None:
-        """Nothing was started."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
-from harness.errors import FatalError, HarnessError, RequestError, RetryableError
-from harness.types import Completion, GrammarForm, ModelSpec, Request, RunnerOptions, Supports
+from harness.errors import FatalError, RequestError, RetryableError
+from harness.types import Completion, ModelSpec, Request, RunnerOptions, Supports
 from runners.chat_body import chat_body, read_completion
-from runners.contract import identify, refuse_unsupported
+from runners.contract import identify, not_started, refuse_unsupported
 from runners.http_errors import error_from_response, error_in_body, redact
 from runners.options import body_fields, switch
 from runners.probe import TOKEN_LIMITS, is_conclusive, is_honoured, probe_request
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # The openai client insists on a key; servers that need none ignore this one.
 NO_KEY = "none"
+CONNECT_TIMEOUT_S = 30.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -54,34 +55,57 @@ class OpenAIChatRunner:
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)
         self._probing = switch(extra, "probe", True)
-        self._honoured: set[GrammarForm] = set()
-        self._ready = asyncio.Lock()
         self._client: openai.AsyncOpenAI | None = None
-        self._failure: HarnessError | None = None
-        self._closed = False
 
     def check(self) -> None:
         """Raise ModelUnavailable if the model cannot run here."""
 
-    async def generate(self, request: Request) -> Completion:
-        """Ask the model; the first call starts the server and tests each grammar form before its first use.
+    async def __aenter__(self) -> Self:
+        """Make the server reachable; nothing is sent to it yet."""
+        try:
+            self._client = self._new_client(await self._start())
+        except BaseException:
+            await self._stop()
+            raise
+        return self
 
-        Raises FatalError for a constraint or log-probabilities that the server cannot give.
-        """
-        refuse_unsupported(self.name, self.supports, request)
-        client = await self._connected()
-        if request.constraint is not None and self._probing:
-            await self._believe(client, request.constraint.form)
-        return await self._send(client, request)
-
-    async def close(self) -> None:
-        """Close the connections and stop what was started; the runner answers nothing afterwards."""
-        self._closed = True
-        self._failure = FatalError(f"{self.name}: the runner is closed")
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections and stop what was started."""
         client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-        await self._stop()
+        try:
+            if client is not None:
+                await client.close()
+        finally:
+            await self._stop()
+
+    async def probe(self, request: Request) -> None:
+        """Raise FatalError unless the server was seen to enforce grammars of the request's form."""
+        refuse_unsupported(self.name, self.supports, request)
+        form = None if request.constraint is None else request.constraint.form
+        if form is None or not self._probing:
+            return
+        for max_tokens in TOKEN_LIMITS:
+            try:
+                completion = await self._send(probe_request(form, max_tokens))
+            except RequestError as error:
+                raise FatalError(
+                    f"{self.name}: the server refuses a {form} grammar ({error}); use --constrain none, "
+                    "or name a form that it honours with -M constrain_with=FORM"
+                ) from error
+            if is_conclusive(completion):
+                break
+        if not is_honoured(completion, form):
+            raise FatalError(
+                f"{self.name}: the server ignores the constraint: held to one word by a {form} grammar, "
+                f"it wrote {completion.text[:60]!r}; use --constrain none"
+            )
+
+    async def generate(self, request: Request) -> Completion:
+        """Ask the model once. Raises FatalError for a constraint or log-probabilities that it cannot give."""
+        refuse_unsupported(self.name, self.supports, request)
+        return await self._send(request)
 
     async def _start(self) -> str:
         """Make the server reachable and return its base URL, ``/v1`` included."""
@@ -101,25 +125,16 @@ class OpenAIChatRunner:
     def _identify(self) -> dict[str, str]:
         return identify(self.provider.name, self.served_model, self.spec, self.options)
 
-    def _raise_failure(self) -> None:
-        """Raise again what no later request can mend, so that it is met once and not per request."""
-        if self._failure is not None:
-            raise self._failure
+    @property
+    def base_url(self) -> str:
+        """Where the started server answers, ``/v1`` included."""
+        return str(self._connection.base_url).rstrip("/")
 
-    async def _connected(self) -> openai.AsyncOpenAI:
-        async with self._ready:
-            self._raise_failure()
-            if self._client is None:
-                try:
-                    client = self._new_client(await self._start())
-                except HarnessError as error:
-                    self._failure = error
-                    raise
-                self._client = client
-                if self._closed:  # while it was starting
-                    await self.close()
-                    self._raise_failure()
-            return self._client
+    @property
+    def _connection(self) -> openai.AsyncOpenAI:
+        if self._client is None:
+            raise not_started(self.name)
+        return self._client
 
     def _new_client(self, base_url: str) -> openai.AsyncOpenAI:
         import urllib.request
@@ -139,7 +154,7 @@ class OpenAIChatRunner:
             base_url=base_url,
             api_key=self._api_key(),
             max_retries=0,
-            timeout=httpx2.Timeout(self.options.timeout_s, connect=min(30.0, self.options.timeout_s)),
+            timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S),
             http_client=openai.DefaultAsyncHttpx2Client(
                 transport=None if behind_proxy else SpreadTransport(connections, trust_env=not is_local),
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=connections),
@@ -147,52 +162,24 @@ class OpenAIChatRunner:
             ),
         )
 
-    async def _believe(self, client: openai.AsyncOpenAI, form: GrammarForm) -> None:
-        """Raise FatalError unless the server was seen to enforce grammars of this form."""
-        if form in self._honoured:
-            return
-        async with self._ready:
-            self._raise_failure()
-            if form in self._honoured:
-                return
-            for max_tokens in TOKEN_LIMITS:
-                try:
-                    completion = await self._send(client, probe_request(form, max_tokens))
-                except RequestError as error:
-                    self._failure = FatalError(
-                        f"{self.name}: the server refuses a {form} grammar ({error}); use --constrain none, "
-                        "or name a form that it honours with -M constrain_with=FORM"
-                    )
-                    raise self._failure from error
-                if is_conclusive(completion):
-                    break
-            if not is_honoured(completion, form):
-                self._failure = FatalError(
-                    f"{self.name}: the server ignores the constraint: held to one word by a {form} grammar, "
-                    f"it wrote {completion.text[:60]!r}; use --constrain none"
-                )
-                raise self._failure
-            self._honoured.add(form)
-
-    async def _send(self, client: openai.AsyncOpenAI, request: Request) -> Completion:
+    async def _send(self, request: Request) -> Completion:
         body = chat_body(request, self.served_model, self.spec, self.provider)
         for name in self._omitted:
             body.pop(name, None)
         started = time.perf_counter()
-        answer = await self._post(client, "/chat/completions", body | self._added)
+        answer = await self._post("/chat/completions", body | self._added)
         return read_completion(answer, request, time.perf_counter() - started)
 
-    async def _post(self, client: openai.AsyncOpenAI, path: str, body: Mapping[str, object]) -> object:
+    async def _post(self, path: str, body: Mapping[str, object]) -> object:
         """Post JSON, return the JSON of the answer; every failure becomes an error of ``harness.errors``."""
         import httpx2
         import openai
 
+        client = self._connection
         key = self._api_key()
         key_env = "" if key == NO_KEY else self._key_variable()
         try:
-            # A server that trickles bytes never trips the client's own timeouts, which bound each read.
-            async with asyncio.timeout(self.options.timeout_s):
-                response = await client.post(path, body=body, cast_to=httpx2.Response)
+            response = await client.post(path, body=body, cast_to=httpx2.Response)
         except openai.APIStatusError as error:
             raise error_from_response(
                 error.status_code,
@@ -202,8 +189,8 @@ class OpenAIChatRunner:
                 key_env=key_env,
                 key=key,
             ) from None
-        except (TimeoutError, openai.APITimeoutError):
-            raise RetryableError(f"no answer within {self.options.timeout_s:g} s") from None
+        except openai.APITimeoutError:
+            raise RetryableError(f"no connection to {client.base_url} within {CONNECT_TIMEOUT_S:g} s") from None
         except openai.APIConnectionError as error:
             reason = error.__cause__ or error
             cause = redact(str(reason) or type(reason).__name__, key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,7 +12,7 @@ from harness.errors import FatalError, HarnessError, InputError, ModelUnavailabl
 from harness.types import Completion, Constraint, GrammarForm, ModelSpec, Request, RunnerOptions, Supports, Usage
 from runners.batching import Batcher
 from runners.chat_body import split_thinking
-from runners.contract import identify, identify_path
+from runners.contract import identify, identify_path, not_started
 from runners.decoding import Mask, Row, decode_rows
 from runners.hardware import has_gpu, physical_cores
 from runners.in_process import InProcessRunner
@@ -43,7 +42,7 @@ class TransformersRunner(InProcessRunner):
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
         extra = options.extra
-        check_keys(extra, ("batch", "device", "dtype", "threads"))
+        check_keys(extra, ("batch", "device", "dtype", "start_timeout_s", "threads"))
         self._device = choice(extra, "device", ("cpu", "gpu"), "gpu" if has_gpu() else "cpu")
         self._dtype = choice(extra, "dtype", DTYPES, "float32" if self._device == "cpu" else "bfloat16")
         self._threads = integer(extra, "threads", physical_cores())
@@ -81,10 +80,7 @@ class TransformersRunner(InProcessRunner):
         if "package" not in self.spec.extra and is_path(self.spec.model_id) and not path.exists():
             raise InputError(f"model {self.name}: no such file or folder: {path}")
 
-    async def _load(self) -> None:
-        await asyncio.to_thread(self._load_blocking)
-
-    def _load_blocking(self) -> None:
+    def _load(self) -> None:
         import outlines
         import torch
         import xgrammar
@@ -129,7 +125,7 @@ class TransformersRunner(InProcessRunner):
     async def _unload(self) -> None:
         for row in self._rows:
             row.abandoned.set()
-        await self._batcher.close(self._closed_error())
+        await self._batcher.close(not_started(self.name))
         if self._model is not None:
             self._model = self._tokenizer = self._grammars = None
             gc.collect()
@@ -188,7 +184,7 @@ class TransformersRunner(InProcessRunner):
 
     def _completion(self, row: Row) -> Completion | HarnessError:
         if row.finish_reason is None:
-            return self._closed_error()
+            return not_started(self.name)
         text, reasoning = split_thinking(row.text, constrained=row.request.constraint is not None)
         return Completion(
             text=text,

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import json
+import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ class VllmInprocessRunner(InProcessRunner):
     """
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(options.extra, ("device",), (FLAG_PREFIX,))
+        check_keys(options.extra, ("device", "start_timeout_s"), (FLAG_PREFIX,))
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         spec = with_given_context(spec, options)
         super().__init__(
@@ -66,6 +67,7 @@ class VllmInprocessRunner(InProcessRunner):
             supports=Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context),
         )
         self._engine: Any = None
+        self._earlier_processes: set[multiprocessing.process.BaseProcess] = set()
         self._numbers = itertools.count()
         self._thinks_apart = False
 
@@ -78,12 +80,10 @@ class VllmInprocessRunner(InProcessRunner):
                 "that has it (-M python=PATH)"
             )
 
-    async def _load(self) -> None:
+    def _load(self) -> None:
         for name, value in (LOGGING | server_environment(self.spec, self.options, {})).items():
             os.environ.setdefault(name, value)
-        await asyncio.to_thread(self._load_blocking)
-
-    def _load_blocking(self) -> None:
+        self._earlier_processes = set(multiprocessing.active_children())
         from vllm.v1.engine.async_llm import AsyncLLM
 
         flags = engine_flags(self.spec, self.options)
@@ -97,11 +97,18 @@ class VllmInprocessRunner(InProcessRunner):
             raise FatalError(
                 f"{self.name}: vLLM did not start ({_last_line(error)}); its own lines above say more"
             ) from error
+        if self._given_up:
+            self._engine.shutdown(SHUTDOWN_S)
+            return
         self._thinks_apart = bool(flags.get("reasoning-parser"))
         self._limit = self._engine.model_config.max_model_len
         self._tokenizer = self._engine.get_tokenizer()
 
     async def _unload(self) -> None:
+        if self._given_up:
+            # The engine's processes, which it starts before it exists itself.
+            for process in set(multiprocessing.active_children()) - self._earlier_processes:
+                process.terminate()
         engine, self._engine = self._engine, None
         if engine is not None:
             await asyncio.to_thread(engine.shutdown, SHUTDOWN_S)

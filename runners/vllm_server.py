@@ -84,7 +84,6 @@ class VllmServerRunner(OpenAIChatRunner):
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
-        client = await self._connected()
         body: dict[str, object] = {
             "model": self.served_model,
             "messages": chat_messages(messages, self.spec),
@@ -92,8 +91,7 @@ class VllmServerRunner(OpenAIChatRunner):
         }
         if self.spec.chat:
             body["chat_template_kwargs"] = dict(self.spec.chat)
-        root = str(client.base_url).rstrip("/").removesuffix("/v1")
-        answer = await self._post(client, f"{root}/tokenize", body)
+        answer = await self._post(f"{self.base_url.removesuffix('/v1')}/tokenize", body)
         count = answer.get("count") if isinstance(answer, dict) else None
         if not isinstance(count, int):
             raise RequestError("vLLM did not count the prompt's tokens")
@@ -114,11 +112,7 @@ class VllmServerRunner(OpenAIChatRunner):
             folder / f"vllm-{port}.log",
         )
         self._server = server
-        try:
-            await server.wait_until_healthy(f"http://127.0.0.1:{port}/health", self._start_timeout_s)
-        except BaseException:
-            await self._stop()
-            raise
+        await server.wait_until_healthy(f"http://127.0.0.1:{port}/health", self._start_timeout_s)
         return f"http://127.0.0.1:{port}/v1"
 
     async def _stop(self) -> None:

@@ -15,6 +15,7 @@ from harness.datasets.registry import CORPORA
 from harness.engine.asking import Asker
 from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.journal import Journal
+from harness.engine.session import RunnerSession
 from harness.errors import InputError
 from harness.experiment.execute import DOCUMENTS_PER_CONNECTION, JOURNAL_FILE, Observer, asker_of, supervise
 from harness.experiment.plan import Experiment
@@ -93,11 +94,12 @@ async def annotate(experiment: Experiment, observer: Observer, out: Path | None 
     corpus = out or folder.path / CORPUS_FILE
     _check_place(corpus)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
-        asker = asker_of(experiment, journal)
-        manifest = RunManifest(folder, experiment.manifest(), journal)
-        manifest.begin()
-        work = _annotate_all(experiment, folder, corpus, asker, observer)
-        counts = await supervise(work, experiment, folder, asker, manifest, observer)
+        async with RunnerSession(experiment.runner) as session:
+            asker = asker_of(experiment, journal, session)
+            manifest = RunManifest(folder, experiment.manifest(), journal)
+            manifest.begin()
+            work = _annotate_all(experiment, folder, corpus, asker, observer)
+            counts = await supervise(work, experiment, folder, asker, manifest, observer)
         return AnnotationResult(corpus, folder, manifest.end("complete", asker.traffic, **counts.as_json()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -79,6 +80,20 @@ def _options(
 
 def main() -> None:
     """Run the command line; whatever goes wrong is told in one line on stderr."""
+    try:
+        _run()
+    except SystemExit as leaving:
+        from runners.starting import is_loading
+
+        if is_loading():
+            # A library that loads a model in a thread cannot be interrupted, and would crash at the interpreter's end.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(leaving.code if isinstance(leaving.code, int) else 0)
+        raise
+
+
+def _run() -> NoReturn:
     try:
         _load_dotenv(Path(".env"))
         code = app(standalone_mode=False)

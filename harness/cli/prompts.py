@@ -140,12 +140,11 @@ async def _count_tokens(experiment: Experiment, requests: Sequence[Request]) -> 
         return None
     try:
         runner.check()
-        return sum([await runner.count_tokens(request.messages) for request in requests])
+        async with runner:
+            return sum([await runner.count_tokens(request.messages) for request in requests])
     except HarnessError:
         # The messages are what was asked for; a model that cannot run here only leaves the count out.
         return None
-    finally:
-        await runner.close()
 
 
 def _as_json(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from harness.errors import RetryableError
-from harness.types import Completion
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,11 @@ class RetryPolicy:
 
 
 async def call_with_retries(
-    call: Callable[[], Awaitable[Completion]],
+    call: Callable[[], Awaitable[Result]],
     policy: RetryPolicy,
     on_retry: Callable[[RetryableError, float], None],
     sleep: Callable[[float], Awaitable[None]],
-) -> Completion:
+) -> Result:
     """Await ``call`` until it answers; the last error is raised as it is when the tries run out.
 
     ``on_retry`` hears of every failure that will be tried again, with the seconds to wait.

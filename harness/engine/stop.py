@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 class Interrupted(Exception):
@@ -42,6 +45,20 @@ class StopSignal:
         except TimeoutError:
             return
         self.check()
+
+    async def wait_for(self, work: Awaitable[Result]) -> Result:
+        """The result of ``work``, which is cancelled as soon as the run is to stop; Interrupted is raised then."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self._event.wait())
+        try:
+            await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+        finally:
+            for one in (task, stopped):
+                one.cancel()
+            await asyncio.gather(task, stopped, return_exceptions=True)
+        raise Interrupted(str(self.reason))
 
 
 @contextmanager

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.engine.session import RunnerSession
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.execute import Observer, execute
@@ -18,7 +19,6 @@ from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult
 from harness.scoring.counts import Counts
 from harness.scoring.resampling import Difference, Interval, Resampling, in_order
-from harness.types import Completion, Request, Runner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,13 +158,10 @@ async def run_ablation(
     """
     planned, impossible = _plan(config, axes)
     runs = []
-    runner = planned[0][1].runner
-    try:
+    async with RunnerSession(planned[0][1].runner) as session:
         for number, (cell, experiment) in enumerate(planned, 1):
-            kept = replace(experiment, runner=_KeptOpen(runner))
-            runs.append((cell, await execute(kept, observe(number, len(planned), cell))))
-    finally:
-        await runner.close()
+            observer = observe(number, len(planned), cell)
+            runs.append((cell, await execute(experiment, observer, session=session)))
     return Ablation(config.model, tuple(axes), runs, impossible)
 
 
@@ -180,23 +177,6 @@ def _plan(config: RunConfig, axes: Sequence[Axis]) -> tuple[list[tuple[Cell, Exp
     if not planned:
         raise InputError(f"no cell of the grid can be run: {impossible[0][1]}")
     return planned, impossible
-
-
-class _KeptOpen:
-    """A runner that is closed after the last run, not after each."""
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self.name, self.identity, self.supports = runner.name, runner.identity, runner.supports
-
-    def check(self) -> None:
-        self._runner.check()
-
-    async def generate(self, request: Request) -> Completion:
-        return await self._runner.generate(request)
-
-    async def close(self) -> None:
-        pass
 
 
 def _key(cell: Cell) -> tuple[tuple[str, str], ...]:

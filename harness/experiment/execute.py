@@ -13,6 +13,7 @@ from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.journal import Journal
 from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
+from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.errors import HarnessError, InputError
 from harness.experiment.hybrid_scores import hybrid_scores_of
@@ -61,16 +62,25 @@ class Stopped(HarnessError):
     exit_code = 3
 
 
-async def execute(experiment: Experiment, observer: Observer, ask_again: Collection[str] = ()) -> RunResult:
+async def execute(
+    experiment: Experiment,
+    observer: Observer,
+    ask_again: Collection[str] = (),
+    session: RunnerSession | None = None,
+) -> RunResult:
     """Run, store and score. Answers already in the journal are not asked for again.
 
-    Documents whose title is in ``ask_again`` are asked anew even if an answer is stored. Raises
-    Stopped if the run was interrupted or its budget is exhausted; what arrived is in the journal.
+    Documents whose title is in ``ask_again`` are asked anew even if an answer is stored. A ``session`` that is
+    given goes on after the run, for others of the same model. Raises Stopped if the run was interrupted or its
+    budget is exhausted; what arrived is in the journal.
     """
+    if session is None:
+        async with RunnerSession(experiment.runner) as own:
+            return await execute(experiment, observer, ask_again, own)
     config = experiment.config
     folder = RunFolder(config.results / "runs" / experiment.run_id)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
-        asker = asker_of(experiment, journal)
+        asker = asker_of(experiment, journal, session)
         manifest = RunManifest(folder, experiment.manifest(), journal)
         manifest.begin()
         work = _run_all(experiment, folder, asker, observer, ask_again)
@@ -93,7 +103,7 @@ async def supervise(
     manifest: RunManifest,
     observer: Observer,
 ) -> Outcome:
-    """Await the work of a session, which signals, time limit and budget can stop; then close the runner.
+    """Await the work of a session, which signals, time limit and budget can stop.
 
     If the work does not end well, the manifest tells so; it is left open otherwise. Raises Stopped.
     """
@@ -109,8 +119,6 @@ async def supervise(
     except HarnessError:
         manifest.end("failed", asker.traffic)
         raise
-    finally:
-        await experiment.runner.close()
 
 
 def titles_to_ask_again(folder: RunFolder) -> set[str]:
@@ -152,8 +160,8 @@ async def _run_all(
     return totals
 
 
-def asker_of(experiment: Experiment, journal: Journal) -> Asker:
-    """The door to the experiment's model, within its limits; raises InputError for a cost limit without prices."""
+def asker_of(experiment: Experiment, journal: Journal, session: RunnerSession) -> Asker:
+    """What asks the experiment's model, within its limits; raises InputError for a cost limit without prices."""
     config, spec = experiment.config, experiment.spec
     prices = None
     if spec.price_in is not None and spec.price_out is not None:
@@ -164,7 +172,7 @@ def asker_of(experiment: Experiment, journal: Journal) -> Asker:
     stop = StopSignal()
     able = experiment.runner.supports.max_connections or config.max_connections
     return Asker(
-        runner=experiment.runner,
+        session=session,
         journal=journal,
         run_id=experiment.run_id,
         budget=Budget(config.limits, prices, Usage(spent.prompt_tokens, spent.completion_tokens)),

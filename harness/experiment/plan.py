@@ -184,7 +184,6 @@ def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
 
     options = RunnerOptions(
         base_url=config.base_url,
-        timeout_s=config.timeout_s,
         max_connections=config.max_connections,
         log_dir=config.results / "logs",
         extra=config.model_options,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
 import pytest
@@ -52,28 +53,27 @@ def new_runner(engine: str, base_url: str | None = None) -> Runner:
 
 
 class Engines:
-    """Runners by engine, each built once and closed together."""
+    """Runners by engine, each started once and stopped together."""
 
     def __init__(self) -> None:
         self._runners: dict[str, Runner] = {}
+        self._stack = AsyncExitStack()
 
     async def runner(self, engine: str) -> Runner:
-        """The engine's one runner; skips the test where the engine is not to be had."""
+        """The engine's one runner, started; skips the test where the engine is not to be had."""
         skip_without(engine)
         if engine not in self._runners:
             base_url = await self._llama_cpp_address() if engine == "openai_api" else None
-            self._runners[engine] = new_runner(engine, base_url)
+            self._runners[engine] = await self._stack.enter_async_context(new_runner(engine, base_url))
         return self._runners[engine]
 
     async def close(self) -> None:
-        for runner in reversed(self._runners.values()):
-            await runner.close()
+        await self._stack.aclose()
 
     async def _llama_cpp_address(self) -> str:
         runner = await self.runner("llama_cpp")
         assert isinstance(runner, LlamaCppRunner)
-        client = await runner._connected()
-        return str(client.base_url)
+        return runner.base_url
 
 
 def only(word: str, form: GrammarForm) -> Constraint:

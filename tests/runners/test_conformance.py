@@ -46,13 +46,11 @@ def extracted() -> dict[str, set[tuple[str, int, str, int]]]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_nothing_answers_after_closing_and_closing_twice_is_safe(engine: str) -> None:
+async def test_a_runner_that_is_not_started_answers_nothing(engine: str) -> None:
     skip_without(engine)
     runner = new_runner(engine, "http://127.0.0.1:1/v1" if engine == "openai_api" else None)
     runner.check()
-    await runner.close()
-    await runner.close()
-    with pytest.raises(FatalError, match="closed"):
+    with pytest.raises(FatalError, match="not started"):
         await runner.generate(ask("Hello"))
 
 
@@ -68,6 +66,7 @@ async def test_the_runner_keeps_its_contract(runner: Runner) -> None:
 
 @one_loop
 async def test_a_plain_answer_has_text_tokens_and_time(runner: Runner) -> None:
+    await runner.probe(ask("Name a colour."))
     completion = await runner.generate(ask("Name a colour."))
     assert completion.text.strip()
     assert completion.usage.prompt_tokens > 10
@@ -80,9 +79,11 @@ async def test_a_plain_answer_has_text_tokens_and_time(runner: Runner) -> None:
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_closed_answer_is_valid_in_every_form_that_is_claimed(runner: Runner, form: GrammarForm) -> None:
     if form not in runner.supports.forms:
-        with pytest.raises(FatalError, match=form):
-            await runner.generate(ask("Hello", constraint=only("yes", form)))
+        for call in (runner.probe, runner.generate):
+            with pytest.raises(FatalError, match=form):
+                await call(ask("Hello", constraint=only("yes", form)))
         return
+    await runner.probe(ask("Hello", constraint=only("yes", form)))
     grammar = TripletGrammar(NAMES, RELATIONS, "closed", 2)
     shown = "\n".join(f"({head} | country | {tail})" for head, tail in (("Ann", "Bob"), ("Bob", "Ann")))
     messages = (

@@ -30,9 +30,8 @@ def model() -> ModelSpec:
 
 @pytest.fixture(scope="module")
 async def runner(model: ModelSpec) -> AsyncIterator[LlamaCppRunner]:
-    runner = LlamaCppRunner(model, RunnerOptions(extra={"slots": "2"}))
-    yield runner
-    await runner.close()
+    async with LlamaCppRunner(model, RunnerOptions(extra={"slots": "2"})) as runner:
+        yield runner
 
 
 @one_loop
@@ -104,32 +103,35 @@ async def test_a_grammar_that_cannot_be_read_is_an_error_not_an_answer(runner: L
             await runner.generate(Request(GREETING, Sampling(max_tokens=5), Constraint("gbnf", text)))
 
 
-async def test_closing_does_not_wait_for_answers_under_way(model: ModelSpec) -> None:
-    runner = LlamaCppRunner(model, RunnerOptions(extra={"slots": "1"}))
-    await runner.generate(Request(GREETING, Sampling(max_tokens=1)))
-    long = asyncio.create_task(runner.generate(Request((Message("user", "A story."),), Sampling(max_tokens=3000))))
-    await asyncio.sleep(0.3)
-    long.cancel()
-    started = time.monotonic()
-    await runner.close()
+async def test_stopping_does_not_wait_for_answers_under_way(model: ModelSpec) -> None:
+    async with LlamaCppRunner(model, RunnerOptions(extra={"slots": "1"})) as runner:
+        await runner.generate(Request(GREETING, Sampling(max_tokens=1)))
+        long = asyncio.create_task(runner.generate(Request((Message("user", "A story."),), Sampling(max_tokens=3000))))
+        await asyncio.sleep(0.3)
+        long.cancel()
+        started = time.monotonic()
     assert time.monotonic() - started < 5
 
 
-UNCLOSED = """
+UNSTOPPED = """
 import asyncio
 from harness.models import resolve_model
 from harness.types import Message, Request, RunnerOptions, Sampling
 from runners.llama_cpp import LlamaCppRunner
 
-runner = LlamaCppRunner(resolve_model("smollm2-135m"), RunnerOptions(extra={"slots": "1"}))
-asyncio.run(runner.generate(Request((Message("user", "hi"),), Sampling(max_tokens=1))))
+async def main():
+    runner = LlamaCppRunner(resolve_model("smollm2-135m"), RunnerOptions(extra={"slots": "1"}))
+    await runner.__aenter__()
+    await runner.generate(Request((Message("user", "hi"),), Sampling(max_tokens=1)))
+
+asyncio.run(main())
 print("done")
 """
 
 
-def test_a_process_that_forgets_to_close_ends_cleanly_and_says_nothing(model: ModelSpec) -> None:
+def test_a_process_that_stops_no_model_ends_cleanly_and_says_nothing(model: ModelSpec) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", UNCLOSED],
+        [sys.executable, "-c", UNSTOPPED],
         capture_output=True,
         text=True,
         timeout=60,
@@ -150,7 +152,7 @@ async def test_a_file_that_is_no_model_is_told(model: ModelSpec, tmp_path: Path)
     path.write_bytes(b"nonsense" * 100)
     broken = LlamaCppRunner(model, RunnerOptions(extra={"path": str(path)}))
     with pytest.raises(FatalError, match=r"broken\.gguf"):
-        await broken.generate(Request(GREETING))
+        await broken.__aenter__()
 
 
 def test_another_file_is_another_model(model: ModelSpec, tmp_path: Path) -> None:

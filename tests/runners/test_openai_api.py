@@ -55,11 +55,12 @@ def test_an_unknown_provider_is_named_with_the_known_ones() -> None:
     ],
 )
 async def test_the_user_may_say_which_grammar_a_server_honours(form: str, field: str, value: object) -> None:
-    async with ScriptedServer(lambda _asked: http(chat("a"))) as server:
-        runner = runner_of("", server.url, constrain_with=form, probe="false")
+    async with (
+        ScriptedServer(lambda _asked: http(chat("a"))) as server,
+        runner_of("", server.url, constrain_with=form) as runner,
+    ):
         assert runner.supports.forms == (form,)
         await runner.generate(Request(ASKED.messages, constraint=Constraint(form, "a")))
-        await runner.close()
     assert server.asked[0].body[field] == value
 
 
@@ -83,10 +84,8 @@ async def test_the_key_comes_from_its_variable(
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setenv(variable, sent)
-    async with ScriptedServer(lambda _asked: http(chat())) as server:
-        runner = runner_of("", server.url, **extra)
+    async with ScriptedServer(lambda _asked: http(chat())) as server, runner_of("", server.url, **extra) as runner:
         await runner.generate(ASKED)
-        await runner.close()
     assert server.asked[0].headers["authorization"] == f"bearer {sent}"
 
 

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +8,7 @@ from harness.errors import ContextOverflow, FatalError, HarnessError, RequestErr
 from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions, Sampling
 from runners.openai_api import OpenAIApiRunner
 from runners.probe import WORD
-from tests.runners.scripted_server import CLOSE, HANG, Asked, Reply, ScriptedServer, chat, http
+from tests.runners.scripted_server import CLOSE, Asked, Reply, ScriptedServer, chat, http
 
 ASKED = Request((Message("user", "A text."),), Sampling(max_tokens=20))
 CONSTRAINED = Request(ASKED.messages, ASKED.sampling, Constraint("json_schema", '{"type": "object"}'))
@@ -22,25 +20,21 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 
-def runner_at(url: str, timeout_s: float = 5.0, **extra: str) -> OpenAIApiRunner:
+def runner_at(url: str, **extra: str) -> OpenAIApiRunner:
     spec = ModelSpec("m", "openai_api", "some-model", provider="openai")
-    return OpenAIApiRunner(spec, RunnerOptions(base_url=url, timeout_s=timeout_s, extra=extra))
+    return OpenAIApiRunner(spec, RunnerOptions(base_url=url, extra=extra))
 
 
-async def failure(reply: Reply, request: Request = ASKED, timeout_s: float = 5.0) -> HarnessError:
-    async with ScriptedServer(reply) as server:
-        runner = runner_at(server.url, timeout_s)
+async def failure(reply: Reply, request: Request = ASKED) -> HarnessError:
+    async with ScriptedServer(reply) as server, runner_at(server.url) as runner:
         with pytest.raises(HarnessError) as raised:
-            await runner.generate(request)
-        await runner.close()
+            await (runner.probe if request.constraint else runner.generate)(request)
     return raised.value
 
 
 async def test_an_answer_comes_back_with_its_usage_and_latency() -> None:
-    async with ScriptedServer(lambda _asked: http(chat("hello"))) as server:
-        runner = runner_at(server.url)
+    async with ScriptedServer(lambda _asked: http(chat("hello"))) as server, runner_at(server.url) as runner:
         completion = await runner.generate(ASKED)
-        await runner.close()
     assert (completion.text, completion.usage.prompt_tokens) == ("hello", 7)
     assert 0 < completion.latency_s < 5
     assert server.asked[0].path == "/v1/chat/completions"
@@ -62,11 +56,12 @@ async def test_a_key_that_the_server_echoes_stays_out_of_the_whole_error() -> No
 
 
 async def test_a_rate_limit_carries_the_wait_and_is_sent_once() -> None:
-    async with ScriptedServer(lambda _asked: http("{}", 429, {"Retry-After": "3"})) as server:
-        runner = runner_at(server.url)
+    async with (
+        ScriptedServer(lambda _asked: http("{}", 429, {"Retry-After": "3"})) as server,
+        runner_at(server.url) as runner,
+    ):
         with pytest.raises(RetryableError) as raised:
             await runner.generate(ASKED)
-        await runner.close()
     assert (raised.value.retry_after_s, raised.value.overloaded) == (3.0, True)
     assert len(server.asked) == 1
 
@@ -94,24 +89,17 @@ async def test_a_broken_answer_is_retryable(answer: bytes) -> None:
     assert type(await failure(lambda _asked: answer)) is RetryableError
 
 
-async def test_silence_ends_at_the_timeout() -> None:
-    error = await failure(lambda _asked: HANG, timeout_s=0.3)
-    assert type(error) is RetryableError
-    assert "0.3 s" in str(error)
-
-
 async def test_a_refused_connection_is_retryable() -> None:
     async with ScriptedServer(lambda _asked: CLOSE) as server:
         url = server.url
-    runner = runner_at(url)
-    with pytest.raises(RetryableError, match="connection"):
-        await runner.generate(ASKED)
-    await runner.close()
+    async with runner_at(url) as runner:
+        with pytest.raises(RetryableError, match="connection"):
+            await runner.generate(ASKED)
 
 
 async def test_an_address_that_is_none_is_fatal() -> None:
     with pytest.raises(FatalError, match="localhost:8000"):
-        await runner_at("localhost:8000/v1").generate(ASKED)
+        await runner_at("localhost:8000/v1").__aenter__()
 
 
 def enforcing(asked: Asked) -> bytes:
@@ -119,30 +107,24 @@ def enforcing(asked: Asked) -> bytes:
     return http(chat(json.dumps({"word": WORD}) if WORD in schema else '{"a": 1}'))
 
 
-async def test_a_constraint_is_tested_once_before_its_first_use() -> None:
-    async with ScriptedServer(enforcing) as server:
-        runner = runner_at(server.url)
-        completions = await asyncio.gather(*(runner.generate(CONSTRAINED) for _ in range(5)))
-        await runner.close()
-    assert {completion.text for completion in completions} == {'{"a": 1}'}
-    assert len(server.asked) == 6
+async def test_a_constraint_is_tested_by_one_small_request() -> None:
+    async with ScriptedServer(enforcing) as server, runner_at(server.url) as runner:
+        await runner.probe(CONSTRAINED)
+        completion = await runner.generate(CONSTRAINED)
+    assert completion.text == '{"a": 1}'
+    assert len(server.asked) == 2
 
 
-async def test_a_free_request_is_sent_without_a_test() -> None:
-    async with ScriptedServer(enforcing) as server:
-        runner = runner_at(server.url)
-        await runner.generate(ASKED)
-        await runner.close()
-    assert len(server.asked) == 1
+async def test_a_free_request_needs_no_test() -> None:
+    async with ScriptedServer(enforcing) as server, runner_at(server.url) as runner:
+        await runner.probe(ASKED)
+    assert server.asked == []
 
 
-async def test_a_server_that_ignores_a_constraint_is_found_out_and_asked_only_once() -> None:
-    async with ScriptedServer(lambda _asked: http(chat("Hello there!"))) as server:
-        runner = runner_at(server.url)
-        outcomes = await asyncio.gather(*(runner.generate(CONSTRAINED) for _ in range(5)), return_exceptions=True)
-        await runner.close()
-    assert all(isinstance(outcome, FatalError) and "ignores the constraint" in str(outcome) for outcome in outcomes)
-    assert len(server.asked) == 1
+async def test_a_server_that_ignores_a_constraint_is_found_out() -> None:
+    error = await failure(lambda _asked: http(chat("Hello there!")), CONSTRAINED)
+    assert type(error) is FatalError
+    assert "ignores the constraint" in str(error)
 
 
 async def test_a_server_that_refuses_a_constraint_is_fatal_with_a_way_out() -> None:
@@ -157,58 +139,56 @@ async def test_a_model_that_thinks_too_long_for_the_test_gets_more_tokens() -> N
             return http(chat("", "length", reasoning_content="Hm."))
         return enforcing(asked)
 
-    async with ScriptedServer(thinking) as server:
-        runner = runner_at(server.url)
-        await runner.generate(CONSTRAINED)
-        await runner.close()
-    assert [asked.body["max_completion_tokens"] for asked in server.asked] == [256, 8192, 20]
+    async with ScriptedServer(thinking) as server, runner_at(server.url) as runner:
+        await runner.probe(CONSTRAINED)
+    assert [asked.body["max_completion_tokens"] for asked in server.asked] == [256, 8192]
 
 
 async def test_an_overloaded_server_does_not_fail_the_test_for_good() -> None:
     answers = iter([http("{}", 429)])
-    async with ScriptedServer(lambda asked: next(answers, None) or enforcing(asked)) as server:
-        runner = runner_at(server.url)
+    async with (
+        ScriptedServer(lambda asked: next(answers, None) or enforcing(asked)) as server,
+        runner_at(server.url) as runner,
+    ):
         with pytest.raises(RetryableError):
-            await runner.generate(CONSTRAINED)
-        assert (await runner.generate(CONSTRAINED)).text == '{"a": 1}'
-        await runner.close()
+            await runner.probe(CONSTRAINED)
+        await runner.probe(CONSTRAINED)
 
 
 async def test_the_test_can_be_turned_off() -> None:
-    async with ScriptedServer(lambda _asked: http(chat("anything"))) as server:
-        runner = runner_at(server.url, probe="false")
+    async with (
+        ScriptedServer(lambda _asked: http(chat("anything"))) as server,
+        runner_at(server.url, probe="false") as runner,
+    ):
+        await runner.probe(CONSTRAINED)
         assert (await runner.generate(CONSTRAINED)).text == "anything"
-        await runner.close()
 
 
 async def test_what_a_server_cannot_do_is_refused_before_sending() -> None:
-    async with ScriptedServer(lambda _asked: http(chat())) as server:
-        runner = runner_at(server.url)
+    async with ScriptedServer(lambda _asked: http(chat())) as server, runner_at(server.url) as runner:
         with pytest.raises(FatalError, match="json_schema"):
             await runner.generate(Request(ASKED.messages, constraint=Constraint("regex", "a")))
         with pytest.raises(FatalError, match="at most 20"):
             await runner.generate(Request(ASKED.messages, top_logprobs=21))
-        await runner.close()
     assert server.asked == []
 
 
 async def test_body_fields_can_be_added_and_left_out() -> None:
-    async with ScriptedServer(lambda _asked: http(chat())) as server:
-        runner = runner_at(server.url, omit="seed,temperature", **{"body.reasoning_effort": "low", "body.n": "1"})
+    async with (
+        ScriptedServer(lambda _asked: http(chat())) as server,
+        runner_at(server.url, omit="seed,temperature", **{"body.reasoning_effort": "low", "body.n": "1"}) as runner,
+    ):
         await runner.generate(ASKED)
-        await runner.close()
     (asked,) = server.asked
     assert (asked.body["reasoning_effort"], asked.body["n"]) == ("low", 1)
     assert not {"seed", "temperature"} & asked.body.keys()
 
 
-async def test_a_closed_runner_answers_nothing_and_closes_twice() -> None:
+async def test_a_stopped_runner_answers_nothing() -> None:
     async with ScriptedServer(lambda _asked: http(chat())) as server:
-        runner = runner_at(server.url)
-        await runner.generate(ASKED)
-        await runner.close()
-        await runner.close()
-        with pytest.raises(FatalError, match="closed"):
+        async with runner_at(server.url) as runner:
+            await runner.generate(ASKED)
+        with pytest.raises(FatalError, match="not started"):
             await runner.generate(ASKED)
     assert len(server.asked) == 1
 
@@ -225,11 +205,8 @@ def test_options_that_change_answers_tell_identities_apart(one: dict[str, str], 
     assert runner_at("http://a/v1", **one).identity != runner_at("http://a/v1", **other).identity
 
 
-@pytest.mark.parametrize(
-    "change", [lambda: runner_at("http://a/v1", 1.0), lambda: runner_at("http://a/v1", probe="false")]
-)
-def test_options_that_change_no_answer_stay_out_of_the_identity(change: Callable[[], OpenAIApiRunner]) -> None:
-    assert change().identity == runner_at("http://a/v1").identity
+def test_options_that_change_no_answer_stay_out_of_the_identity() -> None:
+    assert runner_at("http://a/v1", probe="false").identity == runner_at("http://a/v1").identity
 
 
 def test_no_identity_holds_a_key() -> None:

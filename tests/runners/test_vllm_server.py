@@ -19,6 +19,7 @@ from runners import vllm_flags
 from runners.server_process import last_meaningful_line
 from runners.vllm_flags import server_environment
 from runners.vllm_server import VllmServerRunner, server_command
+from tests.commands import start
 
 HERE = Path(__file__).resolve().parent
 SPEC = ModelSpec("small", "vllm_server", "org/small")
@@ -72,18 +73,17 @@ def wait_until_gone(pids: list[int], seconds: float = 10.0) -> None:
     pytest.fail(f"still running: {alive}")
 
 
-async def test_the_server_starts_at_the_first_request_and_stops_with_its_workers(fake: Path) -> None:
+async def test_the_server_starts_with_the_runner_and_stops_with_its_workers(fake: Path) -> None:
     runner = runner_with(fake, fake.parent / "logs")
     assert not (fake.parent / "pids").exists()
-    first, second = await asyncio.gather(runner.generate(ASKED), runner.generate(ASKED))
-    assert first.text == second.text == "I am org/small"
-    assert await runner.count_tokens(ASKED.messages) == 1
-    (log,) = (fake.parent / "logs").iterdir()
-    assert "command:" in log.read_text()
-    pids = server_pids(fake)
-    assert all(psutil.pid_exists(pid) for pid in pids)
-    await runner.close()
-    await runner.close()
+    async with runner:
+        first, second = await asyncio.gather(runner.generate(ASKED), runner.generate(ASKED))
+        assert first.text == second.text == "I am org/small"
+        assert await runner.count_tokens(ASKED.messages) == 1
+        (log,) = (fake.parent / "logs").iterdir()
+        assert "command:" in log.read_text()
+        pids = server_pids(fake)
+        assert all(psutil.pid_exists(pid) for pid in pids)
     wait_until_gone(pids)
 
 
@@ -93,15 +93,9 @@ async def test_a_server_that_dies_at_start_is_told_by_its_own_last_words(
     monkeypatch.setenv("FAKE_VLLM", "dies")
     runner = runner_with(fake, fake.parent / "logs")
     with pytest.raises(FatalError, match="No available memory for the cache blocks") as raised:
-        await runner.generate(ASKED)
+        await runner.__aenter__()
     assert str(fake.parent / "logs") in str(raised.value)
-    pids = server_pids(fake)
-    (fake.parent / "pids").unlink()
-    with pytest.raises(FatalError):
-        await runner.generate(ASKED)
-    assert not (fake.parent / "pids").exists(), "a server that cannot start is started once"
-    await runner.close()
-    wait_until_gone(pids)
+    wait_until_gone(server_pids(fake))
 
 
 async def test_a_server_that_never_gets_ready_is_stopped_at_the_time_limit(
@@ -110,18 +104,31 @@ async def test_a_server_that_never_gets_ready_is_stopped_at_the_time_limit(
     monkeypatch.setenv("FAKE_VLLM", "silent")
     runner = runner_with(fake, start_timeout_s="1")
     with pytest.raises(FatalError, match="not ready after 1 s: loading weights"):
-        await runner.generate(ASKED)
+        await runner.__aenter__()
     wait_until_gone(server_pids(fake))
 
 
 async def test_cancelling_the_start_stops_the_server(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_VLLM", "silent")
     runner = runner_with(fake)
-    task = asyncio.create_task(runner.generate(ASKED))
+    task = asyncio.create_task(runner.__aenter__())
     pids = await asyncio.to_thread(wait_for_pids, fake)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    wait_until_gone(pids)
+
+
+def test_ctrl_c_while_the_server_starts_ends_the_command_and_the_server(fake: Path) -> None:
+    process = start(
+        "run", "--model", "vllm/org/small", "--prompt", "tagged", "--dataset", "sample", "-M", f"python={fake}",
+        "-M", "device=cpu", "--results-dir", fake.parent / "results", FAKE_VLLM="silent",
+    )  # fmt: skip
+    pids = wait_for_pids(fake)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 3, err
+    assert "stopped by SIGINT. Resume with the same command" in err
     wait_until_gone(pids)
 
 
@@ -136,9 +143,10 @@ from runners.vllm_server import VllmServerRunner
 async def main():
     options = RunnerOptions(log_dir=Path(sys.argv[2]), extra={"python": sys.argv[1], "device": "cpu"})
     runner = VllmServerRunner(ModelSpec("small", "vllm_server", "org/small"), options)
-    await runner.generate(Request((Message("user", "hi"),)))
-    print("started", flush=True)
-    await asyncio.sleep(600)
+    async with runner:
+        await runner.generate(Request((Message("user", "hi"),)))
+        print("started", flush=True)
+        await asyncio.sleep(600)
 
 asyncio.run(main())
 """
@@ -161,7 +169,7 @@ def test_no_server_outlives_its_parent(fake: Path, number: signal.Signals) -> No
 async def test_a_log_that_cannot_be_written_is_told(fake: Path) -> None:
     (fake.parent / "file").write_text("")
     with pytest.raises(StorageError, match="log"):
-        await runner_with(fake, fake.parent / "file" / "logs").generate(ASKED)
+        await runner_with(fake, fake.parent / "file" / "logs").__aenter__()
 
 
 def command(spec: ModelSpec, **extra: str) -> list[str]:
@@ -273,7 +281,7 @@ async def test_a_real_vllm_obeys_each_form_of_grammar(tmp_path: Path) -> None:
         Constraint("regex", r"\([a-z]{1,9}\)\nEND"),
         Constraint("lark", 'start: "(" /[a-z]{1,9}/ ")\\nEND"'),
     )
-    try:
+    async with runner:
         for constraint in forms:
             completion = await runner.generate(
                 Request(ASKED.messages, Sampling(max_tokens=40), constraint, top_logprobs=2)
@@ -282,5 +290,3 @@ async def test_a_real_vllm_obeys_each_form_of_grammar(tmp_path: Path) -> None:
             assert completion.text.endswith(")\nEND")
             assert completion.logprobs[0].token == "("
             assert completion.usage.prompt_tokens == await runner.count_tokens(ASKED.messages)
-    finally:
-        await runner.close()
