@@ -85,20 +85,22 @@ def score(
 
 
 def leaderboard(
-    results: str | Path = "results", *, reported: bool = False, max_failed: float = 0.0, **filters: str | None
+    results: str | Path = "results", *, reported: bool = False, max_failed: float | None = None, **filters: str | None
 ) -> pd.DataFrame:
     """All stored runs in one table: ranked ones by F1 first, board by board, then the others with the reason.
 
     ``filters`` are patterns for ``dataset``, ``split``, ``model``, ``prompt``, ``runner`` and ``constraint``; with
     ``reported``, papers' rows are there too. The column ``kind`` tells ranked, unranked and reported rows apart.
     """
+    from harness.experiment.failures import MOST_FAILED
     from harness.leaderboards import RunFilter, leaderboards
     from harness.leaderboards.formats import all_rows
 
     known = [one.name for one in fields(RunFilter)]
     if unknown := sorted(filters.keys() - set(known)):
         raise InputError(f"leaderboard() has no filter {unknown[0]!r}; it has {', '.join(known)}")
-    return all_rows(leaderboards(Path(results), RunFilter(**filters), reported=reported, max_failed=max_failed))
+    most = MOST_FAILED if max_failed is None else max_failed
+    return all_rows(leaderboards(Path(results), RunFilter(**filters), reported=reported, max_failed=most))
 
 
 def compare(

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
+from harness import strict_json
 from harness.errors import InputError, StorageError
 from harness.types import Extraction, Prediction, Status, Step, TokenLogprob, Triplet
 
@@ -63,7 +64,7 @@ class DocumentRecord:
         content["predictions"] = [
             [*prediction.triplet, list(prediction.evidence), prediction.score] for prediction in self.predictions
         ]
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return strict_json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> DocumentRecord:
@@ -214,7 +215,7 @@ class RunFolder:
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         target, temporary = self.path / name, self.path / f"{name}.tmp"
         with self.storing():
-            temporary.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(strict_json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             temporary.replace(target)
 
     def _read_json(self, name: str) -> dict[str, Any]:

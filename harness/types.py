@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
+from harness.label_source import HUMAN, LabelSource
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -66,12 +68,13 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A tokenised document: ``sentences[i][j]`` is token j of sentence i."""
+    """A tokenised document: ``sentences[i][j]`` is token j of sentence i. ``label_source`` says if it has gold."""
 
     title: str
     sentences: tuple[tuple[str, ...], ...]
     entities: tuple[Entity, ...]
     labels: tuple[Label, ...] = ()
+    label_source: LabelSource = HUMAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ class RelationSchema:
 class Dataset:
     """One split of a corpus. ``documents`` can be iterated again and again, and may stream from disk.
 
-    ``sha256`` is the checksum of the file that the documents came from.
+    ``sha256`` is the checksum of the file that the documents came from. ``label_sources`` are those of its documents,
+    each with the title of the first.
     """
 
     name: str
@@ -109,6 +113,7 @@ class Dataset:
     schema: RelationSchema
     documents: Collection[Document]
     sha256: str
+    label_sources: Mapping[LabelSource, str] = field(default_factory=dict)
 
 
 # --- what is asked ------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 RELATIONS = {"P17": "country", "P36": "capital", "P1376": "capital of", "P131": "located in the administrative unit"}
 
@@ -28,3 +30,19 @@ def write_corpus(folder: Path, documents: int, seed: int = 0) -> Path:
     path = folder / "corpus.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
+
+
+def without_gold(corpus: Path) -> Path:
+    """The corpus as DocRED's test split is: its documents have no key ``labels``."""
+    return _rewritten(corpus, lambda document: {key: value for key, value in document.items() if key != "labels"})
+
+
+def labelled_by(corpus: Path, kind: str, name: str = "") -> Path:
+    """The corpus with a mark that no human wrote its labels."""
+    return _rewritten(corpus, lambda document: {**document, "label_source": {"kind": kind, "name": name}})
+
+
+def _rewritten(corpus: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Path:
+    documents = [change(document) for document in json.loads(corpus.read_text(encoding="utf-8"))]
+    corpus.write_text(json.dumps(documents), encoding="utf-8")
+    return corpus

@@ -26,6 +26,7 @@ def write_run(
     relations: int = 1,
     titles: Sequence[str] | None = None,
     scorer_version: int = SCORER_VERSION,
+    labels: Mapping[str, str] | None = None,
 ) -> RunFolder:
     """A complete run of the model ``name`` with these counts; ``manifest`` and ``question`` replace what they name."""
     run = RunFolder(results / "runs" / name)
@@ -56,6 +57,7 @@ def write_run(
     run.write_metrics(
         {
             "scorer_version": scorer_version,
+            **({"labels": labels} if labels else {}),
             "metrics": {
                 "precision": scores.precision,
                 "recall": scores.recall,

@@ -18,9 +18,11 @@ from harness.engine.journal import Journal
 from harness.engine.session import RunnerSession
 from harness.errors import InputError
 from harness.experiment.execute import DOCUMENTS_PER_CONNECTION, JOURNAL_FILE, Observer, asker_of, supervise
+from harness.experiment.failures import Failure, failures_of
 from harness.experiment.plan import Experiment
 from harness.experiment.results import RunTotals
 from harness.experiment.run_manifest import RunManifest
+from harness.label_source import LabelSource
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Document, Label, RelationSchema
 
@@ -64,10 +66,17 @@ class AnnotationResult:
     manifest: Mapping[str, Any]
 
     @property
-    def failed_share(self) -> float:
-        """Documents whose question got no answer, as a fraction of those asked."""
-        failed = self.manifest["statuses"].get("api_error", 0)
-        return float(failed / max(1, self.manifest["documents"]["asked"]))
+    def failures(self) -> list[Failure]:
+        """The documents without a full answer by status, with the commonest error of each and what helps."""
+        return failures_of(self.manifest, "the same command asks again")
+
+    def failed_too_often(self, most: float) -> bool:
+        """Whether more than the share ``most`` of the calls failed, or no document got whole answers.
+
+        Texts whose answers are not whole are dropped and counted; the corpus is none the worse for it.
+        """
+        statuses, asked = self.manifest["statuses"], self.manifest["documents"]["asked"]
+        return bool(asked and (not statuses.get("ok") or statuses.get("api_error", 0) > most * asked))
 
     def as_json(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
@@ -77,6 +86,7 @@ class AnnotationResult:
             "run_id": self.folder.run_id,
             "run_dir": str(self.folder.path),
             "documents": self.manifest["documents"]["asked"],
+            "failures": [failure._asdict() for failure in self.failures],
             **{name: self.manifest[name] for name in kept},
         }
 
@@ -122,7 +132,7 @@ async def _annotate_all(
             if reason := _reason_to_drop(result):
                 counts.dropped[reason] += 1
             else:
-                document = _annotated(result)
+                document = _annotated(result, LabelSource("model", experiment.spec.name))
                 output.write(document)
                 counts.add_written(document)
         if relations := experiment.settings.schema.relations or tuple(map(relation_of, counts.relation_ids)):
@@ -138,9 +148,9 @@ def _reason_to_drop(result: DocumentResult) -> str:
     return "" if extraction.entities else WITHOUT_ENTITIES
 
 
-def _annotated(result: DocumentResult) -> Document:
+def _annotated(result: DocumentResult, source: LabelSource) -> Document:
     labels = tuple(Label(prediction.triplet) for prediction in result.extraction.predictions)
-    return replace(result.document, entities=result.extraction.entities, labels=labels)
+    return replace(result.document, entities=result.extraction.entities, labels=labels, label_source=source)
 
 
 def _check_place(corpus: Path) -> None:

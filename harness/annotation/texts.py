@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.annotation.tokens import split_sentences
 from harness.errors import InputError
+from harness.label_source import NO_LABELS
 from harness.types import Document
 
 
@@ -43,7 +44,7 @@ class TextCollection(Collection[Document]):
 
     def __iter__(self) -> Iterator[PlainDocument]:
         for title, text in read_texts(self.path):
-            yield PlainDocument(title, split_sentences(text), (), text=text)
+            yield PlainDocument(title, split_sentences(text), (), label_source=NO_LABELS, text=text)
 
     def __len__(self) -> int:
         return len(self._titles)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import DisplayOption, JsonOption
+from harness import strict_json
+from harness.cli.options import DisplayOption, FailOnErrorOption, JsonOption
 from harness.cli.run_options import with_run_options
 from harness.experiment.config import RunConfig
+from harness.experiment.failures import MOST_FAILED
 
 if TYPE_CHECKING:
     from harness.experiment.ablation import Ablation
@@ -39,11 +40,12 @@ The grid shares one journal and one started model; the same command typed again 
 def ablate(
     config: RunConfig,
     axis: Annotated[list[str], typer.Option(metavar="NAME=A,B", help="What to vary; repeatable.")],
+    fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     from harness.cli.display import QuietDisplay, default_display, log_to_stderr, make_display
-    from harness.cli.run import score_first
+    from harness.cli.run import exit_as_failed, score_first
     from harness.experiment.ablation import run_ablation
     from harness.experiment.execute import Observer
     from harness.experiment.grid import cells, configuration, read_axes
@@ -71,13 +73,17 @@ def ablate(
             one.close()
     folder = ablation.store(config.results)
     if as_json:
-        typer.echo(json.dumps({**ablation.as_json(), "folder": str(folder)}))
-        return
-    _print(ablation)
-    typer.echo(f"stored in {folder}")
+        typer.echo(strict_json.dumps({**ablation.as_json(), "folder": str(folder)}))
+    else:
+        _print(ablation)
+        typer.echo(f"stored in {folder}")
+    for _, result in ablation.runs:
+        if result.failed_too_often(fail_on_error):
+            exit_as_failed(result.manifest, result.failures)
 
 
 def _print(ablation: Ablation) -> None:
+    from harness.cli.summary import failure_lines
     from harness.cli.tables import print_table
 
     heading = [
@@ -118,6 +124,11 @@ def _print(ablation: Ablation) -> None:
             "differences of F1, paired over documents",
             [["axis", "change", "F1", "95% interval", "p", "pairs of runs"], *effects],
         )
+    for cell, result in ablation.runs:
+        for name, value in failure_lines(result.failures):
+            typer.echo(f"{_named(cell)}: {name}: {value}")
+    if ablation.silver:
+        typer.echo(ablation.silver)
     for cell, reason in ablation.impossible:
         typer.echo(f"not run: {_named(cell)}: {reason}")
 

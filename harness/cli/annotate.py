@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from harness import strict_json
 from harness.cli.options import Display, DisplayOption, FailOnErrorOption, JsonOption
 from harness.cli.run_options import model_fields, with_options_of
 from harness.experiment.config import RunConfig
+from harness.experiment.failures import MOST_FAILED
 
 if TYPE_CHECKING:
     from harness.annotation.execute import AnnotationResult
@@ -31,7 +32,7 @@ def annotate(
         Literal["closed", "format", "none"] | None,
         typer.Option(help="Default: closed, or format where the schema is open."),
     ] = None,
-    fail_on_error: FailOnErrorOption = 0.0,
+    fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,20 +47,17 @@ def annotate(
       harness annotate articles/ --model gpt-4o-mini --schema open --out corpus/annotated.json --max-cost 0.50
     """
     from harness.annotation.plan import OPEN, prepare_annotation
+    from harness.cli.run import exit_as_failed
 
     level = constrain or ("format" if schema == OPEN else "closed")
     config = RunConfig(**fields, prompt=prompt, dataset=str(texts), constrain=level)
     result = _execute(prepare_annotation(config, schema), out, display, as_json)
     if as_json:
-        typer.echo(json.dumps(result.as_json()))
+        typer.echo(strict_json.dumps(result.as_json()))
     else:
         _print(result)
-    if result.failed_share > fail_on_error:
-        typer.echo(
-            f"{result.failed_share:.1%} of the documents have no answer: type the same command to ask for them again",
-            err=True,
-        )
-        raise typer.Exit(1)
+    if result.failed_too_often(fail_on_error):
+        exit_as_failed(result.manifest, result.failures)
 
 
 def _execute(experiment: Experiment, out: Path | None, display: Display | None, quiet: bool) -> AnnotationResult:
@@ -77,7 +75,7 @@ def _execute(experiment: Experiment, out: Path | None, display: Display | None, 
 
 
 def _print(result: AnnotationResult) -> None:
-    from harness.cli.summary import counts, print_lines
+    from harness.cli.summary import counts, failure_lines, print_lines
 
     manifest = result.manifest
     usage = manifest["usage"]
@@ -85,6 +83,7 @@ def _print(result: AnnotationResult) -> None:
     for label in ("dropped", "rejects", "details"):
         if manifest[label]:
             lines.append((label, counts(manifest[label])))
+    lines += failure_lines(result.failures)
     lines += [(name, f"{count:,}") for name, count in manifest["written"].items() if name != "documents"]
     lines += [
         ("requests", f"{usage['requests']:,}"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness import strict_json
 from harness.cli.options import JsonOption, ResultsOption
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def calibrate(
 
         draw(out, found)
     if as_json:
-        typer.echo(json.dumps(found.as_json()))
+        typer.echo(strict_json.dumps(found.as_json()))
     else:
         _print(found)
 
@@ -54,6 +54,8 @@ def _print(found: Calibration) -> None:
 
     unread = f", {found.unread:,} without probabilities left out" if found.unread else ""
     typer.echo(f"{found.run_id}: {found.questions:,} questions about {found.documents:,} documents{unread}")
+    if found.silver:
+        typer.echo(found.silver)
     print_table(
         "by place of the option",
         [

@@ -59,6 +59,8 @@ def _print(comparison: Comparison, top: int) -> None:
     asked = " and ".join(f"{count:,}" for count in comparison.documents_asked)
     title = " ".join(part for part in (comparison.dataset, comparison.split) if part)
     typer.echo(f"{title}: {comparison.documents_compared:,} documents in both (asked about {asked})\n")
+    if comparison.silver:
+        typer.echo(f"{comparison.silver}\n")
     _print_part("overall", comparison.overall, _OVERALL, top)
     for heading, table in (
         ("by distance", comparison.distances),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import DataDirOption, JsonOption
+from harness.label_source import NO_LABELS, LabelSource
+
+if TYPE_CHECKING:
+    from harness.datasets.statistics import Statistics
 
 app = typer.Typer(help="Fetch, count and check corpora in DocRED format.", no_args_is_help=True)
 
@@ -56,8 +61,9 @@ def stats(
 
     dataset = load_dataset(name_or_file, split, data_dir)
     counted = statistics(dataset.documents)
+    source = LabelSource.merged(dataset.label_sources)
     if as_json:
-        typer.echo(json.dumps(counted.as_dict()))
+        typer.echo(json.dumps({**counted.as_dict(), "labels": asdict(source)}))
         return
     mean = counted.per_document
     rows = [
@@ -70,18 +76,29 @@ def stats(
         ("entities", f"{counted.entities:,} ({mean(counted.entities):.1f} a document)"),
         ("mentions", f"{counted.mentions:,} ({mean(counted.mentions):.1f} a document)"),
         ("candidate pairs", f"{counted.candidate_pairs:,}"),
-        ("NA pairs", f"{counted.na_pairs:,}"),
-        (
-            "related pairs",
-            f"{counted.related_pairs:,} ({counted.multi_relation_pairs:,} with several relations)",
-        ),
-        ("triplets", f"{counted.triplets:,} ({counted.intra_share:.1%} intra-sentence)"),
-        ("relations used", f"{counted.relations_used} of {len(dataset.schema.relations)}"),
+        *(_gold_rows(counted, len(dataset.schema.relations)) if counted.labelled_documents else ()),
+        ("labels", _labels(counted, source)),
         ("shared names", f"{counted.shared_names} in {counted.documents_with_shared_names} documents"),
         ("entity types", ", ".join(f"{name} {count:,}" for name, count in counted.entity_types.items())),
     ]
     for label, value in rows:
         typer.echo(f"{label:<16} {value}")
+
+
+def _gold_rows(counted: Statistics, relations: int) -> list[tuple[str, str]]:
+    several = f"{counted.multi_relation_pairs:,} with several relations"
+    return [
+        ("NA pairs", f"{counted.na_pairs:,}"),
+        ("related pairs", f"{counted.related_pairs:,} ({several})"),
+        ("triplets", f"{counted.triplets:,} ({counted.intra_share:.1%} intra-sentence)"),
+        ("relations used", f"{counted.relations_used} of {relations}"),
+    ]
+
+
+def _labels(counted: Statistics, source: LabelSource) -> str:
+    if counted.labelled_documents == counted.documents:
+        return source.silver or "gold"
+    return f"{counted.labelled_documents:,} of {counted.documents:,} documents have labels"
 
 
 @app.command()
@@ -99,4 +116,6 @@ def validate(
     from harness.datasets.registry import load_dataset
 
     dataset = load_dataset(file, split, data_dir)
-    typer.echo(f"{file}: {len(dataset.documents):,} documents, all valid")
+    source = LabelSource.merged(dataset.label_sources)
+    told = "; not all have labels" if source == NO_LABELS else f"; {source.silver}" if source.silver else ""
+    typer.echo(f"{file}: {len(dataset.documents):,} documents, all valid{told}")

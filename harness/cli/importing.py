@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness import strict_json
 from harness.cli.options import DataDirOption, JsonOption, ResultsOption
 
 
@@ -37,6 +37,6 @@ def import_(
     config = RunConfig(model=model, dataset=dataset, split=split, data_dir=data_dir, results=results_dir)
     result = import_run(path, config)
     if as_json:
-        typer.echo(json.dumps(result.as_json()))
+        typer.echo(strict_json.dumps(result.as_json()))
     else:
         print_result(result)

@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.options import ResultsOption
 from harness.cli.tables import print_table
+from harness.experiment.failures import MOST_FAILED
 
 
 def leaderboard(
@@ -28,8 +29,9 @@ def leaderboard(
         False
     ),
     max_failed: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of documents without an answer up to which a run is ranked.")
-    ] = 0.0,
+        float,
+        typer.Option(min=0.0, max=1.0, help="Share of documents without a full answer up to which a run is ranked."),
+    ] = MOST_FAILED,
     resamples: Annotated[int, typer.Option(min=100, help="Of the documents, for intervals and tests.")] = 1000,
     format: Annotated[
         Literal["table", "markdown", "csv", "parquet", "json", "latex"] | None,
@@ -38,7 +40,8 @@ def leaderboard(
     out: Annotated[Path | None, typer.Option(help="Write to this file (.md, .csv, .parquet, .json, .tex).")] = None,
     results_dir: ResultsOption = Path("results"),
 ) -> None:
-    """Rank the complete runs of each dataset split by F1; partial and failed runs stand apart.
+    """Rank the complete runs of each dataset split by F1; partial and failed runs stand apart, as do runs without gold
+    labels or against labels that no human wrote.
 
     The interval holds F1 in 95% of the resamples of the documents. p-values are those of the difference from the row
     above, by paired bootstrap and by approximate randomisation; runs that these do not both tell from the first of

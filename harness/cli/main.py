@@ -17,6 +17,7 @@ from harness.cli import (
     compare,
     data,
     doctor,
+    export,
     importing,
     leaderboard,
     models,
@@ -47,6 +48,7 @@ app.command("score")(score.score)
 app.command("annotate")(annotate.annotate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
+app.command("export")(export.export)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)
 app.command("track")(track.track)

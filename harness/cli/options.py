@@ -13,7 +13,8 @@ from harness.errors import InputError
 Display = Literal["rich", "plain", "none"]
 DisplayOption = Annotated[Display | None, typer.Option(help="Default: rich on a terminal, else plain.")]
 FailOnErrorOption = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of failed documents above which to exit with 1.")
+    float,
+    typer.Option(min=0.0, max=1.0, help="Share of documents without a full answer above which to exit with 1."),
 ]
 MaxTimeOption = Annotated[float | None, typer.Option(min=0.0, help="Seconds for this command.")]
 MaxTokensTotalOption = Annotated[int | None, typer.Option(min=1, help="Tokens for the whole run.")]

@@ -76,6 +76,7 @@ def show(
       harness prompts show tagged --document "Skai TV" --dataset redocred -P refs=name --grammar
       harness prompts show rhf --document "Ingrid Solheim" --gold
     """
+    from harness.datasets.gold import with_gold
     from harness.datasets.registry import load_dataset
     from harness.experiment.config import RunConfig
     from harness.experiment.plan import prepare
@@ -97,7 +98,8 @@ def show(
         ),
         model_needed=False,
     )
-    found = _find(load_dataset(dataset, split, data_dir).documents, document)
+    documents = load_dataset(dataset, split, data_dir)
+    found = _find((with_gold(documents, "--gold") if gold else documents).documents, document)
     exchanges = experiment.method().demonstrate(found)
     shown = exchanges if gold else exchanges[:1]
     tokens = asyncio.run(_count_tokens(experiment, [one.request for one in shown])) if shown else None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from harness import strict_json
 from harness.cli.options import (
     Display,
     DisplayOption,
@@ -26,9 +26,11 @@ from harness.cli.options import (
 from harness.cli.run_options import with_run_options
 from harness.engine.budget import Limits
 from harness.experiment.config import RunConfig
+from harness.experiment.failures import MOST_FAILED
 
 if TYPE_CHECKING:
     from harness.experiment.encoder_run import EncoderExperiment
+    from harness.experiment.failures import Failure
     from harness.experiment.plan import Experiment
     from harness.experiment.results import RunResult
 
@@ -47,14 +49,14 @@ Examples:
 
 \b
 The same command typed again resumes an interrupted run: answers are kept in a journal, and nothing
-is asked twice. Exit codes: 0 done; 1 too many documents failed; 2 bad input; 3 stopped, resumable.
+is asked twice. Exit codes: 0 done; 1 too many documents without a full answer; 2 bad input; 3 stopped, resumable.
 """
 
 
 @with_run_options
 def run(
     config: RunConfig,
-    fail_on_error: FailOnErrorOption = 0.0,
+    fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     track: TrackOption = None,
     as_json: JsonOption = False,
@@ -94,7 +96,7 @@ def retry(
     max_tokens_total: MaxTokensTotalOption = None,
     max_cost: MaxCostOption = None,
     results_dir: ResultsOption = Path("results"),
-    fail_on_error: FailOnErrorOption = 0.0,
+    fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -161,17 +163,20 @@ def run_and_show(
     finally:
         observer.close()
     if as_json:
-        typer.echo(json.dumps(result.as_json()))
+        typer.echo(strict_json.dumps(result.as_json()))
     else:
         print_result(result)
     hand_over(result, track)
-    if result.failed_share > fail_on_error:
-        typer.echo(
-            f"{result.failed_share:.1%} of the documents have no answer: `harness retry {result.folder.run_id}` "
-            "asks for them again",
-            err=True,
-        )
-        raise typer.Exit(1)
+    if result.failed_too_often(fail_on_error):
+        exit_as_failed(result.manifest, result.failures)
+
+
+def exit_as_failed(manifest: Mapping[str, Any], failures: Sequence[Failure]) -> NoReturn:
+    """Tell which documents have no full answer and what helps against the commonest failure, and exit with 1."""
+    from harness.experiment.failures import unanswered
+
+    typer.echo(f"{unanswered(manifest)}; what helps: {failures[0].remedy}", err=True)
+    raise typer.Exit(1)
 
 
 def score_and_show(
@@ -183,7 +188,7 @@ def score_and_show(
 
     result = score(experiment, display or ("none" if as_json else default_display()))
     if as_json:
-        typer.echo(json.dumps(result.as_json()))
+        typer.echo(strict_json.dumps(result.as_json()))
     else:
         print_result(result)
     hand_over(result, track)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from harness import strict_json
 from harness.cli.options import AlignOption, AlignOverOption, JsonOption, ResultsOption, ThetaOption
 
 
@@ -55,7 +55,6 @@ def _score_run(run: str, gold: Path | None, train: Path | None, surface: bool, r
     import asyncio
 
     from harness.cli.summary import print_result
-    from harness.datasets.registry import load_dataset
     from harness.experiment import rescore
     from harness.store import PREDICTIONS, find_run
 
@@ -66,7 +65,7 @@ def _score_run(run: str, gold: Path | None, train: Path | None, surface: bool, r
         by_strings = rescore.surface_of_run(folder) if surface else None
     else:
         result = rescore.score_against(folder, gold, train)
-        by_strings = rescore.surface_scores(folder.path / PREDICTIONS, load_dataset(str(gold))) if surface else None
+        by_strings = rescore.surface_scores(folder.path / PREDICTIONS, rescore.gold_of(gold)) if surface else None
     if as_json:
         _print_json(result.as_json(), by_strings)
         return
@@ -98,21 +97,21 @@ def _score_realigned(
 
 def _score_file(predictions: Path, gold: Path, train: Path | None, surface: bool, as_json: bool) -> None:
     from harness.cli.summary import print_scores
-    from harness.datasets.registry import load_dataset
     from harness.experiment import rescore
 
-    metrics = rescore.score_submission(predictions, gold, train)["metrics"]
-    by_strings = rescore.surface_scores(predictions, load_dataset(str(gold))) if surface else None
+    scored = rescore.score_submission(predictions, gold, train)
+    by_strings = rescore.surface_scores(predictions, rescore.gold_of(gold)) if surface else None
     if as_json:
         nothing_run = {"coverage": None, "run_id": None, "run_dir": None, "usage": None}
-        _print_json({"metrics": metrics, **nothing_run}, by_strings)
+        kept = {name: scored[name] for name in ("metrics", "labels")}
+        _print_json({**kept, **nothing_run}, by_strings)
         return
-    print_scores(metrics)
+    print_scores(scored)
     _print_surface(by_strings)
 
 
 def _print_json(outcome: dict[str, Any], surface: dict[str, float | int] | None) -> None:
-    typer.echo(json.dumps(outcome if surface is None else {**outcome, "surface": surface}))
+    typer.echo(strict_json.dumps(outcome if surface is None else {**outcome, "surface": surface}))
 
 
 def _print_surface(surface: dict[str, float | int] | None) -> None:

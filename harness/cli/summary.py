@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.experiment.results import RunResult
+from harness.experiment.failures import Failure
+from harness.experiment.results import RunResult, scored_against
+from harness.label_source import NO_LABELS, NOT_SCORED
 from harness.models import ENCODER, IMPORTED
 
 NOT_AVAILABLE = "n/a"
@@ -22,9 +24,9 @@ def print_realigned(result: RunResult) -> None:
     print_lines([*answer_lines(result), ("stored", f"nothing; {result.folder.path} is as it was")])
 
 
-def print_scores(metrics: Mapping[str, Any]) -> None:
-    """The official scores alone."""
-    print_lines(score_lines(metrics))
+def print_scores(scored: Mapping[str, Any]) -> None:
+    """The official scores alone, of what ``metrics.json`` holds."""
+    print_lines(score_lines(scored))
 
 
 def print_lines(lines: list[tuple[str, str]]) -> None:
@@ -38,7 +40,7 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     """What the answers are worth: scores, coverage, rejects, and what was aligned, with examples."""
     manifest = result.manifest
     documents = manifest["documents"]
-    lines = [*score_lines(result.metrics["metrics"]), *step_lines(result.metrics.get("steps", {}))]
+    lines = [*score_lines(result.metrics), *step_lines(result.metrics.get("steps", {}))]
     lines += refinement_lines(result.metrics.get("refinement"), manifest["details"])
     lines += proposal_lines(result.metrics.get("proposal"), manifest.get("encoder", {}))
     if result.seen_by_encoder:
@@ -47,11 +49,21 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
         lines.append(("consults gold", f"the {result.consults_gold} come from the labels; not ranked"))
     scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
     lines.append(("coverage", f"{result.coverage:.1%} ({counts(manifest['statuses'])}{scope})"))
+    lines += failure_lines(result.failures)
     if manifest["rejects"]:
         lines.append(("rejects", counts(manifest["rejects"])))
     if manifest["details"]:
         lines.append(("details", counts(manifest["details"])))
     lines += example_lines(manifest.get("alignments", {}))
+    return lines
+
+
+def failure_lines(failures: Sequence[Failure]) -> list[tuple[str, str]]:
+    """Two lines for each status other than ``ok``: the commonest error, and which option helps."""
+    lines = []
+    for one in failures:
+        documents = f"{one.documents:,} document" + ("s" if one.documents > 1 else "")
+        lines += [(one.status, f"{documents}: {one.error}" if one.error else documents), ("what helps", one.remedy)]
     return lines
 
 
@@ -98,14 +110,18 @@ def _borrowed(result: RunResult) -> str:
     return f" ({count:,} answers came from the journal of other runs)" if count else ""
 
 
-def score_lines(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Precision, recall, F1 and the breakdowns, in percent with two decimals."""
+def score_lines(scored: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Precision, recall, F1 and the breakdowns of what ``metrics.json`` holds, in percent with two decimals."""
+    metrics, source = scored["metrics"], scored_against(scored)
+    if source == NO_LABELS:
+        return [("scores", NOT_SCORED), ("predicted", f"{metrics['predicted']:,} triplets")]
 
     def percent(name: str) -> str:
         return NOT_AVAILABLE if metrics[name] is None else f"{100 * metrics[name]:.2f}"
 
     ign = percent("ign_f1") if metrics["ign_f1"] is not None else "n/a: no training file"
     return [
+        *([("labels", source.silver)] if source.silver else []),
         (
             "precision",
             f"{percent('precision')} ({metrics['correct']:,} of {metrics['predicted']:,} predicted)",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness import strict_json
 from harness.cli.options import AlignOption, AlignOverOption, JsonOption, ResultsOption
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def theta(
     if out:
         write_points(out, points, f"{read.run_id}, {len(chosen_on)} documents, {read.model}")
     if as_json:
-        typer.echo(json.dumps(_as_json(read, chosen_on, seed, points, best, reported)))
+        typer.echo(strict_json.dumps(_as_json(read, chosen_on, seed, points, best, reported)))
     else:
         _print(read, chosen_on, seed, points, best, reported)
 
@@ -103,6 +103,7 @@ def _as_json(
         "documents_in_split": read.documents_in_split,
         "align": read.model,
         "align_over": read.over,
+        "silver": read.silver or None,
         "points": [point.as_json() for point in points],
         "chosen": {
             **best.as_json(),
@@ -130,6 +131,8 @@ def _print(
     split = " ".join(part for part in (read.dataset, read.split) if part)
     typer.echo(f"run      {read.run_id}")
     typer.echo(f"split    {split}, {len(read.documents)} of {read.documents_in_split} documents")
+    if read.silver:
+        typer.echo(f"labels   {read.silver}")
     typer.echo(
         f"aligned  by {read.model} over {read.over}: {len(texts):,} triplets with a relation outside the schema, "
         f"{len(set(texts)):,} of them distinct\n"

@@ -23,8 +23,9 @@ def print_table(heading: str, rows: list[list[str]]) -> None:
     from rich.table import Table
 
     table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
-    for name, sample in zip(rows[0], rows[1], strict=True):
-        is_number = sample == "n/a" or sample.replace(",", "").replace(".", "").isdecimal()
+    for name, *cells in zip(*rows, strict=True):
+        sample = next(filter(None, cells), "")
+        is_number = sample.replace(",", "").replace(".", "").isdecimal()
         # Numbers are never broken over lines; names may be.
         table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     for row in rows[1:]:

@@ -32,6 +32,7 @@ class Comparison:
       larger one corrected for the number of parts.
     - ``documents``: a row per document, in which one of the runs found the most that the other missed first.
     - ``triplets``: every triplet that only one of the runs predicted, right or wrong.
+    - ``silver``: what to say of the labels if no human wrote them; else empty.
     """
 
     a: str
@@ -47,6 +48,7 @@ class Comparison:
     types: pd.DataFrame
     documents: pd.DataFrame
     triplets: pd.DataFrame
+    silver: str = ""
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -55,7 +57,7 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """The object that ``--json`` prints; None for what is not available."""
-        facts = ("a", "b", "dataset", "split", "documents_compared", "documents_asked", "correction")
+        facts = ("a", "b", "dataset", "split", "documents_compared", "documents_asked", "correction", "silver")
         tables = {name: json.loads(table.to_json(orient="records")) for name, table in self.tables.items()}
         return {**{name: getattr(self, name) for name in facts}, **tables}
 
@@ -109,6 +111,7 @@ def compare_runs(
         types=pd.DataFrame(by_part(documents, PairedDocument.types, tests, correction)),
         documents=_documents_table(paired),
         triplets=pd.DataFrame(_disagreements(paired, names), columns=list(_TRIPLET_COLUMNS)),
+        silver=paired.a.label_source.silver or paired.b.label_source.silver,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.results import RunResult
+from harness.label_source import NOT_SCORED
 from harness.scoring.breakdowns import Span, Spans
 from harness.scoring.official import SCORER_VERSION
 from harness.scoring.submission import read_submission
@@ -97,6 +98,8 @@ def _paired(documents: Iterator[Document], a: RunFolder, b: RunFolder) -> Iterat
 
 def _comparable(folder: RunFolder) -> RunResult:
     result = RunResult.load(folder)
+    if not result.is_scored:
+        raise InputError(f"{folder.run_id}: {NOT_SCORED}, so there is nothing to compare")
     if result.metrics["scorer_version"] != SCORER_VERSION:
         raise InputError(f"{folder.run_id} was scored by another version of the scorer: `harness score` it again")
     return result

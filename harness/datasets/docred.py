@@ -3,7 +3,9 @@
 Yao et al. (2019), "DocRED: A Large-Scale Document-Level Relation Extraction Dataset", ACL. A document is
 ``{title, sents: [[token]], vertexSet: [[{name, pos, sent_id, type}]], labels: [{h, t, r, evidence}]}`` with
 ``pos`` the tokens [start, end) of a mention in its sentence, ``h`` and ``t`` indices into ``vertexSet``.
-``labels`` is absent where there is no gold, ``evidence`` where nobody marked it; other keys are ignored.
+``labels`` is absent or null where there is no gold, ``evidence`` where nobody marked it. Labels that no human wrote
+say so in a key of this project, ``label_source``: ``{"kind": "model" or "distant", "name": ...}``. Other keys are
+ignored.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from pathlib import Path
 
 from harness.datasets.json_stream import list_values, shown, whole_value
 from harness.errors import InputError
+from harness.label_source import HUMAN, NO_LABELS, LabelKind, LabelSource
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_LABEL_KINDS: tuple[LabelKind, ...] = ("human", "distant", "model")
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
@@ -52,16 +56,19 @@ def read_schema(path: Path) -> RelationSchema:
     return RelationSchema(relations)
 
 
-def read_documents(path: Path, schema: RelationSchema | None = None) -> Iterator[Document]:
+def read_documents(
+    path: Path, schema: RelationSchema | None = None, labelled_by: LabelSource = HUMAN
+) -> Iterator[Document]:
     """Yield the documents of a DocRED-format file one by one, each checked before it is yielded.
 
     Memory does not grow with the file, apart from the titles, which must be unique. With ``schema`` None
-    any relation id is accepted. At the first fault raises InputError: file, document, field and remedy.
+    any relation id is accepted. ``labelled_by`` is who wrote the labels of documents that do not say it.
+    At the first fault raises InputError: file, document, field and remedy.
     """
     first_use: dict[str, int] = {}
     for index, value in enumerate(list_values(path, "document")):
         try:
-            document = _document(value, schema)
+            document = _document(value, schema, labelled_by)
             if (first := first_use.setdefault(document.title, index)) != index:
                 raise _Fault(f"is already that of document {first}; titles must be unique", "title")
         except _Fault as fault:
@@ -76,22 +83,26 @@ class DocumentFile(Collection[Document]):
     """The documents of a DocRED-format file as a sized collection that streams from disk at each iteration.
 
     Making one reads the whole file once and so validates it: InputError as in ``read_documents``.
-    ``relation_ids`` are those that the labels use, in order of first appearance.
+    ``relation_ids`` are those that the labels use, in order of first appearance; ``label_sources`` say who wrote
+    the labels, each with the title of its first document.
     """
 
-    def __init__(self, path: Path, schema: RelationSchema | None = None) -> None:
+    def __init__(self, path: Path, schema: RelationSchema | None = None, labelled_by: LabelSource = HUMAN) -> None:
         self.path = path
         self.schema = schema
+        self.labelled_by = labelled_by
+        self.label_sources: dict[LabelSource, str] = {}
         titles: set[str] = set()
         relation_ids: dict[str, None] = {}
-        for document in read_documents(path, schema):
+        for document in read_documents(path, schema, labelled_by):
             titles.add(document.title)
+            self.label_sources.setdefault(document.label_source, document.title)
             relation_ids.update((label.triplet.relation, None) for label in document.labels)
         self._titles = frozenset(titles)
         self.relation_ids = tuple(relation_ids)
 
     def __iter__(self) -> Iterator[Document]:
-        return read_documents(self.path, self.schema)
+        return read_documents(self.path, self.schema, self.labelled_by)
 
     def __len__(self) -> int:
         return len(self._titles)
@@ -112,7 +123,7 @@ def sha256_of(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _document(value: object, schema: RelationSchema | None) -> Document:
+def _document(value: object, schema: RelationSchema | None, labelled_by: LabelSource) -> Document:
     fields = _object(value)
     title = _text(_member(fields, "title"), "title")
     sentences = tuple(
@@ -122,11 +133,24 @@ def _document(value: object, schema: RelationSchema | None) -> Document:
     entities = tuple(
         _entity(mentions, sentences, i) for i, mentions in enumerate(_list(_member(fields, "vertexSet"), "vertexSet"))
     )
+    if fields.get("labels") is None:
+        return Document(title, sentences, entities, label_source=NO_LABELS)
     labels = tuple(
         _label(label, len(entities), len(sentences), schema, i)
-        for i, label in enumerate(_list(fields.get("labels", []), "labels"))
+        for i, label in enumerate(_list(fields["labels"], "labels"))
     )
-    return Document(title, sentences, entities, labels)
+    stated = fields.get("label_source")
+    return Document(title, sentences, entities, labels, labelled_by if stated is None else _label_source(stated))
+
+
+def _label_source(value: object) -> LabelSource:
+    """``{"kind": ..., "name": ...}``, or the kind alone."""
+    stated = value if isinstance(value, dict) else {"kind": value}
+    kind = next((one for one in _LABEL_KINDS if one == stated.get("kind")), None)
+    if kind is None:
+        raise _Fault(f"must name a kind of labels, {', '.join(_LABEL_KINDS)}", "label_source")
+    name = _token(stated.get("name") or "", "label_source", "name")
+    return LabelSource(kind, " ".join(name.split()))
 
 
 def _entity(value: object, sentences: tuple[tuple[str, ...], ...], index: int) -> Entity:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import StorageError
+from harness.label_source import NO_LABELS
 from harness.types import Document, RelationSchema
 
 
@@ -60,8 +61,8 @@ def write_schema(path: Path, schema: RelationSchema) -> None:
 
 
 def as_docred(document: Document) -> dict[str, Any]:
-    """The document as ``harness.datasets.docred`` reads it."""
-    return {
+    """The document as ``harness.datasets.docred`` reads it; labels that no human wrote say so."""
+    content: dict[str, Any] = {
         "title": document.title,
         "sents": [list(sentence) for sentence in document.sentences],
         "vertexSet": [
@@ -71,12 +72,16 @@ def as_docred(document: Document) -> dict[str, Any]:
             ]
             for entity in document.entities
         ],
-        "labels": [
-            {"h": head, "t": tail, "r": relation, "evidence": list(label.evidence)}
-            for label in document.labels
-            for head, relation, tail in [label.triplet]
-        ],
     }
+    source = document.label_source
+    if source == NO_LABELS:
+        return content
+    content["labels"] = [
+        {"h": head, "t": tail, "r": relation, "evidence": list(label.evidence)}
+        for label in document.labels
+        for head, relation, tail in [label.triplet]
+    ]
+    return content if source.is_gold else {**content, "label_source": asdict(source)}
 
 
 @contextmanager

@@ -11,8 +11,10 @@ from typing import Literal
 
 from harness.datasets.docred import DocumentFile, read_schema, sha256_of
 from harness.datasets.fewrel import read_fewrel
+from harness.datasets.json_stream import whole_value
 from harness.datasets.splits import Part, split_documents
 from harness.errors import InputError
+from harness.label_source import HUMAN, LabelKind, LabelSource
 from harness.paths import cache_dir
 from harness.types import Dataset, Document, Relation, RelationSchema
 
@@ -24,12 +26,13 @@ class CorpusFile:
     """A file of a corpus. ``blob_id`` is its git blob id (SHA-1 of ``blob <size>``, a NUL, the content).
 
     ``part`` names the documents of the file that make the split: those that encoders train on, choose by or
-    report on where this one file serves for all three; None: all of them.
+    report on where this one file serves for all three; None: all of them. ``labelled_by`` says who wrote the labels.
     """
 
     name: str
     blob_id: str = ""
     part: Part | None = None
+    labelled_by: LabelKind = "human"
 
 
 _REDOCRED_DEV = CorpusFile("dev_revised.json", "56c7700aaa9a6f9b1c99f0cdf0b576890fddcadc")
@@ -142,14 +145,17 @@ def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | N
             )
     schema: RelationSchema
     documents: Collection[Document]
+    source = LabelSource(file.labelled_by)
+    sources: Mapping[LabelSource, str] = {source: ""}
     if corpus.format == "fewrel":
         schema, documents = read_fewrel(path, relations)
     else:
         schema = read_schema(relations)
-        documents = DocumentFile(path, schema)
+        documents = DocumentFile(path, schema, source)
+        sources = documents.label_sources
     if file.part is not None:
         documents = split_documents(list(documents)).part(file.part)
-    return Dataset(corpus.name, split, schema, documents, sha256_of(path))
+    return Dataset(corpus.name, split, schema, documents, sha256_of(path), sources)
 
 
 def _looks_like_path(name: str) -> bool:
@@ -158,10 +164,22 @@ def _looks_like_path(name: str) -> bool:
 
 def _load_file(path: Path, split: str | None) -> Dataset:
     relations = path.parent / CORPORA["redocred"].relations.name
+    labelled_by = _annotated_by(path)
     if relations.is_file():
         schema = read_schema(relations)
-        documents = DocumentFile(path, schema)
+        documents = DocumentFile(path, schema, labelled_by)
     else:
-        documents = DocumentFile(path)
+        documents = DocumentFile(path, None, labelled_by)
         schema = RelationSchema(tuple(Relation(id, id) for id in documents.relation_ids))
-    return Dataset(path.stem, split or "all", schema, documents, sha256_of(path))
+    return Dataset(path.stem, split or "all", schema, documents, sha256_of(path), documents.label_sources)
+
+
+def _annotated_by(path: Path) -> LabelSource:
+    """The model that annotated a file before such files said so themselves: the manifest beside it tells."""
+    try:
+        match whole_value(path.with_name("manifest.json"), "the manifest"):
+            case {"written": dict(), "question": {"model": {"name": str(name)}}}:
+                return LabelSource("model", name)
+    except InputError:
+        pass  # No manifest, or none of an annotation.
+    return HUMAN

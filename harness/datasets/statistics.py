@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
+from harness.label_source import NO_LABELS
 from harness.types import Document, Triplet
 
 
@@ -13,6 +14,7 @@ from harness.types import Document, Triplet
 class Statistics:
     """Totals over a corpus, after Table 1 of LMRC (Li et al., 2024) and the intra/inter split of DocRED.
 
+    - ``labelled_documents`` have labels, which may say that nothing holds.
     - ``candidate_pairs``: ordered pairs of two different entities of one document; ``related_pairs`` hold at
       least one relation, ``na_pairs`` none, ``multi_relation_pairs`` two or more different ones.
     - ``triplets``: distinct (head, relation, tail) of a document. Intra: head and tail have mentions in one
@@ -25,6 +27,7 @@ class Statistics:
     """
 
     documents: int
+    labelled_documents: int
     sentences: int
     words: int
     longest_document: int
@@ -62,8 +65,11 @@ class Statistics:
         return self.intra_triplets / self.triplets if self.triplets else 0.0
 
     def as_dict(self) -> dict[str, object]:
-        """All fields and what follows from them, as JSON values; means are unrounded."""
-        return {
+        """All fields and what follows from them, as JSON values; means are unrounded.
+
+        None is what the labels would tell, where no document has any.
+        """
+        content: dict[str, object] = {
             **asdict(self),
             "na_pairs": self.na_pairs,
             "inter_triplets": self.inter_triplets,
@@ -75,6 +81,15 @@ class Statistics:
             "mentions_per_document": self.per_document(self.mentions),
             "triplets_per_document": self.per_document(self.triplets),
         }
+        if self.documents and not self.labelled_documents:
+            content |= dict.fromkeys(_TOLD_BY_LABELS)
+        return content
+
+
+_TOLD_BY_LABELS = (
+    *("related_pairs", "na_pairs", "multi_relation_pairs", "triplets", "intra_triplets", "inter_triplets"),
+    *("intra_share", "triplets_per_relation", "relations_used", "triplets_per_document"),
+)
 
 
 def statistics(documents: Iterable[Document]) -> Statistics:
@@ -93,6 +108,7 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         shared_names = sum(count > 1 for count in entities_of_name.values())
         totals.update(
             documents=1,
+            labelled_documents=document.label_source != NO_LABELS,
             sentences=len(document.sentences),
             words=words,
             entities=len(entities),
@@ -109,6 +125,7 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         relations.update(triplet.relation for triplet in triplets)
     return Statistics(
         documents=totals["documents"],
+        labelled_documents=totals["labelled_documents"],
         sentences=totals["sentences"],
         words=totals["words"],
         longest_document=longest,

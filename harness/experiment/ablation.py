@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import strict_json
+from harness.datasets.gold import with_gold
 from harness.engine.session import RunnerSession
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
@@ -52,6 +53,11 @@ class Ablation:
         first = ids[0].split("-")
         digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:8]
         return "-".join([*first[:3], *(axis.name for axis in self.axes), digest])
+
+    @property
+    def silver(self) -> str:
+        """What to say of the labels if no human wrote them; else empty."""
+        return self.runs[0][1].label_source.silver
 
     @cached_property
     def effects(self) -> Sequence[Effect]:
@@ -130,6 +136,7 @@ class Ablation:
             "ablation": self.name,
             "model": self.model,
             "axes": {axis.name: list(axis.values) for axis in self.axes},
+            "silver": self.silver or None,
             "runs": self.runs_table().to_dict("records"),
             "effects": self.effects_table().to_dict("records"),
             "impossible": [{"cell": dict(cell), "reason": reason} for cell, reason in self.impossible],
@@ -139,7 +146,7 @@ class Ablation:
         """Write ``ablation.json``, ``runs.csv`` and ``effects.csv``; returns their folder."""
         folder = results / FOLDER / self.name
         folder.mkdir(parents=True, exist_ok=True)
-        content = json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
+        content = strict_json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
         (folder / "ablation.json").write_text(content, encoding="utf-8")
         self.runs_table().to_csv(folder / "runs.csv", index=False)
         self.effects_table().to_csv(folder / "effects.csv", index=False)
@@ -154,9 +161,11 @@ async def run_ablation(
     """Run every cell, one after the other, on one model that is started once.
 
     ``observe`` is called with the number of the cell, their number and the cell. Cells whose values contradict
-    each other are left out with the reason; raises InputError if none is left, else what ``execute`` raises.
+    each other are left out with the reason; raises InputError if none is left or the documents have no labels, else
+    what ``execute`` raises.
     """
     planned, impossible = _plan(config, axes)
+    with_gold(planned[0][1].dataset, "an ablation")
     runs = []
     async with RunnerSession(planned[0][1].runner) as session:
         for number, (cell, experiment) in enumerate(planned, 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+from harness.datasets.gold import label_source_of, with_gold
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
@@ -26,7 +27,8 @@ class Calibration:
     """What the answers of a run show; temperatures are fitted on its own documents, so report them on others.
 
     ``error`` is the expected calibration error of the answers as they are, ``fitted_error`` after tempering, both
-    on the same documents. ``encoder_temperature`` is None unless the run refines an encoder.
+    on the same documents. ``encoder_temperature`` is None unless the run refines an encoder. ``silver`` is what to say
+    of the labels if no human wrote them; else empty.
     """
 
     run_id: str
@@ -41,6 +43,7 @@ class Calibration:
     model_temperature: float | None
     encoder_temperature: float | None
     fitted_error: float
+    silver: str = ""
 
     def as_json(self) -> dict[str, Any]:
         content = asdict(self)
@@ -55,7 +58,8 @@ def calibration_of(folder: RunFolder) -> Calibration:
     """Read the answers of a complete run; InputError for one that asked no questions with options."""
     manifest = folder.read_manifest()
     config = RunConfig.from_json(manifest["config"])
-    labelled = {one.title: one for one in load_dataset(config.dataset, config.split, config.data_dir).documents}
+    dataset = with_gold(load_dataset(config.dataset, config.split, config.data_dir), "a calibration")
+    by_title = {one.title: one for one in dataset.documents}
     questions: list[Question] = []
     asked = documents = 0
     for record in folder.documents():
@@ -64,11 +68,11 @@ def calibration_of(folder: RunFolder) -> Calibration:
             raise InputError(
                 f"{folder.run_id} asked no questions with options: name a run of choice, judge or statements"
             )
-        if record.title not in labelled:
+        if record.title not in by_title:
             raise InputError(f"{folder.run_id}: {record.title!r} is no longer in {config.dataset}: run it anew")
         documents += 1
         asked += len(answers)
-        questions += questions_of(labelled[record.title], answers)
+        questions += questions_of(by_title[record.title], answers)
     temperature = fitted_temperature(questions, lambda question: question.model)
     bins = reliability(questions)
     return Calibration(
@@ -84,4 +88,5 @@ def calibration_of(folder: RunFolder) -> Calibration:
         model_temperature=temperature,
         encoder_temperature=fitted_temperature(questions, lambda question: question.encoder),
         fitted_error=calibration_error(reliability(questions, temperature or 1.0)),
+        silver=label_source_of(dataset).silver,
     )

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from harness.datasets.registry import load_dataset
 from harness.encoders.ensemble import EnsembleScorer, pair_scorer
 from harness.encoders.scorer import EncoderScorer, encoder_folder
 from harness.encoders.scores import PAIR_SCORES, score_writer
@@ -16,7 +15,7 @@ from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
 from harness.experiment.results import RunResult, RunTotals, store_scored
-from harness.experiment.scope import Scope
+from harness.experiment.scope import Scope, dataset_of
 from harness.models import ENCODER, resolve_model
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Extraction
@@ -81,7 +80,7 @@ def prepare_encoder(config: RunConfig, *, model_needed: bool = True) -> EncoderE
         if one.name not in _FIELDS_OF_ENCODERS and getattr(config, one.name) != default:
             raise InputError(f"{config.model} is an encoder: leave out --{one.name.replace('_', '-')}")
     spec = resolve_model(config.model)
-    dataset = load_dataset(config.dataset, config.split, config.data_dir)
+    dataset = dataset_of(config)
     scorer = pair_scorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
     if model_needed:
         scorer.check()

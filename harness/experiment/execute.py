@@ -16,9 +16,9 @@ from harness.engine.retry import RetryPolicy
 from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.errors import HarnessError, InputError
-from harness.experiment.hybrid_scores import hybrid_scores_of
+from harness.experiment.hybrid_scores import llm_scores_of
 from harness.experiment.plan import Experiment
-from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
+from harness.experiment.results import RunResult, RunTotals
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.training import training_of
 from harness.scoring.submission import write_submission
@@ -85,11 +85,7 @@ async def execute(
         manifest.begin()
         work = _run_all(experiment, folder, asker, observer, ask_again)
         totals = await supervise(work, experiment, folder, asker, manifest, observer)
-        metrics = {
-            **scores_of(experiment.documents, totals.by_title, training_of(config)),
-            **step_scores_of(experiment.documents, totals.found, totals.by_title, experiment.settings.options),
-            **hybrid_scores_of(experiment, totals),
-        }
+        metrics = llm_scores_of(experiment, totals, training_of(config))
         write_submission(folder.path / PREDICTIONS, totals.predictions())
         folder.write_metrics(metrics)
         return RunResult(folder, manifest.end("complete", asker.traffic, **totals.as_json()), metrics)

@@ -1,4 +1,4 @@
-"""What ``metrics.json`` holds besides the scores of a run in which an encoder and an LLM work together."""
+"""What ``metrics.json`` holds of an LLM's run: its scores, those of its steps, and what an encoder contributes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from harness.experiment.plan import Experiment
-from harness.experiment.results import RunTotals
+from harness.experiment.results import RunTotals, scores_of, step_scores_of
+from harness.experiment.training import TrainingFile
+from harness.label_source import NO_LABELS
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
 from harness.prompting.variant import load_variant
@@ -16,6 +18,15 @@ from harness.types import Document, Request
 
 ALL_PAIRS = "pairwise"
 """The prompt that asks about every pair, which proposing candidates saves."""
+
+
+def llm_scores_of(experiment: Experiment, totals: RunTotals, training: TrainingFile | None) -> dict[str, Any]:
+    """All that ``metrics.json`` holds; without gold labels there are no scores of steps and of hybrids either."""
+    scores = scores_of(experiment.documents, totals.by_title, training)
+    if NO_LABELS in experiment.dataset.label_sources:
+        return scores
+    steps = step_scores_of(experiment.documents, totals.found, totals.by_title, experiment.settings.options)
+    return {**scores, **steps, **hybrid_scores_of(experiment, totals)}
 
 
 def hybrid_scores_of(experiment: Experiment, totals: RunTotals) -> dict[str, Any]:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.docred import sha256_of
-from harness.datasets.registry import load_dataset
 from harness.encoders.scores import PAIR_SCORES, ScoreFile, score_writer
 from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.results import RunResult, RunTotals, store_scored
-from harness.experiment.scope import Scope
+from harness.experiment.scope import Scope, dataset_of
 from harness.models import IMPORTED
 from harness.refiners.stored_scores import check_relations, check_scores
 from harness.scoring.submission import read_submission
@@ -49,7 +48,7 @@ class ImportedRun(Scope):
 def imported_scope(config: RunConfig, file_sha256: str) -> ImportedRun:
     """The documents that a system named ``config.model`` was run on."""
     spec = ModelSpec(name=config.model, runner=IMPORTED, model_id=config.model)
-    return ImportedRun(config, spec, load_dataset(config.dataset, config.split, config.data_dir), file_sha256)
+    return ImportedRun(config, spec, dataset_of(config), file_sha256)
 
 
 def import_run(path: Path, config: RunConfig) -> RunResult:

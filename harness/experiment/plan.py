@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from harness.datasets.registry import load_dataset
+from harness.datasets.gold import with_gold
 from harness.errors import InputError
 from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.config import RunConfig, without_secrets
-from harness.experiment.scope import Scope
+from harness.experiment.scope import Scope, dataset_of
 from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
+from harness.methods.candidates import GOLD
 from harness.methods.demonstrations import PromptMethod
-from harness.methods.settings import MethodSettings, choose_form, enough_tokens
+from harness.methods.settings import GIVEN, MethodSettings, choose_form, enough_tokens
 from harness.methods.table import create_method
 from harness.models import ENCODER, resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
@@ -139,7 +140,11 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
     variant = load_variant(config.prompt)
     options = variant.choose(config.prompt_options)
     runner = runner_of(config, spec)
-    dataset = load_dataset(config.dataset, config.split, config.data_dir)
+    dataset = dataset_of(config)
+    if config.candidates == GOLD:
+        with_gold(dataset, f"--candidates {GOLD}")
+    if (given := options.get(GIVEN, "none")) != "none":
+        with_gold(dataset, f"-P {GIVEN}={given}")
     if model_needed:
         runner.check()
     scope = Scope(config, spec, dataset)

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_run import EncoderExperiment, prepare_encoder
-from harness.experiment.hybrid_scores import hybrid_scores_of
+from harness.experiment.hybrid_scores import llm_scores_of
 from harness.experiment.importing import ImportedRun, imported_scope
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
@@ -38,11 +39,10 @@ async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
         async for _, record in replay(experiment, folder):
             writer.write(record)
             totals.add(record)
-    metrics = scores_of(experiment.documents, totals.by_title, training)
     if isinstance(experiment, Experiment):
-        options = experiment.settings.options
-        metrics |= step_scores_of(experiment.documents, totals.found, totals.by_title, options)
-        metrics |= hybrid_scores_of(experiment, totals)
+        metrics = llm_scores_of(experiment, totals, training)
+    else:
+        metrics = scores_of(experiment.documents, totals.by_title, training)
     manifest = {**folder.read_manifest(), **totals.as_json()}
     write_submission(folder.path / PREDICTIONS, totals.predictions())
     folder.write_metrics(metrics)
@@ -106,11 +106,11 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
     totals = RunTotals()
     for record in folder.documents():
         totals.add(record)
-    labelled = load_dataset(str(gold)).documents
-    missing = totals.by_title.keys() - {document.title for document in labelled}
+    documents = gold_of(gold).documents
+    missing = totals.by_title.keys() - {document.title for document in documents}
     if missing:
         raise InputError(f"{gold} lacks {len(missing)} of the run's documents, such as {min(missing)!r}")
-    asked = [document for document in labelled if document.title in totals.by_title]
+    asked = [document for document in documents if document.title in totals.by_title]
     training = None if train is None else read_training(train)
     predictions = read_submission(folder.path / PREDICTIONS)
     # An encoder's run has no prompt.
@@ -123,7 +123,12 @@ def score_submission(predictions: Path, gold: Path, train: Path | None) -> dict[
     """The official scores of a predictions file, as ``metrics.json`` holds those of a run."""
     training = None if train is None else read_training(train)
     claimed = read_submission(predictions)
-    return scores_of(load_dataset(str(gold)).documents, claimed, training)
+    return scores_of(gold_of(gold).documents, claimed, training)
+
+
+def gold_of(file: Path) -> Dataset:
+    """The documents of ``--gold``; raises InputError for a file without labels."""
+    return with_gold(load_dataset(str(file)), "--gold")
 
 
 def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
@@ -138,9 +143,9 @@ def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
 
 
 def surface_of_run(folder: RunFolder) -> dict[str, float | int]:
-    """AutoRE's metric of a stored run's predictions."""
+    """AutoRE's metric of a stored run's predictions; InputError where its documents have no labels."""
     experiment = _run_of(folder)
-    asked = replace(experiment.dataset, documents=list(experiment.documents))
+    asked = replace(with_gold(experiment.dataset, "--surface"), documents=list(experiment.documents))
     return surface_scores(folder.path / PREDICTIONS, asked)
 
 

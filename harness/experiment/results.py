@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, decisions_of
+from harness.experiment.failures import Failure, FailureCounts, failed_too_often, failures_of
 from harness.experiment.scope import Scope
 from harness.experiment.tables import ScoreTables
 from harness.experiment.training import TrainingFile, training_of
+from harness.label_source import HUMAN, NO_LABELS, NOT_SCORED, LabelSource
 from harness.methods.candidates import GOLD
 from harness.methods.settings import GIVEN
 from harness.scoring.official import SCORER_VERSION, score
@@ -19,9 +21,6 @@ from harness.scoring.submission import write_submission
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder
 from harness.types import Document, Prediction
 
-# Documents without an answer to score; the other statuses are the model's own doing.
-FAILED_STATUSES = ("api_error", "context_overflow")
-
 
 @dataclass
 class RunTotals:
@@ -29,6 +28,7 @@ class RunTotals:
 
     by_title: dict[str, tuple[Prediction, ...]] = field(default_factory=dict)
     statuses: Counter[str] = field(default_factory=Counter)
+    failures: FailureCounts = field(default_factory=FailureCounts)
     rejects: Counter[str] = field(default_factory=Counter)
     details: Counter[str] = field(default_factory=Counter)
     usage: Counter[str] = field(default_factory=Counter)
@@ -39,6 +39,7 @@ class RunTotals:
     def add(self, record: DocumentRecord) -> None:
         self.by_title[record.title] = record.predictions
         self.statuses[record.status] += 1
+        self.failures.add(record)
         self.rejects.update(reject["reason"] for reject in record.rejects)
         self.details.update({key: value for key, value in record.details.items() if isinstance(value, int) and value})
         for decision in decisions_of(record.details):
@@ -63,6 +64,7 @@ class RunTotals:
             usage["cached_tokens"] = None
         return {
             "statuses": dict(self.statuses),
+            "failures": self.failures.as_json(),
             "rejects": dict(self.rejects),
             "details": dict(self.details),
             "alignments": self.alignments.as_json(),
@@ -113,10 +115,23 @@ class RunResult:
         return str(self.manifest.get("encoder", {}).get("seen", ""))
 
     @property
-    def failed_share(self) -> float:
-        """Documents without an answer, as a fraction of those asked."""
-        failed = sum(self.manifest["statuses"].get(status, 0) for status in FAILED_STATUSES)
-        return float(failed / max(1, self.manifest["documents"]["asked"]))
+    def label_source(self) -> LabelSource:
+        """Who wrote the labels that the run was scored against."""
+        return scored_against(self.metrics)
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there were gold labels; without them no score is available."""
+        return self.label_source != NO_LABELS
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The documents without a full answer by status, with the commonest error of each and what helps."""
+        return failures_of(self.manifest, f"`harness retry {self.folder.run_id}` asks again")
+
+    def failed_too_often(self, most: float) -> bool:
+        """Whether more than the share ``most`` of the documents asked about have no full answer, or none has one."""
+        return failed_too_often(self.manifest, most)
 
     @property
     def seconds(self) -> float:
@@ -149,6 +164,9 @@ class RunResult:
             "run_dir": str(self.folder.path),
             "status": self.manifest["status"],
             "metrics": self.metrics["metrics"],
+            "labels": asdict(self.label_source),
+            "not_scored": None if self.is_scored else NOT_SCORED,
+            "silver": self.label_source.silver or None,
             "steps": self.metrics.get("steps"),
             "refinement": self.metrics.get("refinement"),
             "proposal": self.metrics.get("proposal"),
@@ -157,6 +175,7 @@ class RunResult:
             "coverage": self.coverage,
             "whole_split": self.is_whole_split,
             "statuses": self.manifest["statuses"],
+            "failures": [failure._asdict() for failure in self.failures],
             "rejects": self.manifest["rejects"],
             "details": self.manifest["details"],
             "alignments": self.manifest.get("alignments", {}),
@@ -167,17 +186,29 @@ class RunResult:
         }
 
 
+def scored_against(scored: Mapping[str, Any]) -> LabelSource:
+    """Who wrote the labels behind a ``metrics.json``; an older one does not tell, but counts what is gold."""
+    if "labels" in scored:
+        return LabelSource(**scored["labels"])
+    return HUMAN if scored["metrics"].get("gold", 1) else NO_LABELS
+
+
 def scores_of(
     documents: Iterable[Document], predictions: Mapping[str, Sequence[Prediction]], training: TrainingFile | None
 ) -> dict[str, Any]:
-    """What ``metrics.json`` holds: the official scores, in all and per relation and document."""
+    """What ``metrics.json`` holds: the official scores, in all and per relation and document, and who wrote the labels.
+
+    Without gold labels every score is None and there is nothing per relation or document.
+    """
     metrics = score(documents, predictions, training.facts if training else None)
+    is_scored = metrics.label_source != NO_LABELS
     return {
         "scorer_version": SCORER_VERSION,
         "training_sha256": training.sha256 if training else None,
+        "labels": asdict(metrics.label_source),
         "metrics": metrics.as_dict(),
-        "per_relation": {relation: asdict(scores) for relation, scores in metrics.per_relation.items()},
-        "per_document": {title: list(counts) for title, counts in metrics.per_document.items()},
+        "per_relation": {one: asdict(scores) for one, scores in metrics.per_relation.items()} if is_scored else {},
+        "per_document": {one: list(counts) for one, counts in metrics.per_document.items()} if is_scored else {},
     }
 
 

@@ -10,8 +10,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.datasets.gold import label_source_of
+from harness.datasets.registry import load_dataset
+from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.types import Dataset, Document, ModelSpec
+
+
+def dataset_of(config: RunConfig) -> Dataset:
+    """The documents that a run is over, with the relations to look for.
+
+    Raises InputError as ``load_dataset`` does, where only some documents have labels, and where no relation is known.
+    """
+    dataset = load_dataset(config.dataset, config.split, config.data_dir)
+    label_source_of(dataset)
+    if not dataset.schema.relations:
+        raise InputError(
+            f"{config.dataset}: no relation to look for is known, as there are no labels and no rel_info.json beside "
+            'the file: put one there, {"P17": "country", ...}'
+        )
+    return dataset
 
 
 @dataclass(frozen=True)

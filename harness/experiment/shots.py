@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from harness.datasets.gold import with_gold
 from harness.datasets.registry import CORPORA, load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
@@ -40,7 +41,7 @@ def draw_shots(config: RunConfig, evaluated: Dataset, documents: Iterable[Docume
     its text is. Labels of relations outside the evaluated schema are left out. Raises InputError where not
     enough documents are left.
     """
-    source = _source(config)
+    source = with_gold(_source(config), "--shots")
     titles, texts = set(), set()
     for document in documents:
         titles.add(document.title)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, RelationDecision, decisions_of
+from harness.datasets.gold import label_source_of, with_gold
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver
 from harness.experiment.rescore import realigned, replay
@@ -56,7 +57,10 @@ class AlignableDocument:
 
 @dataclass(frozen=True)
 class AlignableRun:
-    """A stored run, ready to be scored at any theta; ``model`` and ``over`` say what was aligned with what."""
+    """A stored run, ready to be scored at any theta; ``model`` and ``over`` say what was aligned with what.
+
+    ``silver`` is what to say of the labels if no human wrote them; else empty.
+    """
 
     run_id: str
     dataset: str
@@ -65,6 +69,7 @@ class AlignableRun:
     model: str
     over: AlignOver
     documents: Sequence[AlignableDocument]
+    silver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ async def read_alignable(folder: RunFolder, align: str | None, over: AlignOver |
     """
     own = folder.read_manifest()["config"].get("align")
     experiment = realigned(folder, align or own or DEFAULT_MODEL, None, over)
+    with_gold(experiment.dataset, "a sweep")
     alignment = experiment.settings.alignment
     assert alignment is not None, "a model was named"
     nothing_kept = replace(experiment.settings, alignment=replace(alignment, theta=math.inf))
@@ -118,6 +124,7 @@ async def read_alignable(folder: RunFolder, align: str | None, over: AlignOver |
         model=alignment.relations.embedder.name,
         over=experiment.config.align_over or "names",
         documents=documents,
+        silver=label_source_of(experiment.dataset).silver,
     )
 
 

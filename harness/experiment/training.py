@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.datasets.gold import with_gold
 from harness.datasets.registry import CORPORA, load_dataset
 from harness.experiment.config import RunConfig
 from harness.scoring.facts import TrainFacts, facts_in_train
@@ -21,8 +22,8 @@ class TrainingFile:
 
 
 def read_training(path: Path) -> TrainingFile:
-    """Raises InputError for a file that is not in DocRED format."""
-    dataset = load_dataset(str(path))
+    """Raises InputError for a file that is not in DocRED format, or has no labels."""
+    dataset = with_gold(load_dataset(str(path)), "a training file, for Ign F1,")
     return TrainingFile(facts_in_train(dataset.documents), dataset.sha256)
 
 

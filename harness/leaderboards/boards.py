@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.experiment.failures import MOST_FAILED
 from harness.leaderboards.columns import COLUMNS, REPORTED_COLUMNS, frame, records
 from harness.leaderboards.entries import DAMAGED, BoardKey, Entry, RunFilter, read_entry
 from harness.leaderboards.ranking import ranked_rows, without_mismatched
@@ -28,6 +29,7 @@ class Leaderboard:
 
     ``sha256`` is the checksum of the dataset's file, and ``title`` names it where two files share a name. Rows that
     papers report have no rank: they were measured elsewhere, and without their answers nothing can be tested.
+    ``max_failed`` is the share of documents without a full answer up to which runs were ranked.
     """
 
     dataset: str
@@ -37,6 +39,14 @@ class Leaderboard:
     ranked: pd.DataFrame
     unranked: pd.DataFrame
     reported: pd.DataFrame
+    max_failed: float = MOST_FAILED
+
+    @property
+    def note(self) -> str:
+        """What to say beside the ranked runs if some documents of theirs have no full answer; else empty."""
+        if not (self.ranked["coverage"] < 1).any():
+            return ""
+        return f"up to {self.max_failed:.0%} of a run's documents may lack a full answer, which counts as missed"
 
     def beside_reported(self) -> pd.DataFrame:
         """Ranked and reported rows in one table by F1; only the first have a rank, only the others a source."""
@@ -64,6 +74,7 @@ class Leaderboard:
             "dataset": self.dataset,
             "split": self.split,
             "sha256": self.sha256,
+            "max_failed": self.max_failed,
             "ranked": records(self.ranked),
             "unranked": records(self.unranked),
             "reported": records(self.reported),
@@ -75,14 +86,15 @@ def leaderboards(
     chosen: RunFilter = EVERY_RUN,
     *,
     reported: bool = False,
-    max_failed: float = 0.0,
+    max_failed: float = MOST_FAILED,
     resamples: int = RESAMPLES,
 ) -> list[Leaderboard]:
     """A board per dataset, split and file checksum among the stored runs, by name.
 
-    A run is ranked if it is complete, covers the whole split, at most ``max_failed`` of its documents are without an
-    answer, and it was scored by this version of the scorer. With ``reported``, papers' rows stand on the boards of
-    their dataset and split, or on one of their own. Raises InputError for files of papers' rows that cannot be read.
+    A run is ranked if it is complete, covers the whole split, was scored against labels of humans by this version of
+    the scorer, and at most ``max_failed`` of its documents are without a full answer. With ``reported``, papers' rows
+    stand on the boards of their dataset and split, or on one of their own. Raises InputError for files of papers' rows
+    that cannot be read.
     """
     entries: dict[BoardKey, list[Entry]] = {}
     for folder in run_folders(results):
@@ -94,13 +106,18 @@ def leaderboards(
             entries[BoardKey(dataset, split, "")] = []
     files = Counter((key.dataset, key.split) for key in entries)
     return [
-        _board(key, entries[key], from_papers.get(key[:2], ()), files[key[:2]] > 1, resamples)
+        _board(key, entries[key], from_papers.get(key[:2], ()), files[key[:2]] > 1, resamples, max_failed)
         for key in sorted(entries)
     ]
 
 
 def _board(
-    key: BoardKey, entries: Sequence[Entry], from_papers: Sequence[dict[str, Any]], one_of_several: bool, resamples: int
+    key: BoardKey,
+    entries: Sequence[Entry],
+    from_papers: Sequence[dict[str, Any]],
+    one_of_several: bool,
+    resamples: int,
+    max_failed: float,
 ) -> Leaderboard:
     comparable, mismatched = without_mismatched([entry for entry in entries if not entry.reason])
     apart = [*(entry for entry in entries if entry.reason), *mismatched]
@@ -113,4 +130,5 @@ def _board(
         frame(ranked_rows(comparable, resamples), COLUMNS),
         frame([{"reason": entry.reason, **entry.row} for entry in apart], ["reason", *COLUMNS[1:]]),
         frame(from_papers, [*COLUMNS, *REPORTED_COLUMNS, "reason"]),
+        max_failed,
     )

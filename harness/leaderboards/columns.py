@@ -50,7 +50,6 @@ NUMBERS: Mapping[str, str] = {
 """The types of the columns that hold numbers; the others hold text."""
 
 NO_TRAINING_FILE = "n/a: no training file"
-NOT_AVAILABLE = "n/a"
 REPORTED, MEASURED = "reported", "measured"
 _PERCENTAGES = ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1", "coverage")
 _P_VALUES = ("p_bootstrap", "p_randomisation")
@@ -143,8 +142,7 @@ def _absent(column: str, row: Mapping[str, Any]) -> str:
         return NO_TRAINING_FILE
     if column == "source":
         return MEASURED
-    # The first row has none above it.
-    return "" if column in _P_VALUES else NOT_AVAILABLE
+    return ""
 
 
 def _percent(fraction: float) -> str:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import InputError
 from harness.experiment.encoder_run import PROPOSES_PAIRS
+from harness.experiment.failures import unanswered
 from harness.experiment.results import RunResult
+from harness.label_source import NOT_SCORED
 from harness.scoring.official import SCORER_VERSION
 from harness.store import METRICS, RunFolder
 
@@ -78,7 +80,7 @@ class Entry:
 def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry | None:
     """The entry of a stored run, None for one that the filter leaves out; a damaged one is an entry too.
 
-    ``max_failed`` is the share of documents without an answer up to which a run is ranked.
+    ``max_failed`` is the share of documents without a full answer up to which a run is ranked.
     """
     try:
         manifest = folder.read_manifest()
@@ -123,7 +125,7 @@ def _alignment(manifest: Mapping[str, Any]) -> str:
 def _scored(result: RunResult) -> dict[str, Any]:
     metrics, usage = result.metrics["metrics"], result.manifest["usage"]
     return {
-        **{name: metrics[name] for name in _SCORES},
+        **{name: metrics[name] if result.is_scored else None for name in _SCORES},
         "coverage": result.coverage,
         "requests": usage["requests"],
         "tokens": usage["prompt_tokens"] + usage["completion_tokens"],
@@ -146,16 +148,20 @@ def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
     documents = result.manifest["documents"]
     if not result.is_whole_split:
         yield f"partial: {documents['asked']} of {documents['in_split']} documents"
+    if not result.is_scored:
+        yield NOT_SCORED
+    if silver := result.label_source.silver:
+        yield silver
     if result.consults_gold:
         yield f"consults gold: the {result.consults_gold} come from the labels"
     if result.seen_by_encoder:
         yield f"the encoder saw the documents: {result.seen_by_encoder}"
     if result.manifest["question"].get("task") == PROPOSES_PAIRS:
         yield "proposes pairs without relations: see its pair F1"
-    if not documents["asked"] or not result.coverage:
-        yield "no document ended ok"
-    elif result.failed_share > max_failed:
-        yield f"{result.failed_share:.1%} of the documents have no answer"
+    if not documents["asked"]:
+        yield "no document"
+    elif result.failed_too_often(max_failed):
+        yield unanswered(result.manifest)
     if result.metrics["scorer_version"] != SCORER_VERSION:
         yield f"scored by version {result.metrics['scorer_version']} of the scorer: `harness score` it again"
 

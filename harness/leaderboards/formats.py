@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harness import strict_json
 from harness.errors import InputError, StorageError
 from harness.leaderboards.boards import Leaderboard
 from harness.leaderboards.columns import NUMBERS, shown
@@ -48,7 +48,7 @@ def sections(
     for board in boards:
         together = board.beside_reported() if reported else board.ranked
         if len(together):
-            yield board.title, shown(together, columns)
+            yield f"{board.title}; {board.note}" if board.note else board.title, shown(together, columns)
         if len(apart := board.not_ranked()):
             yield f"{board.title}: not ranked", shown(apart, columns and ["reason", *columns])
 
@@ -56,7 +56,7 @@ def sections(
 def as_text(boards: Sequence[Leaderboard], kind: Format, columns: Sequence[str] | None, *, reported: bool) -> str:
     """All boards in one text, of any format but ``table`` and ``parquet``."""
     if kind == "json":
-        return json.dumps([_chosen_json(board, columns) for board in boards], indent=2) + "\n"
+        return strict_json.dumps([_chosen_json(board, columns) for board in boards], indent=2) + "\n"
     if kind == "csv":
         return all_rows(boards, columns).to_csv(index=False, lineterminator="\n")
     write = _latex if kind == "latex" else _markdown

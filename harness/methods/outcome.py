@@ -27,7 +27,7 @@ def bad_ending(completion: Completion) -> tuple[Status, str] | None:
         return "refused", completion.refusal or "the provider's content filter withheld the answer"
     if completion.finish_reason == "length":
         unread = " while still thinking" if completion.reasoning and not completion.text else ""
-        return "truncated", f"the answer reached its token limit{unread}: raise --max-tokens"
+        return "truncated", f"the answer reached its token limit{unread}"
     return None
 
 

@@ -160,12 +160,18 @@ class _Writing:
         """What the first page tells of a board."""
         relations = tables.relations_by_frequency(board)
         heat_map = charts.heat_map(board, anchor, relations)
-        analysed = [(run, self.analyses[run.number]) for run in board.runs if run.number in self.analyses]
-        ranked, unranked = f"{board.title}: ranked by F1", f"{board.title}: not ranked, and why"
+        analysed = [
+            (run, self.analyses[run.number])
+            for run in board.runs
+            if run.number in self.analyses and run.result.is_scored
+        ]
+        note = f" ({board.note})" if board.note else ""
+        ranked, unranked = f"{board.title}: ranked by F1{note}", f"{board.title}: not ranked, and why"
         return {
             "title": board.title,
             "anchor": anchor,
             "without_documents": board.without_documents,
+            "labels": board.labels,
             "ranked": tables.board_table(board.ranked, board.runs, ranked),
             "unranked": tables.board_table(board.unranked, board.runs, unranked),
             "reported": tables.reported_table(board.reported, f"{board.title}: {REPORTED}"),
@@ -176,17 +182,19 @@ class _Writing:
         }
 
     def _write_run(self, board: ReportBoard, run: ReportRun) -> None:
-        analysis = self.analyses.get(run.number)
-        confusion_map = analysis and charts.confusion_map(board, run, analysis)
+        analysis = examined = self.analyses.get(run.number)
         if analysis:
             write_data(self.folder, f"run-{run.number}", {"rows": [row.as_json() for row in analysis.rows]})
+        if not run.result.is_scored:
+            examined = None  # nothing says what is right
+        confusion_map = examined and charts.confusion_map(board, run, examined)
         content = {
             "run": run,
             "scores": tables.score_table(run),
             "settings": tables.settings_table(run),
-            "mistakes": analysis and tables.run_mistakes(analysis),
+            "mistakes": examined and tables.run_mistakes(examined),
             "losses": tables.loss_table(run),
-            "confusion": analysis and tables.confusion_table(board, analysis),
+            "confusion": examined and tables.confusion_table(board, examined),
             "confusion_map": confusion_map and self._drawn(confusion_map),
             "relations": tables.run_relations(board, run),
             "documents": len(analysis.rows) if analysis else 0,

@@ -31,7 +31,8 @@ def board_figures(board: ReportBoard, anchor: str, analyses: Mapping[int, RunAna
     if priced:
         points = [(float(cost or 0.0), f1, name) for cost, f1, name in priced]
         yield _scatter(f"{anchor}-cost", "F1 against cost", "US dollars, at the list price", points, "{:.4f}")
-    scored = [run for run in board.runs if run.number in analyses and analyses[run.number].scored]
+    examined = [run for run in board.runs if run.number in analyses and run.result.is_scored]
+    scored = [run for run in examined if analyses[run.number].scored]
     if scored:
         yield _precision_recall(f"{anchor}-precision-recall", scored, analyses)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.label_source import NO_LABELS
 from harness.report.texts import TextTable
 from harness.scoring.mistakes import Mistakes
 from harness.store import DocumentRecord
@@ -47,6 +48,7 @@ class DocumentData:
         return {
             "title": document.title,
             "board": self._board,
+            "labelled": document.label_source != NO_LABELS,
             "sentences": document.sentences,
             "entities": [
                 {

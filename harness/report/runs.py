@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.results import RunResult
+from harness.label_source import NOT_SCORED
 from harness.leaderboards import Leaderboard, RunFilter, leaderboards
 from harness.store import DOCUMENTS, METRICS, DocumentRecord, RunFolder
 from harness.types import Dataset
@@ -61,16 +62,23 @@ class ReportBoard:
     """One split of one dataset file: its tables, its complete runs, and its documents if they can be found.
 
     ``reported`` are papers' rows, where they were asked for. ``without_documents`` says why the documents cannot be
-    found, and how to mend it.
+    found, and how to mend it. ``note`` says which share of failed documents ranked runs may have, if some have any.
     """
 
     title: str
+    note: str
     ranked: pd.DataFrame
     unranked: pd.DataFrame
     reported: pd.DataFrame
     runs: Sequence[ReportRun]
     dataset: Dataset | None
     without_documents: str = ""
+
+    @property
+    def labels(self) -> str:
+        """What to say of the labels if there are none, or no human wrote them; else empty."""
+        told = (run.result.label_source.silver if run.result.is_scored else NOT_SCORED for run in self.runs)
+        return next(filter(None, told), "")
 
     @property
     def relation_names(self) -> dict[str, str]:
@@ -130,7 +138,8 @@ def report_boards(
         first += len(runs)
         if len(board.ranked) or len(board.unranked) or len(board.reported):
             found, why = _dataset_of(runs, data_dir)
-            made.append(ReportBoard(board.title, board.ranked, board.unranked, board.reported, runs, found, why))
+            shown = board.ranked, board.unranked, board.reported
+            made.append(ReportBoard(board.title, board.note, *shown, runs, found, why))
     return made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.label_source import NOT_SCORED
 from harness.report.analysis import RunAnalysis
 from harness.report.runs import ReportBoard, ReportRun
 from harness.scoring.mistakes import MISSED_KINDS, NO_RELATION, WRONG_KINDS
@@ -119,7 +120,8 @@ def relation_table(board: ReportBoard, relations: Sequence[tuple[str, int]]) -> 
         rows.append(cells)
     columns = [Column("relation"), Column("gold", number=True)]
     columns += [Column(f"run {run.number}", number=True) for run in board.runs]
-    return PageTable("F1 of every relation, the most frequent in the labels first", columns, rows)
+    told = f" ({board.labels})" if board.labels else ""
+    return PageTable(f"F1 of every relation{told}, the most frequent in the labels first", columns, rows)
 
 
 def relations_by_frequency(board: ReportBoard) -> list[tuple[str, int]]:
@@ -197,18 +199,18 @@ def confusion_matrix(analysis: RunAnalysis, size: int) -> tuple[list[str], list[
 
 
 def score_table(run: ReportRun) -> PageTable:
-    """The official scores of a run."""
+    """The official scores of a run, and what to say of its labels if no human wrote them."""
+    silver = run.result.label_source.silver
+    told = NOT_SCORED if not run.result.is_scored else f"Official scores ({silver})" if silver else "Official scores"
     metrics = run.result.metrics["metrics"]
     rows = [
         [Cell(_plain(name)), number_cell(value, percent(value) if isinstance(value, float) else f"{value:,}")]
         for name, value in metrics.items()
         if value is not None
     ]
-    if metrics["ign_f1"] is None:
+    if metrics["ign_f1"] is None and run.result.is_scored:
         rows.append([Cell("ign f1"), Cell("n/a: no training file", classes="number")])
-    return PageTable(
-        "Official scores: fractions in percent, and counts", [Column("score"), Column("value", True)], rows
-    )
+    return PageTable(f"{told}: fractions in percent, and counts", [Column("score"), Column("value", True)], rows)
 
 
 def settings_table(run: ReportRun) -> PageTable:
@@ -291,7 +293,7 @@ def _is_na(pandas: Any, value: object) -> bool:
 
 def _cell(name: str, value: object, is_number: bool) -> Cell:
     if value is None:
-        return Cell("n/a", "", classes="number" if is_number else "")
+        return Cell("", "", classes="number" if is_number else "")
     if isinstance(value, bool) or not isinstance(value, int | float):
         text = _shown(value)
         return Cell(text, classes="id" if name == "run_id" else "text" if len(text) > WIDE_TEXT else "")

@@ -12,13 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import InputError
+from harness.label_source import NO_LABELS, LabelSource
 from harness.scoring.breakdowns import FREQUENT_RELATIONS, RelationCounter, SpanCounter
 from harness.scoring.counts import Counts, Scores, f1
 from harness.scoring.facts import TrainFacts
 from harness.types import Document, Prediction, Triplet
 
 SCORER_VERSION = 1
-"""Raised whenever a change makes any score differ; leaderboards rank runs of one version only."""
+"""Raised whenever a change makes any score differ; leaderboards rank runs of one version only.
+
+A score that was 0 and is now not available, as there was nothing to measure, is no such change.
+"""
 
 IGN_EPSILON = 1e-5
 """Added to the denominator of Ign precision by the official code."""
@@ -29,12 +33,12 @@ FIRST_GOLD_EVIDENCE = 1
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Every official score of one set of predictions; all fractions are 0 to 1.
+    """Every official score of one set of predictions; all fractions are 0 to 1. Nothing is a score without gold labels.
 
     - ``triplets``: micro scores over distinct ``(title, head, tail, relation)``.
     - ``ign``: without the correct triplets that the training file states; None without such a file.
       Its recall is that of ``triplets``, and so is its gold count.
-    - ``evidence``: over sentence ids, see ``score``.
+    - ``evidence``: over sentence ids, see ``score``; None where no prediction has any.
     - ``intra``, ``inter``, ``inter_long``: by sentence distance, see ``SpanCounter``.
     - ``frequent``, ``long_tail``: by relation id, see ``FREQUENT_RELATIONS``.
     - ``pairs``: over distinct ordered pairs (head, tail), related or not.
@@ -43,11 +47,12 @@ class Metrics:
     - ``per_document``: title to counts, in the order of the documents.
     - ``predicted_elsewhere``: distinct predictions for titles that are not among the documents. They are
       wrong, and in no row of ``per_document``.
+    - ``label_source``: who wrote the labels.
     """
 
     triplets: Scores
     ign: Scores | None
-    evidence: Scores
+    evidence: Scores | None
     intra: Scores
     inter: Scores
     inter_long: Scores
@@ -58,23 +63,28 @@ class Metrics:
     per_relation: Mapping[str, Scores]
     per_document: Mapping[str, Counts]
     predicted_elsewhere: int
+    label_source: LabelSource
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """The corpus-level scores and counts under flat names, ready for JSON."""
-        return {
+        """The corpus-level scores and counts under flat names, ready for JSON; None for what is not available.
+
+        Not available is the F1 of a part that has no gold triplet and no prediction, and without gold labels all but
+        what was predicted.
+        """
+        flat: dict[str, float | int | None] = {
             "precision": self.triplets.precision,
             "recall": self.triplets.recall,
             "f1": self.triplets.f1,
             "ign_precision": self.ign.precision if self.ign else None,
             "ign_f1": self.ign.f1 if self.ign else None,
-            "evidence_precision": self.evidence.precision,
-            "evidence_recall": self.evidence.recall,
-            "evidence_f1": self.evidence.f1,
-            "intra_f1": self.intra.f1,
-            "inter_f1": self.inter.f1,
-            "inter_long_f1": self.inter_long.f1,
-            "frequent_f1": self.frequent.f1,
-            "long_tail_f1": self.long_tail.f1,
+            "evidence_precision": self.evidence.precision if self.evidence else None,
+            "evidence_recall": self.evidence.recall if self.evidence else None,
+            "evidence_f1": self.evidence.f1 if self.evidence else None,
+            "intra_f1": _f1_of_part(self.intra),
+            "inter_f1": _f1_of_part(self.inter),
+            "inter_long_f1": _f1_of_part(self.inter_long),
+            "frequent_f1": _f1_of_part(self.frequent),
+            "long_tail_f1": _f1_of_part(self.long_tail),
             "macro_f1": self.macro_f1,
             "pair_precision": self.pairs.precision,
             "pair_recall": self.pairs.recall,
@@ -86,6 +96,12 @@ class Metrics:
             "predicted_elsewhere": self.predicted_elsewhere,
             "documents": len(self.per_document),
         }
+        if self.label_source == NO_LABELS:
+            return {name: value if name in _COUNTED_WITHOUT_GOLD else None for name, value in flat.items()}
+        return flat
+
+
+_COUNTED_WITHOUT_GOLD = ("predicted", "predicted_elsewhere", "documents")
 
 
 def score(
@@ -102,7 +118,8 @@ def score(
     Evidence, as the official code counts it: correct sentences over correct triplets, predicted ones over
     all distinct predictions of known titles, gold ones over all labels, starting at 1.
 
-    Raises InputError if two documents share a title, as predictions could not tell them apart.
+    Documents without gold, if any, leave all without a score. Raises InputError if two documents share a title, as
+    predictions could not tell them apart.
     """
     counter = _Counter(train_facts)
     for document in documents:
@@ -125,10 +142,12 @@ class _Counter:
         self._evidence = Counts(0, 0, FIRST_GOLD_EVIDENCE)
         self._correct_in_train = 0
         self._predicted_elsewhere = 0
+        self._label_sources: set[LabelSource] = set()
 
     def add(self, document: Document, predictions: Sequence[Prediction]) -> None:
         if document.title in self.per_document:
             raise InputError(f"two documents are titled {document.title!r}; remove or rename one of them")
+        self._label_sources.add(document.label_source)
         gold = {label.triplet: label.evidence for label in document.labels}
         predicted = _distinct(predictions)
         correct = gold.keys() & predicted.keys()
@@ -168,7 +187,7 @@ class _Counter:
         return Metrics(
             triplets=triplets,
             ign=None if self._train_facts is None else _ign(triplets, self._correct_in_train),
-            evidence=Scores.of(self._evidence),
+            evidence=Scores.of(self._evidence) if self._evidence.predicted else None,
             intra=Scores.of(self._spans.counts("intra")),
             inter=Scores.of(self._spans.counts("inter_short", "inter_long")),
             inter_long=Scores.of(self._spans.counts("inter_long")),
@@ -179,7 +198,12 @@ class _Counter:
             per_relation=per_relation,
             per_document=self.per_document,
             predicted_elsewhere=self._predicted_elsewhere,
+            label_source=LabelSource.merged(self._label_sources),
         )
+
+
+def _f1_of_part(scores: Scores) -> float | None:
+    return scores.f1 if scores.gold or scores.predicted else None
 
 
 def _distinct(predictions: Sequence[Prediction]) -> dict[Triplet, tuple[int, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,20 +30,28 @@ def read_submission(path: Path) -> dict[str, list[Prediction]]:
 
 
 def write_submission(path: Path, predictions: Iterable[tuple[str, Prediction]]) -> None:
-    """Write ``(title, prediction)`` pairs as they come, one item a line; the score is not part of the format.
+    """Write ``(title, prediction)`` pairs as they come, see ``write_whole``."""
+    write_whole(path, submission_lines(predictions))
 
-    The file appears whole or not at all: a file that was there stays until the new one is complete.
+
+def submission_lines(predictions: Iterable[tuple[str, Prediction]]) -> Iterator[bytes]:
+    """The pieces of a submission file, one item a line; the score is not part of the format."""
+    separator = "[\n"
+    for line in map(_line, predictions):
+        yield f"{separator}{line}".encode()
+        separator = ",\n"
+    yield b"[]\n" if separator == "[\n" else b"\n]\n"
+
+
+def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file that appears whole or not at all: one that was there stays until the new one is complete.
 
     Raises StorageError if it cannot be written.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            separator = "[\n"
-            for line in map(_line, predictions):
-                file.write(separator + line)
-                separator = ",\n"
-            file.write("[]\n" if separator == "[\n" else "\n]\n")
+        with partial.open("wb") as file:
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -49,6 +49,7 @@ def tracked(result: RunResult) -> TrackedRun:
             "harness.scorer_version": str(result.metrics["scorer_version"]),
             "harness.whole_split": str(result.is_whole_split).lower(),
             "harness.consults_gold": result.consults_gold or "no",
+            "harness.labels": result.label_source.silver or result.label_source.kind,
         },
         files=tuple(result.folder.path / name for name in (METRICS, PREDICTIONS)),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import InputError
 from harness.experiment.results import RunResult
+from harness.label_source import NOT_SCORED
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -25,9 +26,11 @@ _DIGITS = 4
 def model_card_block(result: RunResult) -> str:
     """YAML between two lines of ``---``, to stand at the top of a card; scores are fractions with four digits.
 
-    How the run was made (prompt, constraint, documents) is in the arguments of every metric. Raises InputError if
-    huggingface_hub is not installed.
+    How the run was made (prompt, constraint, documents, labels) is in the arguments of every metric. Raises InputError
+    if huggingface_hub is not installed, or the run has no scores.
     """
+    if not result.is_scored:
+        raise InputError(f"{result.folder.run_id}: {NOT_SCORED}, so there is nothing for a model card")
     try:
         from huggingface_hub import ModelCardData
     except ImportError:
@@ -48,6 +51,7 @@ def _evaluations(result: RunResult) -> list[EvalResult]:
         "documents": f"{documents['asked']} of {documents['in_split']}",
         "coverage": round(result.coverage, _DIGITS),
         "consults_gold": result.consults_gold or "no",
+        "labels": result.label_source.silver or result.label_source.kind,
         "scorer_version": result.metrics["scorer_version"],
         "run_id": result.folder.run_id,
     }

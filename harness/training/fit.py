@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets.docred import sha256_of
+from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
 from harness.encoders.checkpoint import new_model, start_from
@@ -189,7 +190,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
 
 def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
     """The job's relations and documents, and what is recorded of these; InputError where they do not do."""
-    dataset = load_dataset(job.train)
+    dataset = with_gold(load_dataset(job.train), "training")
     documents = list(dataset.documents)
     schema = dataset.schema
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
@@ -197,7 +198,7 @@ def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str,
         split = split_documents(documents, job.choose, job.report)
         origin |= {"choose": job.choose, "report": job.report, "split_seed": SPLIT_SEED}
     else:
-        dev = load_dataset(job.dev)
+        dev = with_gold(load_dataset(job.dev), "--dev")
         split = Split(documents, list(dev.documents), ())
         origin |= {"dev": dev.name, "dev_sha256": dev.sha256}
     if job.few_shot is not None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, split_documents
 from harness.encoders.backbone import MINILM
@@ -137,6 +138,7 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
 def _test_set(job: UnseenJob) -> tuple[RelationSchema, Sequence[Document]]:
     """The drawn relations, and the documents to test on with the labels of these only."""
     dataset = load_dataset("fewrel", None, job.fewrel) if job.test == "sentences" else load_dataset(job.train)
+    with_gold(dataset, "training")
     if job.test == "sentences":
         documents: Sequence[Document] = tuple(dataset.documents)
         drawn = drawn_relations(dataset, [relation.id for relation in dataset.schema.relations], job)

@@ -129,3 +129,16 @@ def test_a_real_model_s_constrained_answers_make_a_valid_corpus(tmp_path: Path) 
     assert set(done["dropped"]) <= {"without_entities"}, "a constrained answer is whole"
     assert set(done["rejects"]) <= {"ungrounded_mention", "covered_mention", "entity_without_mention"}
     assert len(load_dataset(done["out"]).documents) == done["written"]["documents"]
+
+
+def test_every_document_says_which_model_labelled_it(arguments: list[str | Path]) -> None:
+    documents = json.loads(corpus_of(harness_json(*arguments)).read_text(encoding="utf-8"))
+    assert [document["label_source"] for document in documents] == [{"kind": "model", "name": "mock"}] * 3
+
+
+def test_an_annotation_without_any_whole_answer_fails(arguments: list[str | Path], tmp_path: Path) -> None:
+    (tmp_path / "answers.jsonl").write_text('{"contains": "text", "text": "{", "finish_reason": "stop"}\n')
+    done = harness(*arguments, "-P", "max_words=1", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failures"][0]["status"] == "context_overflow"
+    assert "7 of 7 documents without a full answer: 7 context_overflow" in done.stderr

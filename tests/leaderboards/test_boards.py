@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.experiment.failures import MOST_FAILED
 from harness.leaderboards import Leaderboard, RunFilter, leaderboards
 from harness.leaderboards.ranking import MISMATCHED
 from harness.scoring.counts import Counts
@@ -78,7 +79,12 @@ def test_the_order_of_the_documents_in_a_run_does_not_matter(tmp_path: Path) -> 
     ("changes", "reason"),
     [
         ({"manifest": {"documents": {"asked": 10, "in_split": 20}}}, "partial: 10 of 20 documents"),
-        ({"manifest": {"statuses": {"ok": 8, "api_error": 2}}}, "20.0% of the documents have no answer"),
+        ({"manifest": {"statuses": {"ok": 8, "api_error": 2}}}, "2 of 10 documents without a full answer: 2 api_error"),
+        ({"manifest": {"statuses": {"ok": 9, "truncated": 1}}}, "1 of 10 documents without a full answer: 1 truncated"),
+        ({"manifest": {"statuses": {"refused": 10}}}, "10 of 10 documents without a full answer: 10 refused"),
+        ({"labels": {"kind": "none", "name": ""}}, "no gold labels: not scored"),
+        ({"labels": {"kind": "model", "name": "gpt-4o"}}, "silver: labels written by a model (gpt-4o)"),
+        ({"labels": {"kind": "distant", "name": ""}}, "silver: labels of distant supervision"),
         ({"manifest": {"status": "running"}}, "running"),
         ({"question": {"prompt": {"options": {"given": "heads"}}}}, "consults gold: the heads come from the labels"),
         (
@@ -105,6 +111,13 @@ def test_runs_with_few_failures_are_ranked_where_that_is_allowed(tmp_path: Path)
     simulated_run(tmp_path, "a", 0.5, manifest={"statuses": {"ok": 9, "api_error": 1}})
     (board,) = leaderboards(tmp_path, max_failed=0.1)
     assert list(board.ranked["coverage"]) == [0.9]
+    assert board.note.startswith("up to 10% of a run's documents may lack a full answer")
+    assert only_board(tmp_path).as_json()["max_failed"] == MOST_FAILED
+
+
+def test_a_board_of_complete_answers_has_no_note(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.5)
+    assert only_board(tmp_path).note == ""
 
 
 def test_another_file_under_the_same_name_is_another_board_with_its_checksum(tmp_path: Path) -> None:

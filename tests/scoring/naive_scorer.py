@@ -54,7 +54,10 @@ def naive_scores(
 
     def report_where(prefix: str, belongs: Callable[[Key], bool]) -> None:
         right = sum(1 for key in correct if belongs(key))
-        report(prefix, right, sum(map(belongs, predicted)), sum(map(belongs, gold)))
+        claimed, true = sum(map(belongs, predicted)), sum(map(belongs, gold))
+        report(prefix, right, claimed, true)
+        if claimed == true == 0:
+            scores[prefix + "f1"] = None
 
     def distance(key: Key) -> int | None:
         title, head, tail, _ = key
@@ -77,6 +80,8 @@ def naive_scores(
 
     report("", len(correct), len(predicted), len(gold), "precision recall f1")
     report("evidence_", correct_evidence, predicted_evidence, gold_evidence, "precision recall f1")
+    if predicted_evidence == 0:
+        scores["evidence_precision"] = scores["evidence_recall"] = scores["evidence_f1"] = None
     report_where("intra_", lambda key: distances[key] == 0)
     report_where("inter_", lambda key: farther_than(key, 0))
     report_where("inter_long_", lambda key: farther_than(key, 5))

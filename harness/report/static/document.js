@@ -4,7 +4,7 @@
 (() => {
   const COLOURS = 12;
   const GOLD = new Set(["correct", "missed"]);
-  const PREDICTED = new Set(["correct", "wrong"]);
+  const PREDICTED = new Set(["correct", "wrong", "predicted"]);
   const at = (id) => document.getElementById(id);
   let shared = null;
   let current = null;
@@ -72,8 +72,10 @@
       return { head, relation, tail, evidence, state: kind ? "missed" : "correct", kind: kind ?? "", score: null };
     });
     const scores = new Map(read.scores.map(([head, relation, tail, score]) => [`${head} ${relation} ${tail}`, score]));
+    // Without gold labels nothing says which predictions are wrong.
+    const state = content.labelled ? "wrong" : "predicted";
     const wrong = read.wrong.map(([head, relation, tail, kind]) => (
-      { head, relation, tail, evidence: [], state: "wrong", kind, score: null }
+      { head, relation, tail, evidence: [], state, kind: content.labelled ? kind : "", score: null }
     ));
     const all = [...gold, ...wrong];
     for (const one of all) {

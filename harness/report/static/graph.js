@@ -3,7 +3,7 @@
 
 const harnessGraph = (() => {
   // Dashes and gaps in pixels; a correct triplet's line is solid.
-  const DASHES = { correct: [], wrong: [3, 6], missed: [12, 7] };
+  const DASHES = { correct: [], predicted: [], wrong: [3, 6], missed: [12, 7] };
   // With more edges than this, relations are named at the entity that is pointed at only.
   const MOST_NAMED = 24;
   // So many entities lie on a circle; among more, forces keep apart what is not related.
@@ -17,7 +17,7 @@ const harnessGraph = (() => {
       selector: `edge.${state}`,
       style: {
         "line-color": colour(state), "target-arrow-color": colour(state), "line-dash-pattern": dashes,
-        "line-style": state === "correct" ? "solid" : "dashed",
+        "line-style": dashes.length ? "dashed" : "solid",
       },
     }));
     return [

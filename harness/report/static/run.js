@@ -22,8 +22,12 @@
     select.append(options);
   }
   const kinds = (side) => [...new Set(rows.flatMap((row) => Object.keys(row[side])))].sort();
-  offer("wrong predictions", 4, kinds(4));
-  offer("missed triplets", 5, kinds(5));
+  // Without gold labels nothing says which predictions are wrong.
+  const unscored = "unscored" in panel.dataset;
+  if (!unscored) {
+    offer("wrong predictions", 4, kinds(4));
+    offer("missed triplets", 5, kinds(5));
+  }
   offer("status", 2, [...new Set(rows.map((row) => row[2]))].sort());
 
   const counts = (row) => {
@@ -39,7 +43,8 @@
     const missed = total(missedKinds);
     const both = 2 * correct + wrong + missed;
     const link = make("a", { href: `document.html#document=${document_}&run=${number}` }, title);
-    const cells = [correct, wrong, missed, (both ? (200 * correct) / both : 0).toFixed(1), ""];
+    const scores = [correct, wrong, missed, (both ? (200 * correct) / both : 0).toFixed(1)];
+    const cells = [...(unscored ? [wrong] : scores), ""];
     const line = make(
       "tr", {}, make("th", { scope: "row" }, link), make("td", {}, plain(status)),
       ...cells.map((cell) => make("td", { class: "number" }, cell)),
