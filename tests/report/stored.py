@@ -17,7 +17,7 @@ from harness.experiment.results import RunResult
 from harness.store import RunFolder
 from tests.corpora import RELATIONS, write_corpus
 
-DOCUMENTS = 8
+DOCUMENTS = 20
 ATTACKS = (
     "<script>window.attacked=1</script>",
     '"><img src=x onerror="window.attacked=1">',
