@@ -76,8 +76,7 @@ def stats(
         ("entities", f"{counted.entities:,} ({mean(counted.entities):.1f} a document)"),
         ("mentions", f"{counted.mentions:,} ({mean(counted.mentions):.1f} a document)"),
         ("candidate pairs", f"{counted.candidate_pairs:,}"),
-        *(_gold_rows(counted, len(dataset.schema.relations)) if counted.labelled_documents else ()),
-        ("labels", _labels(counted, source)),
+        *_label_rows(counted, len(dataset.schema.relations), source),
         ("shared names", f"{counted.shared_names} in {counted.documents_with_shared_names} documents"),
         ("entity types", ", ".join(f"{name} {count:,}" for name, count in counted.entity_types.items())),
     ]
@@ -85,20 +84,19 @@ def stats(
         typer.echo(f"{label:<16} {value}")
 
 
-def _gold_rows(counted: Statistics, relations: int) -> list[tuple[str, str]]:
-    several = f"{counted.multi_relation_pairs:,} with several relations"
-    return [
+def _label_rows(counted: Statistics, relations: int, source: LabelSource) -> list[tuple[str, str]]:
+    """What the labels tell, and who wrote them."""
+    if counted.unlabelled_documents:
+        who = f"{counted.unlabelled_documents:,} of {counted.documents:,} documents have none"
+    else:
+        who = source.silver or "gold"
+    told = [
         ("NA pairs", f"{counted.na_pairs:,}"),
-        ("related pairs", f"{counted.related_pairs:,} ({several})"),
+        ("related pairs", f"{counted.related_pairs:,} ({counted.multi_relation_pairs:,} with several relations)"),
         ("triplets", f"{counted.triplets:,} ({counted.intra_share:.1%} intra-sentence)"),
         ("relations used", f"{counted.relations_used} of {relations}"),
     ]
-
-
-def _labels(counted: Statistics, source: LabelSource) -> str:
-    if counted.labelled_documents == counted.documents:
-        return source.silver or "gold"
-    return f"{counted.labelled_documents:,} of {counted.documents:,} documents have labels"
+    return [*(told if counted.unlabelled_documents < counted.documents else ()), ("labels", who)]
 
 
 @app.command()

@@ -144,7 +144,7 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     from harness.cli.display import default_display
     from harness.cli.training_display import training_display
     from harness.encoders.scorer import encoder_folder
-    from harness.encoders.weights import trained_folder
+    from harness.encoders.weights import data_of, trained_folder
     from harness.training.fit import TrainingJob, train_encoder
 
     seeds = fields["seeds"]
@@ -164,6 +164,8 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     if as_json:
         typer.echo(json.dumps([trained.as_json() for trained in results]))
         return
+    if silver := data_of(results[0].folder).get("silver"):
+        typer.echo(silver)
     for trained in results:
         typer.echo(_line(trained, task))
     if len(results) > 1:

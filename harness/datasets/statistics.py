@@ -14,7 +14,7 @@ from harness.types import Document, Triplet
 class Statistics:
     """Totals over a corpus, after Table 1 of LMRC (Li et al., 2024) and the intra/inter split of DocRED.
 
-    - ``labelled_documents`` have labels, which may say that nothing holds.
+    - ``unlabelled_documents`` have no gold, which is not to be labelled with nothing.
     - ``candidate_pairs``: ordered pairs of two different entities of one document; ``related_pairs`` hold at
       least one relation, ``na_pairs`` none, ``multi_relation_pairs`` two or more different ones.
     - ``triplets``: distinct (head, relation, tail) of a document. Intra: head and tail have mentions in one
@@ -27,7 +27,7 @@ class Statistics:
     """
 
     documents: int
-    labelled_documents: int
+    unlabelled_documents: int
     sentences: int
     words: int
     longest_document: int
@@ -81,7 +81,7 @@ class Statistics:
             "mentions_per_document": self.per_document(self.mentions),
             "triplets_per_document": self.per_document(self.triplets),
         }
-        if self.documents and not self.labelled_documents:
+        if self.documents and self.unlabelled_documents == self.documents:
             content |= dict.fromkeys(_TOLD_BY_LABELS)
         return content
 
@@ -108,7 +108,7 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         shared_names = sum(count > 1 for count in entities_of_name.values())
         totals.update(
             documents=1,
-            labelled_documents=document.label_source != NO_LABELS,
+            unlabelled_documents=int(document.label_source == NO_LABELS),
             sentences=len(document.sentences),
             words=words,
             entities=len(entities),
@@ -125,7 +125,7 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         relations.update(triplet.relation for triplet in triplets)
     return Statistics(
         documents=totals["documents"],
-        labelled_documents=totals["labelled_documents"],
+        unlabelled_documents=totals["unlabelled_documents"],
         sentences=totals["sentences"],
         words=totals["words"],
         longest_document=longest,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets.docred import sha256_of
-from harness.datasets.gold import with_gold
+from harness.datasets.gold import label_source_of, with_gold
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
 from harness.encoders.checkpoint import new_model, start_from
@@ -194,13 +194,15 @@ def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str,
     documents = list(dataset.documents)
     schema = dataset.schema
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
+    judged_by = dataset if job.dev is None else with_gold(load_dataset(job.dev), "--dev")
+    if silver := label_source_of(judged_by).silver:
+        origin |= {"silver": silver}
     if job.dev is None:
         split = split_documents(documents, job.choose, job.report)
         origin |= {"choose": job.choose, "report": job.report, "split_seed": SPLIT_SEED}
     else:
-        dev = with_gold(load_dataset(job.dev), "--dev")
-        split = Split(documents, list(dev.documents), ())
-        origin |= {"dev": dev.name, "dev_sha256": dev.sha256}
+        split = Split(documents, list(judged_by.documents), ())
+        origin |= {"dev": judged_by.name, "dev_sha256": judged_by.sha256}
     if job.few_shot is not None:
         split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
     if job.sentences:

@@ -150,6 +150,15 @@ def test_a_run_without_gold_can_be_scored_where_the_labels_are(unlabelled: Path,
     assert scored["not_scored"] is None
 
 
+def test_counts_of_documents_without_gold_tell_nothing_of_relations(unlabelled: Path) -> None:
+    told = command("data", "stats", unlabelled)
+    assert "labels           3 of 3 documents have none" in told
+    assert not any(word in told for word in ("NA pairs", "triplets", "relations used"))
+    counts = json.loads(command("data", "stats", unlabelled, "--json"))
+    assert counts["triplets"] is counts["na_pairs"] is counts["intra_share"] is None
+    assert counts["candidate_pairs"] == 36
+
+
 @pytest.mark.parametrize("kind", ["model", "distant"])
 def test_scores_against_labels_of_no_human_are_called_silver_and_never_ranked(tmp_path: Path, kind: str) -> None:
     corpus = labelled_by(write_corpus(tmp_path, 3), kind, "gpt-4o")

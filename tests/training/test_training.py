@@ -22,12 +22,13 @@ from harness.encoders.text import DocumentEncoder
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
 from harness.training.few_shot import FewShotJob
-from harness.training.fit import TrainingJob, train_encoder
+from harness.training.fit import TrainingJob, data_to_train_on, train_encoder
 from harness.training.folder import CURVE, STATE
 from harness.training.masking import Masking
 from harness.training.trainer import EpochBatches
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 from tests.commands import error_line, harness
+from tests.corpora import labelled_by, without_gold
 from tests.encoders.small import OPTIONS, Killed, Recorder
 
 
@@ -225,6 +226,30 @@ def test_documents_to_choose_by_need_labels(job: TrainingJob, corpus: Path, tmp_
     dev.write_text(json.dumps(unlabelled), encoding="utf-8")
     with pytest.raises(InputError, match="no document to choose by has a label"):
         train_encoder(replace(job, dev=str(dev)), tmp_path / "out", Recorder())
+
+
+@pytest.mark.parametrize("part", ["train", "dev"])
+def test_documents_without_gold_are_neither_trained_on_nor_chosen_by(
+    job: TrainingJob, corpus: Path, tmp_path: Path, part: str
+) -> None:
+    (tmp_path / "rel_info.json").write_bytes((corpus.parent / "rel_info.json").read_bytes())
+    bare = tmp_path / "bare.json"
+    bare.write_bytes(corpus.read_bytes())
+    job = replace(job, **{"train": str(corpus), "dev": str(corpus), part: str(without_gold(bare))})
+    with pytest.raises(InputError, match="needs gold labels, and the documents of bare all have none"):
+        data_to_train_on(job)
+
+
+def test_a_training_judged_by_labels_of_no_human_is_recorded_as_silver(
+    job: TrainingJob, corpus: Path, tmp_path: Path
+) -> None:
+    marked = tmp_path / "marked.json"
+    marked.write_bytes(corpus.read_bytes())
+    labelled_by(marked, "model", "gpt-4o")
+    _, _, origin = data_to_train_on(replace(job, train=str(marked), dev=str(corpus)))
+    assert "silver" not in origin
+    _, _, origin = data_to_train_on(replace(job, train=str(corpus), dev=str(marked)))
+    assert origin["silver"] == "silver: labels written by a model (gpt-4o)"
 
 
 def test_evidence_may_be_a_sentence_without_subwords(tiny_encoder: Callable[[str], str]) -> None:
