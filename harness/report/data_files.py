@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 from pathlib import Path
+
+from harness import strict_json
 
 
 def write_data(folder: Path, name: str, content: object) -> None:
@@ -13,6 +14,6 @@ def write_data(folder: Path, name: str, content: object) -> None:
 
     Base64 leaves nothing in the script that came from a document or a model; pages insert what they unpack as text.
     """
-    packed = gzip.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), 6, mtime=0)
+    packed = gzip.compress(strict_json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), 6, mtime=0)
     script = f'harnessData("{name}","{base64.b64encode(packed).decode()}");\n'
     (folder / "data" / f"{name}.js").write_text(script, encoding="ascii")
