@@ -14,7 +14,9 @@ from harness.experiment.tables import ScoreTables
 from harness.experiment.training import TrainingFile, training_of
 from harness.label_source import HUMAN, NO_LABELS, NOT_SCORED, LabelSource
 from harness.methods.candidates import GOLD
+from harness.methods.questions import OPTIONS
 from harness.methods.settings import GIVEN
+from harness.prompting.relations import COUNTED_TYPES
 from harness.scoring.official import SCORER_VERSION, score
 from harness.scoring.steps import Found, score_steps
 from harness.scoring.submission import write_submission
@@ -102,11 +104,17 @@ class RunResult:
 
     @property
     def consults_gold(self) -> str:
-        """What the run took from the labels instead of asking for it: ``candidates``, or the result of a step."""
+        """What the run took from labels instead of asking for it: ``candidates``, the result of a step, or types.
+
+        Types are those by which earlier versions chose the options of ``choice`` and ``judge``.
+        """
         question = self.manifest["question"]
         if question.get("candidates") == GOLD:
             return "candidates"
-        given = question.get("prompt", {"options": {}})["options"].get(GIVEN, "none")  # encoders have no prompt
+        options = question.get("prompt", {"options": {}})["options"]  # encoders have no prompt
+        if question.get("relation_texts") == COUNTED_TYPES and OPTIONS in options and "refine" not in question:
+            return "argument types"
+        given = options.get(GIVEN, "none")
         return "" if given == "none" else str(given)
 
     @property

@@ -55,11 +55,11 @@ class CandidateRelations:
     """At most ``options`` relations for every candidate pair.
 
     They are the first of those that the source of the pairs proposes, in its order. For a pair without
-    proposals they are those that fit the types of its entities: a relation whose texts (``head_types``,
-    ``tail_types``, the most frequent first) name both types early comes before one that names them late, and the
-    schema's order decides between equals. Where the pairs come from the labels, so do the relations: all gold
-    relations of the pair, filled up with fitting ones that are drawn by ``--seed``. Fitting and gold relations
-    are asked about in the schema's order, which tells nothing.
+    proposals they are those whose argument types (``RelationText.type_rank``) its entities have: a relation that
+    names both types early comes before one that names them late, and the schema's order decides between equals.
+    Where the pairs come from the labels, so do the relations: all gold relations of the pair, filled up with
+    fitting ones that are drawn by ``--seed``. Fitting and gold relations are asked about in the schema's order,
+    which tells nothing.
     """
 
     settings: MethodSettings
@@ -90,15 +90,11 @@ class CandidateRelations:
         return self._in_order([*gold, *drawn.sample(others, count)])
 
     def _fitting(self, document: Document, pair: Pair) -> list[str]:
-        """The relations whose argument types the pair has, the most typical first."""
+        """The relations whose argument types the pair has; those that are about such types come first."""
         head, tail = (document.entities[index].type for index in pair)
         texts = self.settings.relation_texts
-        fitting = [
-            relation
-            for relation in self._places
-            if head in texts[relation].head_types and tail in texts[relation].tail_types
-        ]
-        return sorted(fitting, key=lambda one: texts[one].head_types.index(head) + texts[one].tail_types.index(tail))
+        ranks = {one: rank for one in self._places if (rank := texts[one].type_rank(head, tail)) is not None}
+        return sorted(ranks, key=ranks.__getitem__)
 
     def _in_order(self, relations: Sequence[str]) -> list[str]:
         return sorted(relations, key=self._places.__getitem__)

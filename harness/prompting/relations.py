@@ -6,23 +6,23 @@ import difflib
 import hashlib
 import re
 import tomllib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.errors import InputError
 from harness.paths import prompts_dir
-from harness.types import Document, RelationSchema
+from harness.types import RelationSchema
 
 FOLDER = "relations"
 DEFAULT_TEXTS = "redocred"
-MINIMUM_SHARE = 0.02
+COUNTED_TYPES = "27c26c1a8ae892157b632dcf7c9bf7316f1f00e63c028392909bad15f2c3340b"
+"""The checksum of earlier shipped texts, whose argument types were counted on the labels of Re-DocRED dev."""
 
 _SLOT = re.compile(r"\{(head|tail)\}")
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
@@ -42,13 +42,14 @@ def _has_both_slots(text: str) -> str:
 
 def _are_distinct(types: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(types)) < len(types):
-        raise ValueError("names a type twice")
+        raise ValueError("names one twice")
     return types
 
 
 EntityType = Literal["PER", "ORG", "LOC", "TIME", "NUM", "MISC"]
 EntityTypes = Annotated[tuple[EntityType, ...], Field(min_length=1), AfterValidator(_are_distinct)]
 Text = Annotated[str, Field(min_length=1)]
+RelationIds = Annotated[tuple[Text, ...], AfterValidator(_are_distinct)]
 Description = Annotated[str, AfterValidator(_is_sentence)]
 Statement = Annotated[str, AfterValidator(_is_sentence), AfterValidator(_has_both_slots)]
 
@@ -61,7 +62,10 @@ class RelationText:
       name, tail), as AutoRE gives a model (Xue et al., 2024).
     - ``statement``: a sentence with the slots ``{head}`` and ``{tail}``, true exactly when the triple holds, the way
       Drell offers candidate relations as options (Zhang et al., 2025).
-    - ``head_types``, ``tail_types``: the usual DocRED entity types of the arguments, most frequent first.
+    - ``head_types``, ``tail_types``: the DocRED entity types that head and tail may have, those first that the
+      relation is about; empty: any. They are written from the relation's meaning, never counted on labels.
+    - ``inverse``: ids of relations; one of them holds from tail to head wherever this one holds from head to tail.
+    - ``symmetric``: whether the relation holds in both directions.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -70,20 +74,24 @@ class RelationText:
     description: Description
     example: tuple[Text, Text, Text]
     statement: Statement
-    head_types: EntityTypes
-    tail_types: EntityTypes
+    head_types: EntityTypes = ()
+    tail_types: EntityTypes = ()
+    inverse: RelationIds = ()
+    symmetric: bool = False
 
     def state(self, head: str, tail: str) -> str:
         """The statement about these two names. They are put in as they are, braces included."""
         names = {"head": head, "tail": tail}
         return _SLOT.sub(lambda slot: names[slot[1]], self.statement)
 
-
-class ArgumentTypes(NamedTuple):
-    """Entity types of a relation's heads and of its tails, each from most to least frequent."""
-
-    head: tuple[str, ...]
-    tail: tuple[str, ...]
+    def type_rank(self, head: str, tail: str) -> int | None:
+        """How far down its lists the relation names these entity types, from 0; None where it does not allow them."""
+        rank = 0
+        for kind, allowed in ((head, self.head_types), (tail, self.tail_types)):
+            if allowed and kind not in allowed:
+                return None
+            rank += allowed.index(kind) if allowed else 0
+        return rank
 
 
 @dataclass(frozen=True)
@@ -133,8 +141,8 @@ def _shipped(name: str) -> Path:
 def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
     """Read a file of relation texts: one TOML table per relation id with the other fields of RelationText.
 
-    Raises InputError, in one line with file, relation and field, at the first field that is missing,
-    unknown or not as RelationText describes it.
+    Argument types, inverses and symmetry may be left out. Raises InputError, in one line with file, relation and
+    field, at the first field that is missing, unknown, not as RelationText describes it, or contradicts another.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -151,28 +159,24 @@ def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise InputError(f"{path}, relation {relation}: {field}: {first['msg']}") from error
+    for relation, problem in _contradictions(texts):
+        raise InputError(f"{path}, relation {relation}: {problem}")
     return MappingProxyType(texts)
 
 
-def argument_types(documents: Iterable[Document], minimum_share: float = MINIMUM_SHARE) -> Mapping[str, ArgumentTypes]:
-    """The entity types that occur as head and as tail of each relation in the gold triplets.
-
-    A type is kept if it makes up at least ``minimum_share`` (0 to 1) of the relation's heads (or tails).
-    An entity has the type of its first mention; a triplet counts once a document; equally frequent types
-    come in alphabetical order. Relations without a gold triplet are absent.
-    """
-    heads: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    tails: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for document in documents:
-        for head, relation, tail in dict.fromkeys(label.triplet for label in document.labels):
-            heads[relation][document.entities[head].type] += 1
-            tails[relation][document.entities[tail].type] += 1
-    return {
-        relation: ArgumentTypes(_frequent(heads[relation], minimum_share), _frequent(tails[relation], minimum_share))
-        for relation in heads
-    }
-
-
-def _frequent(counts: Counter[str], minimum_share: float) -> tuple[str, ...]:
-    least = minimum_share * counts.total()
-    return tuple(sorted((kind for kind in counts if counts[kind] >= least), key=lambda kind: (-counts[kind], kind)))
+def _contradictions(texts: Mapping[str, RelationText]) -> Iterator[tuple[str, str]]:
+    """Where what a file says of one relation does not fit what it says of another: the relation, and why."""
+    for relation, text in texts.items():
+        if text.symmetric and (text.inverse or set(text.head_types) != set(text.tail_types)):
+            yield relation, "symmetric: it has no inverse, and head_types and tail_types are the same"
+        if unknown := [one for one in text.inverse if one not in texts or one == relation]:
+            yield relation, f"inverse: {unknown[0]} is no other relation of the file"
+            continue
+        for here, there in (("head_types", "tail_types"), ("tail_types", "head_types")):
+            allowed = [getattr(texts[one], there) for one in text.inverse]
+            lacking = set(getattr(text, here)).difference(*allowed)
+            if allowed and all(allowed) and lacking:
+                yield (
+                    relation,
+                    f"inverse: {', '.join(text.inverse)} lacks {min(lacking)} of these {here} in its {there}",
+                )

@@ -12,6 +12,7 @@ import pytest
 from harness.experiment.failures import MOST_FAILED
 from harness.leaderboards import Leaderboard, RunFilter, leaderboards
 from harness.leaderboards.ranking import MISMATCHED
+from harness.prompting.relations import COUNTED_TYPES
 from harness.scoring.counts import Counts
 from harness.scoring.official import SCORER_VERSION
 from tests.simulated import golds, simulated
@@ -91,6 +92,10 @@ def test_the_order_of_the_documents_in_a_run_does_not_matter(tmp_path: Path) -> 
             {"manifest": {"documents": {"asked": 10, "in_split": 20}}, "question": {"candidates": "gold"}},
             "partial: 10 of 20 documents; consults gold: the candidates come from the labels",
         ),
+        (
+            {"question": {"relation_texts": COUNTED_TYPES, "prompt": {"options": {"options": "8"}}}},
+            "consults gold: the argument types come from the labels",
+        ),
         ({"scorer_version": SCORER_VERSION + 1}, "`harness score` it again"),
         ({"titles": [f"another {number}" for number in range(10)]}, MISMATCHED),
     ],
@@ -99,7 +104,8 @@ def test_what_cannot_be_compared_stands_apart_with_its_reason(
     tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     simulated_run(tmp_path, "a", 0.1)
-    simulated_run(tmp_path, "b", 0.2, question={"prompt": {"options": {"given": "none"}}})
+    prompt = {"options": {"given": "none", "options": "8"}}
+    simulated_run(tmp_path, "b", 0.2, question={"prompt": prompt, "refine": {}, "relation_texts": COUNTED_TYPES})
     simulated_run(tmp_path, "c", 0.9, **changes)
     board = only_board(tmp_path)
     assert sorted(board.ranked["model"]) == ["a", "b"]

@@ -56,22 +56,25 @@ def test_relations_that_a_file_lists_are_asked_about_in_its_order_up_to_the_boun
 @pytest.mark.parametrize("source", [AllPairs(), listed()])
 def test_without_a_list_the_relations_fit_the_types_of_the_pair(source: PairSource) -> None:
     questions = dict(CandidateRelations(settings(source, 25)).questions(PERSON_IN_PLACE))
-    fitting = [one for one in ORDER if "PER" in TEXTS[one].head_types and "LOC" in TEXTS[one].tail_types]
+    fitting = [one for one in ORDER if TEXTS[one].type_rank("PER", "LOC") is not None]
     assert list(questions[0, 1]) == fitting
     assert {"P19", "P27"} <= set(fitting)
 
 
-def test_of_more_fitting_relations_the_most_typical_are_asked_about_in_the_order_of_the_schema() -> None:
+def test_of_more_fitting_relations_those_that_name_the_types_first_are_asked_about_in_the_order_of_the_schema() -> None:
     (question,) = CandidateRelations(settings(listed(), 2)).questions(PERSON_IN_PLACE)
-    places = {
-        one: TEXTS[one].head_types.index("PER") + TEXTS[one].tail_types.index("LOC")
-        for one in ORDER
-        if one in (CandidateRelations(settings(listed(), 25)).questions(PERSON_IN_PLACE)[0].relations)
-    }
+    ranks = {one: rank for one in ORDER if (rank := TEXTS[one].type_rank("PER", "LOC")) is not None}
     assert list(question.relations) == sorted(question.relations, key=ORDER.index)
-    assert max(places[one] for one in question.relations) <= min(
-        place for one, place in places.items() if one not in question.relations
-    )
+    others = [rank for one, rank in ranks.items() if one not in question.relations]
+    assert max(ranks[one] for one in question.relations) <= min(others)
+
+
+def test_relations_without_types_are_asked_about_for_every_pair() -> None:
+    untyped = {one: replace(text, head_types=(), tail_types=()) for one, text in TEXTS.items()}
+    chosen = replace(settings(AllPairs(), 25), relation_texts=untyped)
+    asked = CandidateRelations(chosen).questions(PERSON_IN_PLACE)
+    assert {question.relations for question in asked} == {tuple(ORDER[:25])}
+    assert len(asked) == 6
 
 
 def test_a_pair_that_no_relation_fits_is_not_asked_about() -> None:
