@@ -42,8 +42,8 @@ class OptionAnswer:
     @property
     def is_uncertain(self) -> bool:
         """Whether probabilities were read, but leave open which option is the most probable."""
-        known = self.probabilities
-        return known is not None and not known.is_certain(known.best(tie=self.asked.none))
+        known, none = self.probabilities, self.asked.none
+        return known is not None and not known.is_certain(known.best(none), none)
 
     @property
     def chosen(self) -> int | None:

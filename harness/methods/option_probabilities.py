@@ -54,10 +54,14 @@ class OptionProbabilities:
         """The option of the highest probability read; ``tie`` wins ties, else the first option does."""
         return max(range(len(self.read)), key=lambda option: (self.read[option], option == tie))
 
-    def is_certain(self, best: int) -> bool:
-        """Whether no option can be more probable than ``best``, whatever was not returned."""
-        others = (one for one in range(len(self.read)) if one != best)
-        return all(self.read[best] >= self.read[other] + self.unread[other] for other in others)
+    def is_certain(self, best: int, tie: int) -> bool:
+        """Whether ``best`` stays the best option, whatever was not returned; ``tie`` as there."""
+        for other in range(len(self.read)):
+            wins_ties = other == tie or (best != tie and other < best)
+            most = self.read[other] + self.unread[other]
+            if other != best and (most > self.read[best] or (most == self.read[best] and wins_ties)):
+                return False
+        return True
 
 
 def read_option_probabilities(

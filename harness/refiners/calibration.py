@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from harness.refiners.evaluation import gold_triplets
+from harness.refiners.fusion import tempered
 from harness.refiners.refined import none_of
 from harness.types import Document
 
@@ -145,18 +146,6 @@ def fitted_temperature(questions: Sequence[Question], of: Callable[[Question], S
         first, second = high - shrink * (high - low), low + shrink * (high - low)
         low, high = (low, second) if loss(first) <= loss(second) else (first, high)
     return math.exp((low + high) / 2)
-
-
-def tempered(probabilities: Sequence[float], temperature: float) -> list[float]:
-    """Each p ** (1 / temperature), made to sum to 1."""
-    if temperature == 1:
-        return list(probabilities)
-    logs = [math.log(one) / temperature if one > 0 else -math.inf for one in probabilities]
-    highest = max(logs)
-    if highest == -math.inf:
-        return list(probabilities)
-    odds = [math.exp(one - highest) for one in logs]
-    return [one / sum(odds) for one in odds]
 
 
 def _best(probabilities: Sequence[float]) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.refiners.fusion import Fusion
@@ -58,6 +61,46 @@ def test_fusion_predicts_every_relation_whose_sum_exceeds_that_of_none(case: dic
     assert fused.sums == pytest.approx(case["sums"], abs=1e-4)
     assert list(fused.predicted) == case["predicted"]
     assert fused.uncertain == case.get("uncertain", False)
+
+
+@st.composite
+def _fusions(draw: st.DrawFn) -> tuple[Fusion, list[float], list[float], list[float]]:
+    """A fusion, the encoder's and the model's probabilities of two to five options, and what is unread of each."""
+    size = draw(st.integers(2, 5))
+    encoder, model = (np.array(draw(st.lists(st.integers(0, 20), min_size=size, max_size=size))) for _ in range(2))
+    assume(encoder.sum() and model.sum())
+    unread = draw(st.lists(st.sampled_from([0.0, 1e-4, 0.01, 0.1, 0.5, 2.0]), min_size=size, max_size=size))
+    fusion = Fusion(
+        encoder_weight=draw(st.sampled_from([0.5, 1.0, 2.0])),
+        model_weight=draw(st.sampled_from([0.5, 1.0, 2.0])),
+        model_temperature=draw(st.sampled_from([0.2, 1.0, 1.7, 20.0])),
+    )
+    return fusion, list(encoder / encoder.sum()), list(model / model.sum()), unread
+
+
+def _lead(fusion: Fusion, encoder: list[float], masses: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """How far each relation's sum exceeds that of none, the last option, where nothing is unread."""
+    raised = np.where(masses > 0, masses, 0.0) ** (1 / fusion.model_temperature)
+    sums = fusion.encoder_weight * np.array(encoder) + fusion.model_weight * raised / raised.sum()
+    found: np.ndarray[Any, Any] = (sums - sums[-1])[:-1]
+    return found
+
+
+@given(_fusions(), st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_a_certain_decision_is_the_same_wherever_the_unread_probability_lies(
+    case: tuple[Fusion, list[float], list[float], list[float]], shares: list[float]
+) -> None:
+    fusion, encoder, model, unread = case
+    fused = fusion.fuse(encoder, model, unread, none=len(model) - 1)
+    corners = [np.array(model) + np.array(unread) * np.array(corner) for corner in product((0, 1), repeat=len(model))]
+    leads = np.array([_lead(fusion, encoder, masses) for masses in corners])
+    assume(np.abs(leads).min() > 1e-9)  # ties are for the cases: here they depend on rounding
+    assert fused.predicted == tuple(np.flatnonzero((leads > 0).all(0)))
+    assert fused.uncertain == bool(((leads > 0).any(0) & (leads <= 0).any(0)).any())
+    anywhere = _lead(fusion, encoder, np.array(model) + np.array(unread) * np.array(shares[: len(model)]))
+    assert set(fused.predicted) <= set(np.flatnonzero(anywhere > 0))
+    if not fused.uncertain:
+        assert fused.predicted == tuple(np.flatnonzero(anywhere > 0))
 
 
 @pytest.mark.parametrize(
