@@ -21,8 +21,8 @@ class TrainingConfig(BaseModel):
       ones in every epoch; markers stay.
     - ``swapped_entities``: the share of a training document's entities, but places, that has the names of others of
       their type and role, other ones in every epoch.
-    - ``focal_gamma``: of the focal losses: ``adaptive_focal`` (Tan et al., Findings of ACL 2022) and ``focal``
-      (Lin et al., ICCV 2017), in which relations that hold weigh ``focal_alpha`` and others the rest of 1.
+    - ``focal_gamma``: of the focal losses: ``adaptive_focal`` (KD-DocRE, Tan et al., Findings of ACL 2022) and
+      ``focal`` (Lin et al., ICCV 2017), in which relations that hold weigh ``focal_alpha`` and others the rest of 1.
     - ``label_count``: relations in a GLiDRE batch: those that hold, and others drawn up to this number.
     - ``teacher_weight``: of the loss against a teacher's scores, where there is a teacher; the labels' loss weighs the
       rest of 1.

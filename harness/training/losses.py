@@ -33,8 +33,9 @@ def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig) -> Ten
         return focal(_above_na(logits), labels, config.focal_alpha, config.focal_gamma)
     if config.loss == "binary":
         return functional.binary_cross_entropy_with_logits(_above_na(logits), labels.to(logits.dtype))
-    gamma = config.focal_gamma if config.loss == "adaptive_focal" else 0.0
-    return adaptive_threshold(logits, labels, gamma)
+    if config.loss == "adaptive_focal":
+        return adaptive_focal(logits, labels, config.focal_gamma)
+    return adaptive_threshold(logits, labels)
 
 
 def focal(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
@@ -50,19 +51,31 @@ def focal(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
     return (weight * wrong**gamma * cross_entropy).sum()
 
 
-def adaptive_threshold(logits: Tensor, labels: Tensor, gamma: float = 0.0) -> Tensor:
-    """Relations that hold are to score above NA, all others below it (Zhou et al., AAAI 2021).
-
-    With ``gamma``, a relation that is already probable among those of its pair weighs less, by the focal
-    factor of Tan et al. (Findings of ACL 2022).
-    """
+def adaptive_threshold(logits: Tensor, labels: Tensor) -> Tensor:
+    """Relations that hold are to score above NA, all others below it (ATLOP, Zhou et al., AAAI 2021)."""
     always = labels.new_ones(len(labels), 1)
     above = logits.masked_fill(~torch.cat([labels, always], 1), -torch.inf).log_softmax(1)
-    above = above[:, :-1].masked_fill(~labels, 0.0)
-    if gamma:
-        above = above * (1 - above.exp()) ** gamma
-    below = logits.masked_fill(torch.cat([labels, ~always], 1), -torch.inf).log_softmax(1)[:, -1]
-    return -(above.sum(1) + below).mean()
+    return -(above[:, :-1].masked_fill(~labels, 0.0).sum(1) + _log_na(logits, labels)).mean()
+
+
+def adaptive_focal(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
+    """As ``adaptive_threshold``, but each relation that holds is ranked against NA alone, the hard ones first.
+
+    The adaptive focal loss of KD-DocRE (Tan et al., Findings of ACL 2022): with P(r) = exp(l_r) / (exp(l_r) +
+    exp(l_NA)), the sum of -(1 - P(r)) ** gamma * log P(r) over the relations r that hold, and ATLOP's term for all
+    others. Their public code has the factor 1 + (1 - P(r)) ** gamma instead, gamma 1 by default.
+    """
+    margins = _above_na(logits)
+    # By the logarithm, since the gradient of a power is not finite at a probability of 0.
+    weight = (gamma * functional.logsigmoid(-margins)).exp()
+    above = (weight * functional.logsigmoid(margins)).masked_fill(~labels, 0.0)
+    return -(above.sum(1) + _log_na(logits, labels)).mean()
+
+
+def _log_na(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logarithm of NA's probability among NA and the relations that do not hold, [p]."""
+    holds = functional.pad(labels, (0, 1))
+    return logits.masked_fill(holds, -torch.inf).log_softmax(1)[:, -1]
 
 
 def evidence_loss(attention: Tensor, evidence: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.training.choosing import best_threshold, scores_at
-from harness.training.losses import adaptive_threshold
+from harness.training.losses import adaptive_focal, adaptive_threshold
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=1, max_size=30))
@@ -32,13 +32,38 @@ def test_adaptive_threshold_is_the_papers_sum() -> None:
     assert adaptive_threshold(logits, labels).item() == pytest.approx((first + second) / 2)
 
 
-def test_the_focal_loss_weighs_sure_relations_less() -> None:
-    labels = torch.tensor([[True]])
-    for margin in (-2.0, 3.0):
-        logits = torch.tensor([[margin, 0.0]], requires_grad=True)
-        plain, focal = adaptive_threshold(logits, labels), adaptive_threshold(logits, labels, gamma=2.0)
-        share = torch.sigmoid(torch.tensor(margin))
-        assert focal.item() == pytest.approx((plain * (1 - share) ** 2).item(), rel=1e-4)
-        focal.backward()
-        assert logits.grad is not None
-        assert logits.grad.isfinite().all()
+def test_adaptive_focal_ranks_each_relation_that_holds_against_na_alone() -> None:
+    logits = torch.tensor([[2.0, -1.0, 1.0, 0.5], [0.0, 1.0, -1.0, 3.0]], dtype=torch.double)  # NA last
+    labels = torch.tensor([[True, True, False], [False, False, False]])
+    # P = 1 / (1 + exp(-1.5)) = 0.817574 for the first relation, 0.182426 for the second; squares of what they lack.
+    first = 0.182426**2 * 0.201413 + 0.817574**2 * 1.701413
+    others = 0.974077 + np.log(np.exp([0.0, 1.0, -1.0, 3.0]).sum()) - 3
+    assert adaptive_focal(logits, labels, 2.0).item() == pytest.approx((first + others) / 2, abs=1e-5)
+
+
+def test_the_factor_grows_with_what_a_relation_lacks_whatever_other_relations_hold() -> None:
+    def losses(*scores: float) -> float:
+        return adaptive_focal(torch.tensor([[*scores, 0.0]]), torch.ones(1, len(scores), dtype=torch.bool), 1.0).item()
+
+    assert losses(3.0) < losses(0.0) < losses(-3.0)
+    assert losses(3.0, -3.0) == pytest.approx(losses(3.0) + losses(-3.0))
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_gradients_of_adaptive_focal_are_those_of_its_formula_and_finite_anywhere(gamma: float) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(5, 4, dtype=torch.double, requires_grad=True)
+    labels = torch.rand(5, 3) < 0.4
+    adaptive_focal(logits, labels, gamma).backward()
+    steps = torch.eye(20, dtype=torch.double).reshape(20, 5, 4) * 1e-6
+    with torch.no_grad():
+        rises = [
+            (adaptive_focal(logits + one, labels, gamma) - adaptive_focal(logits - one, labels, gamma)).item()
+            for one in steps
+        ]
+    assert logits.grad is not None
+    assert logits.grad.flatten().numpy() == pytest.approx(np.array(rises) / 2e-6, rel=1e-6, abs=1e-8)
+    far = torch.tensor([[900.0, -900.0, 0.0], [-900.0, 900.0, 0.0]], requires_grad=True)
+    adaptive_focal(far, torch.tensor([[True, False]] * 2), gamma).backward()
+    assert far.grad is not None
+    assert far.grad.isfinite().all()
