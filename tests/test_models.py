@@ -89,6 +89,13 @@ def test_a_mistyped_name_is_answered_with_the_nearest_in_one_line(name: str, nea
     assert "\n" not in str(raised.value)
 
 
+def test_a_folder_without_a_trained_encoder_is_told_with_what_it_may_be(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=f"no trained encoder, which has model.safetensors; .* transformers/{tmp_path}"
+    ):
+        resolve_model(str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["", "zzz", "nowhere/model", "openai/"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="unknown model"):

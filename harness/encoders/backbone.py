@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MINILM = "minilm"
 ATTENTION_NAME = "sdpa_with_rows"
+INSTEAD = "use an encoder in which every token attends to every other, such as BERT, RoBERTa, DeBERTa or ModernBERT"
 _ATTENTION_DROPOUT_FIELDS = ("attention_probs_dropout_prob", "attention_dropout")
 
 
@@ -24,12 +26,13 @@ _ATTENTION_DROPOUT_FIELDS = ("attention_probs_dropout_prob", "attention_dropout"
 class AttentionRows:
     """Which rows of the last layer's attention are wanted, and, after the forward pass, what they are.
 
-    ``positions`` [windows, slots] are the queries' positions in their windows; ``weights`` [windows, heads,
-    slots, tokens] are the probabilities over the keys, without dropout.
+    ``positions`` [windows, slots] are the queries' positions in their windows; ``layers`` are still to come, the
+    present one included; ``weights`` [windows, heads, slots, tokens] are the probabilities over the keys, without
+    dropout.
     """
 
     positions: Tensor
-    layer: int
+    layers: int
     weights: Tensor | None = None
 
 
@@ -52,20 +55,34 @@ def encoder_path(name: str) -> str:
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The fast tokenizer of an encoder; one that joins words by spaces is told that words start with one."""
+    """The fast tokenizer of an encoder; one that joins words by spaces is told that words start with one.
+
+    Raises InputError where there is none, or none with the special tokens that windows need.
+    """
     from transformers import AutoTokenizer
 
     tokenizer: PreTrainedTokenizerBase = _from_pretrained(AutoTokenizer, name, add_prefix_space=True)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise InputError(
+            f"encoder {name}: it has no tokenizer, only special tokens; put tokenizer.json beside its weights"
+        )
     if not tokenizer.is_fast:
         raise InputError(f"encoder {name}: it has no fast tokenizer, which is needed to place mentions")
+    needed = {"padding": "pad", "the beginning of a text": "cls bos", "the end of a text": "sep eos"}
+    for what, kinds in needed.items():
+        if all(getattr(tokenizer, f"{kind}_token_id") is None for kind in kinds.split()):
+            raise InputError(f"encoder {name}: its tokenizer has no token for {what}; {INSTEAD}")
     return tokenizer
 
 
-def load_encoder(name: str, *, pretrained: bool = True, attention_dropout: float = 0.0) -> PreTrainedModel:
+def load_encoder(
+    name: str, *, pretrained: bool = True, attention_dropout: float = 0.0, with_rows: bool = True
+) -> PreTrainedModel:
     """The encoder with its pretrained weights, or the same shape with random ones.
 
     The name of a trained encoder gives the one inside it, as training left it. Dropout of attention weights is off
-    unless asked for: with it there is no fused attention on the CPU.
+    unless asked for: with it there is no fused attention on the CPU. Raises InputError for a model that does not give
+    what ``check_encoder`` wants, or whose weights are not its own.
     """
     from transformers import AutoConfig, AutoModel
 
@@ -74,9 +91,15 @@ def load_encoder(name: str, *, pretrained: bool = True, attention_dropout: float
         if hasattr(config, field):
             setattr(config, field, attention_dropout)
     automatic: Any = AutoModel
-    model = _fitted(_from_pretrained(automatic, name, config=config) if pretrained else automatic.from_config(config))
-    if pretrained:
-        _give_trained_weights(model, name)
+    if not pretrained:
+        return _fitted(name, automatic.from_config(config), with_rows=with_rows)
+    options = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    found, loaded = _from_pretrained(automatic, name, config=config, **options)
+    model = _fitted(name, found, with_rows=with_rows)
+    lacking = {*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])}
+    if lacking := {key for key in lacking if not key.startswith("pooler.")}:
+        raise InputError(f"encoder {name}: its weights have no {min(lacking)} as its {CONFIG} says; fetch it again")
+    _give_trained_weights(model, name)
     return model
 
 
@@ -98,7 +121,7 @@ def _give_trained_weights(model: PreTrainedModel, name: str) -> None:
 
 def longest_window(encoder: PreTrainedModel) -> int | None:
     """The tokens that an encoder with learned absolute positions reads at once; None for one with others."""
-    positions: Any = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    positions: Any = getattr(getattr(encoder, "embeddings", encoder), "position_embeddings", None)
     if positions is None:
         return None
     # RoBERTa's positions begin after that of padding.
@@ -114,41 +137,63 @@ def configuration_of(name: str) -> Mapping[str, Any]:
     return fields
 
 
-def encoder_of_shape(shape: Mapping[str, Any]) -> PreTrainedModel:
+def encoder_of_shape(name: str, shape: Mapping[str, Any], *, with_rows: bool = True) -> PreTrainedModel:
     """An encoder with random weights, of the shape that the fields of its saved configuration say.
 
-    Raises InputError where they say none.
+    Raises InputError where they say none, and as ``load_encoder`` does.
     """
     import torch
     from transformers import AutoConfig, AutoModel
 
     automatic: Any = AutoModel
     try:
-        return _fitted(automatic.from_config(AutoConfig.for_model(**shape), dtype=torch.float32))
+        model = automatic.from_config(AutoConfig.for_model(**shape), dtype=torch.float32)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"not the configuration of an encoder: {str(error).splitlines()[0]}") from error
+    return _fitted(name, model, with_rows=with_rows)
 
 
-def _fitted(model: Any) -> PreTrainedModel:
+def _fitted(name: str, model: Any, *, with_rows: bool) -> PreTrainedModel:
+    from harness.encoders.probing import check_encoder
+
     # Nothing here reads the pooled first token; its layer would only be saved and decayed.
     if hasattr(model, "pooler"):
         model.pooler = None
     _use_row_attention(model)
     encoder: PreTrainedModel = model
+    with _quiet():
+        check_encoder(name, encoder, with_rows=with_rows)
     return encoder
 
 
 def _from_pretrained(kind: Any, name: str, **options: Any) -> Any:
+    path = encoder_path(name)
+    exists = Path(path).exists()
+    if not exists and (path.startswith((".", "/", "~")) or path.count("/") > 1):
+        raise InputError(f"encoder {name}: there is no such folder")
+    try:
+        with _quiet():
+            return kind.from_pretrained(path, trust_remote_code=False, **options)
+    except Exception as error:  # the files of any model, whose readers may raise anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        place = "folder" if exists else "hub id or folder"
+        raise InputError(f"encoder {name}: this {place} cannot be loaded: {reason}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers' bars, reports and warnings from standing among our own lines."""
+    from logging import CRITICAL
+
     from transformers.utils import logging
 
-    # The bar of a file that is read in a second would stand among our own lines.
     logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(CRITICAL)
     try:
-        return kind.from_pretrained(encoder_path(name), trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        place = "folder" if Path(name).exists() else "hub id or folder"
-        raise InputError(f"encoder {name}: this {place} cannot be loaded: {reason}") from error
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _use_row_attention(model: PreTrainedModel) -> None:
@@ -177,14 +222,19 @@ def sdpa_with_rows(
     from harness.encoders.pooling import full_precision
 
     rows: AttentionRows | None = options.pop("attention_rows", None)
-    if rows is not None and module.layer_idx == rows.layer:
+    # Layers are counted, since not all of them know their number (DistilBERT) or have one of their own (ALBERT).
+    if rows is not None and rows.layers == 1:
         index = rows.positions[:, None, :, None].expand(-1, query.shape[1], -1, query.shape[3])
         scale = options.get("scaling") or query.shape[3] ** -0.5
         logits = (query.gather(2, index) * scale) @ key.transpose(2, 3)
         if attention_mask is not None:
-            mask = attention_mask[:, :, :1]
+            # What a token may look at differs between the tokens of a window where attention is local (ModernBERT).
+            mask = attention_mask.expand(-1, -1, query.shape[2], -1)
+            mask = mask.gather(2, rows.positions[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[3]))
             logits = logits.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else logits + mask
         rows.weights = full_precision(logits).softmax(-1)
+    if rows is not None:
+        rows.layers -= 1
     output: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     return output
 
@@ -198,7 +248,7 @@ def encode(
     interface (DeBERTa) computes all its attention matrices for them.
     """
     if model.config._attn_implementation == ATTENTION_NAME:
-        rows = AttentionRows(positions, model.config.num_hidden_layers - 1)
+        rows = AttentionRows(positions, model.config.num_hidden_layers)
         output = model(input_ids=input_ids, attention_mask=attention_mask, attention_rows=rows)
         assert rows.weights is not None, "the last layer was not reached"
         return output.last_hidden_state, rows.weights

@@ -29,23 +29,29 @@ def new_model(
 ) -> PairModel:
     """A model of this shape around its pretrained encoder; the layers on top of it are random.
 
-    Raises InputError for a window longer than the encoder reads.
+    Raises InputError for an encoder that cannot be used, and for a window longer than it reads.
     """
     from harness.encoders.backbone import load_encoder, longest_window
 
     encoder = load_encoder(config.encoder, pretrained=pretrained, attention_dropout=attention_dropout)
     longest = longest_window(encoder)
     if longest is not None and config.window > longest:
-        raise InputError(f"window {config.window}: the encoder {config.encoder} reads {longest} tokens at once at most")
+        raise InputError(
+            f"window {config.window}: the encoder {config.encoder} reads {longest} tokens at once at most: "
+            f"write -O window={longest}"
+        )
     if isinstance(config, ModelConfig):
         from harness.encoders.atlop import Atlop
 
         return Atlop(config, encoder)
     from harness.encoders.glidre import Glidre
     from harness.encoders.labels import read_label_names
+    from harness.encoders.probing import check_vocabulary
 
-    label_encoder = load_encoder(config.label_encoder, pretrained=pretrained)
-    return Glidre(config, encoder, label_encoder, *read_label_names(config.label_encoder, config.label_names))
+    label_encoder = load_encoder(config.label_encoder, pretrained=pretrained, with_rows=False)
+    label_ids, label_mask = read_label_names(config.label_encoder, config.label_names)
+    check_vocabulary(config.label_encoder, label_encoder, int(label_ids.max()))
+    return Glidre(config, encoder, label_encoder, label_ids, label_mask)
 
 
 def read_config(folder: Path) -> ModelConfig | GlidreConfig:

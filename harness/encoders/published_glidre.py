@@ -128,8 +128,9 @@ class PublishedGlidre:
         from harness.encoders.labels import read_label_names
         from harness.encoders.weights import mismatch
 
-        encoder = encoder_of_shape(self._shape("encoder_config", "model_name"))
-        label_encoder = encoder_of_shape(self._shape("labels_encoder_config", "labels_encoder"))
+        encoder = encoder_of_shape(config.encoder, self._shape("encoder_config", "model_name"))
+        labels_shape = self._shape("labels_encoder_config", "labels_encoder")
+        label_encoder = encoder_of_shape(config.label_encoder, labels_shape, with_rows=False)
         labels = read_label_names(config.label_encoder, config.label_names)
         model = Glidre(config, encoder, label_encoder, *labels)
         weights = {our_name(name): value.float() for name, value in named_tensors(self.weights).items()}

@@ -21,7 +21,7 @@ from harness.encoders.published_glidre import (
     TOKENIZER_FILES,
     PublishedGlidre,
 )
-from harness.encoders.weights import CONFIG, TRAINED, WEIGHTS
+from harness.encoders.weights import CONFIG, TRAINED, WEIGHTS, pretrained_kind
 from harness.errors import InputError, ModelUnavailable
 from harness.types import Document, PairScores, RelationSchema
 
@@ -42,7 +42,14 @@ def encoder_folder(name: str) -> Path:
     Raises InputError where there is none of that name.
     """
     for folder in (TRAINED / name, Path(name)):
-        if (folder / CONFIG).is_file() or (folder / PUBLISHED_CONFIG).is_file():
+        if (folder / PUBLISHED_CONFIG).is_file():
+            return folder
+        if (folder / CONFIG).is_file():
+            if kind := pretrained_kind(folder):
+                raise InputError(
+                    f"{name}: a pretrained {kind}, no trained encoder: `harness train atlop --encoder {name}` makes "
+                    f"one; an LLM is run as transformers/{name}"
+                )
             return folder
     if Path(name).exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise InputError(

@@ -97,11 +97,22 @@ def _asked(folder: Path, part: str) -> Mapping[str, Any]:
 
 def fields_of(folder: Path) -> Mapping[str, Any]:
     """The configuration of a trained encoder; empty where there is none, or that of a pretrained encoder."""
+    content = _configuration(folder)
+    return content if {"task", "relations", "encoder"} <= content.keys() else {}
+
+
+def pretrained_kind(folder: Path) -> str:
+    """The architecture of the pretrained model in a folder, such as bert; empty for a trained encoder."""
+    content = _configuration(folder)
+    return "" if "task" in content else str(content.get("model_type", ""))
+
+
+def _configuration(folder: Path) -> Mapping[str, Any]:
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and {"task", "relations", "encoder"} <= content.keys() else {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

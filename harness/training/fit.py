@@ -121,6 +121,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     from harness.encoders.backbone import load_tokenizer
     from harness.encoders.batching import Collator
     from harness.encoders.plain_text import document_encoder
+    from harness.encoders.probing import check_vocabulary
     from harness.encoders.scorer import EncoderScorer
     from harness.training.collation import training_collator
     from harness.training.trainer import Trainer
@@ -169,6 +170,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         [encoder.encode(document, with_labels=True) for document in documents]
         for documents in (split.train, split.choose)
     )
+    highest = max((int(one.input_ids.max(initial=0)) for one in [*train, *choose]), default=0)
+    check_vocabulary(config.encoder, model.encoder, highest)
     if teacher is not None:
         train = _taught(teacher, train, split.train, watcher)
     if choose and not any(len(document.labels) for document in choose):

@@ -32,9 +32,17 @@ VOCABULARY = [
     *WORDS,
 ]
 
+OF_ITS_OWN = {
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "longformer": {"attention_window": [16, 16]},
+    "modernbert": {"local_attention": 8, "global_attn_every_n_layers": 2},
+    "t5": {"d_kv": 8, "d_ff": 48},
+}
+"""What an architecture's configuration needs besides, to be tiny and to show what it does otherwise than BERT."""
+
 
 def save_tiny_encoder(folder: Path, kind: str = "bert", positions: int = 64) -> Path:
-    """A two-layer encoder of that kind (bert, roberta or deberta-v2) and a WordPiece tokenizer; no dropout."""
+    """A two-layer model of an architecture of transformers and a WordPiece tokenizer; no dropout."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
@@ -55,7 +63,7 @@ def save_tiny_encoder(folder: Path, kind: str = "bert", positions: int = 64) -> 
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         pad_token_id=0,
-        **({"relative_attention": True, "pos_att_type": ["p2c", "c2p"]} if kind == "deberta-v2" else {}),
+        **OF_ITS_OWN.get(kind, {}),
     )
     torch.manual_seed(7)
     model = AutoModel.from_config(config)
