@@ -80,7 +80,7 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         return ModelSpec(name=name, runner="openai_api", provider=provider, model_id=model_id)
     if base_url:
         return ModelSpec(name=name, runner="openai_api", model_id=name)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         raise InputError(
             f"model {name}: no trained encoder, which has {_FILES_OF_ENCODERS[0]}; a folder with an LLM's weights is "
             f"transformers/{name} or vllm/{name}"
