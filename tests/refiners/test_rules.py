@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
@@ -86,6 +86,7 @@ def _lead(fusion: Fusion, encoder: list[float], masses: np.ndarray[Any, Any]) ->
     return found
 
 
+@settings(max_examples=60)
 @given(_fusions(), st.lists(st.floats(0, 1), min_size=5, max_size=5))
 def test_a_certain_decision_is_the_same_wherever_the_unread_probability_lies(
     case: tuple[Fusion, list[float], list[float], list[float]], shares: list[float]
