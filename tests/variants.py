@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness.methods.candidates import GoldPairs
 from harness.methods.settings import MethodSettings
-from harness.methods.table import METHODS, TAKE_CANDIDATES
+from harness.methods.table import METHODS, method_kind
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant, shipped_variants
 from harness.types import Completion, Document, Extraction, GrammarForm, Method, RelationSchema, Request, Sampling
@@ -25,7 +25,7 @@ def settings_of(prompt: str, schema: RelationSchema, form: GrammarForm | None = 
         form=form,
         max_triplets=variant.description.max_triplets,
         sampling=Sampling(),
-        candidates=GoldPairs() if variant.description.method in TAKE_CANDIDATES else None,
+        candidates=GoldPairs() if method_kind(variant).takes_candidates else None,
         relation_texts=relation_texts_for(schema).by_id,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from harness.parsing import RawEntity
+from harness.answers.entities import RawEntity
 from harness.types import Entity, Mention, Reject
 
 ENTITY_TYPES = ("PER", "ORG", "LOC", "TIME", "NUM", "MISC")

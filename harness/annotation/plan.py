@@ -13,7 +13,8 @@ from harness.datasets.registry import CORPORA, PACKAGE
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import Experiment, runner_of, sampling_of
-from harness.methods.settings import TOKENS_PER_TRIPLET, MethodSettings, choose_form
+from harness.methods.settings import MethodSettings, choose_form
+from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
 from harness.prompting.variant import PromptVariant, load_variant
 from harness.types import Dataset, ModelSpec, RelationSchema

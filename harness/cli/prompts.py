@@ -23,7 +23,7 @@ from harness.cli.options import (
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
-    from harness.methods.demonstrations import Demonstration
+    from harness.methods.base import Demonstration
     from harness.types import Document, Request
 
 EMBEDDED_MODEL = "smollm2-135m"

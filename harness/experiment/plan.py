@@ -13,10 +13,10 @@ from harness.experiment.config import RunConfig, without_secrets
 from harness.experiment.scope import Scope, dataset_of
 from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
+from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
-from harness.methods.demonstrations import PromptMethod
-from harness.methods.settings import GIVEN, MethodSettings, choose_form, enough_tokens
-from harness.methods.table import create_method
+from harness.methods.settings import GIVEN, MethodSettings, choose_form
+from harness.methods.table import create_method, enough_tokens, uses_relation_texts
 from harness.models import ENCODER, resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
@@ -211,7 +211,7 @@ def _with_texts_and_shots(experiment: Experiment) -> Experiment:
     """The experiment with the texts that its prompt uses, and the documents that it demonstrates."""
     config, settings = experiment.config, experiment.settings
     texts = shots = None
-    if settings.uses_relation_texts:
+    if uses_relation_texts(settings):
         texts = relation_texts_for(settings.schema, config.relation_texts)
         settings = replace(settings, relation_texts=texts.by_id)
     elif config.relation_texts and config.align_over != "descriptions":

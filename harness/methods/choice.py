@@ -10,18 +10,14 @@ import random
 import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
+from harness.answers.option import ANSWER_FIELD, Option, OptionForm, OptionReading
 from harness.errors import InputError
 from harness.escaping import escape
-from harness.grammar import OptionGrammar
-from harness.grammar.options import ANSWER_FIELD
-from harness.methods.asking import ask_all
-from harness.methods.context import DocumentContext, SchemaContext
-from harness.methods.demonstrations import Demonstration, format_option
-from harness.methods.option_answers import AskedOptions, read_option_answer
-from harness.methods.outcome import status_of_option, worst_status
+from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
+from harness.methods.context import DocumentContext
+from harness.methods.option_answers import AskedOptions, OptionAnswer
 from harness.methods.questions import (
     OPTIONS,
     CandidateRelations,
@@ -31,8 +27,7 @@ from harness.methods.questions import (
     number_of,
 )
 from harness.methods.settings import MethodSettings
-from harness.parsing import Option
-from harness.types import Ask, Constraint, Document, Extraction, Request, Step
+from harness.types import Ask, Document, Extraction
 
 Form = Literal["choice", "judge", "statements"]
 
@@ -62,7 +57,7 @@ def statements(settings: MethodSettings) -> OptionQuestions:
 
 
 @dataclass(frozen=True)
-class OptionQuestions:
+class OptionQuestions(PromptedMethod):
     """The questions of ``source``, put in one of the three forms; they differ only after the document's text.
 
     The details of an extraction count the candidate ``pairs``, the ``questions`` asked, the answers
@@ -70,37 +65,28 @@ class OptionQuestions:
     question its options, the one chosen and their probabilities.
     """
 
-    settings: MethodSettings
     source: QuestionSource
     form: Form
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         asked = list(self._asked(document))
-        context = self._context(document)
-        requests = [self._request(context, one) for one in asked]
-        completions = await ask_all(ask, requests)
-        answers = [read_option_answer(*exchange) for exchange in zip(asked, completions, strict=True)]
-        written = [answer.written for answer in answers]
-        status, error = worst_status(list(map(status_of_option, completions, written)))
+        context, answers = self.context(document), Answers(ask)
+        readings = await answers.to([self._question(context, one) for one in asked])
+        answered = [OptionAnswer(*one) for one in zip(asked, readings, strict=True)]
         several = self.settings.options.get("labels") == "several"
-        return Extraction(
-            predictions=tuple(one for answer in answers for one in answer.predictions(several=several)),
-            status=status,
-            error=error,
-            rejects=tuple(reject for answer in answers for reject in answer.rejects),
-            steps=tuple(Step(self.form, *exchange) for exchange in zip(requests, completions, strict=True)),
-            details={
-                "pairs": self.source.pair_count(document),
-                "questions": len(asked),
-                "without_probabilities": sum(answer.probabilities is None for answer in answers),
-                "uncertain": sum(answer.is_uncertain for answer in answers),
-                "answers": [answer.as_json() for answer in answers],
-            },
-        )
+        predictions = [one for answer in answered for one in answer.predictions(several=several)]
+        details = {
+            "pairs": self.source.pair_count(document),
+            "questions": len(asked),
+            "without_probabilities": sum(answer.probabilities is None for answer in answered),
+            "uncertain": sum(answer.is_uncertain for answer in answered),
+            "answers": [answer.as_json() for answer in answered],
+        }
+        return answers.extraction(predictions, details)
 
     def demonstrate(self, document: Document) -> list[Demonstration]:
         """Every question, answered with the first option that the labels make true."""
-        context = self._context(document)
+        context = self.context(document)
         gold = {tuple(label.triplet) for label in document.labels}
         demonstrations = []
         for asked in self._asked(document):
@@ -108,16 +94,9 @@ class OptionQuestions:
             true = (
                 label for label, one in zip(asked.labels, asked.relations, strict=True) if (head, one, tail) in gold
             )
-            answer = format_option(next(true, asked.labels[asked.none]), self.settings.output)
-            demonstrations.append(Demonstration(self.form, self._request(context, asked), answer))
+            label = next(true, asked.labels[asked.none])
+            demonstrations.append(self.demonstration(self._question(context, asked), label))
         return demonstrations
-
-    @cached_property
-    def _schema(self) -> SchemaContext:
-        return SchemaContext(self.settings.schema, self.settings.alignment)
-
-    def _context(self, document: Document) -> DocumentContext:
-        return DocumentContext(document, self.settings, self._schema)
 
     def _asked(self, document: Document) -> Iterator[AskedOptions]:
         for question in self.source.questions(document):
@@ -153,19 +132,16 @@ class OptionQuestions:
         head, tail = (f"{escape(one.name)} ({escape(one.type)})" if shown else escape(one.name) for one in entities)
         return [self.settings.relation_texts[relation].state(head, tail) for relation in relations]
 
-    def _request(self, context: DocumentContext, asked: AskedOptions) -> Request:
+    def _question(self, context: DocumentContext, asked: AskedOptions) -> Question[OptionReading]:
         head, tail = asked.pair
-        request = context.request(
+        question = self.question(
+            context,
             self.form,
-            self._constraint(asked),
+            OptionForm(asked.options),
             head=head,
             tail=tail,
             choices=[{"label": option.label, "statement": option.statement} for option in asked.options],
             answer_field=ANSWER_FIELD,
         )
-        most = self.settings.max_top_logprobs
-        return replace(request, top_logprobs=min(most, number_of(self.settings, LOGPROBS)))
-
-    def _constraint(self, asked: AskedOptions) -> Constraint | None:
-        form = self.settings.form
-        return None if form is None else OptionGrammar(asked.labels).render(form)
+        most = min(self.settings.max_top_logprobs, number_of(self.settings, LOGPROBS))
+        return replace(question, request=replace(question.request, top_logprobs=most))

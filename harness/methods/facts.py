@@ -16,16 +16,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 from harness.alignment.lists import align_entities, align_relations
-from harness.alignment.normalise import normalise
-from harness.alignment.triplets import align_triplets
+from harness.answers.items import ListForm
+from harness.answers.reader import Parsed
+from harness.answers.relation_field import GrammarLevel
+from harness.answers.triplets import TripletForm
 from harness.escaping import escape, format_triplet
-from harness.grammar import GrammarLevel, ListGrammar, TripletGrammar
-from harness.methods.context import DocumentContext, SchemaContext
-from harness.methods.demonstrations import Demonstration, format_answer, format_list
+from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
+from harness.methods.context import DocumentContext
 from harness.methods.settings import GIVEN, MethodSettings
-from harness.methods.step_answers import StepAnswers
-from harness.parsing import ParsedTriplets
-from harness.types import Ask, Constraint, Document, Extraction, RawTriplet, Reject, Request
+from harness.types import Ask, Document, Extraction, RawTriplet, Reject
 
 RELATIONS, HEADS, FACTS = "relations", "heads", "facts"
 
@@ -58,7 +57,7 @@ class Scope(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FactSteps:
+class FactSteps(PromptedMethod):
     """The ``steps`` in their order, the facts of every relation ``apart`` or of all together.
 
     A step asks about what the one before it found; what it does not find is not asked about. The option
@@ -70,7 +69,6 @@ class FactSteps:
     and one of the relations asked about in all others.
     """
 
-    settings: MethodSettings
     steps: tuple[str, ...]
     apart: bool
 
@@ -80,7 +78,7 @@ class FactSteps:
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         if len(document.entities) < 2:
             return Extraction(predictions=())
-        context, answers = self._context(document), StepAnswers(ask)
+        context, answers = self.context(document), Answers(ask)
         found: dict[str, object] = {}
         relations = self._gold_relations(document)
         if RELATIONS in self._asked:
@@ -91,45 +89,35 @@ class FactSteps:
             heads = await self._find_heads(context, relations, answers)
             found[HEADS] = [[relation, head] for relation in relations for head in heads[relation]]
         scopes = self._scopes(relations, heads)
-        parsed = await answers.triplets(FACTS, [self._facts_request(context, scope) for scope in scopes])
-        await self._schema.mapper.learn(triplet.relation for answer in parsed for triplet in answer.triplets)
         stated: list[RawTriplet] = []
+        parsed = await answers.to([self._facts_question(context, scope) for scope in scopes])
+        await self.schema.mapper.learn(triplet.relation for answer in parsed for triplet in answer.entries)
         for answer, scope in zip(parsed, scopes, strict=True):
-            within, rejects = _within(answer, scope, context)
+            within, rejects = _within(answer.entries, scope, context)
             stated += within
             answers.add(rejects, {})
-        aligned = align_triplets(stated, context.mapper, self._schema.mapper)
-        answers.add(aligned.rejects, aligned.matches, aligned.decisions)
-        return answers.extraction(aligned.predictions, found)
+        predictions = await self.predictions(stated, context, answers)
+        return answers.extraction(predictions, {"found": found} if found else {})
 
     def demonstrate(self, document: Document) -> list[Demonstration]:
         """Every question that the labels lead to; lists and facts up to ``max_triplets``."""
         if len(document.entities) < 2:
             return []
-        context, output, most = self._context(document), self.settings.output, self.settings.max_triplets
+        context, most = self.context(document), self.settings.max_triplets
         relations = self._gold_relations(document)[:most]
         heads = {relation: _gold_heads(document, relation)[:most] for relation in relations}
         said = []
         if RELATIONS in self._asked:
-            names = self._names(relations)
-            said.append(
-                Demonstration(RELATIONS, self._relations_request(context), format_list(RELATIONS, names, output))
-            )
+            said.append(self.demonstration(self._relations_question(context), self._names(relations)))
         if HEADS in self._asked:
             for relation in relations:
                 references = [context.references[head] for head in heads[relation]]
-                request = self._heads_request(context, relation)
-                said.append(Demonstration(HEADS, request, format_list(HEADS, references, output)))
+                said.append(self.demonstration(self._heads_question(context, relation), references))
         for scope in self._scopes(relations, heads):
             gold = [label.triplet for label in document.labels if label.triplet.relation in scope.relations]
             triplets = [context.write(triplet) for triplet in gold if scope.head in (None, triplet.head)]
-            answer = format_answer(triplets[:most], output)
-            said.append(Demonstration(FACTS, self._facts_request(context, scope), answer))
+            said.append(self.demonstration(self._facts_question(context, scope), triplets[:most]))
         return said
-
-    @cached_property
-    def _schema(self) -> SchemaContext:
-        return SchemaContext(self.settings.schema, self.settings.alignment)
 
     @cached_property
     def _asked(self) -> tuple[str, ...]:
@@ -139,10 +127,7 @@ class FactSteps:
 
     @cached_property
     def _relation_names(self) -> frozenset[str]:
-        return frozenset((*self._schema.names, *self.settings.schema.by_id))
-
-    def _context(self, document: Document) -> DocumentContext:
-        return DocumentContext(document, self.settings, self._schema)
+        return frozenset((*self.schema.names, *self.settings.schema.by_id))
 
     def _names(self, relations: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.settings.schema.by_id[relation].name for relation in relations)
@@ -160,54 +145,46 @@ class FactSteps:
             return [Scope((relation,), head) for relation in relations for head in heads[relation]]
         return [Scope((relation,)) for relation in relations]
 
-    async def _find_relations(self, context: DocumentContext, answers: StepAnswers) -> tuple[str, ...]:
-        known = _Known(self._relation_names)
-        (parsed,) = await answers.lists(RELATIONS, [self._relations_request(context)], known)
-        await self._schema.mapper.learn(parsed.items)
-        aligned = align_relations(parsed.items, self._schema.mapper)
+    async def _find_relations(self, context: DocumentContext, answers: Answers) -> tuple[str, ...]:
+        (parsed,) = await answers.to([self._relations_question(context)])
+        await self.schema.mapper.learn(parsed.entries)
+        aligned = align_relations(parsed.entries, self.schema.mapper)
         answers.add(aligned.rejects, aligned.matches, aligned.decisions)
         return aligned.found
 
     async def _find_heads(
-        self, context: DocumentContext, relations: tuple[str, ...], answers: StepAnswers
+        self, context: DocumentContext, relations: tuple[str, ...], answers: Answers
     ) -> dict[str, tuple[int, ...]]:
-        names = (name for entity in context.document.entities for name in entity.names)
-        known = _Known(frozenset((*context.references, *names)))
-        requests = [self._heads_request(context, relation) for relation in relations]
+        questions = [self._heads_question(context, relation) for relation in relations]
         heads = {}
-        for relation, parsed in zip(relations, await answers.lists(HEADS, requests, known), strict=True):
-            aligned = align_entities(parsed.items, context.mapper)
+        for relation, parsed in zip(relations, await answers.to(questions), strict=True):
+            aligned = align_entities(parsed.entries, context.mapper)
             answers.add(aligned.rejects, aligned.matches)
             heads[relation] = aligned.found
         return heads
 
-    def _relations_request(self, context: DocumentContext) -> Request:
-        return context.request(RELATIONS, self._list(RELATIONS, self._schema.names, self.settings.level))
+    def _relations_question(self, context: DocumentContext) -> Question[Parsed[str]]:
+        level: GrammarLevel = "format" if self.settings.level == "format" else "closed"
+        form = ListForm(RELATIONS, self.schema.names, level, self.settings.max_triplets, self._relation_names)
+        return self.question(context, RELATIONS, form)
 
-    def _heads_request(self, context: DocumentContext, relation: str) -> Request:
-        names = self._names([relation])
-        constraint = self._list(HEADS, context.references, "closed")
-        return context.request(HEADS, constraint, asked={"relations": list(map(escape, names)), "head": None})
+    def _heads_question(self, context: DocumentContext, relation: str) -> Question[Parsed[str]]:
+        names = (name for entity in context.document.entities for name in entity.names)
+        known = frozenset((*context.references, *names))
+        form = ListForm(HEADS, context.references, "closed", self.settings.max_triplets, known)
+        asked = {"relations": list(map(escape, self._names([relation]))), "head": None}
+        return self.question(context, HEADS, form, asked=asked)
 
-    def _facts_request(self, context: DocumentContext, scope: Scope) -> Request:
+    def _facts_question(self, context: DocumentContext, scope: Scope) -> Question[Parsed[RawTriplet]]:
         settings, count = self.settings, len(context.references)
         names = self._names(scope.relations)
         head = None if scope.head is None else context.references[scope.head]
-        constraint = None
-        if settings.form is not None:
-            level: GrammarLevel = "format" if settings.level == "format" and RELATIONS not in self.steps else "closed"
-            possible = (count if head is None else 1) * (count - 1) * len(names)
-            bound = settings.max_triplets if level == "format" else min(settings.max_triplets, possible)
-            constraint = TripletGrammar(context.references, names, level, bound, head).render(settings.form)
+        level: GrammarLevel = "format" if settings.level == "format" and RELATIONS not in self.steps else "closed"
+        possible = (count if head is None else 1) * (count - 1) * len(names)
+        bound = settings.max_triplets if level == "format" else min(settings.max_triplets, possible)
+        form = TripletForm(context.references, names, level, bound, head)
         shown_head = None if scope.head is None else context.entities[scope.head]
-        asked = {"relations": list(map(escape, names)), "head": shown_head}
-        return context.request(FACTS, constraint, asked=asked)
-
-    def _list(self, name: str, items: tuple[str, ...], level: str) -> Constraint | None:
-        if self.settings.form is None:
-            return None
-        grammar = ListGrammar(name, items, "format" if level == "format" else "closed", self.settings.max_triplets)
-        return grammar.render(self.settings.form)
+        return self.question(context, FACTS, form, asked={"relations": list(map(escape, names)), "head": shown_head})
 
 
 def _gold_heads(document: Document, relation: str) -> tuple[int, ...]:
@@ -215,7 +192,9 @@ def _gold_heads(document: Document, relation: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(heads))
 
 
-def _within(parsed: ParsedTriplets, scope: Scope, context: DocumentContext) -> tuple[list[RawTriplet], list[Reject]]:
+def _within(
+    triplets: Sequence[RawTriplet], scope: Scope, context: DocumentContext
+) -> tuple[list[RawTriplet], list[Reject]]:
     """The triplets that the question was about; the others become rejects, but for those that mean nothing known.
 
     Reject reasons are ``unasked_relation`` and ``unasked_head``. A head is what its reference maps to, in the
@@ -223,7 +202,7 @@ def _within(parsed: ParsedTriplets, scope: Scope, context: DocumentContext) -> t
     """
     asked = None if scope.head is None else context.mapper.find(context.references[scope.head])
     stated, rejects = [], []
-    for raw in parsed.triplets:
+    for raw in triplets:
         relation, head = context.schema.mapper.find(raw.relation), context.mapper.find(raw.head)
         if relation is not None and relation not in scope.relations:
             rejects.append(Reject("unasked_relation", format_triplet(*raw)))
@@ -232,17 +211,3 @@ def _within(parsed: ParsedTriplets, scope: Scope, context: DocumentContext) -> t
         else:
             stated.append(raw)
     return stated, rejects
-
-
-class _Known:
-    """Whether a text is one of ``names``: as it is, or normalised if no bullet, quote or period stands around it."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
-        self._normalised = frozenset(map(normalise, names))
-
-    def __call__(self, text: str) -> bool:
-        if text in self._names:
-            return True
-        is_bare = text[:1].isalnum() and (text[-1:].isalnum() or text.endswith(")"))
-        return is_bare and normalise(text) in self._normalised

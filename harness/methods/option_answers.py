@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.answers.option import Option, OptionReading
+from harness.answers.option_probabilities import OptionProbabilities
 from harness.methods.candidates import Pair
-from harness.methods.option_probabilities import OptionProbabilities, read_option_probabilities
-from harness.parsing import Option, parse_option
-from harness.types import Completion, Prediction, Reject, Triplet
+from harness.types import Prediction, Triplet
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,19 @@ class AskedOptions:
 
 @dataclass(frozen=True, slots=True)
 class OptionAnswer:
-    """An answer that was read: ``written`` is the option that its text names, None if none can be found."""
+    """A question and what was read of its answer."""
 
     asked: AskedOptions
-    written: int | None
-    probabilities: OptionProbabilities | None
-    rejects: tuple[Reject, ...]
+    reading: OptionReading
+
+    @property
+    def written(self) -> int | None:
+        """The option that the answer's text names, None if none can be found."""
+        return self.reading.option
+
+    @property
+    def probabilities(self) -> OptionProbabilities | None:
+        return self.reading.probabilities
 
     @property
     def is_uncertain(self) -> bool:
@@ -86,10 +93,3 @@ class OptionAnswer:
             "missing_mass": None if known is None else known.missing_mass,
             "unread": None if known is None else list(known.unread),
         }
-
-
-def read_option_answer(asked: AskedOptions, completion: Completion) -> OptionAnswer:
-    """Find the option that an answer names, and the probabilities of all where its label stands."""
-    parsed = parse_option(completion.text, asked.options, truncated=completion.finish_reason == "length")
-    known = read_option_probabilities(completion.logprobs, completion.text, parsed.start, asked.labels)
-    return OptionAnswer(asked, parsed.option, known, parsed.rejects)

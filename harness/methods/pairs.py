@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from harness.alignment.triplets import align_triplets
+from harness.alignment.entities import EntityMapper
+from harness.alignment.normalise import normalise
+from harness.answers.pairs import PairForm
+from harness.answers.reader import Parsed
+from harness.answers.relation_field import GrammarLevel
 from harness.errors import InputError
-from harness.escaping import ASKED_RELATION, NO_RELATION, escape
-from harness.grammar import PairGrammar
-from harness.methods.asking import ask_all
+from harness.escaping import ASKED_RELATION, NO_RELATION, escape, format_triplet
+from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.candidates import AllPairs, Pair, PairSource
-from harness.methods.context import DocumentContext, SchemaContext
-from harness.methods.demonstrations import Demonstration, format_answer
-from harness.methods.outcome import is_mostly_repetition, status_of, worst_status
-from harness.methods.pair_answers import read_pair_answers
+from harness.methods.context import DocumentContext
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
-from harness.parsing import parse_triplets
-from harness.types import Ask, Constraint, Document, Extraction, RawTriplet, Request, Step
+from harness.types import Ask, Document, Extraction, RawTriplet, Reject
 
 STEP = "pairs"
 
 # No pair of Re-DocRED's dev split has more than four.
 RELATIONS_PER_PAIR = 4
+
+_NO_RELATION = normalise(NO_RELATION)
 
 
 def pairwise(settings: MethodSettings) -> PairQuestions:
@@ -40,14 +40,13 @@ def classify(settings: MethodSettings) -> PairQuestions:
 
 
 @dataclass(frozen=True)
-class PairQuestions:
+class PairQuestions(PromptedMethod):
     """ceil(pairs / k) requests a document, which differ only after the document's text; none without pairs.
 
     ``none`` says that None may be answered. The details of an extraction count the ``pairs`` asked about, and of
     these ``none_pairs`` (answered with None) and ``unanswered_pairs`` (answered by no line).
     """
 
-    settings: MethodSettings
     source: PairSource
     none: bool
 
@@ -56,39 +55,24 @@ class PairQuestions:
             raise InputError(f"prompt {self.settings.variant.name!r} needs [numbers.{PAIRS_PER_REQUEST}] in its file")
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
-        context = self._context(document)
+        context, answers = self.context(document), Answers(ask)
         parts = self._parts(document)
-        requests = [self._request(context, part) for part in parts]
-        completions = await ask_all(ask, requests)
-        parsed = [parse_triplets(one.text, truncated=one.finish_reason == "length") for one in completions]
-        answers = [
-            read_pair_answers(one, _references(context, part), context.mapper)
-            for one, part in zip(parsed, parts, strict=True)
-        ]
-        stated = [triplet for answer in answers for triplet in answer.stated]
-        await self._schema.mapper.learn(triplet.relation for triplet in stated)
-        aligned = align_triplets(stated, context.mapper, self._schema.mapper)
-        status, error = worst_status(list(map(status_of, completions, parsed)))
-        details: dict[str, object] = {
-            **aligned.details,
-            "pairs": sum(map(len, parts)),
-            "none_pairs": sum(len(answer.none) for answer in answers),
-            "unanswered_pairs": sum(len(answer.unanswered) for answer in answers),
-        }
-        if repeated := sum(one.repeated for one in parsed):
-            details |= {"repeated": repeated, "mostly_repetition": any(map(is_mostly_repetition, parsed))}
-        return Extraction(
-            predictions=aligned.predictions,
-            status=status,
-            error=error,
-            rejects=(*(reject for answer in answers for reject in answer.rejects), *aligned.rejects),
-            steps=tuple(Step(STEP, *exchange) for exchange in zip(requests, completions, strict=True)),
-            details=details,
-        )
+        parsed = await answers.to([self._question(context, part) for part in parts])
+        stated: list[RawTriplet] = []
+        none = unanswered = 0
+        for answer, part in zip(parsed, parts, strict=True):
+            pairs = sort_by_pair(answer.entries, _references(context, part), context.mapper)
+            stated += pairs.stated
+            none += len(pairs.none)
+            unanswered += len(pairs.unanswered)
+            answers.add(pairs.rejects, {})
+        predictions = await self.predictions(stated, context, answers)
+        counts = {"pairs": sum(map(len, parts)), "none_pairs": none, "unanswered_pairs": unanswered}
+        return answers.extraction(predictions, counts)
 
     def demonstrate(self, document: Document) -> list[Demonstration]:
         """Every request, answered with the first four gold relations of each pair, or None."""
-        context = self._context(document)
+        context = self.context(document)
         related: defaultdict[Pair, list[RawTriplet]] = defaultdict(list)
         for label in document.labels:
             related[label.triplet.head, label.triplet.tail].append(context.write(label.triplet))
@@ -99,41 +83,85 @@ class PairQuestions:
                 stated += related[pair][:RELATIONS_PER_PAIR]
                 if self.none and not related[pair]:
                     stated.append(RawTriplet(context.references[pair[0]], NO_RELATION, context.references[pair[1]]))
-            answer = format_answer(stated, self.settings.output)
-            demonstrations.append(Demonstration(STEP, self._request(context, part), answer))
+            demonstrations.append(self.demonstration(self._question(context, part), stated))
         return demonstrations
-
-    @cached_property
-    def _schema(self) -> SchemaContext:
-        return SchemaContext(self.settings.schema, self.settings.alignment)
-
-    def _context(self, document: Document) -> DocumentContext:
-        return DocumentContext(document, self.settings, self._schema)
 
     def _parts(self, document: Document) -> list[tuple[Pair, ...]]:
         """The document's pairs, at most k a part."""
         pairs, k = self.source.pairs(document), int(self.settings.options[PAIRS_PER_REQUEST])
         return [pairs[start : start + k] for start in range(0, len(pairs), k)]
 
-    def _request(self, context: DocumentContext, pairs: Sequence[Pair]) -> Request:
+    def _question(self, context: DocumentContext, pairs: Sequence[Pair]) -> Question[Parsed[RawTriplet]]:
         references = _references(context, pairs)
-        return context.request(
+        level: GrammarLevel = "format" if self.settings.level == "format" else "closed"
+        return self.question(
+            context,
             STEP,
-            self._constraint(references),
+            PairForm(references, self.schema.names, level, self.none, RELATIONS_PER_PAIR),
             pairs=[{"head": escape(head), "tail": escape(tail)} for head, tail in references],
             asked_relation=ASKED_RELATION,
             no_relation=NO_RELATION,
             max_relations=RELATIONS_PER_PAIR,
         )
 
-    def _constraint(self, references: tuple[tuple[str, str], ...]) -> Constraint | None:
-        settings = self.settings
-        if settings.level == "none" or settings.form is None:
-            return None
-        grammar = PairGrammar(references, self._schema.names, settings.level, self.none, RELATIONS_PER_PAIR)
-        return grammar.render(settings.form)
-
 
 def _references(context: DocumentContext, pairs: Sequence[Pair]) -> tuple[tuple[str, str], ...]:
     """How prompt, grammar and answer refer to head and tail of each pair, unescaped."""
     return tuple((context.references[head], context.references[tail]) for head, tail in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class SortedTriplets:
+    """The triplets of one answer, sorted: ``stated`` goes on to alignment, in the order written.
+
+    ``none`` are the pairs answered with None and nothing else; ``unanswered`` those that no line answers.
+    """
+
+    stated: tuple[RawTriplet, ...]
+    rejects: tuple[Reject, ...]
+    none: frozenset[Pair]
+    unanswered: frozenset[Pair]
+
+
+def sort_by_pair(
+    triplets: Sequence[RawTriplet], asked: Collection[tuple[str, str]], entities: EntityMapper
+) -> SortedTriplets:
+    """Sort the triplets of an answer about the pairs of references ``asked``.
+
+    A pair may have several relations, and then None beside them says nothing. Reject reasons are
+    ``unasked_pair``, ``self_pair``, and ``placeholder_relation`` for a line that gives the question's ``-``
+    back (LMRC, Appendix B); references and relations that exist nowhere are left to alignment.
+
+    A pair is what its references map to, in the question as in the answer. Where entities share a name
+    and references are names, several pairs of the question are thus one here.
+    """
+    expected = {pair for reference in asked if (pair := _find(entities, *reference))}
+    stated: list[RawTriplet] = []
+    rejects: list[Reject] = []
+    none: set[Pair] = set()
+    related: set[Pair] = set()
+    for raw in triplets:
+        pair = _find(entities, raw.head, raw.tail)
+        if pair is None:
+            stated.append(raw)
+        elif pair not in expected:
+            reason = "self_pair" if pair[0] == pair[1] else "unasked_pair"
+            rejects.append(Reject(reason, format_triplet(*raw)))
+        elif raw.relation.strip() == ASKED_RELATION:
+            rejects.append(Reject("placeholder_relation", format_triplet(*raw)))
+        elif normalise(raw.relation) == _NO_RELATION:
+            none.add(pair)
+        else:
+            related.add(pair)
+            stated.append(raw)
+    return SortedTriplets(
+        stated=tuple(stated),
+        rejects=tuple(rejects),
+        none=frozenset(none - related),
+        unanswered=frozenset(expected - none - related),
+    )
+
+
+def _find(entities: EntityMapper, head: str, tail: str) -> Pair | None:
+    found_head, found_tail = entities.find(head), entities.find(tail)
+    return None if found_head is None or found_tail is None else (found_head.entity, found_tail.entity)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.alignment.relations import RelationAlignment
+from harness.answers.base import Output
 from harness.errors import InputError
 from harness.methods.candidates import PairSource
 from harness.prompting.relations import RelationText
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 PAIRS_PER_REQUEST = "k"
 """The number that a variant about given pairs leaves open: the most pairs of one request."""
-
-
-ASK_WITH_STATEMENTS = frozenset({"choice", "judge", "statements"})
-"""The methods whose options are the relations' statements."""
 
 GIVEN = "given"
 """The option by which a method in steps takes the result of a step from the labels instead of asking."""
@@ -74,10 +71,6 @@ class MethodSettings:
         """How a variant describes relations: ``none``, ``short``, or ``full`` with an example triplet."""
         return self.options.get(DESCRIPTIONS, "none")
 
-    @property
-    def uses_relation_texts(self) -> bool:
-        return self.descriptions != "none" or self.variant.description.method in ASK_WITH_STATEMENTS
-
     def check_open_schema(self) -> None:
         """Raise InputError where the variant's option ``schema`` contradicts the level of the grammar."""
         if self.options.get("schema") == "open" and self.level == "closed":
@@ -87,7 +80,7 @@ class MethodSettings:
             )
 
     @property
-    def output(self) -> str:
+    def output(self) -> Output:
         """The notation that the prompt asks for: ``json`` where the grammar is a JSON schema, else ``lines``."""
         return "json" if self.form == "json_schema" else "lines"
 
@@ -102,16 +95,3 @@ def choose_form(level: ConstraintLevel, supports: Supports, spec: ModelSpec) -> 
             "use --constrain none, or a server that can (vLLM, llama.cpp, strict JSON schema)"
         )
     return supports.forms[0]
-
-
-# Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
-TOKENS_PER_TRIPLET = 48
-# Room for a label in JSON, or in the few words that models put around one.
-TOKENS_PER_OPTION = 32
-
-
-def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triplets: int) -> int:
-    """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
-    if variant.description.method in ASK_WITH_STATEMENTS:
-        return TOKENS_PER_OPTION
-    return 64 + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))

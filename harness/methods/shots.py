@@ -7,20 +7,22 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from harness.methods.base import Demonstration, PromptMethod
 from harness.methods.candidates import GoldAndUnrelatedPairs, GoldPairs, PairSource
-from harness.methods.demonstrations import Demonstration, PromptMethod
-from harness.methods.settings import ASK_WITH_STATEMENTS, MethodSettings
+from harness.methods.settings import MethodSettings
 from harness.types import Message
 
 
-def with_shots(settings: MethodSettings, create: Callable[[MethodSettings], PromptMethod]) -> PromptMethod:
+def with_shots(
+    settings: MethodSettings, create: Callable[[MethodSettings], PromptMethod], *, unrelated_pairs: bool
+) -> PromptMethod:
     """The method with one exchange a step from every document of ``settings.shots``, in their order.
 
     The first exchange of a step opens the conversation, so what opens one (the list of relations) is said once.
     """
     if not settings.shots:
         return create(settings)
-    candidates = _shown_pairs(settings)
+    candidates = _shown_pairs(settings, unrelated_pairs)
     shown = replace(settings, candidates=candidates, questions=None)
     opening = create(replace(shown, opening=True))
     going_on = create(replace(shown, opening=False))
@@ -34,15 +36,14 @@ def with_shots(settings: MethodSettings, create: Callable[[MethodSettings], Prom
     return create(replace(settings, opening=False, exchanges={step: tuple(said) for step, said in exchanges.items()}))
 
 
-def _shown_pairs(settings: MethodSettings) -> PairSource | None:
+def _shown_pairs(settings: MethodSettings, unrelated: bool) -> PairSource | None:
     """What is asked about the documents shown, whose labels are known; a file knows the evaluated documents only.
 
-    Where an answer can be that none of the options holds, there are examples of that, too.
+    With ``unrelated`` there are examples of pairs without a relation, too.
     """
     if settings.candidates is None and settings.questions is None:
         return None
-    asks_with_none = settings.variant.description.method in ASK_WITH_STATEMENTS
-    return GoldAndUnrelatedPairs(seed=settings.sampling.seed) if asks_with_none else GoldPairs()
+    return GoldAndUnrelatedPairs(seed=settings.sampling.seed) if unrelated else GoldPairs()
 
 
 def _chosen(demonstrations: list[Demonstration], seed: str) -> Mapping[str, int]:

@@ -3,31 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from harness.errors import InputError
+from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
 from harness.methods.choice import choice, judge, statements
-from harness.methods.demonstrations import PromptMethod
 from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.pairs import classify, pairwise
-from harness.methods.settings import MethodSettings
+from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Tagged
+from harness.prompting.variant import PromptVariant
 
-METHODS: Mapping[str, Callable[[MethodSettings], PromptMethod]] = {
-    "tagged": Tagged,
-    "pairwise": pairwise,
-    "classify": classify,
-    "choice": choice,
-    "judge": judge,
-    "statements": statements,
-    "facts": facts,
-    "relations-facts": relations_facts,
-    "relation-facts": relation_facts,
-    "rhf": rhf,
+# Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
+TOKENS_PER_TRIPLET = 48
+# Room for a label in JSON, or in the few words that models put around one.
+TOKENS_PER_OPTION = 32
+
+
+class MethodKind(NamedTuple):
+    """A method and what it needs.
+
+    It ``takes_candidates`` if it is asked about given pairs, and ``takes_questions`` if an encoder can decide them
+    instead (``--refine``). One that ``states_relations`` puts each relation as a statement with a label, which is
+    its whole answer.
+    """
+
+    create: Callable[[MethodSettings], PromptMethod]
+    takes_candidates: bool = False
+    takes_questions: bool = False
+    states_relations: bool = False
+
+
+METHODS: Mapping[str, MethodKind] = {
+    "tagged": MethodKind(Tagged),
+    "pairwise": MethodKind(pairwise),
+    "classify": MethodKind(classify, takes_candidates=True),
+    "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),
+    "judge": MethodKind(judge, takes_candidates=True, takes_questions=True, states_relations=True),
+    "statements": MethodKind(statements, takes_candidates=True, states_relations=True),
+    "facts": MethodKind(facts),
+    "relations-facts": MethodKind(relations_facts),
+    "relation-facts": MethodKind(relation_facts),
+    "rhf": MethodKind(rhf),
 }
-TAKE_CANDIDATES = frozenset({"classify", "choice", "judge", "statements"})
-TAKE_QUESTIONS = frozenset({"choice", "judge"})
+
+
+def method_kind(variant: PromptVariant) -> MethodKind:
+    """The row of the method that a variant names; raises InputError for a name that is not in the table."""
+    prompt, name = variant.name, variant.description.method
+    if name == "annotate":
+        raise InputError(f"prompt {prompt!r} finds entities in plain text: use `harness annotate`")
+    if name not in METHODS:
+        raise InputError(f"prompt {prompt!r} asks for method {name!r}: there is {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triplets: int) -> int:
+    """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
+    if method_kind(variant).states_relations:
+        return TOKENS_PER_OPTION
+    return 64 + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
+
+
+def uses_relation_texts(settings: MethodSettings) -> bool:
+    """Whether the prompts show anything of a relation but its name."""
+    return settings.descriptions != "none" or method_kind(settings.variant).states_relations
 
 
 def create_method(settings: MethodSettings) -> PromptMethod:
@@ -36,20 +78,14 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     Raises InputError for a name that is not in the table, and for candidate pairs, or questions in their place,
     that are missing or that the method does not take.
     """
-    prompt, name = settings.variant.name, settings.variant.description.method
-    if name == "annotate":
-        raise InputError(f"prompt {prompt!r} finds entities in plain text: use `harness annotate`")
-    if name not in METHODS:
-        raise InputError(f"prompt {prompt!r} asks for method {name!r}: there is {', '.join(METHODS)}")
-    if settings.questions and (name not in TAKE_QUESTIONS or settings.candidates):
-        raise InputError(
-            f"prompt {prompt!r}: --refine decides what is asked, which {' and '.join(sorted(TAKE_QUESTIONS))} take, "
-            "without --candidates"
-        )
-    if name in TAKE_CANDIDATES and settings.candidates is None and settings.questions is None:
+    prompt, kind = settings.variant.name, method_kind(settings.variant)
+    if settings.questions and (not kind.takes_questions or settings.candidates):
+        able = " and ".join(name for name, other in METHODS.items() if other.takes_questions)
+        raise InputError(f"prompt {prompt!r}: --refine decides what is asked, which {able} take, without --candidates")
+    if kind.takes_candidates and settings.candidates is None and settings.questions is None:
         raise InputError(
             f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD}, {ALL}, FILE or ENCODER"
         )
-    if name not in TAKE_CANDIDATES and settings.candidates is not None:
+    if not kind.takes_candidates and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
-    return with_shots(settings, METHODS[name])
+    return with_shots(settings, kind.create, unrelated_pairs=kind.states_relations)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from harness.methods.demonstrations import Demonstration, PromptMethod
+from harness.methods.base import Demonstration, PromptMethod
 from harness.refiners.fusion import Fused, Fusion
 from harness.refiners.task_distribution import HardPair, HardPairs
 from harness.types import Ask, Document, Extraction, Prediction, Triplet

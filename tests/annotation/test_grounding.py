@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.annotation.grounding import GroundedEntities, ground
 from harness.annotation.tokens import split_sentences
-from harness.parsing import RawEntity
+from harness.answers.entities import RawEntity
 
 TEXT = "Mary McDonald of St. Louis met Bo. McDonald's firm, Clyde & Sons, is in St. Louis. Bo left Bo."
 

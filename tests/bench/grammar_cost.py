@@ -14,7 +14,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
-from harness.grammar import GrammarLevel, PairGrammar, TripletGrammar
+from harness.answers.pairs import PairForm
+from harness.answers.relation_field import GrammarLevel
+from harness.answers.triplets import TripletForm
 from harness.types import Constraint, GrammarForm
 from tests.judges import Judge, llguidance_judge, outlines_core_judge, xgrammar_judge
 from tests.paths import SHARED_DATA
@@ -33,7 +35,7 @@ def main() -> None:
     print_heading("at most")
     for level in get_args(GrammarLevel):
         for max_triplets in (20, 100):
-            grammar = TripletGrammar(entities, relations, level, max_triplets)
+            grammar = TripletForm(entities, relations, level, max_triplets)
             for form in get_args(GrammarForm):
                 takes_minutes = level == "format"
                 with_outlines = form == "regex" and (slow or not takes_minutes)
@@ -44,7 +46,7 @@ def main() -> None:
     pairs = tuple((head, tail) for head in entities for tail in entities if head is not tail)
     for level in get_args(GrammarLevel):
         for k in (10, 30, 120):
-            of_pairs = PairGrammar(pairs[:k], relations, level, none=True, max_relations=4)
+            of_pairs = PairForm(pairs[:k], relations, level, none=True, max_relations=4)
             for form in get_args(GrammarForm):
                 print(row(f"{level} | {k}", partial(of_pairs.render, form), with_outlines=False), flush=True)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from harness.annotation.method import Annotate
 from harness.datasets.registry import load_dataset
+from harness.methods.base import PromptMethod
 from harness.methods.candidates import GoldPairs
-from harness.methods.demonstrations import PromptMethod
 from harness.methods.settings import MethodSettings
-from harness.methods.table import TAKE_CANDIDATES, create_method
+from harness.methods.table import create_method, method_kind
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant
 from harness.types import ConstraintLevel, Document, GrammarForm, Request, Sampling
@@ -68,7 +68,7 @@ def rendered() -> Iterator[tuple[str, str]]:
     texts = relation_texts_for(dataset.schema).by_id
     for prompt, cases in CASES.items():
         variant = load_variant(prompt)
-        candidates = GoldPairs() if variant.description.method in TAKE_CANDIDATES else None
+        candidates = GoldPairs() if method_kind(variant).takes_candidates else None
         for case, (options, form) in cases.items():
             level: ConstraintLevel = "format" if options.get("schema") == "open" else "closed"
             settings = MethodSettings(

@@ -9,13 +9,13 @@ from typing import get_args
 
 import pytest
 
+from harness.answers.triplet_reading import parse_triplets
+from harness.answers.triplets import TripletForm
 from harness.errors import ContextOverflow, FatalError, RunnerError
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import prepare
-from harness.grammar import TripletGrammar
 from harness.methods.settings import choose_form
 from harness.methods.table import create_method
-from harness.parsing import parse_triplets
 from harness.types import CountsTokens, GrammarForm, Message, Request, Runner, Sampling
 from tests.runners.conformance import CONTEXT, ENGINES, Engines, ask, new_runner, only, skip_without
 
@@ -84,7 +84,7 @@ async def test_a_closed_answer_is_valid_in_every_form_that_is_claimed(runner: Ru
                 await call(ask("Hello", constraint=only("yes", form)))
         return
     await runner.probe(ask("Hello", constraint=only("yes", form)))
-    grammar = TripletGrammar(NAMES, RELATIONS, "closed", 2)
+    grammar = TripletForm(NAMES, RELATIONS, "closed", 2)
     shown = "\n".join(f"({head} | country | {tail})" for head, tail in (("Ann", "Bob"), ("Bob", "Ann")))
     messages = (
         Message("user", "Write the facts about Ann and Bob."),
@@ -95,8 +95,8 @@ async def test_a_closed_answer_is_valid_in_every_form_that_is_claimed(runner: Ru
     assert completion.finish_reason == "stop"
     parsed = parse_triplets(completion.text)
     assert parsed.rejects == ()
-    assert 1 <= len(parsed.triplets) <= 2
-    for head, relation, tail in parsed.triplets:
+    assert 1 <= len(parsed.entries) <= 2
+    for head, relation, tail in parsed.entries:
         assert {head, tail} <= set(NAMES)
         assert relation in RELATIONS
         assert head != tail or form in ("regex", "json_schema")
@@ -105,7 +105,7 @@ async def test_a_closed_answer_is_valid_in_every_form_that_is_claimed(runner: Ru
 
 @one_loop
 async def test_a_list_can_end_at_once_and_must_end_in_its_terminator(runner: Runner) -> None:
-    grammar = TripletGrammar(("one",), RELATIONS, "closed", 2)
+    grammar = TripletForm(("one",), RELATIONS, "closed", 2)
     completion = await runner.generate(ask("List facts.", 40, grammar.render(runner.supports.forms[0])))
     assert (completion.text, completion.finish_reason) == ("END", "stop")
 

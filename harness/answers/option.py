@@ -1,4 +1,6 @@
-"""An answer that names one of several options: by its label, in the ways in which models write one, or in words.
+"""Answers that name one of several options by its label (Drell's question forms).
+
+An answer is read in the ways in which models write a label, or in words.
 
 | Reason             | What named no option                                                          |
 |--------------------|-------------------------------------------------------------------------------|
@@ -10,11 +12,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from harness.types import Reject
+from harness.answers.base import AnswerForm, Output
+from harness.answers.notation import gbnf, lark, longest_first, quoted_choice, regex_choice, strict_object
+from harness.answers.option_probabilities import OptionProbabilities, read_option_probabilities
+from harness.answers.status import bad_ending
+from harness.types import Completion, Reject, Status
+
+ANSWER_FIELD = "answer"
+"""The property that holds the label where an answer is JSON."""
 
 _RUN = re.compile(r"[^\W_]+")
 _RUN_BEGINS = r"(?=[^\W_])"
@@ -60,6 +71,74 @@ class ParsedOption:
     option: int | None
     start: int | None
     rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OptionReading:
+    """What an answer says: the index of its option, None if none can be found, and the options' probabilities.
+
+    ``probabilities`` is None where the answer has no log-probabilities to read.
+    """
+
+    option: int | None
+    probabilities: OptionProbabilities | None
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True)
+class OptionForm(AnswerForm[OptionReading]):
+    """Exactly one label of ``options``, such as ``B`` or ``true``, and nothing before or after it.
+
+    ``json_schema`` describes ``{"answer": LABEL}``. Where no label is the beginning of another, the answer is over
+    with its label and needs no terminator: engines that stop at the first match (outlines-core) read it too.
+
+    Raises ValueError without options, or where one label begins another.
+    """
+
+    options: tuple[Option, ...]
+
+    def __post_init__(self) -> None:
+        ordered = sorted(self.labels)
+        if not ordered or not ordered[0]:
+            raise ValueError(f"there must be labels, and none of them empty: {self.labels}")
+        # In this order a label stands right after one that it continues, or after other continuations of it.
+        for label, following in pairwise(ordered):
+            if following.startswith(label):
+                raise ValueError(f"the label {label!r} is the beginning of {following!r}")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(option.label for option in self.options)
+
+    def regex(self) -> str:
+        return regex_choice(self.labels)
+
+    def gbnf(self) -> str:
+        return gbnf({"root": quoted_choice(self.labels)})
+
+    def lark(self) -> str:
+        return lark({"start": quoted_choice(self.labels)})
+
+    def json_schema(self) -> dict[str, object]:
+        return strict_object({ANSWER_FIELD: {"type": "string", "enum": longest_first(self.labels)}})
+
+    def write(self, content: str, output: Output) -> str:
+        """The answer that names the label ``content``."""
+        return json.dumps({ANSWER_FIELD: content}, ensure_ascii=False) if output == "json" else content
+
+    def read(self, completion: Completion) -> OptionReading:
+        parsed = parse_option(completion.text, self.options, truncated=completion.finish_reason == "length")
+        known = read_option_probabilities(completion.logprobs, completion.text, parsed.start, self.labels)
+        return OptionReading(parsed.option, known, parsed.rejects)
+
+    def status(self, completion: Completion, reading: OptionReading) -> tuple[Status, str]:
+        """An answer whose option could be read is whole, however it goes on."""
+        ending = bad_ending(completion)
+        if ending and (reading.option is None or ending[0] == "refused"):
+            return ending
+        if reading.option is None:
+            return "invalid_output", "the answer names none of the options, or several"
+        return "ok", ""
 
 
 def parse_option(text: str, options: Sequence[Option], *, truncated: bool = False) -> ParsedOption:

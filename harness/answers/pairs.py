@@ -1,15 +1,13 @@
-"""The grammar of an answer that goes through given candidate pairs in order (LMRC, Tables 11 and 12)."""
+"""Answers that go through given candidate pairs in order (LMRC, Tables 11 and 12)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import assert_never
+from functools import cached_property
 
-from harness.escaping import NO_RELATION, SEPARATOR, TERMINATOR, escape
-from harness.grammar.notation import gbnf, lark, longest_first, quoted_literal, regex_literal, strict_object
-from harness.grammar.relations import (
+from harness.answers.notation import gbnf, lark, longest_first, quoted_literal, regex_literal, strict_object
+from harness.answers.relation_field import (
     GrammarLevel,
     allowed_relations,
     relation_gbnf,
@@ -17,19 +15,20 @@ from harness.grammar.relations import (
     relation_regex,
     relation_schema,
 )
-from harness.types import Constraint, GrammarForm
+from harness.answers.triplets import TripletListing
+from harness.escaping import NO_RELATION, SEPARATOR, TERMINATOR, escape
 
 _LINE_END = ")\n"
 
 
 @dataclass(frozen=True)
-class PairGrammar:
+class PairForm(TripletListing):
     """For every pair, in order, one to ``max_relations`` lines ``(HEAD | RELATION | TAIL)``; then ``END``.
 
     ``pairs`` are the references of head and tail as the prompt shows them and ``relations`` the relation
-    names, all unescaped. With ``none`` a pair may have the one line ``(HEAD | None | TAIL)`` instead. At
-    level ``format`` the relation is free text, ``None`` included, and ``relations`` is not used. Without
-    pairs, or without a relation to choose, only the empty answer is left.
+    names, all unescaped. With ``none`` a pair may have the one line ``(HEAD | None | TAIL)`` instead, a triplet
+    whose relation is ``NO_RELATION``. At level ``format`` the relation is free text, ``None`` included, and
+    ``relations`` is not used. Without pairs, or without a relation to choose, only the empty answer is left.
 
     ``regex``, ``gbnf`` and ``lark`` admit exactly these answers. ``json_schema`` describes
     ``{"triplets": [{"head": ..., "relation": ..., "tail": ...}]}`` of at least one and at most
@@ -52,30 +51,9 @@ class PairGrammar:
         if self.max_relations < 1:
             raise ValueError(f"max_relations must be at least 1, got {self.max_relations}")
 
-    def render(self, form: GrammarForm) -> Constraint:
-        """The constraint in the notation of ``form``; the same grammar always gives the same text."""
-        relations = allowed_relations(self.relations, self.level)
-        pairs = [] if relations == () else [(escape(head), escape(tail)) for head, tail in self.pairs]
-        match form:
-            case "regex":
-                text = self._regex(pairs, relations)
-            case "gbnf":
-                text = gbnf(self._rules(pairs, "root", "-", relation_gbnf(relations)))
-            case "lark":
-                text = lark(self._rules(pairs, "start", "_", relation_lark(relations)))
-            case "json_schema":
-                text = self._json_schema(pairs, relations)
-            case _:
-                assert_never(form)
-        return Constraint(form, text)
-
-    @property
-    def _offers_none(self) -> bool:
-        """Whether None needs an alternative of its own: free text holds it already."""
-        return self.none and self.level == "closed"
-
-    def _regex(self, pairs: list[tuple[str, str]], relations: tuple[str, ...] | None) -> str:
-        relation = relation_regex(relations) if pairs else ""
+    def regex(self) -> str:
+        pairs = self._escaped
+        relation = relation_regex(self._allowed) if pairs else ""
         answers = []
         for pair in pairs:
             head, tail = map(regex_literal, pair)
@@ -85,11 +63,55 @@ class PairGrammar:
             answers.append(answer)
         return "".join(answers) + TERMINATOR
 
-    def _rules(self, pairs: list[tuple[str, str]], root: str, mark: str, relation: str) -> dict[str, str]:
+    def gbnf(self) -> str:
+        return gbnf(self._rules("root", "-", relation_gbnf(self._allowed)))
+
+    def lark(self) -> str:
+        return lark(self._rules("start", "_", relation_lark(self._allowed)))
+
+    def json_schema(self) -> dict[str, object]:
+        """Items grouped by head, so that the schema grows with the heads and not with the pairs."""
+        pairs, relations = self._escaped, self._allowed
+        if relations is not None and self._offers_none:
+            relations = (*relations, NO_RELATION)
+        items = [
+            strict_object(
+                {
+                    "head": {"type": "string", "enum": [head]},
+                    "relation": relation_schema(relations),
+                    "tail": {"type": "string", "enum": longest_first(tail for other, tail in pairs if other == head)},
+                }
+            )
+            for head in dict.fromkeys(head for head, _ in pairs)
+        ]
+        triplets: dict[str, object] = {
+            "type": "array",
+            "items": {"anyOf": items} if items else strict_object({}),
+            "minItems": len(pairs),
+            "maxItems": len(pairs) * self.max_relations,
+        }
+        return strict_object({"triplets": triplets})
+
+    @property
+    def _allowed(self) -> tuple[str, ...] | None:
+        return allowed_relations(self.relations, self.level)
+
+    @cached_property
+    def _escaped(self) -> list[tuple[str, str]]:
+        """The pairs, escaped; none without a relation to choose."""
+        return [] if self._allowed == () else [(escape(head), escape(tail)) for head, tail in self.pairs]
+
+    @property
+    def _offers_none(self) -> bool:
+        """Whether None needs an alternative of its own: free text holds it already."""
+        return self.none and self.level == "closed"
+
+    def _rules(self, root: str, mark: str, relation: str) -> dict[str, str]:
         """The rules of a context-free grammar; ``mark`` stands between the words of a rule's name.
 
         Heads and tails, which many pairs share, are rules of their own, in capitals as Lark's terminals are.
         """
+        pairs = self._escaped
         end = quoted_literal(TERMINATOR)
         # llguidance turns the rules of GBNF that hold no recursion into tokens, whose longest match would take
         # the beginning of the next pair for another line of this one: under `answer` all are one token.
@@ -110,28 +132,6 @@ class PairGrammar:
         if pairs and self._offers_none:
             rules["NONE"] = quoted_literal(NO_RELATION + SEPARATOR)
         return rules
-
-    def _json_schema(self, pairs: list[tuple[str, str]], relations: tuple[str, ...] | None) -> str:
-        """Items grouped by head, so that the schema grows with the heads and not with the pairs."""
-        if relations is not None and self._offers_none:
-            relations = (*relations, NO_RELATION)
-        items = [
-            strict_object(
-                {
-                    "head": {"type": "string", "enum": [head]},
-                    "relation": relation_schema(relations),
-                    "tail": {"type": "string", "enum": longest_first(tail for other, tail in pairs if other == head)},
-                }
-            )
-            for head in dict.fromkeys(head for head, _ in pairs)
-        ]
-        triplets: dict[str, object] = {
-            "type": "array",
-            "items": {"anyOf": items} if items else strict_object({}),
-            "minItems": len(pairs),
-            "maxItems": len(pairs) * self.max_relations,
-        }
-        return json.dumps(strict_object({"triplets": triplets}), ensure_ascii=False)
 
 
 def _numbered(texts: Iterable[str]) -> dict[str, int]:

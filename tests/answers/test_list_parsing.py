@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.answers.items import parse_list
 from harness.escaping import format_item
-from harness.parsing import parse_list
 
 CASES = yaml.safe_load((Path(__file__).parent / "list_parsing_cases.yaml").read_text(encoding="utf-8"))
 KNOWN = {
@@ -49,7 +49,7 @@ pieces = st.sampled_from([*_PIECES, "E1", "country", "born in", '{"heads": ["E1"
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_list_is_read(case: dict[str, Any]) -> None:
     parsed = parse_list(case["text"], KNOWN.__contains__, truncated=case.get("truncated", False))
-    assert list(parsed.items) == case["items"]
+    assert list(parsed.entries) == case["items"]
     assert [[reject.reason, reject.text] for reject in parsed.rejects] == case.get("rejects", [])
     assert parsed.repeated == case.get("repeated", 0)
     assert parsed.terminated == case.get("terminated", True)
@@ -58,23 +58,23 @@ def test_list_is_read(case: dict[str, Any]) -> None:
 @given(names=st.lists(any_text, unique=True, max_size=4))
 def test_every_known_name_survives_its_line(names: list[str]) -> None:
     parsed = parse_list("".join(f"{format_item(name)}\n" for name in names) + "END", set(names).__contains__)
-    assert (list(parsed.items), parsed.rejects, parsed.terminated) == (names, (), True)
+    assert (list(parsed.entries), parsed.rejects, parsed.terminated) == (names, (), True)
 
 
 @settings(max_examples=300)
 @given(text=st.text() | st.lists(pieces, max_size=40).map("".join), truncated=st.booleans())
 def test_any_text_is_read_without_error_into_distinct_items_and_known_reasons(text: str, truncated: bool) -> None:
     parsed = parse_list(text, KNOWN.__contains__, truncated=truncated)
-    assert len(set(parsed.items)) == len(parsed.items)
-    assert all(parsed.items)
+    assert len(set(parsed.entries)) == len(parsed.entries)
+    assert all(parsed.entries)
     assert {reject.reason for reject in parsed.rejects} <= REASONS
-    "".join(parsed.items).encode()
+    "".join(parsed.entries).encode()
 
 
 @settings(max_examples=100)
 @given(text=st.lists(pieces, max_size=30).map("".join))
 def test_whatever_follows_leaves_the_lines_before_it_as_they_are(text: str) -> None:
-    assert parse_list("country\nE12\nA, B\n" + text, KNOWN.__contains__).items[:3] == ("country", "E12", "A, B")
+    assert parse_list("country\nE12\nA, B\n" + text, KNOWN.__contains__).entries[:3] == ("country", "E12", "A, B")
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_a_hundred_thousand_characters_of_anything_are_read(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     for whole in (text, text.replace("\n", " ") + "\n)", text + "]" * 1000):
         parsed = parse_list(whole, KNOWN.__contains__)
-        assert parsed.items or parsed.rejects or not text.strip("-[ ")
+        assert parsed.entries or parsed.rejects or not text.strip("-[ ")

@@ -1,4 +1,4 @@
-"""Relations or entities listed in an answer, one a line or in one of the ways in which models vary that.
+"""Answers that list relations, or entities, one a line (AutoRE's relation and head steps).
 
 A line that is a known item, escaped, is read as that. Any other line is freed of
 bullets, numbering, emphasis, quotes and brackets, and is then the first of these that fits:
@@ -15,18 +15,38 @@ In JSON, every text of a list is read in this way; of an object it is the first 
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.escaping import TERMINATOR, unescape
-from harness.parsing.answer import AnswerReader
-from harness.parsing.json_values import JsonNode
-from harness.parsing.lines import CLOSING, LONGEST_NAME, QUOTES, is_exact, says_nothing, without_ornaments
-from harness.types import Reject
+from harness.alignment.normalise import normalise
+from harness.answers.base import Output
+from harness.answers.json_values import JsonNode
+from harness.answers.notation import gbnf, lark, quoted_choice, quoted_literal, regex_choice, strict_object
+from harness.answers.reader import AnswerReader, ListingForm, Parsed
+from harness.answers.relation_field import (
+    GrammarLevel,
+    allowed_relations,
+    relation_gbnf,
+    relation_lark,
+    relation_regex,
+    relation_schema,
+)
+from harness.answers.triplet_reading import (
+    CLOSING,
+    LONGEST_NAME,
+    QUOTES,
+    is_exact,
+    says_nothing,
+    without_ornaments,
+)
+from harness.escaping import TERMINATOR, escape, format_item, unescape
+from harness.types import Completion, Reject
 
 Known = Callable[[str], bool]
 
+_LINE_END = "\n"
 _BETWEEN = re.compile(r"(?<!\\)\||[,;\t]")
 _BETWEEN_OR_AND = re.compile(r"(?<!\\)\||[,;\t]| and ")
 _EXPLAINED = re.compile(r"[:=(\[–—]| -")
@@ -35,34 +55,106 @@ _SHORT = 5  # words
 _LONGEST_EXPLAINED = 200  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedList:
-    """The distinct items of an answer, unescaped, and its rejects, both in order of appearance.
+@dataclass(frozen=True)
+class ListForm(ListingForm[str]):
+    """At most ``max_items`` lines ``ITEM``, each with its line feed, then ``END``.
 
-    ``repeated`` and ``terminated`` are as in ``ParsedTriplets``.
+    At level ``closed`` an item is one of ``items``, which are unescaped: what is repeated counts once, and there
+    are no more lines than items. At ``format`` it is free text, as a relation of a triplet is, and ``items`` is not
+    used. Nothing keeps an item from being listed twice. An item that is called END is spelled with an escape.
+
+    ``regex``, ``gbnf`` and ``lark`` admit exactly these answers. ``json_schema`` describes ``{name: [ITEM, ...]}``
+    with escaped items; at ``format`` an item is any string.
+
+    ``known`` are the names and ids of what could be listed, ``items`` unless given: they decide where names end
+    when an answer is read.
+
+    Raises ValueError for a negative ``max_items``.
     """
 
+    name: str
     items: tuple[str, ...]
-    rejects: tuple[Reject, ...]
-    repeated: int
-    terminated: bool
+    level: GrammarLevel
+    max_items: int
+    known: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.max_items < 0:
+            raise ValueError(f"max_items must not be negative, got {self.max_items}")
+
+    def regex(self) -> str:
+        if not self._bound:
+            return TERMINATOR
+        item = relation_regex(None) if self._allowed is None else regex_choice(map(format_item, self._allowed))
+        return rf"(?:{item}\n){{0,{self._bound}}}{TERMINATOR}"
+
+    def gbnf(self) -> str:
+        if not self._bound:
+            return gbnf({"root": quoted_literal(TERMINATOR)})
+        line = relation_gbnf(None, _LINE_END) if self._allowed is None else self._lines
+        return gbnf({"root": self._answer, "line": line})
+
+    def lark(self) -> str:
+        if not self._bound:
+            return lark({"start": quoted_literal(TERMINATOR)})
+        line = relation_lark(None, _LINE_END) if self._allowed is None else self._lines
+        return lark({"start": self._answer, "line": "LINE", "LINE": line})
+
+    def json_schema(self) -> dict[str, object]:
+        item = relation_schema(self._allowed) if self._bound else {"type": "string"}
+        return strict_object({self.name: {"type": "array", "items": item, "maxItems": self._bound}})
+
+    def write(self, content: Iterable[str], output: Output) -> str:
+        """The answer that lists the unescaped items of ``content``."""
+        if output == "json":
+            return json.dumps({self.name: list(map(escape, content))}, ensure_ascii=False)
+        return "\n".join([*map(format_item, content), TERMINATOR])
+
+    def read(self, completion: Completion) -> Parsed[str]:
+        known = _Known(self.known or frozenset(self.items))
+        return parse_list(completion.text, known, truncated=completion.finish_reason == "length")
 
     @property
-    def distinct(self) -> int:
-        return len(self.items)
+    def _allowed(self) -> tuple[str, ...] | None:
+        return allowed_relations(self.items, self.level)
+
+    @property
+    def _bound(self) -> int:
+        """The most items that an answer can list."""
+        return self.max_items if self._allowed is None else min(self.max_items, len(set(self._allowed)))
+
+    @property
+    def _lines(self) -> str:
+        return quoted_choice(map(format_item, self.items), _LINE_END)
+
+    @property
+    def _answer(self) -> str:
+        return f"line{{0,{self._bound}}} {quoted_literal(TERMINATOR)}"
 
 
-def parse_list(text: str, known: Known, *, truncated: bool = False) -> ParsedList:
+def parse_list(text: str, known: Known, *, truncated: bool = False) -> Parsed[str]:
     """Read the items that ``text`` lists, whatever its form; never fails, and takes time linear in its length.
 
     ``known`` tells whether a text is the name or id of something that could be listed. It decides where names end
     that hold commas, numbers or brackets; what is not known may be an item all the same. ``truncated`` says that
     generation stopped at the token limit: the last item is then taken only if a line feed or quote ends it, since
-    ``E1`` may be the beginning of ``E12``. The reasons of rejects are listed in ``harness.parsing.answer``.
+    ``E1`` may be the beginning of ``E12``. The reasons of rejects are listed in ``harness.answers.reader``.
     """
-    answer = _ListReader(text, truncated, known)
-    answer.read()
-    return ParsedList(tuple(answer.entries), tuple(answer.rejects), answer.repeated, answer.terminated)
+    return _ListReader(text, truncated, known).read()
+
+
+class _Known:
+    """Whether a text is one of ``names``: as it is, or normalised if no bullet, quote or period stands around it."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+        self._normalised = frozenset(map(normalise, names))
+
+    def __call__(self, text: str) -> bool:
+        if text in self._names:
+            return True
+        is_bare = text[:1].isalnum() and (text[-1:].isalnum() or text.endswith(")"))
+        return is_bare and normalise(text) in self._normalised
 
 
 class _ListReader(AnswerReader[str]):

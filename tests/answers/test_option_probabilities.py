@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.methods.option_probabilities import OptionProbabilities, read_option_probabilities
+from harness.answers.option_probabilities import OptionProbabilities, read_option_probabilities
 from harness.types import TokenLogprob
 
 CASES = yaml.safe_load((Path(__file__).parent / "option_probability_cases.yaml").read_text(encoding="utf-8"))

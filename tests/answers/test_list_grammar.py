@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.answers.items import ListForm, parse_list
+from harness.answers.relation_field import GrammarLevel
+from harness.answers.triplets import TripletForm
 from harness.escaping import escape, format_item, format_triplet
-from harness.grammar import GrammarLevel, ListGrammar, TripletGrammar
-from harness.parsing import parse_list
 from harness.types import GrammarForm, RawTriplet
 from tests.judges import judges, llguidance_judge, xgrammar_judge
 
@@ -43,12 +44,12 @@ some_examples = settings(
 
 
 @st.composite
-def answers(draw: st.DrawFn, level: GrammarLevel) -> tuple[ListGrammar, list[str]]:
+def answers(draw: st.DrawFn, level: GrammarLevel) -> tuple[ListForm, list[str]]:
     """A grammar, and distinct items that it admits, possibly none."""
     items = draw(st.lists(names, min_size=1, max_size=5))
     item = st.sampled_from(items) if level == "closed" else free_texts
     listed = draw(st.lists(item, unique=True, max_size=3))
-    return ListGrammar("relations", tuple(items), level, 3), listed
+    return ListForm("relations", tuple(items), level, 3), listed
 
 
 def written(form: GrammarForm, items: Sequence[str], name: str = "relations") -> str:
@@ -57,7 +58,7 @@ def written(form: GrammarForm, items: Sequence[str], name: str = "relations") ->
     return "".join(f"{format_item(item)}\n" for item in items) + "END"
 
 
-def verdicts(grammar: ListGrammar | TripletGrammar, form: GrammarForm, completions: list[str]) -> list[set[bool]]:
+def verdicts(grammar: ListForm | TripletForm, form: GrammarForm, completions: list[str]) -> list[set[bool]]:
     """For every completion, what the engines make of it: one verdict if they agree."""
     constraint = grammar.render(form)
     if form == "regex" and grammar.level == "format":
@@ -73,20 +74,18 @@ def verdicts(grammar: ListGrammar | TripletGrammar, form: GrammarForm, completio
 @pytest.mark.parametrize("form", FORMS)
 @some_examples
 @given(answer=answers("closed") | answers("format"))
-def test_a_legal_list_is_accepted_and_read_back(form: GrammarForm, answer: tuple[ListGrammar, list[str]]) -> None:
+def test_a_legal_list_is_accepted_and_read_back(form: GrammarForm, answer: tuple[ListForm, list[str]]) -> None:
     grammar, items = answer
     completion = written(form, items)
     assert verdicts(grammar, form, [completion]) == [{True}], completion
     parsed = parse_list(completion, {*grammar.items, *items}.__contains__)
-    assert (list(parsed.items), parsed.rejects, parsed.repeated, parsed.terminated) == (items, (), 0, True)
+    assert (list(parsed.entries), parsed.rejects, parsed.repeated, parsed.terminated) == (items, (), 0, True)
 
 
 @pytest.mark.parametrize("form", FORMS)
 @some_examples
 @given(answer=answers("closed") | answers("format"))
-def test_a_list_one_mutation_away_from_legal_is_rejected(
-    form: GrammarForm, answer: tuple[ListGrammar, list[str]]
-) -> None:
+def test_a_list_one_mutation_away_from_legal_is_rejected(form: GrammarForm, answer: tuple[ListForm, list[str]]) -> None:
     grammar, items = answer
     some = items or [grammar.items[0] if grammar.level == "closed" else "country"]
     completions = [written(form, some[:1] * 4)]
@@ -106,14 +105,14 @@ def test_a_list_one_mutation_away_from_legal_is_rejected(
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("bound", [0, 3])
 def test_without_an_item_only_the_empty_list_is_left(form: GrammarForm, bound: int) -> None:
-    grammar = ListGrammar("heads", () if bound else ("E1",), "closed", bound)
+    grammar = ListForm("heads", () if bound else ("E1",), "closed", bound)
     empty, one = written(form, [], "heads"), written(form, ["E1"], "heads")
     assert verdicts(grammar, form, [empty, one]) == [{True}, {False}]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_list_is_no_longer_than_what_there_is_to_list(form: GrammarForm) -> None:
-    grammar = ListGrammar("heads", ("E1", "E2", "E1"), "closed", 100)
+    grammar = ListForm("heads", ("E1", "E2", "E1"), "closed", 100)
     completions = [written(form, ["E2", "E1"], "heads"), written(form, ["E2", "E1", "E2"], "heads")]
     assert verdicts(grammar, form, completions) == [{True}, {False}]
 
@@ -129,7 +128,7 @@ def triplets_written(form: GrammarForm, triplets: Sequence[RawTriplet]) -> str:
 def test_with_a_fixed_head_no_line_has_another_head_nor_that_head_as_its_tail(
     form: GrammarForm, level: GrammarLevel
 ) -> None:
-    grammar = TripletGrammar(("E1", "E11", "E2"), ("r",), level, 2, head="E1")
+    grammar = TripletForm(("E1", "E11", "E2"), ("r",), level, 2, head="E1")
     legal = [[], [RawTriplet("E1", "r", "E11")], [RawTriplet("E1", "r", "E2"), RawTriplet("E1", "r", "E11")]]
     illegal = [
         [RawTriplet("E11", "r", "E1")],
@@ -144,13 +143,13 @@ def test_with_a_fixed_head_no_line_has_another_head_nor_that_head_as_its_tail(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_head_without_another_entity_leaves_only_the_empty_answer(form: GrammarForm) -> None:
-    grammar = TripletGrammar(("E1",), ("r",), "closed", 2, head="E1")
+    grammar = TripletForm(("E1",), ("r",), "closed", 2, head="E1")
     completions = [triplets_written(form, []), triplets_written(form, [RawTriplet("E1", "r", "E1")])]
     assert verdicts(grammar, form, completions) == [{True}, {False}]
 
 
 def test_bounds_and_heads_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="max_items"):
-        ListGrammar("heads", ("E1",), "closed", -1)
+        ListForm("heads", ("E1",), "closed", -1)
     with pytest.raises(ValueError, match="head must be one of the entities"):
-        TripletGrammar(("E1",), ("r",), "closed", 2, head="E2")
+        TripletForm(("E1",), ("r",), "closed", 2, head="E2")

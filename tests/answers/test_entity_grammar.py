@@ -6,14 +6,13 @@ import json
 
 import pytest
 
-from harness.grammar import EntityGrammar
-from harness.parsing import RawEntity, parse_entities
+from harness.answers.entities import EntityForm, RawEntity, parse_entities
 from harness.types import GrammarForm
 from tests.judges import judges
 
 LINE_FORMS: tuple[GrammarForm, ...] = ("regex", "gbnf", "lark")
 # Small bounds: what outlines-core needs for a regular expression grows with their product.
-GRAMMAR = EntityGrammar(("PER", "LOC"), 2, 2)
+GRAMMAR = EntityForm(("PER", "LOC"), 2, 2)
 LEGAL = (
     [],
     [("PER", ["Zoë É. d'Ab", 'the "old" | (one)'])],
@@ -55,4 +54,4 @@ def test_other_answers_are_rejected(form: GrammarForm) -> None:
 @pytest.mark.parametrize("bounds", [((), 1, 1), (("PER",), 0, 1), (("PER",), 1, 0)])
 def test_a_grammar_without_room_is_refused(bounds: tuple[tuple[str, ...], int, int]) -> None:
     with pytest.raises(ValueError, match="room"):
-        EntityGrammar(*bounds)
+        EntityForm(*bounds)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.answers.pairs import PairForm
+from harness.answers.relation_field import GrammarLevel
+from harness.answers.triplet_reading import parse_triplets
 from harness.datasets.registry import load_dataset
 from harness.escaping import NO_RELATION, escape, format_triplet
-from harness.grammar import GrammarLevel, PairGrammar
-from harness.parsing import parse_triplets
 from harness.types import Document, GrammarForm, RawTriplet
 from tests.judges import judges, llguidance_judge, xgrammar_judge
 from tests.paths import redocred_dir
@@ -34,7 +35,7 @@ some_examples = settings(
 
 
 @st.composite
-def answers(draw: st.DrawFn, level: GrammarLevel) -> tuple[PairGrammar, list[list[RawTriplet]]]:
+def answers(draw: st.DrawFn, level: GrammarLevel) -> tuple[PairForm, list[list[RawTriplet]]]:
     """A grammar of one to four distinct pairs, and for each pair the lines of a legal answer."""
     pair = st.tuples(references, references).filter(lambda pair: pair[0] != pair[1])
     pairs = draw(st.lists(pair, min_size=1, max_size=4, unique=True))
@@ -47,7 +48,7 @@ def answers(draw: st.DrawFn, level: GrammarLevel) -> tuple[PairGrammar, list[lis
         if none and level == "closed" and draw(st.booleans()):
             chosen = [NO_RELATION]
         lines.append([RawTriplet(head, one, tail) for one in chosen])
-    return PairGrammar(tuple(pairs), tuple(relations), level, none, MAX_RELATIONS), lines
+    return PairForm(tuple(pairs), tuple(relations), level, none, MAX_RELATIONS), lines
 
 
 def as_lines(triplets: Iterable[RawTriplet]) -> str:
@@ -64,7 +65,7 @@ def written(form: GrammarForm, lines: Iterable[list[RawTriplet]]) -> str:
     return as_json(triplets) if form == "json_schema" else as_lines(triplets)
 
 
-def verdicts(grammar: PairGrammar, form: GrammarForm, completions: list[str]) -> list[set[bool]]:
+def verdicts(grammar: PairForm, form: GrammarForm, completions: list[str]) -> list[set[bool]]:
     """For every completion, what the engines make of it: one verdict if they agree."""
     constraint = grammar.render(form)
     found = judges(constraint)
@@ -77,17 +78,17 @@ def verdicts(grammar: PairGrammar, form: GrammarForm, completions: list[str]) ->
 @some_examples
 @given(answer=answers("closed") | answers("format"))
 def test_a_legal_answer_is_accepted_and_parses_back_to_its_lines(
-    form: GrammarForm, answer: tuple[PairGrammar, list[list[RawTriplet]]]
+    form: GrammarForm, answer: tuple[PairForm, list[list[RawTriplet]]]
 ) -> None:
     grammar, lines = answer
     completion = written(form, lines)
     assert verdicts(grammar, form, [completion]) == [{True}], completion
     parsed = parse_triplets(completion)
-    assert list(parsed.triplets) == [triplet for several in lines for triplet in several]
+    assert list(parsed.entries) == [triplet for several in lines for triplet in several]
     assert (parsed.rejects, parsed.terminated) == ((), True)
 
 
-def illegal(grammar: PairGrammar, lines: list[list[RawTriplet]]) -> Iterator[list[list[RawTriplet]]]:
+def illegal(grammar: PairForm, lines: list[list[RawTriplet]]) -> Iterator[list[list[RawTriplet]]]:
     """Lines one mutation away from the legal ones, whichever the notation."""
     first, *others = lines
     head, relation, tail = first[0]
@@ -102,7 +103,7 @@ def illegal(grammar: PairGrammar, lines: list[list[RawTriplet]]) -> Iterator[lis
             yield [[RawTriplet(head, NO_RELATION, tail)], *others]
 
 
-def illegal_in_lines_only(grammar: PairGrammar, lines: list[list[RawTriplet]]) -> Iterator[list[list[RawTriplet]]]:
+def illegal_in_lines_only(grammar: PairForm, lines: list[list[RawTriplet]]) -> Iterator[list[list[RawTriplet]]]:
     """What a JSON schema cannot tell from a legal answer."""
     first = lines[0][0]
     if len(lines) > 1:
@@ -117,7 +118,7 @@ def illegal_in_lines_only(grammar: PairGrammar, lines: list[list[RawTriplet]]) -
 @some_examples
 @given(answer=answers("closed") | answers("format"))
 def test_an_answer_one_mutation_away_from_legal_is_rejected(
-    form: GrammarForm, answer: tuple[PairGrammar, list[list[RawTriplet]]]
+    form: GrammarForm, answer: tuple[PairForm, list[list[RawTriplet]]]
 ) -> None:
     grammar, lines = answer
     mutated = [written(form, one) for one in illegal(grammar, [one[:1] for one in lines])]
@@ -132,19 +133,19 @@ def test_an_answer_one_mutation_away_from_legal_is_rejected(
 @pytest.mark.parametrize(
     "grammar",
     [
-        PairGrammar((), ("r",), "closed", True, 2),
-        PairGrammar((), ("r",), "format", False, 2),
-        PairGrammar((("A", "B"),), (), "closed", True, 2),
+        PairForm((), ("r",), "closed", True, 2),
+        PairForm((), ("r",), "format", False, 2),
+        PairForm((("A", "B"),), (), "closed", True, 2),
     ],
 )
-def test_only_the_empty_answer_is_left_without_a_pair_or_a_relation(form: GrammarForm, grammar: PairGrammar) -> None:
+def test_only_the_empty_answer_is_left_without_a_pair_or_a_relation(form: GrammarForm, grammar: PairForm) -> None:
     completions = [written(form, []), written(form, [[RawTriplet("A", "r", "B")]])]
     assert verdicts(grammar, form, completions) == [{True}, {False}]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_relation_that_is_called_none_does_no_harm(form: GrammarForm) -> None:
-    grammar = PairGrammar((("A", "B"),), (NO_RELATION, "r"), "closed", True, 2)
+    grammar = PairForm((("A", "B"),), (NO_RELATION, "r"), "closed", True, 2)
     completion = written(form, [[RawTriplet("A", NO_RELATION, "B")]])
     assert verdicts(grammar, form, [completion]) == [{True}]
 
@@ -152,7 +153,7 @@ def test_a_relation_that_is_called_none_does_no_harm(form: GrammarForm) -> None:
 @pytest.mark.parametrize("form", LINE_FORMS)
 def test_pairs_whose_references_are_alike_are_answered_once_each(form: GrammarForm) -> None:
     pair = [RawTriplet("A", "r", "B")]
-    once = PairGrammar((("A", "B"),), ("r",), "closed", True, 1)
+    once = PairForm((("A", "B"),), ("r",), "closed", True, 1)
     twice = replace(once, pairs=once.pairs * 2)
     assert verdicts(twice, form, [written(form, [pair]), written(form, [pair, pair])]) == [{False}, {True}]
 
@@ -179,7 +180,7 @@ def test_gold_of_real_documents_over_all_relations_is_accepted(form: GrammarForm
         count = len(document.entities)
         pairs = [(head, tail) for head in range(count) for tail in range(count) if head != tail][:40]
         shown = tuple((f"E{head + 1}", f"E{tail + 1}") for head, tail in pairs)
-        constraint = PairGrammar(shown, tuple(names.values()), "closed", True, 4).render(form)
+        constraint = PairForm(shown, tuple(names.values()), "closed", True, 4).render(form)
         lines = gold_lines(document, names, pairs)
         for judge in (llguidance_judge(constraint), xgrammar_judge(constraint)):
             assert judge(written(form, lines))
@@ -188,4 +189,4 @@ def test_gold_of_real_documents_over_all_relations_is_accepted(form: GrammarForm
 
 def test_fewer_than_one_relation_a_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="max_relations"):
-        PairGrammar((("A", "B"),), ("r",), "closed", True, 0)
+        PairForm((("A", "B"),), ("r",), "closed", True, 0)

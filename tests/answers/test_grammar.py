@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from outlines.types import at_most, either
 from outlines.types.dsl import to_regex
 
+from harness.answers.relation_field import GrammarLevel
+from harness.answers.triplet_reading import parse_triplets
+from harness.answers.triplets import TripletForm
 from harness.escaping import escape, format_triplet
-from harness.grammar import GrammarLevel, TripletGrammar
-from harness.parsing import parse_triplets
 from harness.types import GrammarForm, RawTriplet
 from tests.judges import judges
 
@@ -50,7 +51,7 @@ some_examples = settings(
 
 
 @st.composite
-def answers(draw: st.DrawFn, level: GrammarLevel) -> tuple[TripletGrammar, list[RawTriplet]]:
+def answers(draw: st.DrawFn, level: GrammarLevel) -> tuple[TripletForm, list[RawTriplet]]:
     """A grammar and distinct triplets that it admits, possibly none."""
     entities = draw(st.lists(texts, min_size=2, max_size=5, unique=True))
     relations = draw(st.lists(texts, min_size=1, max_size=4))
@@ -58,7 +59,7 @@ def answers(draw: st.DrawFn, level: GrammarLevel) -> tuple[TripletGrammar, list[
     pair = st.permutations(entities)
     triplet = st.builds(lambda pair, relation: RawTriplet(pair[0], relation, pair[1]), pair, relation)
     triplets = draw(st.lists(triplet, unique=True, max_size=3))
-    return TripletGrammar(tuple(entities), tuple(relations), level, max(1, len(triplets))), triplets
+    return TripletForm(tuple(entities), tuple(relations), level, max(1, len(triplets))), triplets
 
 
 def as_lines(triplets: Iterable[RawTriplet]) -> str:
@@ -74,7 +75,7 @@ def written(form: GrammarForm, triplets: Iterable[RawTriplet]) -> str:
     return as_json(triplets) if form == "json_schema" else as_lines(triplets)
 
 
-def assert_verdict(grammar: TripletGrammar, form: GrammarForm, completion: str, *, accepted: bool) -> None:
+def assert_verdict(grammar: TripletForm, form: GrammarForm, completion: str, *, accepted: bool) -> None:
     constraint = grammar.render(form)
     verdicts = {name: judge(completion) for name, judge in judges(constraint).items()}
     if form == "json_schema" and MISREAD_BY_XGRAMMAR.search(constraint.text):
@@ -86,17 +87,17 @@ def assert_verdict(grammar: TripletGrammar, form: GrammarForm, completion: str, 
 @some_examples
 @given(answer=answers("closed") | answers("format"))
 def test_legal_answer_is_accepted_and_parses_back_to_its_triplets(
-    form: GrammarForm, answer: tuple[TripletGrammar, list[RawTriplet]]
+    form: GrammarForm, answer: tuple[TripletForm, list[RawTriplet]]
 ) -> None:
     grammar, triplets = answer
     completion = written(form, triplets)
     assert_verdict(grammar, form, completion, accepted=True)
     parsed = parse_triplets(completion)
-    assert list(parsed.triplets) == triplets
+    assert list(parsed.entries) == triplets
     assert (parsed.rejects, parsed.repeated, parsed.terminated) == ((), 0, True)
 
 
-def illegal_lines(grammar: TripletGrammar, triplets: list[RawTriplet]) -> Iterator[str]:
+def illegal_lines(grammar: TripletForm, triplets: list[RawTriplet]) -> Iterator[str]:
     """Answers one mutation away from the legal one; ``triplets`` fill the grammar's bound."""
     legal = as_lines(triplets)
     head, relation, tail = triplets[0]
@@ -123,7 +124,7 @@ def illegal_lines(grammar: TripletGrammar, triplets: list[RawTriplet]) -> Iterat
 @settings(some_examples, max_examples=25)
 @given(answer=(answers("closed") | answers("format")).filter(lambda answer: bool(answer[1])))
 def test_answer_one_mutation_away_from_legal_is_rejected(
-    form: GrammarForm, answer: tuple[TripletGrammar, list[RawTriplet]]
+    form: GrammarForm, answer: tuple[TripletForm, list[RawTriplet]]
 ) -> None:
     grammar, triplets = answer
     for name, judge in judges(grammar.render(form)).items():
@@ -133,7 +134,7 @@ def test_answer_one_mutation_away_from_legal_is_rejected(
 
 @settings(some_examples, max_examples=25)
 @given(answer=answers("closed").filter(lambda answer: bool(answer[1])))
-def test_json_one_mutation_away_from_legal_is_rejected(answer: tuple[TripletGrammar, list[RawTriplet]]) -> None:
+def test_json_one_mutation_away_from_legal_is_rejected(answer: tuple[TripletForm, list[RawTriplet]]) -> None:
     grammar, triplets = answer
     unknown = max((*grammar.entities, *grammar.relations), key=len) + "?"
     illegal = [
@@ -158,7 +159,7 @@ def test_json_one_mutation_away_from_legal_is_rejected(answer: tuple[TripletGram
 def test_self_pair_is_excluded_by_the_context_free_forms_only(
     level: GrammarLevel, form: GrammarForm, excluded: bool
 ) -> None:
-    grammar = TripletGrammar(("E1", "E2", "E11"), ("country",), level, 3)
+    grammar = TripletForm(("E1", "E2", "E11"), ("country",), level, 3)
     completion = written(form, [RawTriplet("E1", "country", "E11"), RawTriplet("E1", "country", "E1")])
     assert_verdict(grammar, form, completion, accepted=not excluded)
 
@@ -167,14 +168,14 @@ def test_self_pair_is_excluded_by_the_context_free_forms_only(
 @pytest.mark.parametrize(
     "grammar",
     [
-        TripletGrammar((), ("r",), "closed", 5),
-        TripletGrammar(("A",), ("r",), "closed", 5),
-        TripletGrammar(("A", "A"), ("r",), "format", 5),
-        TripletGrammar(("A", "B"), (), "closed", 5),
-        TripletGrammar(("A", "B"), ("r",), "closed", 0),
+        TripletForm((), ("r",), "closed", 5),
+        TripletForm(("A",), ("r",), "closed", 5),
+        TripletForm(("A", "A"), ("r",), "format", 5),
+        TripletForm(("A", "B"), (), "closed", 5),
+        TripletForm(("A", "B"), ("r",), "closed", 0),
     ],
 )
-def test_only_the_empty_answer_is_left_where_no_triplet_is_possible(form: GrammarForm, grammar: TripletGrammar) -> None:
+def test_only_the_empty_answer_is_left_where_no_triplet_is_possible(form: GrammarForm, grammar: TripletForm) -> None:
     assert_verdict(grammar, form, written(form, []), accepted=True)
     for tail in ("A", "B"):
         assert_verdict(grammar, form, written(form, [RawTriplet("A", "r", tail)]), accepted=False)
@@ -182,14 +183,14 @@ def test_only_the_empty_answer_is_left_where_no_triplet_is_possible(form: Gramma
 
 @pytest.mark.parametrize("form", FORMS)
 def test_repeated_names_count_once(form: GrammarForm) -> None:
-    once = TripletGrammar(("A", "B"), ("r", "s"), "closed", 5)
+    once = TripletForm(("A", "B"), ("r", "s"), "closed", 5)
     assert replace(once, entities=("A", "B", "A"), relations=("r", "s", "r")).render(form) == once.render(form)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_names_that_begin_alike_are_all_reachable(form: GrammarForm) -> None:
     names = ("New York", "New", "New York City", "N", "New York)", "New York | City", "É", "Éa", "Éab", "É | a")
-    grammar = TripletGrammar(names, ("r", "r s", "r s t"), "closed", 9)
+    grammar = TripletForm(names, ("r", "r s", "r s t"), "closed", 9)
     triplets = [
         RawTriplet(head, relation, tail)
         for relation in grammar.relations
@@ -203,7 +204,7 @@ def test_names_that_begin_alike_are_all_reachable(form: GrammarForm) -> None:
 @some_examples
 def test_regex_means_the_same_as_one_built_with_outlines_types(relations: list[str], data: st.DataObject) -> None:
     entities = ("E1", "E2", "Paris, Texas", 'the "old" (town)')
-    grammar = TripletGrammar(entities, tuple(relations), "closed", 2)
+    grammar = TripletForm(entities, tuple(relations), "closed", 2)
     entity, relation = either(*map(escape, entities)), either(*dict.fromkeys(map(escape, relations)))
     line = "(" + entity + " | " + relation + " | " + entity + ")\n"
     with_outlines = re.compile(to_regex(at_most(2, line) + "END"))
@@ -216,4 +217,4 @@ def test_regex_means_the_same_as_one_built_with_outlines_types(relations: list[s
 
 def test_negative_bound_is_refused() -> None:
     with pytest.raises(ValueError, match="-1"):
-        TripletGrammar(("A", "B"), ("r",), "closed", -1)
+        TripletForm(("A", "B"), ("r",), "closed", -1)

@@ -1,4 +1,4 @@
-"""One line of an answer: a triplet in the line format, or in one of the ways in which models vary it.
+"""Triplets in an answer, whatever its form: in the line format, in the ways in which models vary it, or in JSON.
 
 The line format, ``(HEAD | RELATION | TAIL)`` with escaped fields, is read exactly. What does not match
 it is freed of bullets, numbering, labels and emphasis and split into three fields at
@@ -10,14 +10,22 @@ it is freed of bullets, numbering, labels and emphasis and split into three fiel
    around all of them; and no field may have more words than a name has.
 
 A line may also hold several triplets, each in parentheses.
+
+In JSON, or in what a model wrote for JSON (with single quotes, with tuples, cut off), a triplet is an object
+with a head, a relation and a tail (or the synonyms in ``_FIELD_NAMES``), or a
+list of three texts, at any depth. A list of three texts that is a property of an object counts only if
+the property's name says so: ``"triplet": [...]``, but not ``"entities": [...]``. Texts of a list that
+hold ``|`` are read as lines.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from harness.escaping import unescape
+from harness.answers.json_values import JsonNode
+from harness.answers.reader import ORNAMENTS, AnswerReader, Parsed
+from harness.escaping import TERMINATOR, unescape
 from harness.types import RawTriplet, Reject
 
 LONGEST_NAME = 12
@@ -34,6 +42,45 @@ _BETWEEN_QUOTED = re.compile(r"""(?<=["'`])\s*[,;]\s*(?=["'`])""")
 _ENTITY_ID = re.compile(r"E\d+")
 CLOSING = {"(": ")", "[": "]", "<": ">", "{": "}"}
 QUOTES = "\"'`"
+_FIELD_NAMES = (
+    ("head", "subject", "head_entity", "source", "h"),
+    ("relation", "predicate", "relation_type", "type", "r"),
+    ("tail", "object", "tail_entity", "target", "t"),
+)
+_NAMES_TRIPLETS = re.compile("tripl|relation|fact")
+_OPENING = ("(", "[", "<", "{")
+_CLOSING = (")", "]", ">", "}")
+
+
+def parse_triplets(text: str, *, truncated: bool = False) -> Parsed[RawTriplet]:
+    """Read the triplets in ``text``, whatever its form; never fails, and takes time linear in its length.
+
+    ``truncated`` says that generation stopped at the token limit. The last line is then taken only if it
+    ends like a whole triplet, since ``A | r | E1`` may be the beginning of ``A | r | E12``. Whether the
+    fields mean entities and relations of the document is not judged here. The reasons of rejects are
+    listed in ``harness.answers.reader``.
+    """
+    return _TripletReader(text, truncated).read()
+
+
+class _TripletReader(AnswerReader[RawTriplet]):
+    def read_line(self, line: str) -> list[RawTriplet | Reject]:
+        return read_line(line)
+
+    def read_last_line(self, line: str) -> list[RawTriplet | Reject]:
+        entries = read_line(line)
+        closed = line.rstrip(ORNAMENTS).endswith(_CLOSING)
+        may_go_on = self.truncated and line.count("(") != line.count(")")
+        begun = line.startswith(_OPENING) or TERMINATOR.startswith(line)
+        if entries and (not closed or may_go_on) and (begun or self.truncated):
+            entries[-1] = Reject("truncated_line", line)
+        return entries
+
+    def read_json(self, root: JsonNode) -> Iterator[RawTriplet | Reject]:
+        return _triplets_in_json(root, self.text)
+
+    def is_exact(self, line: str) -> bool:
+        return is_exact(line)
 
 
 def read_line(line: str) -> list[RawTriplet | Reject]:
@@ -159,3 +206,44 @@ def _unmatched(text: str, opening: str, closing: str) -> int:
         elif text[index] == opening:
             found = index if found < 0 or index == 0 else found
     return found
+
+
+def _triplets_in_json(root: JsonNode, text: str) -> Iterator[RawTriplet | Reject]:
+    """The triplets and rejects in JSON that was found in ``text``, in order."""
+    pending = [("", root)]
+    while pending:
+        name, node = pending.pop()
+        fields = _json_fields(node, name)
+        if fields is not None:
+            yield _json_triplet(fields, text[node.start : node.end])
+            continue
+        texts = [value for _, value in node.values if isinstance(value, str)]
+        children = [(key, value) for key, value in node.values if isinstance(value, JsonNode)]
+        if not node.is_object and any(map(has_separator, texts)):
+            for line in filter(None, map(str.strip, texts)):
+                yield from read_line(line)
+        elif not children and (texts or node.loose):
+            yield Reject("malformed" if node.closed else "truncated_line", text[node.start : node.end])
+        pending.extend(reversed(children))
+
+
+def _json_fields(node: JsonNode, name: str) -> list[str] | None:
+    """Head, relation and tail if ``node``, a property ``name`` or an item of a list, is a triplet."""
+    if node.is_object:
+        by_name = {key.lower(): value for key, value in node.values}
+        found = [next((by_name[n] for n in names if n in by_name), None) for names in _FIELD_NAMES]
+    elif name and not _NAMES_TRIPLETS.search(name.lower()):
+        return None
+    else:
+        found = [value for _, value in node.values]
+    fields = [value for value in found if isinstance(value, str)]
+    if len(found) != 3 or len(fields) != 3:
+        return None
+    return None if not node.is_object and any(map(has_separator, fields)) else fields
+
+
+def _json_triplet(fields: list[str], source: str) -> RawTriplet | Reject:
+    if not all(map(str.strip, fields)):
+        return Reject("empty_field", source)
+    head, relation, tail = (unescape(value.strip()) for value in fields)
+    return RawTriplet(head, relation, tail)

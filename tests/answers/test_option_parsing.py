@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parsing import Option, parse_option
+from harness.answers.option import Option, parse_option
 
 CASES = yaml.safe_load((Path(__file__).parent / "option_cases.yaml").read_text(encoding="utf-8"))
 OPTIONS: Mapping[str, Sequence[Option]] = {

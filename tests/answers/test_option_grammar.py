@@ -7,9 +7,7 @@ import string
 
 import pytest
 
-from harness.grammar import OptionGrammar
-from harness.methods.demonstrations import format_option
-from harness.parsing import Option, parse_option
+from harness.answers.option import Option, OptionForm, parse_option
 from harness.types import GrammarForm
 from tests.judges import judges
 
@@ -23,13 +21,13 @@ LABELS = {
 
 
 def written(label: str, form: GrammarForm) -> str:
-    return format_option(label, "json" if form == "json_schema" else "lines")
+    return OptionForm((Option("A"),)).write(label, "json" if form == "json_schema" else "lines")
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
 def test_every_label_is_accepted_and_read_as_its_option(labels: tuple[str, ...], form: GrammarForm) -> None:
-    found = judges(OptionGrammar(labels).render(form))
+    found = judges(OptionForm(tuple(map(Option, labels))).render(form))
     options = [Option(label) for label in labels]
     for number, label in enumerate(labels):
         answer = written(label, form)
@@ -57,11 +55,11 @@ def test_nothing_else_is_accepted(labels: tuple[str, ...], form: GrammarForm) ->
         answers += [first, json.dumps({"answer": [first]}), json.dumps({"answer": first, "why": last}), "{}"]
     else:
         answers += [f" {first}", f"{first}\n", f"{first}.", f"({first})", json.dumps({"answer": first})]
-    for name, judge in judges(OptionGrammar(labels).render(form)).items():
+    for name, judge in judges(OptionForm(tuple(map(Option, labels))).render(form)).items():
         assert [answer for answer in answers if judge(answer)] == [], name
 
 
 @pytest.mark.parametrize("labels", [(), ("A", ""), ("1", "2", "12"), ("1", "1 a", "12"), ("A", "A")])
 def test_labels_that_leave_open_where_an_answer_ends_are_refused(labels: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="label"):
-        OptionGrammar(labels)
+        OptionForm(tuple(map(Option, labels)))

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.answers.triplet_reading import parse_triplets
 from harness.escaping import escape, format_triplet, unescape
-from harness.parsing import parse_triplets
 from harness.types import RawTriplet
 
 CASES = yaml.safe_load((Path(__file__).parent / "parsing_cases.yaml").read_text(encoding="utf-8"))
@@ -36,7 +36,7 @@ pieces = st.sampled_from([*_PIECES, *_WHOLE_PIECES, "```"])
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_answer_is_read(case: dict[str, Any]) -> None:
     parsed = parse_triplets(case["text"], truncated=case.get("truncated", False))
-    assert [list(triplet) for triplet in parsed.triplets] == case["triplets"]
+    assert [list(triplet) for triplet in parsed.entries] == case["triplets"]
     assert [[reject.reason, reject.text] for reject in parsed.rejects] == case.get("rejects", [])
     assert parsed.repeated == case.get("repeated", 0)
     assert parsed.terminated == case.get("terminated", True)
@@ -63,7 +63,7 @@ def test_ordinary_names_need_no_escape(name: str) -> None:
 @given(fields=st.tuples(any_text, any_text, any_text).filter(lambda fields: fields[0] != fields[2]))
 def test_every_triplet_survives_its_line(fields: tuple[str, str, str]) -> None:
     parsed = parse_triplets(format_triplet(*fields) + "\nEND")
-    assert parsed.triplets == (RawTriplet(*fields),)
+    assert parsed.entries == (RawTriplet(*fields),)
     assert parsed.terminated
 
 
@@ -71,9 +71,9 @@ def test_every_triplet_survives_its_line(fields: tuple[str, str, str]) -> None:
 @given(text=st.text() | st.lists(pieces, max_size=40).map("".join), truncated=st.booleans())
 def test_any_text_is_read_without_error_into_clean_triplets_and_known_reasons(text: str, truncated: bool) -> None:
     parsed = parse_triplets(text, truncated=truncated)
-    assert len(set(parsed.triplets)) == len(parsed.triplets)
+    assert len(set(parsed.entries)) == len(parsed.entries)
     assert {reject.reason for reject in parsed.rejects} <= REASONS
-    "".join(field for triplet in parsed.triplets for field in triplet).encode()
+    "".join(field for triplet in parsed.entries for field in triplet).encode()
 
 
 @settings(max_examples=100)
@@ -81,7 +81,7 @@ def test_any_text_is_read_without_error_into_clean_triplets_and_known_reasons(te
 def test_whatever_follows_leaves_the_lines_before_it_as_they_are(text: str) -> None:
     legal = tuple(RawTriplet(f"E{number}", "country", "x | y") for number in range(3))
     prefix = "".join(f"{format_triplet(*triplet)}\n" for triplet in legal)
-    assert parse_triplets(prefix + text).triplets[:3] == legal
+    assert parse_triplets(prefix + text).entries[:3] == legal
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
+from harness.answers.notation import longest_first, quoted_choice, quoted_literal, regex_choice, regex_literal
 from harness.escaping import SEPARATOR, escape
-from harness.grammar.notation import longest_first, quoted_choice, quoted_literal, regex_choice, regex_literal
 
 GrammarLevel = Literal["closed", "format"]
 

@@ -1,4 +1,4 @@
-"""A whole answer: lines of entries, JSON, prose around them, the terminator, what comes after it.
+"""Reading a whole answer that lists entries: lines, JSON, prose around them, the terminator, what comes after it.
 
 | Reason           | What became no entry                                                         |
 |------------------|------------------------------------------------------------------------------|
@@ -15,11 +15,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from harness.answers.base import AnswerForm
+from harness.answers.json_values import JsonNode, find_json
+from harness.answers.status import bad_ending
 from harness.escaping import TERMINATOR
-from harness.parsing.json_values import JsonNode, find_json
-from harness.types import Reject
+from harness.types import Completion, Reject, Status
 
 ORNAMENTS = "`*.,; \t\r"
 """What stands around a line without saying anything."""
@@ -27,13 +30,43 @@ ORNAMENTS = "`*.,; \t\r"
 Entry = TypeVar("Entry", bound=Hashable)
 
 
-class AnswerReader(ABC, Generic[Entry]):
-    """What has been read of an answer so far: distinct ``entries`` and ``rejects``, both in order of appearance.
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[Entry]):
+    """The distinct ``entries`` of an answer and its ``rejects``, both in order of appearance.
 
     ``repeated`` counts the entries that were identical to an earlier one. ``terminated`` says that the
-    answer came to its own end: the terminator, or the last bracket of its JSON. Reading takes time linear in
-    the length of the text.
+    answer came to its own end: the terminator, or the last bracket of its JSON.
     """
+
+    entries: tuple[Entry, ...]
+    rejects: tuple[Reject, ...]
+    repeated: int
+    terminated: bool
+
+    @property
+    def is_mostly_repetition(self) -> bool:
+        """Whether more than half of the entries written were copies of earlier ones."""
+        return self.repeated > len(self.entries)
+
+
+class ListingForm(AnswerForm[Parsed[Entry]]):
+    """An answer form whose answers list entries."""
+
+    def status(self, completion: Completion, reading: Parsed[Entry]) -> tuple[Status, str]:
+        """A truncated answer keeps the entries that it completed.
+
+        An unterminated answer with entries is ok if the model stopped by itself: without a constraint, models
+        forget the terminator.
+        """
+        if ending := bad_ending(completion):
+            return ending
+        if not reading.entries and not reading.terminated:
+            return "invalid_output", "the answer lists nothing and has no end of list"
+        return "ok", ""
+
+
+class AnswerReader(ABC, Generic[Entry]):
+    """Reads an answer in time linear in its length; subclasses say what an entry is."""
 
     def __init__(self, text: str, truncated: bool) -> None:
         self.text = text.encode("utf-8", "replace").decode("utf-8")
@@ -60,7 +93,12 @@ class AnswerReader(ABC, Generic[Entry]):
     def is_exact(self, line: str) -> bool:
         """Whether the line has the very shape that was asked for, whatever brackets it holds."""
 
-    def read(self) -> None:
+    def read(self) -> Parsed[Entry]:
+        """Everything that the answer says."""
+        self._read_all()
+        return Parsed(tuple(self.entries), tuple(self.rejects), self.repeated, self.terminated)
+
+    def _read_all(self) -> None:
         position = 0
         while position < len(self.text):
             line_feed = self.text.find("\n", position)
@@ -85,7 +123,7 @@ class AnswerReader(ABC, Generic[Entry]):
         """The JSON that begins in the line ``[start, end)``, unless it is part of some other text.
 
         A bracket that is part of a text holds no entries, and stands in a line with other words. What
-        it encloses is not searched again, lest nested brackets take quadratic time.
+        it encloses is not searched again, so that nested brackets do not take quadratic time.
         """
         block = find_json(self.text, start, end) if start >= self._without_json_until else None
         if block is None:

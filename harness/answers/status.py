@@ -1,0 +1,34 @@
+"""How an answer ended: the status of a completion, and that of a document from those of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.types import Completion, Status
+
+
+def bad_ending(completion: Completion) -> tuple[Status, str] | None:
+    """Status and error of a completion that did not come to its own end; None if it did."""
+    if completion.finish_reason == "content_filter" or completion.refusal:
+        return "refused", completion.refusal or "the provider's content filter withheld the answer"
+    if completion.finish_reason == "length":
+        unread = " while still thinking" if completion.reasoning and not completion.text else ""
+        return "truncated", f"the answer reached its token limit{unread}"
+    return None
+
+
+# From the mildest on: what more tokens or another prompt can change outweighs what the provider decided.
+_SEVERITY: tuple[Status, ...] = ("ok", "refused", "invalid_output", "truncated")
+
+
+def worst_status(outcomes: Sequence[tuple[Status, str]]) -> tuple[Status, str]:
+    """The status of a document from those of its answers; ok if there are none.
+
+    It is ``truncated`` if any answer is, else ``invalid_output`` if any is, else ``refused`` if any is: one
+    answer that is not ok leaves the document incomplete. The error tells how many answers have that status.
+    """
+    status, error = max(outcomes, key=lambda outcome: _SEVERITY.index(outcome[0]), default=("ok", ""))
+    if status == "ok" or len(outcomes) == 1:
+        return status, error
+    affected = sum(one == status for one, _ in outcomes)
+    return status, f"{affected} of {len(outcomes)} answers: {error}"

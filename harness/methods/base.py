@@ -1,0 +1,141 @@
+"""What the methods share: the context of a document, questions with their answer form, and what their answers give."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Generic, NamedTuple, Protocol
+
+from harness.alignment.decisions import RelationDecision, as_details
+from harness.alignment.triplets import align_triplets
+from harness.answers.base import AnswerForm, Read
+from harness.answers.reader import Parsed
+from harness.answers.relation_field import GrammarLevel
+from harness.answers.status import worst_status
+from harness.answers.triplets import TripletForm
+from harness.methods.asking import ask_all
+from harness.methods.context import DocumentContext, SchemaContext
+from harness.methods.settings import MethodSettings
+from harness.types import Ask, Document, Extraction, Method, Prediction, RawTriplet, Reject, Request, Status, Step
+
+
+class Demonstration(NamedTuple):
+    """A question of a method, the step that asks it, and the answer that the document's labels give."""
+
+    step: str
+    request: Request
+    answer: str
+
+
+class PromptMethod(Method, Protocol):
+    """A method that can also be shown at work: for few-shot prompts, previews and tests."""
+
+    def demonstrate(self, document: Document) -> list[Demonstration]:
+        """Every exchange about ``document``, in the order in which a perfect model would be asked."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question(Generic[Read]):
+    """A request of a step, and the form that its answer is to have."""
+
+    step: str
+    request: Request
+    form: AnswerForm[Read]
+
+
+@dataclass(frozen=True)
+class PromptedMethod(ABC):
+    """The base of the methods: ``settings`` and, of every document, the context that its prompts are made from."""
+
+    settings: MethodSettings
+
+    @abstractmethod
+    async def extract(self, document: Document, ask: Ask) -> Extraction: ...
+
+    @cached_property
+    def schema(self) -> SchemaContext:
+        return SchemaContext(self.settings.schema, self.settings.alignment)
+
+    def context(self, document: Document) -> DocumentContext:
+        return DocumentContext(document, self.settings, self.schema)
+
+    def triplet_form(self, context: DocumentContext) -> TripletForm:
+        """A list of triplets over all entities of the document and all relations of the schema."""
+        level: GrammarLevel = "format" if self.settings.level == "format" else "closed"
+        return TripletForm(context.references, self.schema.names, level, self.settings.max_triplets)
+
+    def question(self, context: DocumentContext, step: str, form: AnswerForm[Read], **more: object) -> Question[Read]:
+        """The question of a step: its template over the shared context and ``more``, held to the answer form."""
+        notation = self.settings.form
+        return Question(step, context.request(step, form.render(notation) if notation else None, **more), form)
+
+    async def predictions(
+        self, stated: Sequence[RawTriplet], context: DocumentContext, answers: Answers
+    ) -> tuple[Prediction, ...]:
+        """The triplets that answers stated, aligned with the document and the schema; counted in ``answers``."""
+        await self.schema.mapper.learn(triplet.relation for triplet in stated)
+        aligned = align_triplets(stated, context.mapper, self.schema.mapper)
+        answers.add(aligned.rejects, aligned.matches, aligned.decisions)
+        return aligned.predictions
+
+    def demonstration(self, question: Question[Read], content: object) -> Demonstration:
+        """The question with the answer that says ``content``, in the form's own terms."""
+        return Demonstration(question.step, question.request, question.form.write(content, self.settings.output))
+
+
+@dataclass
+class Answers:
+    """Asks a document's questions through ``ask`` and collects what its extraction tells of the answers."""
+
+    ask: Ask
+    _steps: list[Step] = field(default_factory=list)
+    _outcomes: list[tuple[Status, str]] = field(default_factory=list)
+    _rejects: list[Reject] = field(default_factory=list)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _decisions: list[RelationDecision] = field(default_factory=list)
+    _mostly_repetition: bool = False
+
+    async def to(self, questions: Sequence[Question[Read]]) -> list[Read]:
+        """What the answers say, in the order of the questions."""
+        completions = await ask_all(self.ask, [question.request for question in questions])
+        readings = []
+        for question, completion in zip(questions, completions, strict=True):
+            reading = question.form.read(completion)
+            readings.append(reading)
+            self._steps.append(Step(question.step, question.request, completion))
+            self._outcomes.append(question.form.status(completion, reading))
+            self._rejects += reading.rejects
+            if isinstance(reading, Parsed) and reading.repeated:
+                self._counts["repeated"] += reading.repeated
+                self._mostly_repetition |= reading.is_mostly_repetition
+        return readings
+
+    @property
+    def status(self) -> Status:
+        """The worst status of the answers so far."""
+        return worst_status(self._outcomes)[0]
+
+    def add(
+        self, rejects: Sequence[Reject], counts: Mapping[str, int], decisions: Sequence[RelationDecision] = ()
+    ) -> None:
+        """Count what alignment, or the method itself, made of the answers."""
+        self._rejects += rejects
+        self._counts.update(counts)
+        self._decisions += decisions
+
+    def extraction(self, predictions: Sequence[Prediction], details: Mapping[str, object] | None = None) -> Extraction:
+        """The document's extraction, with the worst status of its answers; ``details`` are the method's own."""
+        status, error = worst_status(self._outcomes)
+        repetition = {"mostly_repetition": self._mostly_repetition} if self._counts["repeated"] else {}
+        return Extraction(
+            predictions=tuple(predictions),
+            status=status,
+            error=error,
+            rejects=tuple(self._rejects),
+            steps=tuple(self._steps),
+            details={**+self._counts, **as_details(self._decisions), **repetition, **(details or {})},
+        )
