@@ -68,13 +68,17 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A tokenised document: ``sentences[i][j]`` is token j of sentence i. ``label_source`` says if it has gold."""
+    """A tokenised document: ``sentences[i][j]`` is token j of sentence i. ``label_source`` says if it has gold.
+
+    ``unrelated`` are the ordered pairs (head, tail) that the labels say have no relation, where they name such pairs.
+    """
 
     title: str
     sentences: tuple[tuple[str, ...], ...]
     entities: tuple[Entity, ...]
     labels: tuple[Label, ...] = ()
     label_source: LabelSource = HUMAN
+    unrelated: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,13 @@ class Relation:
 
 @dataclass(frozen=True)
 class RelationSchema:
-    """The closed set of relations of a dataset, in the dataset's order; ids and names are unique."""
+    """The closed set of relations of a dataset, in the dataset's order; ids and names are unique.
+
+    ``none`` are the ids by which its labels say that a pair has no relation; they are no relations.
+    """
 
     relations: tuple[Relation, ...]
+    none: tuple[str, ...] = ()
 
     @cached_property
     def by_id(self) -> Mapping[str, Relation]:

@@ -24,3 +24,11 @@ def fewrel_dir() -> Path:
     if not (folder / "val_wiki.json").is_file():
         pytest.skip(f"FewRel's validation split not found in {folder}")
     return folder
+
+
+def cdr_dir() -> Path:
+    """The folder with CDR's dev.json and rel_info.json in DocRED's format; skips the test where it is absent."""
+    folder = SHARED_DATA / "cdr"
+    if not (folder / "dev.json").is_file():
+        pytest.skip(f"CDR's development split not found in {folder}")
+    return folder

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.annotation.method import MAX_ENTITIES, METHOD, Annotate
 from harness.annotation.texts import TextCollection
-from harness.datasets.docred import read_schema
 from harness.datasets.registry import CORPORA, PACKAGE
+from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import Experiment, runner_of, sampling_of

@@ -90,8 +90,9 @@ def _label_rows(counted: Statistics, relations: int, source: LabelSource) -> lis
         who = f"{counted.unlabelled_documents:,} of {counted.documents:,} documents have none"
     else:
         who = source.silver or "gold"
+    labelled = counted.labelled_na_pairs
     told = [
-        ("NA pairs", f"{counted.na_pairs:,}"),
+        ("NA pairs", f"{counted.na_pairs:,}" + (f" ({labelled:,} of them labelled so)" if labelled else "")),
         ("related pairs", f"{counted.related_pairs:,} ({counted.multi_relation_pairs:,} with several relations)"),
         ("triplets", f"{counted.triplets:,} ({counted.intra_share:.1%} intra-sentence)"),
         ("relations used", f"{counted.relations_used} of {relations}"),

@@ -34,12 +34,13 @@ def score(
       harness score vllm-tagged-format --align minilm --theta 0.6
       harness score predictions.json --gold dev_revised.json --train train_revised.json --json
     """
+    from harness.datasets.registry import DATA_SUFFIXES
     from harness.errors import InputError
 
     realign = align is not None or theta is not None or align_over is not None
     if realign and (gold or surface or Path(path).is_file()):
         raise InputError("--align reads the stored answers of a run anew: leave out --gold, --surface and files")
-    if path.endswith(".json") and not Path(path).is_file():
+    if path.endswith((*DATA_SUFFIXES, ".zip")) and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     if realign:
         _score_realigned(path, align, theta, align_over, train, results_dir, as_json)

@@ -81,11 +81,13 @@ def pair_runs(a: RunFolder, b: RunFolder, data_dir: Path | None = None) -> Paire
     if not shared:
         raise InputError(f"{a.run_id} and {b.run_id} share no document")
     documents = (document for document in dataset.documents if document.title in shared)
-    return PairedRuns(first, second, dataset.schema, list(_paired(documents, a, b)))
+    return PairedRuns(first, second, dataset.schema, list(_paired(documents, a, b, dataset.schema)))
 
 
-def _paired(documents: Iterator[Document], a: RunFolder, b: RunFolder) -> Iterator[PairedDocument]:
-    by_a, by_b = (read_submission(folder.path / PREDICTIONS) for folder in (a, b))
+def _paired(
+    documents: Iterator[Document], a: RunFolder, b: RunFolder, schema: RelationSchema
+) -> Iterator[PairedDocument]:
+    by_a, by_b = (read_submission(folder.path / PREDICTIONS, schema) for folder in (a, b))
     for document in documents:
         yield PairedDocument(
             document,

@@ -1,4 +1,4 @@
-"""JSON files read in bounded memory and refused in one clear line: a list by values, or one small value.
+"""JSON files read in bounded memory and refused in one clear line: a list or lines of values, or one small value.
 
 The standard decoder over a sliding window does the work. ijson was tried and measured against it: it holds a
 nested or endless value whole (four million brackets exhaust the memory), turns a lone surrogate into ``?``,
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from harness.datasets.opening import open_text
 from harness.errors import InputError
 
 MAX_VALUE_CHARACTERS = 4 * 2**20
@@ -29,18 +30,22 @@ UNFINISHED_TOKEN = 16
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
-def list_values(path: Path, noun: str) -> Iterator[object]:
-    """Yield the values of the JSON list that is the whole of the file.
+def list_values(path: Path, noun: str, member: str | None = None) -> Iterator[object]:
+    """Yield the values of the file: those of one JSON list, or JSON objects one after another (JSON lines).
 
-    ``noun`` names a value in error messages ("document"). Raises InputError where the file cannot be read,
-    is not UTF-8, is not one JSON list, or holds a value of more than ``MAX_VALUE_CHARACTERS``.
+    ``noun`` names a value in error messages ("document"); for ``member`` and the forms of files see
+    ``opening.open_text``. Raises InputError where the file cannot be read, is not UTF-8, is neither a list nor lines,
+    or holds a value of more than ``MAX_VALUE_CHARACTERS``.
     """
-    with _window(path) as window:
+    with _window(path, member) as window:
         first = window.peek()
         if first == "{":
-            raise InputError(f"{path}: holds a JSON object, not a list; write the {noun}s as [{{...}}, {{...}}]")
+            yield from _values_by_line(window, noun)
+            return
         if first != "[":
-            raise InputError(f"{path}: starts with {first!r}, which is not JSON; give a JSON list of {noun}s")
+            raise InputError(
+                f"{path}: starts with {first!r}, which is not JSON; give a JSON list of {noun}s, or one {noun} a line"
+            )
         window.take()
         if window.peek() == "]":
             window.take()
@@ -48,6 +53,18 @@ def list_values(path: Path, noun: str) -> Iterator[object]:
             yield from _values_until_bracket(window, noun)
         if window.peek():
             raise InputError(f"{path}: goes on after the list's closing bracket; remove what follows it")
+
+
+def _values_by_line(window: _Window, noun: str) -> Iterator[object]:
+    for index in itertools.count():
+        yield window.value(f"{noun} {index}")
+        following = window.peek()
+        if not following:
+            return
+        if following != "{":
+            raise InputError(
+                f"{window.path}: {following!r} after {noun} {index}; write one {noun} a line, or all as one JSON list"
+            )
 
 
 def _values_until_bracket(window: _Window, noun: str) -> Iterator[object]:
@@ -158,27 +175,12 @@ class _Window:
 
 
 @contextmanager
-def _window(path: Path) -> Iterator[_Window]:
-    with _opened(path) as file:
+def _window(path: Path, member: str | None = None) -> Iterator[_Window]:
+    with open_text(path, member) as file:
         window = _Window(path, file)
         if not window.peek():
             raise InputError(f"{path}: is empty; give a JSON file")
         yield window
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """Open a UTF-8 file (a byte order mark is skipped); InputError where it is missing or unreadable."""
-    try:
-        file = path.open(encoding="utf-8-sig", newline="")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the name") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder; give a file in it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be opened: {error}") from None
-    with file:
-        yield file
 
 
 class _NotAllowed(ValueError):

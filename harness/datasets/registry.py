@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.datasets.docred import DocumentFile, read_schema, sha256_of
+from harness.datasets.docred import DocumentFile, sha256_of
 from harness.datasets.fewrel import read_fewrel
 from harness.datasets.json_stream import whole_value
+from harness.datasets.relation_table import RELATION_TABLES, read_schema
 from harness.datasets.splits import Part, split_documents
 from harness.errors import InputError
 from harness.label_source import HUMAN, LabelKind, LabelSource
@@ -19,6 +20,8 @@ from harness.paths import cache_dir
 from harness.types import Dataset, Document, Relation, RelationSchema
 
 PACKAGE = Path(__file__).resolve().parent
+DATA_SUFFIXES = (".json", ".jsonl", ".gz")
+"""By these a name is that of a file, and a file one that may hold documents or predictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,8 @@ def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | N
 
     ``data_dir`` holds the files of a downloaded corpus in place of the cache; packaged corpora and file paths
     do not use it. For a path, ``split`` is only the name to record (default "all"), and the schema is the
-    ``rel_info.json`` beside the file, or else the relation ids found in it, each its own name.
+    ``rel_info.json`` beside the file (or another of ``RELATION_TABLES``), or else the relation ids found in it, each
+    its own name.
     Raises InputError for unknown names and splits, missing files, and files that are not valid.
     """
     if name_or_path not in CORPORA and _looks_like_path(name_or_path):
@@ -159,19 +163,20 @@ def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | N
 
 
 def _looks_like_path(name: str) -> bool:
-    return name.endswith(".json") or os.sep in name or Path(name).exists()
+    return name.endswith(DATA_SUFFIXES) or os.sep in name or Path(name).exists()
 
 
 def _load_file(path: Path, split: str | None) -> Dataset:
-    relations = path.parent / CORPORA["redocred"].relations.name
     labelled_by = _annotated_by(path)
-    if relations.is_file():
+    tables = (path.parent / name for name in RELATION_TABLES)
+    if relations := next((table for table in tables if table.is_file()), None):
         schema = read_schema(relations)
         documents = DocumentFile(path, schema, labelled_by)
     else:
         documents = DocumentFile(path, None, labelled_by)
         schema = RelationSchema(tuple(Relation(id, id) for id in documents.relation_ids))
-    return Dataset(path.stem, split or "all", schema, documents, sha256_of(path), documents.label_sources)
+    name = Path(path.name.removesuffix(".gz")).stem
+    return Dataset(name, split or "all", schema, documents, sha256_of(path), documents.label_sources)
 
 
 def _annotated_by(path: Path) -> LabelSource:

@@ -17,6 +17,7 @@ class Statistics:
     - ``unlabelled_documents`` have no gold, which is not to be labelled with nothing.
     - ``candidate_pairs``: ordered pairs of two different entities of one document; ``related_pairs`` hold at
       least one relation, ``na_pairs`` none, ``multi_relation_pairs`` two or more different ones.
+      ``labelled_na_pairs`` are those of which a label says that they have none, as CDR's NR does.
     - ``triplets``: distinct (head, relation, tail) of a document. Intra: head and tail have mentions in one
       and the same sentence; inter: they have not.
     - ``words``: tokens; ``longest_document`` is the largest number of tokens in one document.
@@ -40,6 +41,7 @@ class Statistics:
     intra_triplets: int
     shared_names: int
     documents_with_shared_names: int
+    labelled_na_pairs: int
     entity_types: Mapping[str, int]
     triplets_per_relation: Mapping[str, int]
 
@@ -120,6 +122,7 @@ def statistics(documents: Iterable[Document]) -> Statistics:
             intra_triplets=sum(_is_intra(document, triplet) for triplet in triplets),
             shared_names=shared_names,
             documents_with_shared_names=int(shared_names > 0),
+            labelled_na_pairs=len(document.unrelated),
         )
         entity_types.update(entity.type for entity in entities)
         relations.update(triplet.relation for triplet in triplets)
@@ -138,6 +141,7 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         intra_triplets=totals["intra_triplets"],
         shared_names=totals["shared_names"],
         documents_with_shared_names=totals["documents_with_shared_names"],
+        labelled_na_pairs=totals["labelled_na_pairs"],
         entity_types=_by_frequency(entity_types),
         triplets_per_relation=_by_frequency(relations),
     )

@@ -76,14 +76,14 @@ def import_run(path: Path, config: RunConfig) -> RunResult:
 
 
 def _store_predictions(path: Path, imported: ImportedRun, folder: RunFolder, totals: RunTotals) -> None:
-    claimed = read_submission(path)
+    schema = imported.dataset.schema
+    claimed = read_submission(path, schema)
     documents = list(imported.documents)
     if unknown := claimed.keys() - {document.title for document in documents}:
         raise InputError(
             f"{path}: {min(unknown)!r} is no document of {imported.dataset.name} {imported.dataset.split}: name the "
             "dataset and split that the predictions are for"
         )
-    schema = imported.dataset.schema
     with folder.document_writer() as writer:
         for document in documents:
             predictions = tuple(claimed.get(document.title, ()))

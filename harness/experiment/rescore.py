@@ -106,13 +106,13 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
     totals = RunTotals()
     for record in folder.documents():
         totals.add(record)
-    documents = gold_of(gold).documents
-    missing = totals.by_title.keys() - {document.title for document in documents}
+    labelled = gold_of(gold)
+    missing = totals.by_title.keys() - {document.title for document in labelled.documents}
     if missing:
         raise InputError(f"{gold} lacks {len(missing)} of the run's documents, such as {min(missing)!r}")
-    asked = [document for document in documents if document.title in totals.by_title]
+    asked = [document for document in labelled.documents if document.title in totals.by_title]
     training = None if train is None else read_training(train)
-    predictions = read_submission(folder.path / PREDICTIONS)
+    predictions = read_submission(folder.path / PREDICTIONS, labelled.schema)
     # An encoder's run has no prompt.
     options = result.manifest["question"].get("prompt", {}).get("options", {})
     steps = step_scores_of(asked, totals.found, predictions, options)
@@ -122,8 +122,8 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
 def score_submission(predictions: Path, gold: Path, train: Path | None) -> dict[str, Any]:
     """The official scores of a predictions file, as ``metrics.json`` holds those of a run."""
     training = None if train is None else read_training(train)
-    claimed = read_submission(predictions)
-    return scores_of(gold_of(gold).documents, claimed, training)
+    labelled = gold_of(gold)
+    return scores_of(labelled.documents, read_submission(predictions, labelled.schema), training)
 
 
 def gold_of(file: Path) -> Dataset:
@@ -133,7 +133,7 @@ def gold_of(file: Path) -> Dataset:
 
 def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
     """AutoRE's metric of a predictions file: entities and relations compared as strings."""
-    claimed = read_submission(predictions)
+    claimed = read_submission(predictions, gold.schema)
     strings = {
         document.title: as_strings(document, claimed[document.title])
         for document in gold.documents

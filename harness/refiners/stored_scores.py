@@ -97,6 +97,11 @@ def _check_dataset(run_id: str, stored: dict[str, str], dataset: Dataset) -> Non
 def check_relations(source: str, relations: tuple[str, ...], dataset: Dataset) -> None:
     """Raise InputError unless the scores are those of relations of the dataset, or of pairs alone."""
     unknown = set(relations) - set(dataset.schema.by_id)
+    if none := sorted(unknown & set(dataset.schema.none)):
+        raise InputError(
+            f"{source} scores {none[0]!r}, which stands for no relation in {dataset.name}: leave its column out, NA's is "
+            "the last"
+        )
     if not proposes_only(relations) and unknown:
         raise InputError(
             f"{source} scores another schema: {dataset.name} has no relation {min(unknown)!r}; run an encoder of its "

@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import json
 import os
-import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from harness.errors import InputError, StorageError
-from harness.types import Prediction, Triplet
+from harness.datasets.fields import (
+    Fault,
+    digits,
+    evidence_of,
+    integer_of,
+    member_of,
+    object_of,
+    refusal,
+    text_of,
+    title_of,
+)
+from harness.datasets.json_stream import list_values
+from harness.datasets.relation_table import NONE, relation_id
+from harness.errors import StorageError
+from harness.types import Prediction, RelationSchema, Triplet
 
-_EXAMPLE = '{"title": "Paris", "h_idx": 0, "t_idx": 1, "r": "P17", "evidence": [0]}'
+RESULT_FILE = "result.json"
+"""The file in the zip archive that DocRED's evaluation server takes."""
 
 
-def read_submission(path: Path) -> dict[str, list[Prediction]]:
+def read_submission(path: Path, schema: RelationSchema | None = None) -> dict[str, list[Prediction]]:
     """The predictions of a submission file by title, in the order of the file, duplicates included.
 
-    ``evidence`` may be left out; keys that are not of the format are ignored.
+    The file is a JSON list or JSON lines, either may be gzipped, or a zip archive that holds ``result.json``.
+    ``evidence`` may be left out or null; keys that are not of the format are ignored. With a ``schema``, relations may
+    be named, and what predicts that a pair has none is left out.
 
-    Raises InputError, one line that names the item (from 0), the field and the remedy.
+    Raises InputError, one line that names the prediction (from 0), the field and the remedy.
     """
     predictions: dict[str, list[Prediction]] = {}
-    for index, item in enumerate(_items(path)):
-        title, prediction = _prediction(f"{path}: item {index}", item)
-        predictions.setdefault(title, []).append(prediction)
+    for index, value in enumerate(list_values(path, "prediction", RESULT_FILE)):
+        try:
+            title, prediction = _prediction(value, schema)
+        except Fault as fault:
+            raise refusal(path, f"prediction {index}", value, fault) from None
+        if prediction.triplet.relation != NONE:
+            predictions.setdefault(title, []).append(prediction)
     return predictions
 
 
@@ -69,56 +88,20 @@ def _line(titled: tuple[str, Prediction]) -> str:
     return json.dumps({"title": title, "h_idx": head, "t_idx": tail, "r": relation, "evidence": prediction.evidence})
 
 
-def _items(path: Path) -> list[object]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{path}: cannot be read ({reason}); give a file of predictions") from error
-    if not content.strip():
-        raise InputError(f"{path}: is empty; give a JSON list of predictions such as {_EXAMPLE}")
-    try:
-        items = json.loads(content)
-    except RecursionError as error:
-        raise InputError(f"{path}: is nested too deeply; give a flat list of predictions") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is not valid JSON ({error}); write the file again") from error
-    if not isinstance(items, list):
-        raise InputError(f"{path}: is {_shown(items)}; give a JSON list of predictions such as {_EXAMPLE}")
-    return items
-
-
-def _prediction(where: str, item: object) -> tuple[str, Prediction]:
-    if not isinstance(item, dict):
-        raise InputError(f"{where}: is {_shown(item)}; give an object such as {_EXAMPLE}")
-    for key in ("title", "h_idx", "t_idx", "r"):
-        if key not in item:
-            raise InputError(f'{where}: has no "{key}"; give each prediction one, as in {_EXAMPLE}')
-    title = _text(where, "title", item["title"])
-    where = f"{where} ({reprlib.repr(title)})"
-    head = _index(where, "h_idx", item["h_idx"], "an entity index")
-    tail = _index(where, "t_idx", item["t_idx"], "an entity index")
-    relation = _text(where, "r", item["r"])
-    sentences = item.get("evidence", [])
-    if not isinstance(sentences, list):
-        raise InputError(f'{where}: "evidence" is {_shown(sentences)}; give a list of sentence ids, or leave it out')
-    evidence = tuple(
-        _index(where, f"evidence[{position}]", sentence, "a sentence id") for position, sentence in enumerate(sentences)
-    )
+def _prediction(value: object, schema: RelationSchema | None) -> tuple[str, Prediction]:
+    fields = object_of(value)
+    title = title_of(member_of(fields, "title"))
+    head, tail = (_index(member_of(fields, key), key) for key in ("h_idx", "t_idx"))
+    written = text_of(member_of(fields, "r"), "r")
+    # A relation that the schema does not have stays as it is: the official scorer counts it as wrong.
+    known = relation_id(written, schema) if schema else written
+    relation = written if known is None else known
+    evidence = tuple(_index(sentence, "evidence", place) for place, sentence in evidence_of(fields))
     return title, Prediction(Triplet(head, relation, tail), evidence)
 
 
-def _text(where: str, key: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise InputError(f'{where}: "{key}" is {_shown(value)}; give a string that is not empty')
-    return value
-
-
-def _index(where: str, key: str, value: object, expected: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InputError(f'{where}: "{key}" is {_shown(value)}; give {expected}, a whole number from 0')
-    return value
-
-
-def _shown(value: object) -> str:
-    return f"{reprlib.repr(value)} ({type(value).__name__})"
+def _index(value: object, *where: str | int) -> int:
+    number = integer_of(value, *where)
+    if number < 0:
+        raise Fault(f"is {digits(number)}; give a whole number from 0", *where)
+    return number

@@ -15,8 +15,8 @@ from harness.alignment.entities import EntityMapper
 from harness.alignment.nearest import NearestRelations, Readings
 from harness.alignment.relations import RelationAlignment, RelationMapper
 from harness.alignment.triplets import align_triplets
-from harness.datasets.docred import read_schema
 from harness.datasets.registry import CORPORA, PACKAGE
+from harness.datasets.relation_table import read_schema
 from harness.prompting.wordings import load_relation_wordings
 from harness.types import RawTriplet, Triplet
 from tests.documents import document

@@ -42,7 +42,7 @@ def test_the_first_of_two_relations_with_one_normal_form_wins() -> None:
 
 def test_redocreds_names_stay_distinct_when_normalised() -> None:
     from harness.alignment.normalise import normalise
-    from harness.datasets.docred import read_schema
+    from harness.datasets.relation_table import read_schema
 
     schema = read_schema(redocred_dir() / "rel_info.json")
     assert len({normalise(relation.name) for relation in schema.relations}) == 96

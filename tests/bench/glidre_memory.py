@@ -32,8 +32,8 @@ def measure() -> Iterator[Measurement]:
 def _work(work: str) -> None:
     import torch
 
-    from harness.datasets.docred import read_schema
     from harness.datasets.registry import PACKAGE
+    from harness.datasets.relation_table import read_schema
     from harness.encoders.backbone import load_tokenizer
     from harness.encoders.batching import Collator
     from harness.encoders.checkpoint import new_model

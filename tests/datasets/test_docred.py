@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.datasets import json_stream
-from harness.datasets.docred import DocumentFile, read_documents, read_schema, sha256_of
+from harness.datasets import json_stream, opening
+from harness.datasets.docred import DocumentFile, read_documents, sha256_of
+from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
 from harness.types import Entity, Label, Mention, Triplet
 from tests.paths import REPOSITORY, redocred_dir
@@ -42,10 +45,85 @@ def test_a_bad_file_is_refused_in_one_line_with_place_and_remedy(path: Path, say
         assert fragment in message
 
 
-def test_every_bad_file_has_an_expectation() -> None:
-    for folder in (BAD, BAD_SCHEMAS):
+def test_every_file_has_an_expectation() -> None:
+    for folder in (BAD, BAD_SCHEMAS, GOOD):
         listed = {row["file"] for row in json.loads((folder / "expected.json").read_text(encoding="utf-8"))}
-        assert listed | {"expected.json", "rel_info.json"} >= {path.name for path in folder.iterdir()}
+        assert listed | {"expected.json", "rel_info.json", "odd.json"} >= {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("row", json.loads((GOOD / "expected.json").read_text()), ids=lambda row: row["file"])
+def test_every_form_with_one_meaning_is_read_as_the_same_documents(row: dict[str, Any], tmp_path: Path) -> None:
+    schema = read_schema(BAD / "rel_info.json")
+    documents = list(read_documents(GOOD / row["file"], schema))
+    assert [document.title for document in documents] == row.get("titles", ["Oslo", "Lund"])
+    lund, expected = documents[-1], list(read_documents(GOOD / "two_documents.json", schema))[1]
+    assert lund.sentences == expected.sentences
+    spans = [[(one.name, one.sent_id, one.start, one.end) for one in entity.mentions] for entity in lund.entities]
+    assert spans == [[("Lund", 0, 0, 1)], [("Sweden", 0, 3, 4)]]
+    assert [entity.type for entity in lund.entities] == row.get("types", ["LOC", "LOC"])
+    label = Label(Triplet(0, "P17", 1), tuple(row.get("evidence", [0])))
+    assert list(lund.labels) == [label] * row.get("labels", 1)
+    assert [list(pair) for pair in lund.unrelated] == row.get("unrelated", [])
+    packed = tmp_path / f"{row['file']}.gz"
+    packed.write_bytes(gzip.compress((GOOD / row["file"]).read_bytes()))
+    assert list(read_documents(packed, schema)) == documents
+
+
+def test_a_label_of_no_relation_is_none_without_a_table_too() -> None:
+    file = DocumentFile(GOOD / "no_relation.json")
+    assert file.relation_ids == ("P17",)
+    assert [document.unrelated for document in file] == [(), ((1, 0),)]
+
+
+TABLES: list[tuple[object, list[tuple[str, str]], list[str]]] = [
+    ({"P17": "country", "NR": "No relation"}, [("P17", "country")], ["NR"]),
+    ({"P17": "country", "X": {"name": "elsewhere", "none": True}}, [("P17", "country")], ["X"]),
+    ({"P17": {"name": "country", "type": 3}, "N/A": "n/a"}, [("P17", "country")], ["N/A"]),
+    ({"P17": "country", "NA": {"name": "NA", "none": False}}, [("P17", "country"), ("NA", "NA")], []),
+    (["P17", "no_relation"], [("P17", "P17")], ["no_relation"]),
+    ([["P17", "country"], ["Na", "NA"]], [("P17", "country")], ["Na"]),
+    ([{"id": "P17", "name": "country"}, {"id": "Z", "name": "z", "none": True}], [("P17", "country")], ["Z"]),
+    ({"P131": 2, "Na": 0, "P17": 1}, [("P17", "P17"), ("P131", "P131")], ["Na"]),
+]
+
+
+@pytest.mark.parametrize(("table", "relations", "none"), TABLES)
+def test_a_relation_table_tells_its_relations_and_what_stands_for_none(
+    table: object, relations: list[tuple[str, str]], none: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "rel_info.json"
+    path.write_text(json.dumps(table), encoding="utf-8")
+    schema = read_schema(path)
+    assert [(relation.id, relation.name) for relation in schema.relations] == relations
+    assert list(schema.none) == none
+
+
+PACKED: list[tuple[str, bytes, str]] = [
+    ("a zip archive", b"PK\x03\x04\x14\0", "is a zip archive; unpack it"),
+    ("bzip2", b"BZh91AY", "is compressed by bzip2; unpack it, or compress it by gzip"),
+    ("xz", b"\xfd7zXZ\0\0", "is compressed by xz"),
+    ("zstd", b"\x28\xb5\x2f\xfd\0", "is compressed by zstd"),
+    ("Parquet", b"PAR1\x15\x04", "is a Parquet file; convert it to JSON, one document a line"),
+    ("a pickle", b"\x80\x04\x95\0", "is a Python pickle"),
+    ("a tar archive in gzip", gzip.compress(b"dev.json" + bytes(249) + b"ustar\x0000"), "is a tar archive"),
+    ("gzip in gzip", gzip.compress(gzip.compress(b"[]")), "is gzipped twice; unpack it once"),
+    ("cut gzip", gzip.compress(b"[1, 2, 3]" * 99)[:-20], "is damaged or was cut off"),
+    ("damaged gzip", gzip.compress(b"[]")[:10] + b"\xff" * 30, "is damaged or was cut off"),
+]
+
+
+@pytest.mark.parametrize(("content", "says"), [case[1:] for case in PACKED], ids=[case[0] for case in PACKED])
+def test_a_file_of_another_form_is_refused_with_its_name(content: bytes, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "dev.json"
+    path.write_bytes(content)
+    assert says in refusal_of(path)
+
+
+def test_what_unpacks_to_far_more_than_it_should_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "UNPACKED_BYTES", 100_000)
+    path = tmp_path / "bomb.json.gz"
+    path.write_bytes(gzip.compress(b"[" + b" " * 10_000_000))
+    assert "unpacks to more than" in refusal_of(path)
 
 
 @pytest.mark.parametrize(("path", "says"), cases(BAD_SCHEMAS))

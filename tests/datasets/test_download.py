@@ -14,8 +14,8 @@ import pytest
 from tenacity import wait_none
 
 from harness.datasets import download, registry
-from harness.datasets.docred import read_schema
 from harness.datasets.download import fetch, git_blob_id
+from harness.datasets.relation_table import read_schema
 from harness.errors import InputError, StorageError
 
 CONTENT = {name: bytes(range(256)) * 4000 + name.encode() for name in ("train", "dev", "test")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,37 @@ def test_a_file_alone_takes_its_schema_from_its_labels(tmp_path: Path) -> None:
         ("r | (1)", "r | (1)"),
         ("P17", "P17"),
     ]
+
+
+@pytest.mark.parametrize("name", ["dev.json.gz", "dev.jsonl.gz", "dev.jsonl"])
+def test_a_packed_file_or_one_of_lines_has_the_name_without_its_endings(name: str, tmp_path: Path) -> None:
+    content = (GOOD / "json_lines.json").read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    dataset = load_dataset(str(tmp_path / name))
+    assert (dataset.name, len(dataset.documents), dataset.sha256) == ("dev", 2, sha256_of(tmp_path / name))
+    with pytest.raises(InputError, match="no such file"):
+        load_dataset(f"absent_{name}")
+
+
+@pytest.mark.parametrize(
+    ("tables", "names"),
+    [
+        (["rel2id.json"], ["P36", "P17"]),
+        (["rel_info.json.gz", "rel2id.json"], ["country"]),
+        (["rel_info.json", "rel_info.json.gz"], ["capital", "country"]),
+    ],
+)
+def test_the_first_table_beside_a_file_names_its_relations(tables: list[str], names: list[str], tmp_path: Path) -> None:
+    shutil.copy(GOOD / "two_documents.json", tmp_path)
+    content = {
+        "rel2id.json": b'{"Na": 0, "P17": 2, "P36": 1}',
+        "rel_info.json.gz": gzip.compress(b'{"P17": "country"}'),
+        "rel_info.json": b'{"P36": "capital", "P17": "country"}',
+    }
+    for table in tables:
+        (tmp_path / table).write_bytes(content[table])
+    dataset = load_dataset(str(tmp_path / "two_documents.json"))
+    assert [relation.name for relation in dataset.schema.relations] == names
 
 
 def test_a_corpus_is_read_from_the_folder_given(tmp_path: Path) -> None:

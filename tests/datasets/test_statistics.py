@@ -7,7 +7,7 @@ import pytest
 from harness.datasets import load_dataset
 from harness.datasets.statistics import statistics
 from harness.types import Document, Entity, Label, Mention, Triplet
-from tests.paths import redocred_dir
+from tests.paths import cdr_dir, redocred_dir
 
 
 def test_the_dev_split_of_redocred_has_the_published_counts() -> None:
@@ -33,6 +33,16 @@ def test_the_dev_split_of_redocred_has_the_published_counts() -> None:
     assert sum(counts.entity_types.values()) == counts.entities == 9_684
     assert sum(counts.triplets_per_relation.values()) == counts.triplets
     assert next(iter(counts.triplets_per_relation)) == "P131"
+
+
+def test_cdr_has_one_relation_and_pairs_that_are_labelled_as_unrelated() -> None:
+    dataset = load_dataset(str(cdr_dir() / "dev.json"))
+    assert [relation.name for relation in dataset.schema.relations] == ["Chemical induces disease"]
+    assert dataset.schema.none == ("NR",)
+    counts = statistics(dataset.documents)
+    assert (counts.documents, counts.triplets, counts.labelled_na_pairs) == (500, 997, 3_993)
+    assert counts.triplets_per_relation == {"CID": 997}
+    assert counts.entity_types == {"DISE": 1_830, "CHEM": 1_506}
 
 
 def entity(*mentions: tuple[str, int]) -> Entity:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.datasets.docred import read_documents, read_schema
+from harness.datasets.docred import read_documents
+from harness.datasets.relation_table import read_schema
 from harness.training.fit import TrainingJob, train_encoder
 from harness.types import Document, RelationSchema
 from tests.corpora import write_corpus

@@ -14,8 +14,8 @@ from typing import NamedTuple, cast
 import pytest
 import yaml
 
-from harness.datasets.docred import read_schema
 from harness.datasets.registry import CORPORA, PACKAGE, load_dataset
+from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
 from harness.prompting.relations import load_relation_texts, read_relation_texts
 from harness.prompting.variant import shipped_variants

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from harness.experiment.results import RunResult
 from harness.leaderboards import leaderboards
 from harness.types import Dataset, PairScores
 from tests.commands import error_line, harness, harness_json
+from tests.paths import REPOSITORY
+
+FORMS = REPOSITORY / "tests" / "datasets" / "good"
 
 
 def submission(sample: Dataset) -> list[dict[str, Any]]:
@@ -45,6 +50,23 @@ def test_predictions_become_a_ranked_run_marked_imported(sample: Dataset, tmp_pa
     assert board.ranked[["model", "runner", "f1"]].to_numpy().tolist() == [["their-system", "imported", 1.0]]
     refused = harness("retry", content["run_id"], "--results-dir", tmp_path)
     assert "was imported" in error_line(refused)
+
+
+def test_a_relation_that_stands_for_none_is_no_prediction(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.json"
+    shutil.copy(FORMS / "no_relation.json", corpus)
+    stored(tmp_path / "rel_info.json", {"P17": "country", "NR": "No relation"})
+    items = [
+        {"title": "Lund", "h_idx": 0, "t_idx": 1, "r": "P17"},
+        {"title": "Lund", "h_idx": 1, "t_idx": 0, "r": "NR"},
+    ]
+    asked = replace(config(tmp_path), dataset=str(corpus))
+    result = import_run(stored(tmp_path / "theirs.json", items), asked)
+    assert (result.metrics["metrics"]["predicted"], result.metrics["metrics"]["gold"]) == (1, 2)
+    with score_writer(tmp_path / "scores.npz", ("P17", "NR")):
+        pass
+    with pytest.raises(InputError, match="scores 'NR', which stands for no relation in corpus"):
+        import_run(tmp_path / "scores.npz", asked)
 
 
 async def test_an_imported_run_can_be_scored_again(imported: RunResult) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.datasets import opening
 from harness.errors import InputError, StorageError
 from harness.scoring.submission import read_submission, write_submission
-from harness.types import Prediction, Triplet
+from harness.types import Prediction, Relation, RelationSchema, Triplet
 
 BAD = json.loads((Path(__file__).parent / "bad_submissions.json").read_text())
 
@@ -50,6 +54,74 @@ def test_evidence_may_be_left_out_and_other_keys_are_ignored(tmp_path: Path) -> 
     assert read_submission(path) == {"A": [Prediction(Triplet(0, "P17", 1))]}
 
 
+ITEMS = [{"title": "A", "h_idx": 0, "t_idx": 1, "r": "P17"}, {"title": "B", "h_idx": 1, "t_idx": 0, "r": "P36"}]
+READ = {"A": [Prediction(Triplet(0, "P17", 1))], "B": [Prediction(Triplet(1, "P36", 0))]}
+LIST, LINES = json.dumps(ITEMS).encode(), "\n".join(map(json.dumps, ITEMS)).encode()
+
+
+def zipped(compression: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "/").replace("_", "."), content)
+    return file.getvalue()
+
+
+FORMS: dict[str, bytes] = {
+    "a list": LIST,
+    "lines": LINES,
+    "a gzipped list": gzip.compress(LIST),
+    "gzipped lines": gzip.compress(LINES),
+    "a zip archive with result.json": zipped(result_json=LIST, readme_txt=b"", old_json=b"[]"),
+    "a zip archive with result.json in a folder": zipped(out__result_json=LINES),
+    "a zip archive with one JSON file": zipped(zipfile.ZIP_STORED, dev_json=LIST, log_txt=b"x"),
+}
+
+
+@pytest.mark.parametrize("content", FORMS.values(), ids=FORMS.keys())
+def test_every_form_of_file_holds_the_same_predictions(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "predictions"
+    path.write_bytes(content)
+    assert read_submission(path) == READ
+
+
+ARCHIVES: dict[str, tuple[bytes, str]] = {
+    "two files": (zipped(a_json=LIST, b_json=LIST), "holds 'a.json', 'b.json', not one result.json"),
+    "no file": (zipped(), "is an empty zip archive"),
+    "another method": (zipped(zipfile.ZIP_BZIP2, result_json=LIST), "another method than deflate"),
+    "cut off": (zipped(result_json=LIST)[:-30], "is damaged or was cut off"),
+    "damaged": (zipped(result_json=LIST * 9).replace(b"\x03\x01", b"\x03\xff", 1)[:60] + b"\0" * 90, "is damaged"),
+    "archive in it": (zipped(result_json=zipped(result_json=LIST)), "is a zip archive"),
+}
+
+
+@pytest.mark.parametrize(("content", "says"), ARCHIVES.values(), ids=ARCHIVES.keys())
+def test_an_archive_without_one_readable_result_is_refused(content: bytes, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "predictions.zip"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        read_submission(path)
+
+
+def test_an_archive_is_read_no_further_than_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "UNPACKED_BYTES", 100_000)
+    path = tmp_path / "predictions.zip"
+    path.write_bytes(zipped(result_json=b"[" + b" " * 10_000_000))
+    with pytest.raises(InputError, match="unpacks to more than"):
+        read_submission(path)
+
+
+def test_with_a_schema_relations_may_be_named_and_none_predicts_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.json"
+    written = ["P17", "country", "NR", "x", "No relation", "P9999"]
+    items = [{"title": 7, "h_idx": 0, "t_idx": "1", "r": one, "evidence": [None]} for one in written]
+    path.write_text(json.dumps(items), encoding="utf-8")
+    schema = RelationSchema((Relation("P17", "country"),), ("x",))
+    relations = [one.triplet.relation for one in read_submission(path, schema)["7"]]
+    assert relations == ["P17", "P17", "P9999"]
+    assert [one.triplet.relation for one in read_submission(path)["7"]] == written
+
+
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_a_bad_file_is_told_in_one_line(bad: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "predictions.json"
@@ -79,9 +151,9 @@ def test_absurd_nesting_numbers_and_texts_are_told_in_one_short_line(text: str, 
 
 
 def test_a_missing_file_and_a_folder_are_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         read_submission(tmp_path / "none.json")
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="is a folder"):
         read_submission(tmp_path)
 
 
