@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.comparison import Comparison
     from harness.experiment.results import RunResult
+    from harness.experiment.run_data import DataPlace
     from harness.experiment.tables import ScoreTables
     from harness.scoring.corrections import Correction
     from harness.store import RunFolder
@@ -63,11 +64,15 @@ def score(
     gold: str | Path | None = None,
     train: str | Path | None = None,
     results: str | Path = "results",
+    *,
+    dataset: str | Path | None = None,
+    data_dir: str | Path | None = None,
 ) -> ScoreTables:
     """Score a stored run again from its raw answers, or a file of predictions against the labels of ``gold``.
 
     ``path`` is a run (folder, id, part of its id) or a file in the submission format; ``train`` is a training file, for
-    Ign F1. A run's files are rewritten, unless it is scored against other labels.
+    Ign F1. A run's files are rewritten, unless it is scored against other labels. ``dataset`` or ``data_dir`` is where
+    the data of a run is now.
     """
     from harness.experiment import rescore
     from harness.experiment.tables import ScoreTables
@@ -81,7 +86,7 @@ def score(
     folder = find_run(Path(results), str(path))
     if labels is not None:
         return rescore.score_against(folder, labels, training).tables
-    return _finish(rescore.rescore_run(folder, training)).tables
+    return _finish(rescore.rescore_run(folder, training, _place(dataset, data_dir))).tables
 
 
 def leaderboard(
@@ -109,14 +114,24 @@ def compare(
     results: str | Path = "results",
     *,
     correction: Correction = "holm",
+    dataset: str | Path | None = None,
     data_dir: str | Path | None = None,
 ) -> Comparison:
-    """Run B against run A over the documents that both were asked about; its tables are DataFrames."""
+    """Run B against run A over the documents that both were asked about; its tables are DataFrames.
+
+    ``dataset`` or ``data_dir`` is where their data is now.
+    """
     from harness.comparison import compare_runs
     from harness.store import RunFolder, find_run
 
     first, second = (run if isinstance(run, RunFolder) else find_run(Path(results), str(run)) for run in (run_a, run_b))
-    return compare_runs(first, second, correction=correction, data_dir=None if data_dir is None else Path(data_dir))
+    return compare_runs(first, second, correction=correction, place=_place(dataset, data_dir))
+
+
+def _place(dataset: str | Path | None, data_dir: str | Path | None) -> DataPlace:
+    from harness.experiment.run_data import DataPlace
+
+    return DataPlace(None if dataset is None else str(dataset), None if data_dir is None else Path(data_dir))
 
 
 def _finish(work: Coroutine[Any, Any, Outcome]) -> Outcome:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import strict_json
-from harness.cli.options import JsonOption, ResultsOption
+from harness.cli.options import JsonOption, ResultsOption, RunDataDirOption, RunDatasetOption
 
 if TYPE_CHECKING:
     from harness.experiment.answers import Calibration
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def calibrate(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run of choice, judge or statements: folder or id.")],
     out: Annotated[Path | None, typer.Option(help="Draw both tables as FILE.png, .svg or .pdf.")] = None,
+    dataset: RunDatasetOption = None,
+    data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
@@ -34,11 +36,12 @@ def calibrate(
     """
     from harness.cli.figures import check_output
     from harness.experiment.answers import calibration_of
+    from harness.experiment.run_data import DataPlace
     from harness.store import find_run
 
     if out:
         check_output(out)
-    found = calibration_of(find_run(results_dir, run))
+    found = calibration_of(find_run(results_dir, run), DataPlace(dataset, data_dir))
     if out:
         from harness.cli.calibration_figure import draw
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harness.cli.options import DataDirOption, JsonOption, ResultsOption
+from harness.cli.options import JsonOption, ResultsOption, RunDataDirOption, RunDatasetOption
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,8 @@ def compare(
     top: Annotated[int, typer.Option(min=1, help="Most rows of a table on the terminal.")] = 10,
     resamples: Annotated[int, typer.Option(min=100, help="Of the documents, for intervals and tests.")] = 10_000,
     out: Annotated[Path | None, typer.Option(help="Folder for all tables as CSV, and comparison.json.")] = None,
-    data_dir: DataDirOption = None,
+    dataset: RunDatasetOption = None,
+    data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
@@ -40,10 +41,12 @@ def compare(
       harness compare RUN_A RUN_B --out comparison
     """
     from harness.comparison import compare_runs
+    from harness.experiment.run_data import DataPlace
     from harness.store import find_run
 
     first, second = (find_run(results_dir, run) for run in (run_a, run_b))
-    comparison = compare_runs(first, second, correction=correction, resamples=resamples, data_dir=data_dir)
+    place = DataPlace(dataset, data_dir)
+    comparison = compare_runs(first, second, correction=correction, resamples=resamples, place=place)
     if out is not None:
         comparison.store(out)
     if as_json:

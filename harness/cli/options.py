@@ -78,6 +78,13 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option(help="Folder with train/dev/test_revised.json and rel_info.json (default: fetched data)."),
 ]
+RunDatasetOption = Annotated[
+    str | None,
+    typer.Option("--dataset", help="The file or corpus that the run's data is in now (default: looked for)."),
+]
+RunDataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="The folder that the run's data is in now (default: looked for).")
+]
 
 
 def key_values(pairs: list[str] | None, option: str) -> dict[str, str]:

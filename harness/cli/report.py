@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import DataDirOption, DisplayOption, JsonOption, ResultsOption
+from harness.cli.options import DisplayOption, JsonOption, ResultsOption, RunDataDirOption
 
 if TYPE_CHECKING:
     from harness.report.build import WrittenReport
@@ -24,7 +24,7 @@ def report(
     reported: Annotated[bool, typer.Option("--reported", help="Show what papers report beside, without a rank.")] = (
         False
     ),
-    data_dir: DataDirOption = None,
+    data_dir: RunDataDirOption = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show the report in the browser.")] = False,
     serve: Annotated[bool, typer.Option(help="Serve it on 127.0.0.1 until Ctrl-C.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="With --serve; 0 takes a free port.")] = 0,

@@ -20,6 +20,8 @@ from harness.cli.options import (
     MaxTimeOption,
     MaxTokensTotalOption,
     ResultsOption,
+    RunDataDirOption,
+    RunDatasetOption,
     TrackerName,
     TrackOption,
 )
@@ -95,6 +97,8 @@ def retry(
     max_time: MaxTimeOption = None,
     max_tokens_total: MaxTokensTotalOption = None,
     max_cost: MaxCostOption = None,
+    dataset: RunDatasetOption = None,
+    data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
@@ -114,6 +118,7 @@ def retry(
     from harness.experiment.encoder_run import is_encoder
     from harness.experiment.execute import titles_to_ask_again
     from harness.experiment.plan import prepare
+    from harness.experiment.run_data import DataPlace, run_data
     from harness.models import IMPORTED
     from harness.store import find_run
 
@@ -121,9 +126,9 @@ def retry(
     manifest = folder.read_manifest()
     if manifest["runner"] == IMPORTED:
         raise InputError(f"{folder.run_id} was imported: there is no model here to ask again")
-    config = RunConfig.from_json(manifest["config"])
-    if is_encoder(config):
+    if is_encoder(RunConfig.from_json(manifest["config"])):
         raise InputError(f"{folder.run_id} is an encoder's run, in which no document fails: there is nothing to retry")
+    config, found = run_data(folder, manifest, DataPlace(dataset, data_dir))
     config = replace(
         config,
         results=folder.path.parents[1],
@@ -132,10 +137,10 @@ def retry(
         timeout_s=timeout or config.timeout_s,
         limits=Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
     )
-    experiment = prepare(config)
+    experiment = prepare(config, dataset=found)
     if experiment.run_id != folder.run_id:
         raise InputError(
-            f"{folder.run_id} was made with another prompt, dataset file or model file than the one found now: "
+            f"{folder.run_id} was made with another prompt or model file than the one found now: "
             "type the original command to make a new run"
         )
     run_and_show(experiment, display, as_json, fail_on_error, titles_to_ask_again(folder))

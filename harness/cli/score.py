@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from harness import strict_json
-from harness.cli.options import AlignOption, AlignOverOption, JsonOption, ResultsOption, ThetaOption
+from harness.cli.options import (
+    AlignOption,
+    AlignOverOption,
+    JsonOption,
+    ResultsOption,
+    RunDataDirOption,
+    RunDatasetOption,
+    ThetaOption,
+)
+
+if TYPE_CHECKING:
+    from harness.experiment.run_data import DataPlace
 
 
 def score(
@@ -19,6 +30,8 @@ def score(
     align: AlignOption = None,
     theta: ThetaOption = None,
     align_over: AlignOverOption = None,
+    dataset: RunDatasetOption = None,
+    data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
@@ -26,33 +39,47 @@ def score(
 
     With --gold, a run's stored predictions are scored against other labels, and nothing is stored. With --align,
     --theta or --align-over, its answers are scored under another alignment, and nothing is stored either: the run's
-    command with these options makes a run of its own, from the answers in the journal.
+    command with these options makes a run of its own, from the answers in the journal. A run's data is known by its
+    checksum, wherever it is now: where it was, beside the results, in the working folder, or where you say.
 
     \b
     Examples:
       harness score redocred-dev-smollm2
       harness score vllm-tagged-format --align minilm --theta 0.6
+      harness score redocred-dev-smollm2 --data-dir /mnt/corpora/redocred
       harness score predictions.json --gold dev_revised.json --train train_revised.json --json
     """
     from harness.datasets.registry import DATA_SUFFIXES
     from harness.errors import InputError
+    from harness.experiment.run_data import DataPlace
 
+    place = DataPlace(dataset, data_dir)
+    if (dataset or data_dir) and (gold or Path(path).is_file()):
+        raise InputError("--dataset and --data-dir say where a run's own data is: with --gold or a file leave them out")
     realign = align is not None or theta is not None or align_over is not None
     if realign and (gold or surface or Path(path).is_file()):
         raise InputError("--align reads the stored answers of a run anew: leave out --gold, --surface and files")
     if path.endswith((*DATA_SUFFIXES, ".zip")) and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     if realign:
-        _score_realigned(path, align, theta, align_over, train, results_dir, as_json)
+        _score_realigned(path, align, theta, align_over, train, place, results_dir, as_json)
     elif not Path(path).is_file():
-        _score_run(path, gold, train, surface, results_dir, as_json)
+        _score_run(path, gold, train, surface, place, results_dir, as_json)
     elif gold is None:
         raise InputError(f"{path} is a predictions file: give the labels with --gold FILE")
     else:
         _score_file(Path(path), gold, train, surface, as_json)
 
 
-def _score_run(run: str, gold: Path | None, train: Path | None, surface: bool, results: Path, as_json: bool) -> None:
+def _score_run(
+    run: str,
+    gold: Path | None,
+    train: Path | None,
+    surface: bool,
+    place: DataPlace,
+    results: Path,
+    as_json: bool,
+) -> None:
     import asyncio
 
     from harness.cli.summary import print_result
@@ -62,8 +89,8 @@ def _score_run(run: str, gold: Path | None, train: Path | None, surface: bool, r
     folder = find_run(results, run)
     by_strings = None
     if gold is None:
-        result = asyncio.run(rescore.rescore_run(folder, train))
-        by_strings = rescore.surface_of_run(folder) if surface else None
+        result = asyncio.run(rescore.rescore_run(folder, train, place))
+        by_strings = rescore.surface_of_run(folder, place) if surface else None
     else:
         result = rescore.score_against(folder, gold, train)
         by_strings = rescore.surface_scores(folder.path / PREDICTIONS, rescore.gold_of(gold)) if surface else None
@@ -80,6 +107,7 @@ def _score_realigned(
     theta: float | None,
     over: Literal["names", "descriptions"] | None,
     train: Path | None,
+    place: DataPlace,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -89,7 +117,7 @@ def _score_realigned(
     from harness.experiment.rescore import score_realigned
     from harness.store import find_run
 
-    result = asyncio.run(score_realigned(find_run(results, run), align, theta, over, train))
+    result = asyncio.run(score_realigned(find_run(results, run), align, theta, over, train, place))
     if as_json:
         _print_json({**result.as_json(), "stored": False}, None)
     else:

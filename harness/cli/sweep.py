@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import strict_json
-from harness.cli.options import AlignOption, AlignOverOption, JsonOption, ResultsOption
+from harness.cli.options import (
+    AlignOption,
+    AlignOverOption,
+    JsonOption,
+    ResultsOption,
+    RunDataDirOption,
+    RunDatasetOption,
+)
 
 if TYPE_CHECKING:
     from harness.experiment.sweep import AlignableDocument, AlignableRun, ThetaPoint
@@ -41,6 +48,8 @@ def theta(
     out: Annotated[
         Path | None, typer.Option(help="Write the points to FILE.csv, or draw FILE.png, .svg or .pdf.")
     ] = None,
+    dataset: RunDatasetOption = None,
+    data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
@@ -59,6 +68,7 @@ def theta(
     from harness.cli.figures import check_output
     from harness.cli.sweep_files import TABLE, write_points
     from harness.errors import InputError
+    from harness.experiment.run_data import DataPlace
     from harness.experiment.sweep import best_point, read_alignable, split_documents, sweep_theta, theta_range
     from harness.store import find_run
 
@@ -67,7 +77,8 @@ def theta(
         raise InputError("--choose-on and --choose-documents say the same: give one of them")
     if out:
         check_output(out, [TABLE])
-    read = asyncio.run(read_alignable(find_run(results_dir, run), align, align_over))
+    place = DataPlace(dataset, data_dir)
+    read = asyncio.run(read_alignable(find_run(results_dir, run), align, align_over, place))
     chosen_on: Sequence[AlignableDocument] = read.documents
     rest: Sequence[AlignableDocument] = ()
     if choose_on is not None or choose_documents is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.comparison.differences import FOUND, PairedTests, by_part, overall, tally
 from harness.comparison.pairing import PairedDocument, PairedRuns, pair_runs
 from harness.errors import InputError, StorageError
+from harness.experiment.run_data import WHEREVER, DataPlace
 from harness.scoring.corrections import Correction
 from harness.scoring.counts import Counts, Scores
 from harness.store import RunFolder
@@ -80,7 +81,7 @@ def compare_runs(
     *,
     correction: Correction = "holm",
     resamples: int = RESAMPLES,
-    data_dir: Path | None = None,
+    place: DataPlace = WHEREVER,
 ) -> Comparison:
     """Compare two stored runs.
 
@@ -88,7 +89,7 @@ def compare_runs(
     """
     import pandas as pd
 
-    paired = pair_runs(a, b, data_dir)
+    paired = pair_runs(a, b, place)
     if not any(document.triplets for document in paired.documents):
         raise InputError(f"{a.run_id} and {b.run_id}: nothing is labelled or predicted in the documents they share")
     tests = PairedTests(len(paired.documents), resamples)

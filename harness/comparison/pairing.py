@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.results import RunResult
+from harness.experiment.run_data import WHEREVER, DataPlace, find_dataset
 from harness.label_source import NOT_SCORED
 from harness.scoring.breakdowns import Span, Spans
 from harness.scoring.official import SCORER_VERSION
@@ -58,11 +57,11 @@ class PairedRuns:
         return self.a.manifest["documents"]["asked"], self.b.manifest["documents"]["asked"]
 
 
-def pair_runs(a: RunFolder, b: RunFolder, data_dir: Path | None = None) -> PairedRuns:
+def pair_runs(a: RunFolder, b: RunFolder, place: DataPlace = WHEREVER) -> PairedRuns:
     """The documents that both runs were asked about, in the order of the dataset.
 
-    ``data_dir`` is where the corpus is, if not where the run found it. Raises InputError for runs that are not
-    complete, of different data or scored by another version, that share no document, and for data that has changed.
+    ``place`` is where their data is now. Raises InputError for runs that are not complete, of different data or scored
+    by another version, that share no document, and for data that cannot be found.
     """
     if a.path == b.path:
         raise InputError(f"{a.run_id} is compared with itself: name two runs")
@@ -72,11 +71,7 @@ def pair_runs(a: RunFolder, b: RunFolder, data_dir: Path | None = None) -> Paire
         raise InputError(
             f"the runs are not of the same documents: {a.run_id} is of {_named(one)}, {b.run_id} of {_named(other)}"
         )
-    config = first.manifest["config"]
-    stored = config["data_dir"] and Path(config["data_dir"])
-    dataset = load_dataset(config["dataset"], config["split"], data_dir or stored)
-    if dataset.sha256 != one["sha256"]:
-        raise InputError(f"{dataset.name} {dataset.split} has changed since the runs: name their data with --data-dir")
+    dataset = find_dataset(a, first.manifest, place)
     shared = first.metrics["per_document"].keys() & second.metrics["per_document"].keys()
     if not shared:
         raise InputError(f"{a.run_id} and {b.run_id} share no document")

@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from harness.datasets.gold import label_source_of, with_gold
-from harness.datasets.registry import load_dataset
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
+from harness.experiment.run_data import WHEREVER, DataPlace, find_dataset
 from harness.refiners.calibration import (
     Bin,
     Place,
@@ -54,11 +53,10 @@ class Calibration:
         }
 
 
-def calibration_of(folder: RunFolder) -> Calibration:
+def calibration_of(folder: RunFolder, place: DataPlace = WHEREVER) -> Calibration:
     """Read the answers of a complete run; InputError for one that asked no questions with options."""
     manifest = folder.read_manifest()
-    config = RunConfig.from_json(manifest["config"])
-    dataset = with_gold(load_dataset(config.dataset, config.split, config.data_dir), "a calibration")
+    dataset = with_gold(find_dataset(folder, manifest, place), "a calibration")
     by_title = {one.title: one for one in dataset.documents}
     questions: list[Question] = []
     asked = documents = 0
@@ -69,7 +67,7 @@ def calibration_of(folder: RunFolder) -> Calibration:
                 f"{folder.run_id} asked no questions with options: name a run of choice, judge or statements"
             )
         if record.title not in by_title:
-            raise InputError(f"{folder.run_id}: {record.title!r} is no longer in {config.dataset}: run it anew")
+            raise InputError(f"{folder.run_id}: {record.title!r} is not in its data: run it anew")
         documents += 1
         asked += len(answers)
         questions += questions_of(by_title[record.title], answers)

@@ -15,10 +15,10 @@ from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
 from harness.experiment.results import RunResult, RunTotals, store_scored
-from harness.experiment.scope import Scope, dataset_of
+from harness.experiment.scope import Scope, dataset_of, schema_sha256
 from harness.models import ENCODER, resolve_model
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Extraction
+from harness.types import Dataset, Extraction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +60,7 @@ class EncoderExperiment(Scope):
             "question": {**self._question(), "constraint": {"level": ""}, "limit": self.config.limit},
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
             "prices": {"in": None, "out": None},
+            "schema_sha256": schema_sha256(self.dataset.schema),
             "config": self.config.with_absolute_paths().as_json(),
         }
 
@@ -69,18 +70,21 @@ def is_encoder(config: RunConfig) -> bool:
     return resolve_model(config.model, config.base_url).runner == ENCODER
 
 
-def prepare_encoder(config: RunConfig, *, model_needed: bool = True) -> EncoderExperiment:
+def prepare_encoder(
+    config: RunConfig, *, model_needed: bool = True, dataset: Dataset | None = None
+) -> EncoderExperiment:
     """Find and check everything that the run needs, without loading the model.
 
-    Raises InputError for options that an encoder does not have, or a relation of the corpus that it does not
-    know; ModelUnavailable, if the ``model_needed``, for a missing package.
+    ``dataset`` is what the configuration names, where it is loaded already. Raises InputError for options that an
+    encoder does not have, or a relation of the corpus that it does not know; ModelUnavailable, if the ``model_needed``,
+    for a missing package.
     """
     for one in fields(RunConfig):
         default = one.default if one.default_factory is MISSING else one.default_factory()
         if one.name not in _FIELDS_OF_ENCODERS and getattr(config, one.name) != default:
             raise InputError(f"{config.model} is an encoder: leave out --{one.name.replace('_', '-')}")
     spec = resolve_model(config.model)
-    dataset = dataset_of(config)
+    dataset = dataset_of(config, dataset)
     scorer = pair_scorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
     if model_needed:
         scorer.check()

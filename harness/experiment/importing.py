@@ -14,12 +14,12 @@ from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.results import RunResult, RunTotals, store_scored
-from harness.experiment.scope import Scope, dataset_of
+from harness.experiment.scope import Scope, dataset_of, schema_sha256
 from harness.models import IMPORTED
 from harness.refiners.stored_scores import check_relations, check_scores
 from harness.scoring.submission import read_submission
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Document, Extraction, ModelSpec, PairScores, Prediction, RelationSchema
+from harness.types import Dataset, Document, Extraction, ModelSpec, PairScores, Prediction, RelationSchema
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,15 @@ class ImportedRun(Scope):
             "question": {**question, "constraint": {"level": ""}, "limit": None},
             "documents": {"asked": self.document_count, "in_split": self.document_count},
             "prices": {"in": None, "out": None},
+            "schema_sha256": schema_sha256(self.dataset.schema),
             "config": self.config.with_absolute_paths().as_json(),
         }
 
 
-def imported_scope(config: RunConfig, file_sha256: str) -> ImportedRun:
-    """The documents that a system named ``config.model`` was run on."""
+def imported_scope(config: RunConfig, file_sha256: str, dataset: Dataset | None = None) -> ImportedRun:
+    """The documents that a system named ``config.model`` was run on, which may be loaded already."""
     spec = ModelSpec(name=config.model, runner=IMPORTED, model_id=config.model)
-    return ImportedRun(config, spec, dataset_of(config), file_sha256)
+    return ImportedRun(config, spec, dataset_of(config, dataset), file_sha256)
 
 
 def import_run(path: Path, config: RunConfig) -> RunResult:

@@ -10,7 +10,7 @@ from harness.datasets.gold import with_gold
 from harness.errors import InputError
 from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.config import RunConfig, without_secrets
-from harness.experiment.scope import Scope, dataset_of
+from harness.experiment.scope import Scope, dataset_of, schema_sha256
 from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
 from harness.methods.base import PromptMethod
@@ -24,7 +24,7 @@ from harness.refiners.options import RefineOptions
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.refined import Refined
 from harness.refiners.task_distribution import HardPairs
-from harness.types import ModelSpec, Runner, RunnerOptions, Sampling
+from harness.types import Dataset, ModelSpec, Runner, RunnerOptions, Sampling
 
 
 @dataclass(frozen=True)
@@ -122,15 +122,16 @@ class Experiment(Scope):
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
             **({"encoder": dict(encoder)} if (encoder := self._encoder()) else {}),
             "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
+            "schema_sha256": schema_sha256(self.dataset.schema),
             "config": self.config.with_absolute_paths().as_json(),
         }
 
 
-def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
+def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | None = None) -> Experiment:
     """Find and check everything a run needs, before anything is started or spent.
 
-    Raises InputError or ModelUnavailable with one line on what is wrong; without ``model_needed``
-    it does not matter whether the model could run here.
+    ``dataset`` is what the configuration names, where it is loaded already. Raises InputError or ModelUnavailable
+    with one line on what is wrong; without ``model_needed`` it does not matter whether the model could run here.
     """
     spec = resolve_model(config.model, config.base_url)
     if spec.runner == ENCODER:
@@ -140,7 +141,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True) -> Experiment:
     variant = load_variant(config.prompt)
     options = variant.choose(config.prompt_options)
     runner = runner_of(config, spec)
-    dataset = dataset_of(config)
+    dataset = dataset_of(config, dataset)
     if config.candidates == GOLD:
         with_gold(dataset, f"--candidates {GOLD}")
     if (given := options.get(GIVEN, "none")) != "none":

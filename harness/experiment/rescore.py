@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
-from harness.experiment.config import RunConfig
 from harness.experiment.encoder_run import EncoderExperiment, prepare_encoder
 from harness.experiment.hybrid_scores import llm_scores_of
 from harness.experiment.importing import ImportedRun, imported_scope
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
+from harness.experiment.run_data import WHEREVER, DataPlace, run_data
 from harness.experiment.scope import Scope
 from harness.experiment.training import read_training, training_of
 from harness.models import ENCODER, IMPORTED
@@ -26,13 +26,13 @@ from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
 from harness.types import Completion, Dataset, Document, Request, Usage
 
 
-async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
+async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = WHEREVER) -> RunResult:
     """Parse, map and score the stored answers of a run anew, with the rules in force now.
 
-    The run's files are rewritten; its answers, times and usage stay. Raises InputError where the run,
-    its data or its prompt cannot be found or have changed.
+    The run's files are rewritten; its answers, times and usage stay. ``place`` is where its data is now. Raises
+    InputError where the run, its data or its prompt cannot be found or have changed.
     """
-    experiment = _run_of(folder)
+    experiment = _run_of(folder, place)
     training = training_of(experiment.config) if train is None else read_training(train)
     totals = RunTotals()
     with folder.locked(), folder.document_writer() as writer:
@@ -65,14 +65,19 @@ async def replay(experiment: Scope, folder: RunFolder) -> AsyncIterator[tuple[Do
 
 
 async def score_realigned(
-    folder: RunFolder, align: str | None, theta: float | None, over: AlignOver | None, train: Path | None
+    folder: RunFolder,
+    align: str | None,
+    theta: float | None,
+    over: AlignOver | None,
+    train: Path | None,
+    place: DataPlace = WHEREVER,
 ) -> RunResult:
     """The scores of a run's stored answers under another alignment; nothing is stored.
 
     A run's files answer the question in its manifest, which names the alignment. What is None is as in the run.
     Raises InputError where the run cannot be re-aligned, see ``realigned``.
     """
-    experiment = realigned(folder, align, theta, over)
+    experiment = realigned(folder, align, theta, over, place)
     totals = RunTotals()
     async for _, record in replay(experiment, folder):
         totals.add(record)
@@ -81,7 +86,13 @@ async def score_realigned(
     return RunResult(folder, {**folder.read_manifest(), **totals.as_json()}, metrics)
 
 
-def realigned(folder: RunFolder, align: str | None, theta: float | None, over: AlignOver | None) -> Experiment:
+def realigned(
+    folder: RunFolder,
+    align: str | None,
+    theta: float | None,
+    over: AlignOver | None,
+    place: DataPlace = WHEREVER,
+) -> Experiment:
     """The experiment that made a run, with these options of alignment where they are not None.
 
     Raises InputError as ``rescore_run`` does, for options that do not fit, and for a run in several steps:
@@ -94,7 +105,7 @@ def realigned(folder: RunFolder, align: str | None, theta: float | None, over: A
                 f"{folder.run_id} asks in steps ({', '.join(names)}), and alignment decides what the later ones ask: "
                 "type the run's command with other --align and --theta to run it anew"
             )
-    return _experiment_of(folder, align, theta, over)
+    return _experiment_of(folder, place, align, theta, over)
 
 
 def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResult:
@@ -142,40 +153,34 @@ def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
     return score_surface(gold.documents, strings, gold.schema).as_dict()
 
 
-def surface_of_run(folder: RunFolder) -> dict[str, float | int]:
+def surface_of_run(folder: RunFolder, place: DataPlace = WHEREVER) -> dict[str, float | int]:
     """AutoRE's metric of a stored run's predictions; InputError where its documents have no labels."""
-    experiment = _run_of(folder)
+    experiment = _run_of(folder, place)
     asked = replace(with_gold(experiment.dataset, "--surface"), documents=list(experiment.documents))
     return surface_scores(folder.path / PREDICTIONS, asked)
 
 
-def _run_of(folder: RunFolder) -> Experiment | EncoderExperiment | ImportedRun:
+def _run_of(folder: RunFolder, place: DataPlace) -> Experiment | EncoderExperiment | ImportedRun:
     """What made a complete run, its data and alignment unchanged."""
     manifest = folder.complete_manifest()
     if manifest["runner"] not in (ENCODER, IMPORTED):
-        return _experiment_of(folder)
-    config = RunConfig.from_json(manifest["config"])
+        return _experiment_of(folder, place)
+    config, dataset = run_data(folder, manifest, place)
     if manifest["runner"] == IMPORTED:
-        experiment: EncoderExperiment | ImportedRun = imported_scope(
-            config, manifest["question"]["model"]["identity"]["file"]
-        )
-    else:
-        experiment = prepare_encoder(config, model_needed=False)
-    _check_data(experiment, manifest, folder)
-    return experiment
-
-
-def _check_data(experiment: Scope, manifest: Mapping[str, Any], folder: RunFolder) -> None:
-    if experiment.dataset.sha256 != manifest["question"]["dataset"]["sha256"]:
-        raise InputError(f"{folder.run_id}: its data file has changed since; type the run's command to run it anew")
+        return imported_scope(config, manifest["question"]["model"]["identity"]["file"], dataset)
+    return prepare_encoder(config, model_needed=False, dataset=dataset)
 
 
 def _experiment_of(
-    folder: RunFolder, align: str | None = None, theta: float | None = None, over: AlignOver | None = None
+    folder: RunFolder,
+    place: DataPlace,
+    align: str | None = None,
+    theta: float | None = None,
+    over: AlignOver | None = None,
 ) -> Experiment:
     """The experiment that made a complete run, its data unchanged, and its alignment but for what is given."""
     manifest = folder.complete_manifest()
-    config = RunConfig.from_json(manifest["config"])
+    config, dataset = run_data(folder, manifest, place)
     as_run = align is None and theta is None and over is None
     if not as_run:
         config = replace(
@@ -184,8 +189,7 @@ def _experiment_of(
             theta=config.theta if theta is None else theta,
             align_over=over or config.align_over,
         )
-    experiment = prepare(config, model_needed=False)
-    _check_data(experiment, manifest, folder)
+    experiment = prepare(config, model_needed=False, dataset=dataset)
     alignment = experiment.settings.alignment
     if as_run and alignment and alignment_identity(alignment) != manifest["question"]["alignment"]:
         raise InputError(

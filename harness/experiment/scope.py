@@ -14,15 +14,15 @@ from harness.datasets.gold import label_source_of
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
-from harness.types import Dataset, Document, ModelSpec
+from harness.types import Dataset, Document, ModelSpec, RelationSchema
 
 
-def dataset_of(config: RunConfig) -> Dataset:
-    """The documents that a run is over, with the relations to look for.
+def dataset_of(config: RunConfig, loaded: Dataset | None = None) -> Dataset:
+    """The documents that a run is over, which may be loaded already, with the relations to look for.
 
     Raises InputError as ``load_dataset`` does, where only some documents have labels, and where no relation is known.
     """
-    dataset = load_dataset(config.dataset, config.split, config.data_dir)
+    dataset = loaded or load_dataset(config.dataset, config.split, config.data_dir)
     label_source_of(dataset)
     if not dataset.schema.relations:
         raise InputError(
@@ -58,6 +58,11 @@ class Scope:
 
     def dataset_identity(self) -> dict[str, str]:
         return {"name": self.dataset.name, "split": self.dataset.split, "sha256": self.dataset.sha256}
+
+
+def schema_sha256(schema: RelationSchema) -> str:
+    """Of the ids and names of the relations, in their order: other ones are other prompts."""
+    return hashlib.sha256(json.dumps([[one.id, one.name] for one in schema.relations]).encode()).hexdigest()
 
 
 def _safe(name: str) -> str:

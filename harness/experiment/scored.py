@@ -23,7 +23,7 @@ def encoders_to_run(config: RunConfig) -> Iterator[EncoderExperiment]:
     Raises InputError for a name that is neither that of an encoder nor that of a stored run.
     """
     for option, name in _scored_names(config):
-        experiment = _encoder_named(option, name, config)
+        experiment = _encoder_named(option, name, config, None)
         if experiment and not _is_stored(_folder_of(experiment)):
             yield experiment
 
@@ -35,7 +35,7 @@ def scores_named(
 
     Raises InputError where there are none, or none that fit.
     """
-    experiment = _encoder_named(option, name, config)
+    experiment = _encoder_named(option, name, config, dataset)
     folder = _folder_of(experiment) if experiment else find_run(config.results, name)
     if experiment and not _is_stored(folder):
         raise InputError(f"{option} {name}: its scores are not stored; run `{_command(experiment.config)}` first")
@@ -62,8 +62,8 @@ def _are_listed(candidates: str) -> bool:
     return candidates in (GOLD, ALL) or candidates.endswith(".json")
 
 
-def _encoder_named(option: str, name: str, config: RunConfig) -> EncoderExperiment | None:
-    """The encoder over the documents of ``config``; None where the name is that of a stored run."""
+def _encoder_named(option: str, name: str, config: RunConfig, dataset: Dataset | None) -> EncoderExperiment | None:
+    """The encoder over the documents of ``config``, which may be loaded already; None for the name of a stored run."""
     try:
         spec = resolve_model(name)
     except InputError:
@@ -84,6 +84,7 @@ def _encoder_named(option: str, name: str, config: RunConfig) -> EncoderExperime
             results=config.results,
         ),
         model_needed=False,
+        dataset=dataset,
     )
 
 

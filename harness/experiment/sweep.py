@@ -16,6 +16,7 @@ from harness.datasets.gold import label_source_of, with_gold
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver
 from harness.experiment.rescore import realigned, replay
+from harness.experiment.run_data import WHEREVER, DataPlace
 from harness.scoring.counts import Counts, Scores
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Document, Triplet
@@ -101,13 +102,15 @@ class ThetaPoint:
         }
 
 
-async def read_alignable(folder: RunFolder, align: str | None, over: AlignOver | None) -> AlignableRun:
+async def read_alignable(
+    folder: RunFolder, align: str | None, over: AlignOver | None, place: DataPlace = WHEREVER
+) -> AlignableRun:
     """Read a run's stored answers and embed what is outside the schema, once.
 
     The model is the run's own unless given, or MiniLM. Raises InputError as ``rescore.realigned`` does.
     """
     own = folder.read_manifest()["config"].get("align")
-    experiment = realigned(folder, align or own or DEFAULT_MODEL, None, over)
+    experiment = realigned(folder, align or own or DEFAULT_MODEL, None, over, place)
     with_gold(experiment.dataset, "a sweep")
     alignment = experiment.settings.alignment
     assert alignment is not None, "a model was named"

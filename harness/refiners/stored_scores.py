@@ -99,8 +99,7 @@ def check_relations(source: str, relations: tuple[str, ...], dataset: Dataset) -
     unknown = set(relations) - set(dataset.schema.by_id)
     if none := sorted(unknown & set(dataset.schema.none)):
         raise InputError(
-            f"{source} scores {none[0]!r}, which stands for no relation in {dataset.name}: leave its column out, NA's is "
-            "the last"
+            f"{source} scores {none[0]!r}, which stands for no relation in {dataset.name}: leave its column out"
         )
     if not proposes_only(relations) and unknown:
         raise InputError(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.results import RunResult
+from harness.experiment.run_data import DataPlace, find_dataset
 from harness.label_source import NOT_SCORED
 from harness.leaderboards import Leaderboard, RunFilter, leaderboards
 from harness.store import DOCUMENTS, METRICS, DocumentRecord, RunFolder
@@ -172,20 +172,16 @@ def _runs(results: Path, board: Leaderboard, first: int) -> Iterator[ReportRun]:
 def _dataset_of(runs: Iterable[ReportRun], data_dir: Path | None) -> tuple[Dataset | None, str]:
     """The file that the runs were made on, or why it is not at hand."""
     problem = ""
-    tried = set()
+    tried, place = set(), DataPlace(data_dir=data_dir)
     for run in runs:
-        config, wanted = run.result.manifest["config"], run.result.manifest["question"]["dataset"]["sha256"]
-        folder = data_dir or (config["data_dir"] and Path(config["data_dir"]))
-        place = (config["dataset"], config["split"], folder)
-        if place in tried:
+        config = run.result.manifest["config"]
+        recorded = (config["dataset"], config["data_dir"])
+        if recorded in tried:
             continue
-        tried.add(place)
+        tried.add(recorded)
         try:
-            dataset = load_dataset(*place)
+            found = find_dataset(run.result.folder, run.result.manifest, place, "name its folder with --data-dir")
+            return found, ""
         except InputError as error:
             problem = str(error)
-            continue
-        if dataset.sha256 == wanted:
-            return dataset, ""
-        problem = f"the file of {dataset.name} {dataset.split} has changed since the run: name the old one's folder"
     return None, problem

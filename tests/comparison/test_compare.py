@@ -191,5 +191,5 @@ def test_data_that_has_changed_since_is_noticed(tmp_path: Path) -> None:
         runs.append(import_run(file, replace(RunConfig(model=name, results=tmp_path), dataset=str(corpus))).folder)
     assert compare_runs(*runs, resamples=100).documents_compared == len(sample.documents)
     corpus.write_bytes(source.read_bytes() + b"\n")
-    with pytest.raises(InputError, match="has changed since the runs"):
+    with pytest.raises(InputError, match=r"has changed since the run: .* has SHA-256"):
         compare_runs(*runs, resamples=100)

@@ -149,15 +149,16 @@ def test_a_report_replaces_a_report_and_nothing_else(stored: StoredRuns, tmp_pat
 
 
 def test_without_the_dataset_there_are_scores_and_the_reason(stored: StoredRuns, tmp_path: Path) -> None:
-    moved = stored.corpus.rename(stored.corpus.with_name("elsewhere.json"))
+    hidden = stored.corpus.rename(stored.corpus.with_name("hidden"))
     try:
         report = Report.find(ReportOptions(stored.results, tmp_path / "report"))
         assert report.document_count == 0
         (problem,) = report.problems
-        assert "corpus.json" in problem
+        assert "corpus.json (SHA-256 " in problem
+        assert "name its folder with --data-dir" in problem
         written = report.write()
     finally:
-        moved.rename(stored.corpus)
+        hidden.rename(stored.corpus)
     assert (written.runs, written.documents) == (3, 0)
     assert "No documents to show" in written.index.read_text(encoding="utf-8")
 
