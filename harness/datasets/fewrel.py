@@ -16,6 +16,7 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from harness.errors import InputError
+from harness.spacing import Spacing
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 
 ENTITY_TYPE = "ENTITY"
@@ -65,7 +66,7 @@ def _entity(path: Path, number: int, tokens: list[str], fields: _EntityFields) -
         start, end = (place[0], place[-1] + 1) if place else (0, 0)
         if not 0 <= start < end <= len(tokens):
             raise InputError(f"{path}: sentence {number}: {name!r} is at tokens {place} of {len(tokens)}; correct it")
-        mentions.append(Mention(" ".join(tokens[start:end]), 0, start, end, ENTITY_TYPE))
+        mentions.append(Mention(Spacing.of([tokens]).join(tokens[start:end]), 0, start, end, ENTITY_TYPE))
     if not mentions:
         raise InputError(f"{path}: sentence {number}: {name!r} is at no token; give it a place or leave it out")
     return Entity(tuple(mentions))

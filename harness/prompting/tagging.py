@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from harness.escaping import escape
+from harness.spacing import Spacing
 from harness.types import Document
 
 EntityReferences = tuple[str, ...]
@@ -50,12 +51,17 @@ def tagged_text(document: Document, tags: Sequence[tuple[str, str]]) -> str:
             opening[mention.sent_id, mention.start].append((-mention.end, open_tag))
             closing[mention.sent_id, mention.end - 1].insert(0, (-mention.start, close_tag))
     before, after = _joined(opening), _joined(closing)
+    spacing = Spacing.of(document.sentences)
     pieces: list[str] = []
+    previous: str | None = None
     for sent_id, sentence in enumerate(document.sentences):
         for position, token in enumerate(sentence):
+            if previous is not None:
+                pieces.append(spacing.between(previous, token, new_sentence=position == 0))
             place = (sent_id, position)
             pieces.append(before.get(place, "") + escape_markup(token) + after.get(place, ""))
-    return " ".join(pieces)
+            previous = token
+    return "".join(pieces)
 
 
 def _joined(tags: Mapping[tuple[int, int], Sequence[tuple[int, str]]]) -> dict[tuple[int, int], str]:

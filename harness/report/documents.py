@@ -8,6 +8,7 @@ from typing import Any
 from harness.label_source import NO_LABELS
 from harness.report.texts import TextTable
 from harness.scoring.mistakes import Mistakes
+from harness.spacing import Spacing
 from harness.store import DocumentRecord
 from harness.types import Document
 
@@ -49,7 +50,7 @@ class DocumentData:
             "title": document.title,
             "board": self._board,
             "labelled": document.label_source != NO_LABELS,
-            "sentences": document.sentences,
+            "sentences": Spacing.of(document.sentences).spaced(document.sentences),
             "entities": [
                 {
                     "type": entity.type,

@@ -14,6 +14,7 @@ import torch
 
 from harness.encoders.batching import Batch, Collate
 from harness.encoders.text import EncodedDocument
+from harness.spacing import Spacing
 from harness.types import Document, Entity, Mention
 
 Name = tuple[str, ...]
@@ -113,15 +114,17 @@ def with_names(document: Document, renamed: dict[int, tuple[Name, ...]]) -> Docu
             w = w_end
         moved[s, len(sentence)] = len(words)
         sentences.append(tuple(words))
+    spacing = Spacing.of(sentences)
     entities = tuple(
-        Entity(tuple(_moved(mention, moved, sentences) for mention in entity.mentions)) for entity in document.entities
+        Entity(tuple(_moved(mention, moved, sentences, spacing) for mention in entity.mentions))
+        for entity in document.entities
     )
     return replace(document, sentences=tuple(sentences), entities=entities)
 
 
-def _moved(mention: Mention, moved: dict[tuple[int, int], int], sentences: Sequence[Name]) -> Mention:
+def _moved(mention: Mention, moved: dict[tuple[int, int], int], sentences: Sequence[Name], spacing: Spacing) -> Mention:
     start, end = moved[mention.sent_id, mention.start], moved[mention.sent_id, mention.end]
-    return replace(mention, start=start, end=end, name=" ".join(sentences[mention.sent_id][start:end]))
+    return replace(mention, start=start, end=end, name=spacing.join(sentences[mention.sent_id][start:end]))
 
 
 def _words(mention: Mention) -> range:

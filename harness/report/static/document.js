@@ -17,7 +17,7 @@
 
   // --- the text
 
-  // The tokens of a sentence in stretches that lie in the same mentions.
+  // The tokens of a sentence, each with the space before it, in stretches that lie in the same mentions.
   function stretches(sentence, mentions) {
     const within = sentence.map(() => []);
     for (const [start, end, entity] of mentions) {
@@ -41,15 +41,17 @@
     const lines = content.sentences.map((sentence, number) => {
       const line = make("li");
       for (const { entities, tokens } of stretches(sentence, bySentence[number])) {
-        const text = tokens.join(" ");
+        const spaced = tokens.join("");
+        const text = spaced.replace(/^ /, "");
+        if (text.length < spaced.length) line.append(" ");
         if (entities.length) {
           const inner = entities.at(-1);
           const kinds = entities.map((entity) => `entity ${entity + 1}, ${content.entities[entity].type}`);
           line.append(make(
             "mark", { class: `c${inner % COLOURS}`, title: kinds.join("; "), "data-entities": entities.join(" ") },
             text, make("sup", {}, entities.map((entity) => entity + 1).join(",")),
-          ), " ");
-        } else line.append(`${text} `);
+          ));
+        } else line.append(text);
       }
       return line;
     });
