@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from harness.annotation.referring import Kind, kind_of
 from harness.answers.entities import RawEntity
+from harness.spacing import Spacing
 from harness.types import Entity, Mention, Reject
 
 ENTITY_TYPES = ("PER", "ORG", "LOC", "TIME", "NUM", "MISC")
@@ -31,48 +33,64 @@ class Span(NamedTuple):
     start: int
     end: int
 
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
 
 @dataclass(frozen=True)
 class GroundedEntities:
     """Entities whose mentions are in the document, in the order written, and what was dropped.
 
-    ``covered`` counts the occurrences given up because a longer or an earlier mention has their tokens,
-    and ``unknown_types`` the entities whose type is none of DocRED's; these are MISC.
+    ``anchors`` are, per entity, the mentions by a name that no other entity has. ``covered`` counts the occurrences
+    given up because a longer or an earlier mention has their tokens, ``ambiguous`` those given to no entity because it
+    is not clear whom they mean, and ``unknown_types`` the entities whose type is none of DocRED's; these are MISC.
     """
 
     entities: tuple[Entity, ...]
+    anchors: tuple[frozenset[Span], ...]
     rejects: tuple[Reject, ...]
     covered: int
+    ambiguous: int
     unknown_types: int
 
 
 def ground(raw_entities: Sequence[RawEntity], sentences: Sequence[Sequence[str]]) -> GroundedEntities:
-    """Find every mention at every place where the document has it, letter for letter.
+    """Find every mention where the document has it, letter for letter.
 
-    White space does not count, but a mention begins and ends with a token and lies in one sentence. Of
-    mentions that overlap, the longest (in tokens) keeps the place, and of equal ones that of the entity
-    listed first. Reject reasons are ``ungrounded_mention`` for what the document does not say,
-    ``covered_mention`` for what it says only where another mention has the place, and
-    ``entity_without_mention``.
+    White space does not count, but a mention begins and ends with a token and lies in one sentence. Of mentions that
+    overlap, the longest (in tokens) keeps the place, and of equal ones that of the entity listed first. A name that one
+    entity has is its mention everywhere; ``_Owners`` tells whose mention a pronoun is, or a name that several have.
+    Reject reasons are ``ungrounded_mention`` for what the document does not say, ``covered_mention`` for what it says
+    only where another mention has the place, ``ambiguous_mention`` for what means others wherever it stands, or
+    nobody for sure, and ``entity_without_mention``.
     """
     text = _Searchable(sentences)
     rejects: list[Reject] = []
-    found: list[tuple[Span, int, str]] = []
+    claims: dict[Span, dict[int, str]] = defaultdict(dict)
+    found: dict[tuple[int, str], list[Span]] = {}
     for number, raw in enumerate(raw_entities):
         for mention in raw.mentions:
             spans = list(text.spans(mention)) or list(text.spans(html.unescape(mention)))
-            found += [(span, number, mention) for span in spans]
+            found[number, mention] = spans
+            for span in spans:
+                claims[span].setdefault(number, mention)
             if not spans:
                 rejects.append(Reject("ungrounded_mention", mention))
-    kept = _without_overlaps(found)
-    by_entity: dict[int, list[tuple[Span, str]]] = defaultdict(list)
-    for span, number, mention in kept:
-        by_entity[number].append((span, mention))
-    placed = {(number, mention) for _, number, mention in kept}
-    for number, mention in dict.fromkeys((number, mention) for _, number, mention in found):
-        if (number, mention) not in placed:
-            rejects.append(Reject("covered_mention", mention))
+    longest_first = sorted(claims, key=lambda span: (-span.size, min(claims[span])))
+    kept = {span: claims[span] for span in without_overlaps(longest_first)}
+    owners = _Owners(raw_entities, kept)
+    owned = owners.assign()
+    placed = {(number, kept[span][number]) for span, number in owned.items()}
+    for (number, mention), spans in found.items():
+        if spans and (number, mention) not in placed:
+            reason = "covered_mention" if kept.keys().isdisjoint(spans) else "ambiguous_mention"
+            rejects.append(Reject(reason, mention))
+    by_entity: dict[int, list[Span]] = defaultdict(list)
+    for span, number in owned.items():
+        by_entity[number].append(span)
     entities: list[Entity] = []
+    anchors: list[frozenset[Span]] = []
     unknown_types = 0
     for number, raw in enumerate(raw_entities):
         own = sorted(by_entity[number])
@@ -82,20 +100,87 @@ def ground(raw_entities: Sequence[RawEntity], sentences: Sequence[Sequence[str]]
         kind = _entity_type(raw.type)
         unknown_types += kind is None
         entities.append(
-            Entity(tuple(Mention(text.name(span, mention), *span, kind or _OTHER) for span, mention in own))
+            Entity(tuple(Mention(text.name(span, kept[span][number]), *span, kind or _OTHER) for span in own))
         )
-    return GroundedEntities(tuple(entities), tuple(rejects), len(set(found)) - len(kept), unknown_types)
+        anchors.append(frozenset(span for span in own if owners.is_anchor(span)))
+    covered = sum(len(numbers) for span, numbers in claims.items() if span not in kept)
+    return GroundedEntities(
+        tuple(entities), tuple(anchors), tuple(rejects), covered, len(kept) - len(owned), unknown_types
+    )
 
 
-def _without_overlaps(found: Sequence[tuple[Span, int, str]]) -> list[tuple[Span, int, str]]:
+def without_overlaps(spans: Iterable[Span]) -> list[Span]:
+    """Those of the spans that share no token with one before them."""
     taken: set[tuple[int, int]] = set()
     kept = []
-    for span, number, mention in sorted(found, key=lambda one: (one[0].start - one[0].end, one[1])):
+    for span in spans:
         tokens = {(span.sent_id, token) for token in range(span.start, span.end)}
         if taken.isdisjoint(tokens):
             taken |= tokens
-            kept.append((span, number, mention))
+            kept.append(span)
     return kept
+
+
+class _Owners:
+    """Whose mention every place is: ``claims`` are the entities that list what stands there, and in which words."""
+
+    def __init__(self, raw_entities: Sequence[RawEntity], claims: Mapping[Span, Mapping[int, str]]) -> None:
+        self._raw = raw_entities
+        self._claims = claims
+        self._types = [_entity_type(raw.type) for raw in raw_entities]
+        self._kinds = [{kind_of(mention) for mention in raw.mentions} for raw in raw_entities]
+        self._occurrences = Counter(next(iter(numbers.values())).casefold() for numbers in claims.values())
+        self._latest: dict[int, Span] = {}
+
+    def assign(self) -> dict[Span, int]:
+        """The owner of every place that has one, from the beginning of the document to its end."""
+        owned: dict[Span, int] = {}
+        for span in sorted(self._claims):
+            owner = self._owner(span)
+            if owner is not None:
+                owned[span] = owner
+                self._latest[owner] = span
+        return owned
+
+    def is_anchor(self, span: Span) -> bool:
+        """Whether the words there are a name, or what stands for it, of one entity alone."""
+        if len(self._claims[span]) > 1:
+            return False
+        ((number, mention),) = self._claims[span].items()
+        kind = kind_of(mention)
+        return kind == "name" or (kind == "description" and "name" not in self._kinds[number])
+
+    def _owner(self, span: Span) -> int | None:
+        claims = self._claims[span]
+        first, mention = next(iter(claims.items()))
+        if self.is_anchor(span):
+            return first
+        near = [number for number in claims if number in self._latest and self._distance(number, span) <= 1]
+        nearest = max(near, key=lambda number: self._latest[number], default=None)
+        kind = kind_of(mention)
+        if kind == "name":
+            named = (number for number in claims if self._raw[number].mentions[0] == claims[number])
+            return next(named, first) if nearest is None else nearest
+        if len(claims) == 1 and self._occurrences[mention.casefold()] == 1:
+            return first
+        if kind == "description":
+            known = [number for number in claims if number in self._latest]
+            nearest = max(known, key=lambda number: self._latest[number], default=None)
+        return None if nearest is None or self._has_rival(nearest, span, kind) else nearest
+
+    def _has_rival(self, owner: int, span: Span, kind: Kind) -> bool:
+        """Whether another of its type, for which no such words are listed, was mentioned in a later sentence."""
+        return any(
+            number not in self._claims[span]
+            and self._types[number] == self._types[owner]
+            and kind not in self._kinds[number]
+            and self._distance(number, span) < self._distance(owner, span)
+            for number in self._latest
+        )
+
+    def _distance(self, number: int, span: Span) -> int:
+        """Sentences from an entity's latest mention."""
+        return span.sent_id - self._latest[number].sent_id
 
 
 def _entity_type(written: str) -> str | None:
@@ -124,7 +209,11 @@ class _Searchable:
         """The mention's text as the model spaced it; its letters are the document's."""
         tokens = self.sentences[span.sent_id][span.start : span.end]
         spaced = " ".join(written.split())
-        return spaced if spaced.replace(" ", "") == "".join(tokens) else " ".join(tokens)
+        return spaced if spaced.replace(" ", "") == "".join(tokens) else self._spacing.join(tokens)
+
+    @cached_property
+    def _spacing(self) -> Spacing:
+        return Spacing.of(self.sentences)
 
     @cached_property
     def _text(self) -> str:

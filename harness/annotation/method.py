@@ -11,12 +11,14 @@ from harness.alignment.relations import RelationMapper
 from harness.alignment.triplets import align_triplets
 from harness.annotation.grounding import ENTITY_TYPES, GroundedEntities, ground
 from harness.annotation.open_relations import relations_named
-from harness.annotation.texts import PlainDocument
+from harness.annotation.parts import PartFound, merge, parts_of
+from harness.annotation.texts import PlainDocument, part_of
 from harness.answers.entities import EntityForm, ParsedEntities
 from harness.answers.reader import Parsed
 from harness.errors import InputError
 from harness.methods.base import Answers, PromptedMethod, Question
 from harness.prompting.tagging import escape_markup
+from harness.spacing import text_of
 from harness.types import Ask, Document, Extraction, Prediction, RawTriplet
 
 METHOD = "annotate"
@@ -28,9 +30,10 @@ MAX_WORDS, MAX_ENTITIES, MAX_MENTIONS = "max_words", "max_entities", "max_mentio
 class Annotate(PromptedMethod):
     """At most two requests a document; what the first did not bring to an end is not asked about further.
 
-    The extraction's ``entities`` are those found; its predictions refer to them. A document of more tokens
-    than ``max_words`` is not asked about and ends ``context_overflow``. With ``schema=open`` the relation
-    ids of predictions are those of :func:`relations_named`.
+    The extraction's ``entities`` are those found; its predictions refer to them. A document of more tokens than
+    ``max_words`` is asked about in parts that overlap, one after the other until one does not end ``ok``; only a
+    sentence of more ends ``context_overflow``. With ``schema=open`` the relation ids of predictions are those of
+    :func:`relations_named`.
     """
 
     def __post_init__(self) -> None:
@@ -45,23 +48,40 @@ class Annotate(PromptedMethod):
             )
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
-        words = sum(map(len, document.sentences))
-        if words > self._number(MAX_WORDS):
-            error = f"{words} tokens, more than max_words: split the text, or raise -P {MAX_WORDS}"
+        lengths = [len(sentence) for sentence in document.sentences]
+        parts = parts_of(lengths, self._number(MAX_WORDS))
+        if parts is None:
+            error = f"a sentence of {max(lengths)} tokens, more than max_words: split it, or raise -P {MAX_WORDS}"
             return Extraction((), status="context_overflow", error=error)
-        if not words:
+        if not sum(lengths):
             return Extraction(())
         answers = Answers(ask)
+        if len(parts) == 1:
+            found = await self._find(document, 0, answers)
+            return replace(answers.extraction(found.predictions), entities=tuple(found.entities))
+        answers.add((), {"parts": len(parts)})
+        found_in: list[PartFound] = []
+        for number, part in enumerate(parts, 1):
+            found_in.append(await self._find(part_of(document, part), part.start, answers))
+            if answers.status != "ok":
+                ended = answers.extraction(())
+                return replace(ended, error=f"part {number} of {len(parts)}: {ended.error or ended.status}")
+        merged = merge(found_in)
+        answers.add(merged.rejects, {})
+        return replace(answers.extraction(merged.predictions), entities=merged.entities)
+
+    async def _find(self, document: Document, first: int, answers: Answers) -> PartFound:
+        """What a document short enough says, which begins with sentence ``first`` of the whole."""
         (listed,) = await answers.to([self._entity_question(document)])
         grounded = ground(listed.entities, document.sentences)
         answers.add(grounded.rejects, _entity_counts(grounded))
         predictions: tuple[Prediction, ...] = ()
         if answers.status == "ok" and len(grounded.entities) > 1:
             predictions = await self._relate(replace(document, entities=grounded.entities), answers)
-        return replace(answers.extraction(predictions), entities=grounded.entities)
+        return PartFound(first, grounded.entities, grounded.anchors, predictions)
 
     def _entity_question(self, document: Document) -> Question[ParsedEntities]:
-        text = document.text if isinstance(document, PlainDocument) else " ".join(map(" ".join, document.sentences))
+        text = document.text if isinstance(document, PlainDocument) else text_of(document.sentences)
         return self.question(
             self.context(document),
             ENTITIES,
@@ -92,5 +112,9 @@ class Annotate(PromptedMethod):
 
 
 def _entity_counts(grounded: GroundedEntities) -> dict[str, int]:
-    counts = {"covered_occurrence": grounded.covered, "unknown_type": grounded.unknown_types}
+    counts = {
+        "covered_occurrence": grounded.covered,
+        "ambiguous_occurrence": grounded.ambiguous,
+        "unknown_type": grounded.unknown_types,
+    }
     return {name: count for name, count in counts.items() if count}

@@ -15,7 +15,7 @@ from harness.experiment.config import RunConfig
 from harness.experiment.plan import Experiment, runner_of, sampling_of
 from harness.methods.settings import MethodSettings, choose_form
 from harness.methods.table import TOKENS_PER_TRIPLET
-from harness.models import resolve_model
+from harness.models import ENCODER, resolve_model
 from harness.prompting.variant import PromptVariant, load_variant
 from harness.types import Dataset, ModelSpec, RelationSchema
 
@@ -34,8 +34,13 @@ def prepare_annotation(config: RunConfig, schema: str) -> Experiment:
     if variant.description.method != METHOD:
         raise InputError(f"prompt {variant.name!r} does not annotate: its method must be {METHOD!r}")
     relations = _schema(schema)
-    texts = TextCollection(Path(config.dataset))
     spec = resolve_model(config.model, config.base_url)
+    if spec.runner == ENCODER:
+        raise InputError(
+            f"model {spec.name} is an encoder, which relates entities that are marked already: annotate with a "
+            f"language model first, then `harness run --model {spec.name} --dataset CORPUS.json`"
+        )
+    texts = TextCollection(Path(config.dataset))
     runner = runner_of(config, spec)
     runner.check()
     options = _options(variant, config, spec, schema)

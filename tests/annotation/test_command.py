@@ -32,8 +32,9 @@ def arguments(tmp_path: Path) -> list[str | Path]:
         "Malformed text.": ('{"entities": [{"type": "PER", "mentions": ["Mal', "stop"),
         "Truncated text.": ('{"entities": [{"type": "PER", "mentions": ["Trun', "length"),
         "Ungrounded text.": ('{"entities": [{"type": "PER", "mentions": ["Nobody"]}]}', "stop"),
-        "Long text. " * 600: ("", "stop"),
     }
+    texts.append({"title": "Long", "text": " ".join(f"Long text {number}." for number in range(500))})
+    answers.append(("Long text", '{"entities": [{"type": "MISC", "mentions": ["Long text"]}]}', "stop"))
     for number, (text, (answer, ending)) in enumerate(dropped.items()):
         texts.append({"title": f"Dropped {number}", "text": text})
         answers.append((text, answer, ending))
@@ -54,15 +55,17 @@ def corpus_of(done: dict[str, Any]) -> Path:
 def test_whole_answers_are_written_and_all_others_counted(arguments: list[str | Path]) -> None:
     done = harness_json(*arguments)
     assert done["documents"] == 7
-    assert done["written"]["documents"] == 3
-    assert done["dropped"] == {"invalid_output": 1, "truncated": 1, "without_entities": 1, "context_overflow": 1}
+    assert (done["written"]["documents"], done["details"]["parts"]) == (4, 3)
+    assert done["dropped"] == {"invalid_output": 1, "truncated": 1, "without_entities": 1}
     assert done["rejects"] == {"truncated_line": 2, "ungrounded_mention": 1, "entity_without_mention": 1}
     written = load_dataset(done["out"])
-    assert [document.title for document in written.documents] == [document.title for document in GOLD]
-    for document, gold in zip(written.documents, GOLD, strict=True):
+    *documents, long = written.documents
+    assert [document.title for document in documents] == [document.title for document in GOLD]
+    assert [len(entity.mentions) for entity in long.entities] == [500], "three parts are one document"
+    for document, gold in zip(documents, GOLD, strict=True):
         assert [entity.names for entity in document.entities] == [entity.names for entity in gold.entities]
         assert {label.triplet for label in document.labels} == {label.triplet for label in gold.labels}
-    assert "3 documents, all valid" in harness("data", "validate", done["out"]).stdout
+    assert "4 documents, all valid" in harness("data", "validate", done["out"]).stdout
 
 
 def test_the_same_command_asks_nothing_again_and_writes_the_same(arguments: list[str | Path]) -> None:
@@ -71,7 +74,7 @@ def test_the_same_command_asks_nothing_again_and_writes_the_same(arguments: list
     second = harness_json(*arguments)
     assert (second["out"], corpus_of(second).read_bytes()) == (first["out"], content)
     manifest = json.loads((Path(second["run_dir"]) / "manifest.json").read_text(encoding="utf-8"))
-    assert [(one["sent"], one["replayed"]) for one in manifest["sessions"]] == [(9, 0), (0, 9)]
+    assert [(one["sent"], one["replayed"]) for one in manifest["sessions"]] == [(12, 0), (0, 12)]
 
 
 def test_an_open_schema_writes_the_relations_that_occurred(arguments: list[str | Path], tmp_path: Path) -> None:
@@ -98,6 +101,7 @@ def test_another_corpus_is_never_overwritten(arguments: list[str | Path], tmp_pa
         (["--schema", "none.json"], "--schema none.json"),
         (["--schema", "open", "--constrain", "closed"], "--schema open"),
         (["--prompt", "tagged"], "does not annotate"),
+        (["--model", "atlop-minilm"], "atlop-minilm is an encoder, which relates entities that are marked already"),
         (["--out", "x.txt"], ".json"),
         (["-P", "max_words=0"], "max_words"),
     ],
@@ -127,7 +131,12 @@ def test_a_real_model_s_constrained_answers_make_a_valid_corpus(tmp_path: Path) 
     )  # fmt: skip
     assert done["documents"] == done["written"]["documents"] + sum(done["dropped"].values()) == 2
     assert set(done["dropped"]) <= {"without_entities"}, "a constrained answer is whole"
-    assert set(done["rejects"]) <= {"ungrounded_mention", "covered_mention", "entity_without_mention"}
+    assert set(done["rejects"]) <= {
+        "ungrounded_mention",
+        "covered_mention",
+        "ambiguous_mention",
+        "entity_without_mention",
+    }
     assert len(load_dataset(done["out"]).documents) == done["written"]["documents"]
 
 

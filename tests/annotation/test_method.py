@@ -131,11 +131,8 @@ async def test_free_relations_that_differ_in_spelling_are_one() -> None:
     assert "Relations:" not in requests[1].messages[-1].content
 
 
-async def test_a_text_that_is_too_long_or_empty_is_not_asked_about() -> None:
+async def test_an_empty_text_is_not_asked_about() -> None:
     ask, requests = scripted()
-    too_long = await method(max_words="10").extract(as_plain(FIRST), ask)
-    assert too_long.status == "context_overflow"
-    assert "max_words" in too_long.error
     empty = await method().extract(Document("Empty", (), ()), ask)
     assert (empty.status, requests) == ("ok", [])
 

@@ -24,7 +24,29 @@ def test_sentences_and_tokens_of_ordinary_prose() -> None:
     )  # fmt: skip
 
 
-@given(st.text(st.sampled_from("Ab é.,!?()-_'’\"&\n\t 東。1…\u200b\u2028"), max_size=60))
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("北京大学很老。“好！”他说。", ["北 京 大 学 很 老 。", "“ 好 ！ ” 他 说 。"]),
+        ("東京タワーは日本にある。高い", ["東 京 タ ワ ー は 日 本 に あ る 。", "高 い"]),
+        ("ที่กรุง Bangkok", ["ที่ ก รุ ง Bangkok"]),
+        ("苹果公司iPhone15卖100元", ["苹 果 公 司 iPhone15 卖 100 元"]),
+        (
+            "In English 北京大学 is Peking University.",
+            ["In English 北京大学 is Peking University ."],
+        ),
+    ],
+)
+def test_a_text_without_spaces_has_its_characters_as_tokens(text: str, sentences: list[str]) -> None:
+    assert [" ".join(sentence) for sentence in split_sentences(text)] == sentences
+
+
+def test_an_endless_sentence_is_cut_after_punctuation_or_else_anywhere() -> None:
+    lengths = [len(sentence) for sentence in split_sentences("word " * 150 + ", " + "word " * 500)]
+    assert lengths == [151, 200, 200, 100]
+
+
+@given(st.text(st.sampled_from("Ab é.,!?()-_'’\"&\n\t 東。”กี1…\u200b\u2028"), max_size=60))
 def test_nothing_but_white_space_is_lost(text: str) -> None:
     sentences = split_sentences(text)
     assert "".join(map("".join, sentences)) == "".join(text.replace("\u200b", " ").split())
