@@ -70,7 +70,12 @@ class EncodedDocument:
 
 @dataclass(frozen=True)
 class DocumentEncoder:
-    """Turns documents into arrays for the models of one configuration."""
+    """Turns documents into arrays for the models of one configuration.
+
+    The tokenizer is given tokens, not a text, as in ATLOP's public code: a mention then begins and ends with a subword
+    in every script. WordPiece, which all shipped encoders use, marks no spaces; SentencePiece marks every token as a
+    word of its own, in training as later.
+    """
 
     tokenizer: PreTrainedTokenizerBase
     config: ModelConfig

@@ -41,6 +41,14 @@ def test_every_mention_is_enclosed_by_markers(encode: Encode) -> None:
     assert encoded.sentence.tolist() == [0] * 5 + [1] * 7
 
 
+def test_chinese_is_the_same_subwords_whichever_way_it_was_cut_into_tokens(encode: Encode) -> None:
+    words = document("北京 大学 在 中国 。", [[(0, 0, 2, "ORG")], [(0, 3, 4, "LOC")]])
+    single = document("北 京 大 学 在 中 国 。", [[(0, 0, 4, "ORG")], [(0, 5, 7, "LOC")]])
+    first, second = encode(words)[0], encode(single)[0]
+    assert first.input_ids.tolist() == second.input_ids.tolist()
+    assert first.mention_position.tolist() == second.mention_position.tolist() == [0, 7]
+
+
 def test_typed_markers_name_the_type(encode: Encode) -> None:
     one = document("town in land", [[(0, 0, 1, "LOC")], [(0, 2, 3, "time")]])
     encoded, subwords = encode(one, typed_markers=True, entity_types=("LOC", "PER"))
