@@ -12,7 +12,7 @@ from harness.cli.options import DataDirOption, JsonOption, ResultsOption
 
 
 def import_(
-    path: Annotated[Path, typer.Argument(help="Predictions in the submission format (.json), or pair scores (.npz).")],
+    path: Annotated[Path, typer.Argument(help="Predictions (.json, .jsonl, .gz, .zip), or pair scores (.npz).")],
     model: Annotated[str, typer.Option(help="The name of the system, for the leaderboard.")],
     dataset: Annotated[str, typer.Option(help="redocred, fewrel, sample, or a DocRED-format file.")] = "redocred",
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,

@@ -59,7 +59,7 @@ def import_run(path: Path, config: RunConfig) -> RunResult:
     entity indices, relations or pairs that the documents do not have.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; give predictions (.json) or pair scores (.npz)")
+        raise InputError(f"{path}: no such file; give predictions (.json, .jsonl, .gz, .zip) or pair scores (.npz)")
     imported = imported_scope(config, sha256_of(path))
     manifest = {
         **imported.manifest(),

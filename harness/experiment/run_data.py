@@ -45,6 +45,9 @@ def run_data(folder: RunFolder, manifest: Mapping[str, Any], place: DataPlace = 
     dataset = _load(folder, manifest, path)
     place_now = {"data_dir": path.parent} if config.dataset in CORPORA else {"dataset": str(path)}
     config = replace(config, **place_now)
+    if folder.path.parent.name == "runs":
+        # The runs of encoders that it builds on have moved with it.
+        config = replace(config, results=folder.path.resolve().parents[1])
     shots = manifest["question"].get("shots")
     if config.shots_from and config.shots_from not in CORPORA and shots:
         search = _Search(shots["sha256"])

@@ -18,6 +18,7 @@ from harness.encoders.scores import PAIR_SCORES, ScoreFile, score_writer
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.execute import execute
+from harness.experiment.importing import import_run
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.rescore import rescore_run
 from harness.experiment.results import RunResult
@@ -87,6 +88,14 @@ async def test_reading_the_stored_answers_again_changes_nothing(imported: RunRes
     again = await rescore_run(result.folder, None)
     assert again.metrics == result.metrics
     assert again.manifest["details"] == result.manifest["details"]
+
+
+async def test_results_that_moved_are_read_again_with_the_scores_beside(logits: Path, tmp_path: Path) -> None:
+    encoder = import_run(logits, RunConfig(model="my-encoder", dataset="sample", results=tmp_path / "old"))
+    result = await run(all_knowing(prepare(refined(encoder, limit=2))))
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = RunFolder(tmp_path / "new" / "runs" / result.folder.run_id)
+    assert (await rescore_run(moved, None)).metrics == result.metrics
 
 
 async def test_the_record_of_a_document_tells_what_every_sum_was_made_of(imported: RunResult) -> None:
