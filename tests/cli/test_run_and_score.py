@@ -159,7 +159,7 @@ def test_data_that_changed_since_the_run_is_not_scored(tmp_path: Path) -> None:
     corpus.write_text(json.dumps(json.loads(corpus.read_text(encoding="utf-8"))[:5]), encoding="utf-8")
     done = harness("score", run["run_id"], "--results-dir", results)
     assert done.returncode == 2
-    assert "its data file has changed" in error_line(done)
+    assert "its data file mine.json has changed" in error_line(done)
 
 
 def test_autores_surface_metric_stands_apart(mock_run: list[str], tmp_path: Path) -> None:
