@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import InputError
-from harness.scoring.submission import read_submission, submission_lines, write_whole
+from harness.scoring.submission import RESULT_FILE, read_submission, submission_lines, write_whole
 from harness.store import PREDICTIONS, RunFolder
 from harness.types import Prediction
 
 ExportFormat = Literal["codalab"]
-CODALAB_MEMBER = "result.json"
 _FIRST_TIME_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -59,7 +58,7 @@ def _codalab(predictions: list[Titled], ending: str) -> Iterator[bytes]:
         return
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-        member = zipfile.ZipInfo(CODALAB_MEMBER, _FIRST_TIME_OF_ZIP)
+        member = zipfile.ZipInfo(RESULT_FILE, _FIRST_TIME_OF_ZIP)
         member.create_system, member.external_attr = 3, 0o644 << 16
         archive.writestr(member, b"".join(submission_lines(predictions)))
     yield packed.getvalue()

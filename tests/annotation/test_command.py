@@ -142,7 +142,7 @@ def test_a_real_model_s_constrained_answers_make_a_valid_corpus(tmp_path: Path) 
 
 def test_every_document_says_which_model_labelled_it(arguments: list[str | Path]) -> None:
     documents = json.loads(corpus_of(harness_json(*arguments)).read_text(encoding="utf-8"))
-    assert [document["label_source"] for document in documents] == [{"kind": "model", "name": "mock"}] * 3
+    assert [document["label_source"] for document in documents] == [{"kind": "model", "name": "mock"}] * 4
 
 
 def test_an_annotation_without_any_whole_answer_fails(arguments: list[str | Path], tmp_path: Path) -> None:
