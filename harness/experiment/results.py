@@ -17,6 +17,7 @@ from harness.label_source import HUMAN, NO_LABELS, NOT_SCORED, LabelSource
 from harness.methods.candidates import GOLD
 from harness.methods.questions import OPTIONS
 from harness.methods.settings import GIVEN
+from harness.models import ENCODER
 from harness.prompting.relations import COUNTED_TYPES
 from harness.scoring.official import SCORER_VERSION, score
 from harness.scoring.steps import Found, score_steps
@@ -121,8 +122,8 @@ class RunResult:
     @property
     def seen_by_encoder(self) -> str:
         """In words, if the encoder of the run saw its documents in training, or may have: such scores say nothing."""
-        encoder = self.manifest.get("encoder")
-        return seen_told(encoder) if encoder else ""
+        encoder = self.manifest.get("encoder", {})
+        return seen_told(encoder) if encoder or self.manifest["runner"] == ENCODER else ""
 
     @property
     def chosen_by_documents(self) -> str:

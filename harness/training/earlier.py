@@ -11,15 +11,16 @@ from harness.errors import InputError
 def refuse_seen(earlier: Seen, split: Split, train: str) -> None:
     """Raise InputError where an earlier training saw, or may have seen, what is held out of ``train`` to report on.
 
-    What it was trained on is not to be chosen by either; what it was chosen by may be chosen by again.
+    What it was trained on is not to be chosen by either; what it was chosen by may be chosen by again. A document
+    that the file holds twice, and this training is trained on as well, is no reason.
     """
-    reported = {content_hash(document) for document in split.report}
-    chosen_by = {content_hash(document) for document in split.choose}
-    seen = len(reported & (earlier.trained_on | earlier.chosen_by)) + len(chosen_by & earlier.trained_on)
-    if seen:
+    repeated, chosen, reported = (set(map(content_hash, part)) for part in (split.train, split.choose, split.report))
+    seen = (reported & (earlier.trained_on | earlier.chosen_by)) | (chosen & earlier.trained_on)
+    if seen - repeated:
         raise InputError(
-            f"{train}: an earlier training, which this one builds on, saw {seen} of the documents that would be held "
-            "out: hold out the same (--choose and --report as in its training.json), or give other documents"
+            f"{train}: an earlier training, which this one builds on, saw {len(seen - repeated)} of the documents that "
+            "would be held out: hold out the same (--choose and --report as in its training.json), or give other "
+            "documents"
         )
     if reported and not earlier.is_whole:
         raise InputError(
