@@ -9,7 +9,10 @@ from typing import Any
 from harness.encoders.seen import Role, seen_of, told
 from harness.encoders.weights import data_of, has_chosen_threshold
 
-UNCOUNTED = "whether the encoder saw the documents was not counted when this was run: `harness score` it again"
+UNCOUNTED = (
+    "whether the encoder saw the documents was not counted when this was run: `harness score` counts (the encoder's own "
+    "run first)"
+)
 
 
 def encoder_origin(folder: Path, threshold: float, roles: Iterable[Role], *, is_given: bool = False) -> dict[str, Any]:
