@@ -10,8 +10,8 @@ from harness.encoders.seen import Role, seen_of, told
 from harness.encoders.weights import data_of, has_chosen_threshold
 
 UNCOUNTED = (
-    "whether the encoder saw the documents was not counted when this was run: `harness score` counts (the encoder's own "
-    "run first)"
+    "whether the encoder saw the documents was not counted when this was run: `harness score` counts them (the "
+    "encoder's own run first)"
 )
 
 
