@@ -19,7 +19,7 @@ ENCODER = "encoder"
 IMPORTED = "imported"
 """The ``runner`` of stored runs that another system made."""
 
-_FILES_OF_ENCODERS = ("model.safetensors", "training.json", "glidre_config.json")
+_FILES_OF_ENCODERS = ("model.safetensors", "0/model.safetensors", "training.json", "glidre_config.json")
 _RUNNER_PREFIXES = {
     "vllm": "vllm_server",
     "vllm-inprocess": "vllm_inprocess",

@@ -13,6 +13,13 @@ from harness.scoring.official import SCORER_VERSION
 from harness.store import RunFolder
 from tests.simulated import golds, simulated
 
+OF_AN_ENCODER = {
+    "runner": "encoder",
+    "prompt_label": "",
+    "encoder": {"seen": "", "seen_documents": {"documents": 10, "trained_on": 0, "chosen_by": 0, "unknown": 0}},
+}
+"""What the manifest of an encoder's run has, which saw none of the documents in training."""
+
 GOLD = golds(np.random.default_rng(0), 10)
 
 

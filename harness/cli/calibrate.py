@@ -27,7 +27,8 @@ def calibrate(
     """Compare the options that a model chose with the right ones: by place, by confidence, after tempering.
 
     The temperatures are fitted on the run's documents. Use them on others, such as those of another split:
-    `harness run ... --refine ENCODER -R model_temperature=T`.
+    `harness run ... --refine ENCODER -R model_temperature=T`. They are recorded with the run, so that a run of the same
+    documents that uses them is not ranked.
 
     \b
     Examples:
@@ -36,12 +37,14 @@ def calibrate(
     """
     from harness.cli.figures import check_output
     from harness.experiment.answers import calibration_of
+    from harness.experiment.chosen import record_choice
     from harness.experiment.run_data import DataPlace
     from harness.store import find_run
 
     if out:
         check_output(out)
-    found = calibration_of(find_run(results_dir, run), DataPlace(dataset, data_dir))
+    folder = find_run(results_dir, run)
+    found = calibration_of(folder, DataPlace(dataset, data_dir))
     if out:
         from harness.cli.calibration_figure import draw
 
@@ -50,6 +53,8 @@ def calibrate(
         typer.echo(strict_json.dumps(found.as_json()))
     else:
         _print(found)
+    for name, temperature in found.temperatures().items():
+        record_choice(folder, name, temperature, found.contents)
 
 
 def _print(found: Calibration) -> None:
@@ -78,9 +83,7 @@ def _print(found: Calibration) -> None:
     )
     if found.model_temperature is None:
         return
-    options = [f"-R model_temperature={found.model_temperature:.3g}"]
-    if found.encoder_temperature is not None:
-        options.append(f"-R encoder_temperature={found.encoder_temperature:.3g}")
+    options = [f"-R {name}={temperature:.3g}" for name, temperature in found.temperatures().items()]
     typer.echo(
         f"calibration error {found.error:.3f}; {found.fitted_error:.3f} on the same questions at the temperature that "
         f"fits them best.\nFitted on {found.documents:,} documents of {found.dataset} {found.split}; for others: "

@@ -44,7 +44,11 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     lines += refinement_lines(result.metrics.get("refinement"), manifest["details"])
     lines += proposal_lines(result.metrics.get("proposal"), manifest.get("encoder", {}))
     if result.seen_by_encoder:
-        lines.append(("seen before", f"by the encoder: {result.seen_by_encoder}; not ranked"))
+        lines.append(("seen before", f"{result.seen_by_encoder}; not ranked"))
+    elif encoder := manifest.get("encoder"):
+        lines.append(("seen before", f"none of the {encoder['seen_documents']['documents']:,} documents"))
+    if result.chosen_by_documents:
+        lines.append(("chosen here", f"{result.chosen_by_documents}; not ranked"))
     if result.consults_gold:
         lines.append(("consults gold", f"the {result.consults_gold} come from the labels; not ranked"))
     scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
@@ -175,7 +179,7 @@ def proposal_lines(proposal: Mapping[str, Any] | None, encoder: Mapping[str, Any
         return []
     lines = [
         ("candidate pairs", _brief(proposal["pairs"])),
-        *([("proposed above", _threshold(encoder))] if encoder else []),
+        *([("proposed above", _threshold(encoder))] if "threshold" in encoder else []),
         ("a perfect LLM", _brief(proposal["perfect_llm"])),
         (
             "their errors",

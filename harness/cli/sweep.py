@@ -53,10 +53,11 @@ def theta(
     results_dir: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
-    """Align the relations of a stored run at every threshold and score each (LMRC, Figure 3); nothing is stored.
+    """Align the relations of a stored run at every threshold and score each (LMRC, Figure 3).
 
     A theta must not be reported on the documents it was chosen on: choose it on one split and report another, or
-    split the run's documents with --choose-on.
+    split the run's documents with --choose-on. The run stays as it is; which documents chose theta is recorded beside
+    it, so that a run of these documents with this theta is not ranked.
 
     \b
     Examples:
@@ -68,8 +69,9 @@ def theta(
     from harness.cli.figures import check_output
     from harness.cli.sweep_files import TABLE, write_points
     from harness.errors import InputError
+    from harness.experiment.chosen import THETA, record_choice
     from harness.experiment.run_data import DataPlace
-    from harness.experiment.sweep import best_point, read_alignable, split_documents, sweep_theta, theta_range
+    from harness.experiment.sweep import best_point, has_best, read_alignable, split_documents, sweep_theta, theta_range
     from harness.store import find_run
 
     thetas = theta_range(start, stop, step)
@@ -77,8 +79,8 @@ def theta(
         raise InputError("--choose-on and --choose-documents say the same: give one of them")
     if out:
         check_output(out, [TABLE])
-    place = DataPlace(dataset, data_dir)
-    read = asyncio.run(read_alignable(find_run(results_dir, run), align, align_over, place))
+    folder = find_run(results_dir, run)
+    read = asyncio.run(read_alignable(folder, align, align_over, DataPlace(dataset, data_dir)))
     chosen_on: Sequence[AlignableDocument] = read.documents
     rest: Sequence[AlignableDocument] = ()
     if choose_on is not None or choose_documents is not None:
@@ -93,6 +95,8 @@ def theta(
         typer.echo(strict_json.dumps(_as_json(read, chosen_on, seed, points, best, reported)))
     else:
         _print(read, chosen_on, seed, points, best, reported)
+    if has_best(points):
+        record_choice(folder, THETA, best.theta, {document.content for document in chosen_on})
 
 
 def _as_json(
@@ -136,7 +140,7 @@ def _print(
     reported: ThetaPoint | None,
 ) -> None:
     from harness.cli.summary import example_lines
-    from harness.experiment.sweep import examples_at
+    from harness.experiment.sweep import examples_at, has_best
 
     texts = [decision.text for document in read.documents for decision in document.decisions]
     split = " ".join(part for part in (read.dataset, read.split) if part)
@@ -151,7 +155,7 @@ def _print(
     _print_table(points)
     for name, value in example_lines(examples_at(chosen_on, best.theta)):
         typer.echo(f"{name} at {best.theta:g}: {value}")
-    if len({point.scores.f1 for point in points}) == 1:
+    if not has_best(points):
         typer.echo(f"\nF1 is {_percent(best.scores.f1)} at every theta: there is nothing to choose")
         return
     typer.echo(f"\n{_verdict(split, len(chosen_on), len(read.documents) - len(chosen_on), seed, best, reported)}")

@@ -15,6 +15,7 @@ from harness.cli.ensemble import ENSEMBLE_HELP, train_ensemble
 from harness.cli.few_shot import FEW_SHOT_HELP, train_few_shot
 from harness.cli.options import Display, DisplayOption, JsonOption, key_values
 from harness.cli.run_options import with_options_of
+from harness.cli.seen import SEEN_HELP, train_seen
 from harness.cli.unseen import UNSEEN_HELP, train_unseen
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def train_glidre(
 app.command("compress", help=COMPRESS_HELP)(train_compress)
 app.command("ensemble", help=ENSEMBLE_HELP)(train_ensemble)
 app.command("few-shot", help=FEW_SHOT_HELP)(train_few_shot)
+app.command("seen", help=SEEN_HELP)(train_seen)
 app.command("unseen", help=UNSEEN_HELP)(train_unseen)
 
 

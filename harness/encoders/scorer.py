@@ -21,7 +21,8 @@ from harness.encoders.published_glidre import (
     TOKENIZER_FILES,
     PublishedGlidre,
 )
-from harness.encoders.weights import CONFIG, TRAINED, WEIGHTS, pretrained_kind
+from harness.encoders.seen import SEEN
+from harness.encoders.weights import CONFIG, TRAINED, TRAINING, WEIGHTS, pretrained_kind
 from harness.errors import InputError, ModelUnavailable
 from harness.types import Document, PairScores, RelationSchema
 
@@ -59,8 +60,8 @@ def encoder_folder(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        of_members = (f"*/{CONFIG}", f"*/{WEIGHTS}")
-        wanted = [CONFIG, PUBLISHED_CONFIG, WEIGHTS, *of_members, *TOKENIZER_FILES]
+        ours = (CONFIG, WEIGHTS, TRAINING, SEEN)
+        wanted = [PUBLISHED_CONFIG, *TOKENIZER_FILES, *ours, *(f"*/{name}" for name in ours)]
         folder = Path(snapshot_download(name, allow_patterns=wanted))
         if not (folder / WEIGHTS).is_file():
             snapshot_download(name, allow_patterns=[*PUBLISHED_WEIGHTS])

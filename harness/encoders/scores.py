@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.encoders.seen import Role
 from harness.errors import InputError, StorageError
 from harness.types import PairScores
 
@@ -30,15 +31,17 @@ class ScoreWriter:
         self._archive = archive
         self._relations = relations
         self._titles: list[str] = []
+        self._roles: list[Role | None] = []
 
-    def write(self, scores: PairScores) -> None:
-        """The relations must be those of the file."""
+    def write(self, scores: PairScores, role: Role | None = None) -> None:
+        """The relations must be those of the file; ``role`` is None where nothing is said of the encoder's training."""
         import numpy as np
 
         number = len(self._titles)
         self._add(f"{number}.pairs", scores.pairs.astype(np.int32))
         self._add(f"{number}.scores", scores.scores.astype(np.float16))
         self._titles.append(scores.title)
+        self._roles.append(role)
 
     def finish(self) -> None:
         """Write what names the arrays."""
@@ -46,6 +49,8 @@ class ScoreWriter:
 
         self._add("titles", np.array(self._titles, dtype=np.str_))
         self._add("relations", np.array(self._relations, dtype=np.str_))
+        if None not in self._roles:
+            self._add("roles", np.array(self._roles, dtype=np.uint8))
 
     def _add(self, name: str, array: np.ndarray[Any, Any]) -> None:
         import numpy as np
@@ -84,6 +89,9 @@ class ScoreFile(Mapping[str, PairScores]):
             self._archive = np.load(path, allow_pickle=False)
             self._places = {str(title): number for number, title in enumerate(self._archive["titles"])}
             self.relations = tuple(str(relation) for relation in self._archive["relations"])
+            self._roles = [Role(int(role)) for role in self._archive["roles"]] if "roles" in self._archive else None
+            if self._roles is not None and len(self._roles) != len(self._places):
+                raise ValueError("its roles are not those of its titles")
         except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: not a file of pair scores ({error}); run the encoder again") from error
 
@@ -94,6 +102,10 @@ class ScoreFile(Mapping[str, PairScores]):
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{self._path}: {title!r} is damaged ({error}); run the encoder again") from error
         return PairScores(title, self.relations, pairs, scores.astype("float32"))
+
+    def role(self, title: str) -> Role | None:
+        """What a document was to the encoder's training; None where the file does not tell."""
+        return None if self._roles is None else self._roles[self._places[title]]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import InputError, StorageError
 
@@ -30,11 +30,14 @@ def trained_folder(name: str) -> Path | None:
 
     Of an ensemble it is that of the first member.
     """
-    for folder in (TRAINED / name, Path(name)):
-        if fields := fields_of(folder):
-            members = fields.get("members")
-            return folder / str(members[0]) if members else folder
-    return None
+    folder = folder_named(name)
+    members = fields_of(folder).get("members") if folder else None
+    return folder / str(members[0]) if folder and members else folder
+
+
+def folder_named(name: str) -> Path | None:
+    """The folder of a trained encoder, or of an ensemble, that is packaged or lies at that path; else None."""
+    return next((folder for folder in (TRAINED / name, Path(name)) if fields_of(folder)), None)
 
 
 @contextmanager
@@ -88,11 +91,23 @@ def has_chosen_threshold(folder: Path) -> bool:
 
 def _asked(folder: Path, part: str) -> Mapping[str, Any]:
     """A part of what a training was asked to do; empty where that is not recorded."""
+    found: Mapping[str, Any] = (read_record(folder) or {"question": {}})["question"].get(part, {})
+    return found
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The content of ``training.json``; None where there is none. Raises InputError for a damaged one."""
+    path = folder / TRAINING
     try:
-        content = json.loads((folder / TRAINING).read_text(encoding="utf-8"))["question"][part]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        question = content["question"]
+        if not all(isinstance(one, dict) for one in (question, question.get("data", {}), question.get("training", {}))):
+            raise TypeError("its question is no question of a training")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); fetch or train the encoder again") from error
+    return cast("dict[str, Any]", content)
 
 
 def fields_of(folder: Path) -> Mapping[str, Any]:

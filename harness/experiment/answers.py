@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+from harness.datasets.content import content_hash
 from harness.datasets.gold import label_source_of, with_gold
 from harness.errors import InputError
 from harness.experiment.run_data import WHEREVER, DataPlace, find_dataset
@@ -42,10 +43,18 @@ class Calibration:
     model_temperature: float | None
     encoder_temperature: float | None
     fitted_error: float
+    contents: frozenset[bytes]
+    """The content hashes of the documents."""
     silver: str = ""
+
+    def temperatures(self) -> dict[str, float]:
+        """Those that could be fitted, by the name of the option of a refinement."""
+        found = {"model_temperature": self.model_temperature, "encoder_temperature": self.encoder_temperature}
+        return {name: temperature for name, temperature in found.items() if temperature is not None}
 
     def as_json(self) -> dict[str, Any]:
         content = asdict(self)
+        del content["contents"]
         return {
             **content,
             "places": [one._asdict() for one in self.places],
@@ -60,6 +69,7 @@ def calibration_of(folder: RunFolder, place: DataPlace = WHEREVER) -> Calibratio
     by_title = {one.title: one for one in dataset.documents}
     questions: list[Question] = []
     asked = documents = 0
+    contents: set[bytes] = set()
     for record in folder.documents():
         answers = cast("list[dict[str, Any]] | None", record.details.get("answers"))
         if answers is None:
@@ -69,6 +79,7 @@ def calibration_of(folder: RunFolder, place: DataPlace = WHEREVER) -> Calibratio
         if record.title not in by_title:
             raise InputError(f"{folder.run_id}: {record.title!r} is not in its data: run it anew")
         documents += 1
+        contents.add(content_hash(by_title[record.title]))
         asked += len(answers)
         questions += questions_of(by_title[record.title], answers)
     temperature = fitted_temperature(questions, lambda question: question.model)
@@ -86,5 +97,6 @@ def calibration_of(folder: RunFolder, place: DataPlace = WHEREVER) -> Calibratio
         model_temperature=temperature,
         encoder_temperature=fitted_temperature(questions, lambda question: question.encoder),
         fitted_error=calibration_error(reliability(questions, temperature or 1.0)),
+        contents=frozenset(contents),
         silver=label_source_of(dataset).silver,
     )

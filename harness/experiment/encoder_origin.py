@@ -1,53 +1,41 @@
-"""What an encoder saw in training: where its threshold was chosen, and whether it knows the documents it is run on."""
+"""What an encoder brings from its training: where its threshold was chosen, and which documents it saw."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.datasets.registry import part_of
-from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED
+from harness.encoders.seen import Role, seen_of, told
 from harness.encoders.weights import data_of, has_chosen_threshold
-from harness.types import Dataset
 
-TRAINED_ON = "it was trained on documents of this file"
+UNCOUNTED = (
+    "whether the encoder saw the documents was not counted when this was run: `harness score` counts them (the "
+    "encoder's own run first)"
+)
 
 
-def encoder_origin(folder: Path, threshold: float, dataset: Dataset, *, is_given: bool = False) -> dict[str, Any]:
-    """For the manifest: the threshold added to NA's score, where it was chosen, and what of ``dataset`` was seen.
+def encoder_origin(folder: Path, threshold: float, roles: Iterable[Role], *, is_given: bool = False) -> dict[str, Any]:
+    """For the manifest: the threshold added to NA's score, where it was chosen, and what of the documents was seen.
 
-    ``chosen_on`` is empty where the threshold ``is_given`` by the user or was not chosen; it and ``seen`` are where
-    the encoder's folder does not tell, or tells of nothing.
+    ``chosen_on`` is empty where the threshold ``is_given`` by the user or was not chosen, and where the encoder's
+    folder does not tell. ``roles`` are those of the run's documents.
     """
-    data = data_of(folder)
-    chosen_on = "" if is_given or not has_chosen_threshold(folder) else _chosen_on(data)
-    return {"threshold": threshold, "chosen_on": chosen_on, "seen": _seen(data, dataset)}
+    chosen_on = "" if is_given or not has_chosen_threshold(folder) else _chosen_on(data_of(folder))
+    return {"threshold": threshold, "chosen_on": chosen_on, **seen_of(roles)}
+
+
+def seen_told(encoder: Mapping[str, Any]) -> str:
+    """What the manifest's record of an encoder says of the documents in words; "" where none of them was seen.
+
+    Manifests once had ``seen`` only, which told whether the encoder was trained on the same file.
+    """
+    if "seen_documents" in encoder:
+        return told(encoder["seen_documents"])
+    return f"the encoder saw the documents: {encoder['seen']}" if encoder.get("seen") else UNCOUNTED
 
 
 def _chosen_on(data: Mapping[str, Any]) -> str:
     if "dev" in data:
         return str(data["dev"])
-    return f"{data['choose']} documents held out of {data['train']}" if data.get("choose") else ""
-
-
-def _seen(data: Mapping[str, Any], dataset: Dataset) -> str:
-    """What this training, or else one that it began with, saw of the dataset."""
-    earlier = (_seen(one, dataset) for one in data.get("earlier", ()))
-    return _seen_itself(data, dataset) or next(filter(None, earlier), "")
-
-
-def _seen_itself(data: Mapping[str, Any], dataset: Dataset) -> str:
-    if dataset.sha256 == data.get("sentences_sha256"):
-        return TRAINED_ON
-    if dataset.sha256 == data.get("dev_sha256"):
-        return "its epoch and threshold were chosen on them"
-    if dataset.sha256 != data.get("train_sha256"):
-        return ""
-    fixed = (data.get("choose"), data.get("report"), data.get("split_seed")) == (CHOOSE, REPORT, SPLIT_SEED)
-    part = part_of(dataset.name, dataset.split) if fixed else None
-    if part == "report":
-        return ""
-    if part == "choose":
-        return "its epoch and threshold were chosen on them"
-    return TRAINED_ON
+    return f"{data['choose']} documents held out of {data.get('train')}" if data.get("choose") else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.encoders.ensemble import EnsembleScorer, pair_scorer
 from harness.encoders.scorer import EncoderScorer, encoder_folder
 from harness.encoders.scores import PAIR_SCORES, score_writer
+from harness.encoders.seen import Seen, seen_by
 from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
@@ -32,6 +33,8 @@ class EncoderExperiment(Scope):
     """A checked configuration of an encoder, ready to run."""
 
     scorer: EncoderScorer | EnsembleScorer
+    seen: Seen
+    """What the encoder saw in training."""
 
     @property
     def run_id(self) -> str:
@@ -54,7 +57,7 @@ class EncoderExperiment(Scope):
             "encoder": encoder_origin(
                 self.scorer.folder,
                 self.scorer.config.threshold,
-                self.dataset,
+                map(self.seen.role, self.documents),
                 is_given="threshold" in self.config.model_options,
             ),
             "question": {**self._question(), "constraint": {"level": ""}, "limit": self.config.limit},
@@ -76,8 +79,8 @@ def prepare_encoder(
     """Find and check everything that the run needs, without loading the model.
 
     ``dataset`` is what the configuration names, where it is loaded already. Raises InputError for options that an
-    encoder does not have, or a relation of the corpus that it does not know; ModelUnavailable, if the ``model_needed``,
-    for a missing package.
+    encoder does not have, a relation of the corpus that it does not know, or a damaged record of its training;
+    ModelUnavailable, if the ``model_needed``, for a missing package.
     """
     for one in fields(RunConfig):
         default = one.default if one.default_factory is MISSING else one.default_factory()
@@ -88,7 +91,7 @@ def prepare_encoder(
     scorer = pair_scorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
     if model_needed:
         scorer.check()
-    return EncoderExperiment(config, spec, dataset, scorer)
+    return EncoderExperiment(config, spec, dataset, scorer, seen_by(scorer.folder))
 
 
 def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -> RunResult:
@@ -106,10 +109,11 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
             folder.document_writer() as documents,
             score_writer(folder.path / PAIR_SCORES, experiment.scorer.relations) as pairs,
         ):
-            for scores in experiment.scorer.score(experiment.documents):
+            roles = map(experiment.seen.role, experiment.documents)
+            for scores, role in zip(experiment.scorer.score(experiment.documents), roles, strict=True):
                 extraction = Extraction(scores.predictions(), details={"pairs": len(scores.pairs)})
                 record = DocumentRecord.of(scores.title, extraction, 0, 0.0)
-                pairs.write(scores)
+                pairs.write(scores, role)
                 documents.write(record)
                 totals.add(record)
                 scored()

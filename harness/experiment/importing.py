@@ -10,6 +10,8 @@ from typing import Any
 
 from harness.datasets.docred import sha256_of
 from harness.encoders.scores import PAIR_SCORES, ScoreFile, score_writer
+from harness.encoders.seen import Role, Seen, seen_by, seen_of
+from harness.encoders.weights import folder_named
 from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
@@ -27,6 +29,8 @@ class ImportedRun(Scope):
     """A file of predictions or of pair scores over a whole split, and the checksum of its content."""
 
     file_sha256: str
+    seen: Seen | None
+    """What the encoder saw in training whose name the system has; None for any other system."""
 
     def manifest(self) -> dict[str, Any]:
         """The part of the manifest that is known before the file is read."""
@@ -40,6 +44,7 @@ class ImportedRun(Scope):
             "prompt_label": "",
             "question": {**question, "constraint": {"level": ""}, "limit": None},
             "documents": {"asked": self.document_count, "in_split": self.document_count},
+            **({"encoder": seen_of(map(self.seen.role, self.documents))} if self.seen else {}),
             "prices": {"in": None, "out": None},
             "schema_sha256": schema_sha256(self.dataset.schema),
             "config": self.config.with_absolute_paths().as_json(),
@@ -49,7 +54,8 @@ class ImportedRun(Scope):
 def imported_scope(config: RunConfig, file_sha256: str, dataset: Dataset | None = None) -> ImportedRun:
     """The documents that a system named ``config.model`` was run on, which may be loaded already."""
     spec = ModelSpec(name=config.model, runner=IMPORTED, model_id=config.model)
-    return ImportedRun(config, spec, dataset_of(config, dataset), file_sha256)
+    folder = folder_named(config.model)
+    return ImportedRun(config, spec, dataset_of(config, dataset), file_sha256, seen_by(folder) if folder else None)
 
 
 def import_run(path: Path, config: RunConfig) -> RunResult:
@@ -70,7 +76,8 @@ def import_run(path: Path, config: RunConfig) -> RunResult:
     totals = RunTotals()
     with folder.locked():
         if path.suffix == ".npz":
-            _store_scores(path, imported, folder, totals)
+            roles = _store_scores(path, imported, folder, totals)
+            manifest |= {"encoder": seen_of(roles)} if roles else {}
         else:
             _store_predictions(path, imported, folder, totals)
         return store_scored(folder, manifest, totals, imported)
@@ -95,16 +102,21 @@ def _store_predictions(path: Path, imported: ImportedRun, folder: RunFolder, tot
             totals.add(record)
 
 
-def _store_scores(path: Path, imported: ImportedRun, folder: RunFolder, totals: RunTotals) -> None:
+def _store_scores(path: Path, imported: ImportedRun, folder: RunFolder, totals: RunTotals) -> list[Role]:
+    """What each document was to the training that made the scores; nothing where the file does not tell."""
     file = ScoreFile(path)
+    roles: list[Role] = []
     check_relations(str(path), file.relations, imported.dataset)
     with folder.document_writer() as writer, score_writer(folder.path / PAIR_SCORES, file.relations) as pairs:
         for document, scores in _aligned(path, file, imported):
             extraction = Extraction(scores.predictions(), details={"pairs": len(scores.pairs)})
             record = DocumentRecord.of(document.title, extraction, 0, 0.0)
-            pairs.write(scores)
+            role = imported.seen.role(document) if imported.seen else file.role(document.title)
+            roles += [] if role is None else [role]
+            pairs.write(scores, role)
             writer.write(record)
             totals.add(record)
+    return roles
 
 
 def _aligned(path: Path, file: ScoreFile, imported: ImportedRun) -> Iterator[tuple[Document, PairScores]]:

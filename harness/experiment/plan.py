@@ -9,6 +9,7 @@ from typing import Any
 from harness.datasets.gold import with_gold
 from harness.errors import InputError
 from harness.experiment.aligning import alignment_identity, load_alignment
+from harness.experiment.chosen import chosen_settings
 from harness.experiment.config import RunConfig, without_secrets
 from harness.experiment.scope import Scope, dataset_of, schema_sha256
 from harness.experiment.scored import pair_source_of, scores_named
@@ -121,6 +122,7 @@ class Experiment(Scope):
             },
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
             **({"encoder": dict(encoder)} if (encoder := self._encoder()) else {}),
+            **({"chosen_settings": chosen} if (chosen := chosen_settings(self)) else {}),
             "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
             "schema_sha256": schema_sha256(self.dataset.schema),
             "config": self.config.with_absolute_paths().as_json(),

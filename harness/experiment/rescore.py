@@ -43,7 +43,9 @@ async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = 
         metrics = llm_scores_of(experiment, totals, training)
     else:
         metrics = scores_of(experiment.documents, totals.by_title, training)
-    manifest = {**folder.read_manifest(), **totals.as_json()}
+    # What the encoder saw in training may have been recorded since the run.
+    encoder = experiment.manifest().get("encoder")
+    manifest = {**folder.read_manifest(), **({"encoder": encoder} if encoder else {}), **totals.as_json()}
     write_submission(folder.path / PREDICTIONS, totals.predictions())
     folder.write_metrics(metrics)
     folder.write_manifest(manifest)

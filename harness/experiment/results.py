@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, decisions_of
+from harness.experiment.encoder_origin import seen_told
 from harness.experiment.failures import Failure, FailureCounts, failed_too_often, failures_of
 from harness.experiment.scope import Scope
 from harness.experiment.tables import ScoreTables
@@ -16,6 +17,7 @@ from harness.label_source import HUMAN, NO_LABELS, NOT_SCORED, LabelSource
 from harness.methods.candidates import GOLD
 from harness.methods.questions import OPTIONS
 from harness.methods.settings import GIVEN
+from harness.models import ENCODER
 from harness.prompting.relations import COUNTED_TYPES
 from harness.scoring.official import SCORER_VERSION, score
 from harness.scoring.steps import Found, score_steps
@@ -119,8 +121,17 @@ class RunResult:
 
     @property
     def seen_by_encoder(self) -> str:
-        """In words, if the encoder of the run saw its documents in training: such scores say nothing."""
-        return str(self.manifest.get("encoder", {}).get("seen", ""))
+        """In words, if the encoder of the run saw its documents in training, or may have: such scores say nothing."""
+        encoder = self.manifest.get("encoder", {})
+        return seen_told(encoder) if encoder or self.manifest["runner"] == ENCODER else ""
+
+    @property
+    def chosen_by_documents(self) -> str:
+        """In words, the options of the run that are known to be chosen by the scores of its own documents."""
+        return "; ".join(
+            f"{one['option']} was chosen by {one['documents']:,} of the {one['of']:,} documents"
+            for one in self.manifest.get("chosen_settings", ())
+        )
 
     @property
     def label_source(self) -> LabelSource:
@@ -180,6 +191,8 @@ class RunResult:
             "proposal": self.metrics.get("proposal"),
             "consults_gold": self.consults_gold or None,
             "seen_by_encoder": self.seen_by_encoder or None,
+            "seen_documents": self.manifest.get("encoder", {}).get("seen_documents"),
+            "chosen_by_documents": self.chosen_by_documents or None,
             "coverage": self.coverage,
             "whole_split": self.is_whole_split,
             "statuses": self.manifest["statuses"],

@@ -39,7 +39,7 @@ def scores_named(
     folder = _folder_of(experiment) if experiment else find_run(config.results, name)
     if experiment and not _is_stored(folder):
         raise InputError(f"{option} {name}: its scores are not stored; run `{_command(experiment.config)}` first")
-    return open_scores(folder, dataset, documents)
+    return open_scores(folder, dataset, documents, experiment.seen if experiment else None)
 
 
 def pair_source_of(config: RunConfig, dataset: Dataset, documents: Iterable[Document]) -> PairSource | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, RelationDecision, decisions_of
+from harness.datasets.content import content_hash
 from harness.datasets.gold import label_source_of, with_gold
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver
@@ -28,10 +29,12 @@ DEFAULT_MODEL = "minilm"
 class AlignableDocument:
     """What a document's stored answers claim at any theta.
 
-    ``stated`` are the triplets whose relation is in the schema; ``decisions`` are those whose relation is not.
+    ``content`` is the document's content hash. ``stated`` are the triplets whose relation is in the schema;
+    ``decisions`` are those whose relation is not.
     """
 
     title: str
+    content: bytes
     gold: frozenset[Triplet]
     stated: frozenset[Triplet]
     decisions: tuple[RelationDecision, ...]
@@ -41,6 +44,7 @@ class AlignableDocument:
         """From a record that was read with a theta that nothing reaches."""
         return cls(
             title=document.title,
+            content=content_hash(document),
             gold=frozenset(label.triplet for label in document.labels),
             stated=frozenset(prediction.triplet for prediction in record.predictions),
             decisions=tuple(decisions_of(record.details)),
@@ -168,6 +172,11 @@ def sweep_theta(documents: Sequence[AlignableDocument], thetas: Iterable[float])
             )
         )
     return points
+
+
+def has_best(points: Sequence[ThetaPoint]) -> bool:
+    """Whether F1 depends on theta at all."""
+    return len({point.scores.f1 for point in points}) > 1
 
 
 def best_point(points: Sequence[ThetaPoint]) -> ThetaPoint:

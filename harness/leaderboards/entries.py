@@ -155,7 +155,9 @@ def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
     if result.consults_gold:
         yield f"consults gold: the {result.consults_gold} come from the labels"
     if result.seen_by_encoder:
-        yield f"the encoder saw the documents: {result.seen_by_encoder}"
+        yield result.seen_by_encoder
+    if result.chosen_by_documents:
+        yield result.chosen_by_documents
     if result.manifest["question"].get("task") == PROPOSES_PAIRS:
         yield "proposes pairs without relations: see its pair F1"
     if not documents["asked"]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.encoders.config import RELATED
 from harness.encoders.scores import PAIR_SCORES, ScoreFile
+from harness.encoders.seen import Role, Seen, seen_of
 from harness.errors import InputError
 from harness.store import RunFolder
 from harness.types import Dataset, Document, PairScores
@@ -22,8 +23,8 @@ class StoredScores:
     """The scores that a run of an encoder left, or that were imported, for the documents now asked about.
 
     ``name`` is that of the encoder, ``identity`` a digest of the scores of these documents. ``run_id`` is the run
-    that they come from; ``encoder`` tells its threshold, where that was chosen, and whether it saw these documents
-    in training (empty for imported scores).
+    that they come from; ``encoder`` tells its threshold, where that was chosen, and how many of these documents it
+    saw in training (empty for imported scores that do not tell).
     """
 
     name: str
@@ -37,8 +38,12 @@ class StoredScores:
         return self.file[document.title]
 
 
-def open_scores(folder: RunFolder, dataset: Dataset, documents: Iterable[Document]) -> StoredScores:
+def open_scores(
+    folder: RunFolder, dataset: Dataset, documents: Iterable[Document], seen: Seen | None = None
+) -> StoredScores:
     """The scores of a complete run over ``documents``, the first of ``dataset``, in their order.
+
+    ``seen`` is what the encoder saw in training; without it, the stored scores tell, or else the run's manifest.
 
     Raises InputError for a run without scores, one that is not complete, and scores of another dataset, split,
     file, schema or order of documents, or with pairs that a document does not have.
@@ -54,6 +59,7 @@ def open_scores(folder: RunFolder, dataset: Dataset, documents: Iterable[Documen
     check_relations(f"run {run_id}", file.relations, dataset)
     digest = hashlib.sha256("\n".join(file.relations).encode())
     titles = iter(file)
+    roles: list[Role | None] = []
     for document in documents:
         title = next(titles, None)
         if title != document.title:
@@ -66,8 +72,12 @@ def open_scores(folder: RunFolder, dataset: Dataset, documents: Iterable[Documen
         check_scores(f"run {run_id}", document, scores)
         digest.update(scores.pairs.tobytes())
         digest.update(scores.scores.tobytes())
+        roles.append(seen.role(document) if seen else file.role(title))
+    encoder = dict(manifest.get("encoder", {}))
+    if None not in roles:
+        encoder |= seen_of(role for role in roles if role is not None)
     name = str(manifest["question"]["model"]["name"])
-    return StoredScores(name, f"sha256:{digest.hexdigest()}", run_id, manifest.get("encoder", {}), file)
+    return StoredScores(name, f"sha256:{digest.hexdigest()}", run_id, encoder, file)
 
 
 def proposes_only(relations: Iterable[str]) -> bool:

@@ -50,6 +50,8 @@ def tracked(result: RunResult) -> TrackedRun:
             "harness.whole_split": str(result.is_whole_split).lower(),
             "harness.consults_gold": result.consults_gold or "no",
             "harness.labels": result.label_source.silver or result.label_source.kind,
+            "harness.seen_by_encoder": result.seen_by_encoder or "no",
+            "harness.chosen_by_documents": result.chosen_by_documents or "no",
         },
         files=tuple(result.folder.path / name for name in (METRICS, PREDICTIONS)),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from harness.encoders.config import Task
 from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, check_alike, mean_scores
 from harness.encoders.scorer import EncoderScorer
+from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
 from harness.encoders.text import indexed_labels
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of, made_whole, refuse_existing, storing
 from harness.environment import package_versions
 from harness.errors import InputError
 from harness.scoring.counts import Scores
 from harness.training.choosing import best_threshold, margins, scores_at
-from harness.training.earlier import refuse_another_split
+from harness.training.earlier import refuse_seen
 from harness.training.fit import TrainingJob, data_to_train_on, reported_scores
 from harness.types import Document
 
@@ -61,7 +64,9 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Ma
     check_alike(scorers)
     _, split, origin = data_to_train_on(job)
     earlier = [data_of(member) for member in members]
-    refuse_another_split(earlier, origin)
+    seen = functools.reduce(operator.or_, map(seen_by, members))
+    if job.dev is None:
+        refuse_seen(seen, split, job.train)
     threshold, chosen = _chosen(scorers, split.choose)
     config = EnsembleConfig(
         task=scorers[0].config.task,
@@ -75,13 +80,11 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Ma
         reported = reported_scores(EnsembleScorer(partial), split.report)
         made = MadeEnsemble(folder, config.task, threshold, chosen, reported)
         asked = {"members": [fields_of(member) for member in members], "data": {**origin, "earlier": earlier}}
-        content = {
-            "question": {"task": config.task, **asked},
-            "result": made.as_json(),
-            "versions": package_versions(),
-        }
+        question = {"task": config.task, **asked}
+        content = {"question": question, "result": made.as_json(), "versions": package_versions()}
         with storing(folder):
             (partial / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            write_seen(partial, Seen.of(choose=split.choose), question)
     return made
 
 
@@ -104,7 +107,7 @@ def _copy(members: Sequence[Path], config: EnsembleConfig, folder: Path) -> None
     with storing(folder):
         for name, member in zip(config.members, members, strict=True):
             (folder / name).mkdir(parents=True)
-            for file in (CONFIG, WEIGHTS, TRAINING):
+            for file in (CONFIG, WEIGHTS, TRAINING, SEEN):
                 if (member / file).is_file():
                     shutil.copyfile(member / file, folder / name / file)
         (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -10,12 +10,14 @@ from typing import Any
 from harness.datasets.docred import sha256_of
 from harness.encoders.checkpoint import new_model, read_config, store
 from harness.encoders.low_rank import LEFT, factored
+from harness.encoders.seen import seen_by, write_seen
 from harness.encoders.weights import (
     TRAINING,
     WEIGHTS,
     checksum,
     fields_of,
     made_whole,
+    read_record,
     read_weights,
     refuse_existing,
     storing,
@@ -45,7 +47,7 @@ def compress(source: Path, rank: int, folder: Path) -> Compressed:
     if "members" in fields_of(source):
         raise InputError(f"{source}: an ensemble; compress its members, then put them together")
     refuse_existing(folder)
-    config, record = read_config(source), _record(source, rank)
+    config, record, seen = read_config(source), read_record(source), seen_by(source)
     weights, shared = read_weights(source / WEIGHTS)
     own = new_model(config).state_dict()
     pretrained = {name: value for name, value in own.items() if name.startswith(("encoder.", "label_encoder."))}
@@ -58,17 +60,7 @@ def compress(source: Path, rank: int, folder: Path) -> Compressed:
     with made_whole(folder) as partial, storing(folder):
         store(partial, config, stored, {**shared, **{name: checksum(pretrained[name]) for name in changed}})
         if record is not None:
+            record["compressed"] = {"rank": rank, "weights_sha256": sha256_of(source / WEIGHTS)}
             (partial / TRAINING).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_seen(partial, seen, record and record["question"])
     return Compressed(folder, rank, (source / WEIGHTS).stat().st_size, (folder / WEIGHTS).stat().st_size)
-
-
-def _record(source: Path, rank: int) -> dict[str, Any] | None:
-    """What ``training.json`` is to say of the compressed encoder; None where there is none."""
-    path = source / TRAINING
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {**content, "compressed": {"rank": rank, "weights_sha256": sha256_of(source / WEIGHTS)}}
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); fetch or train it again") from error

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
+from harness.datasets.content import content_hash
+from harness.datasets.splits import Split
+from harness.encoders.seen import Seen
 from harness.errors import InputError
 
 
-def refuse_another_split(earlier: Iterable[Mapping[str, Any]], data: Mapping[str, Any]) -> None:
-    """Raise InputError where an earlier training may have seen the documents that ``data`` holds out of its file.
+def refuse_seen(earlier: Seen, split: Split, train: str) -> None:
+    """Raise InputError where an earlier training saw, or may have seen, what is held out of ``train`` to report on.
 
-    All are records as ``weights.data_of`` reads them. One that held out the same documents has not seen them.
+    What it was trained on is not to be chosen by either; what it was chosen by may be chosen by again. A document
+    that the file holds twice, and this training is trained on as well, is no reason.
     """
-    if "choose" not in data:
-        return
-    for one in earlier:
-        refuse_another_split(one.get("earlier", ()), data)
-        used = {one.get(name) for name in ("train_sha256", "dev_sha256", "sentences_sha256")}
-        if data["train_sha256"] in used and _held_out(one) != _held_out(data):
-            raise InputError(
-                f"{data['train']}: an earlier training, which this one builds on, saw other parts of it than would "
-                f"be held out now: {_told(one)}"
-            )
-
-
-def _held_out(data: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(data.get(name) for name in ("choose", "report", "split_seed", "dev_sha256"))
-
-
-def _told(data: Mapping[str, Any]) -> str:
-    if "choose" in data:
-        return f"hold out the same (--choose {data['choose']} --report {data['report']}), or give other documents"
-    return "give other documents"
+    repeated, chosen, reported = (set(map(content_hash, part)) for part in (split.train, split.choose, split.report))
+    seen = (reported & (earlier.trained_on | earlier.chosen_by)) | (chosen & earlier.trained_on)
+    if seen - repeated:
+        raise InputError(
+            f"{train}: an earlier training, which this one builds on, saw {len(seen - repeated)} of the documents that "
+            "would be held out: hold out the same (--choose and --report as in its training.json), or give other "
+            "documents"
+        )
+    if reported and not earlier.is_whole:
+        raise InputError(
+            f"{train}: what an earlier training saw, which this one builds on, is unknown, so that no document can be "
+            "held out to report on: record it with `harness train seen`, or give --report 0"
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +24,11 @@ from harness.encoders.config import (
     with_options,
 )
 from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
 from harness.encoders.weights import WEIGHTS, data_of, trained_folder
 from harness.errors import InputError
 from harness.training.config import TrainingConfig
-from harness.training.earlier import refuse_another_split
+from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import joined, some_of_each, without_relations
 from harness.training.teacher import Teacher
@@ -147,9 +150,13 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         origin |= {"teacher": teacher.identity}
     inside = [config.encoder, config.label_encoder] if isinstance(config, GlidreConfig) else [config.encoder]
     built_on = (job.start, job.teacher, *map(trained_folder, inside))
-    if earlier := [data_of(source) for source in built_on if source is not None]:
-        refuse_another_split(earlier, origin)
-        origin |= {"earlier": earlier}
+    sources = [source for source in built_on if source is not None]
+    seen = functools.reduce(operator.or_, map(seen_by, sources), Seen())
+    if job.dev is None:
+        refuse_seen(seen, split, job.train)
+    if sources:
+        origin |= {"earlier": [data_of(source) for source in sources]}
+    seen |= Seen.of(split.train, split.choose)
     question = {
         "task": job.task,
         "model": config.model_dump(mode="json"),
@@ -162,6 +169,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         },
     }
     if (finished := finished_training(folder, question)) is not None:
+        if not (folder / SEEN).is_file():
+            write_seen(folder, seen, question)
         return finished
     tokenizer = load_tokenizer(config.encoder)
     collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
@@ -178,7 +187,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
     collate = training_collator(job.task, training, collator, encoder, split.train)
     trainer = Trainer(model, collator, collate, training, train, choose, accelerator)
-    files = TrainingFiles(folder, question, trainer, config, changed)
+    files = TrainingFiles(folder, question, seen, trainer, config, changed)
     files.begin()
     files.resume()
     progress = trainer.run(watcher, files.keep, files.finished)

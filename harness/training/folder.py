@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.encoders.checkpoint import save_model
 from harness.encoders.config import ModelConfig
 from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.seen import Seen, write_seen
 from harness.encoders.weights import TRAINING, WEIGHTS, storing
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
@@ -78,6 +79,7 @@ class TrainingFiles:
         self,
         folder: Path,
         question: Mapping[str, Any],
+        seen: Seen,
         trainer: Trainer,
         config: ModelConfig | GlidreConfig,
         changed: frozenset[str],
@@ -85,6 +87,7 @@ class TrainingFiles:
         """``changed`` names the weights that another training had changed before this one."""
         self.folder = folder
         self._question = question
+        self._seen = seen
         self._trainer = trainer
         self._config = config
         self._changed = changed
@@ -93,6 +96,7 @@ class TrainingFiles:
     def begin(self) -> None:
         """Claim the folder, which holds no other training."""
         if self._trainer.is_main_process:
+            write_seen(self.folder, self._seen, self._question)
             self._write({"question": self._question})
 
     def resume(self) -> None:

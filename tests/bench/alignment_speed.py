@@ -60,7 +60,7 @@ def _decided(number: int, texts: list[str], nearest: NearestRelations, random_: 
         head, tail = random_.sample(range(ENTITIES), 2)
         decisions.append(RelationDecision(text, found.relation, found.cosine, True, found.inverted, head, tail))
     gold = frozenset(Triplet(one.head, one.relation, one.tail) for one in decisions[::4])
-    return AlignableDocument(f"document {number}", gold, frozenset(), tuple(decisions))
+    return AlignableDocument(f"document {number}", b"", gold, frozenset(), tuple(decisions))
 
 
 def main() -> bool:

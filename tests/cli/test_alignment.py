@@ -112,6 +112,14 @@ def test_theta_is_chosen_on_some_documents_and_reported_on_the_others(arguments:
     assert len(seeds) > 1
 
 
+def test_a_run_with_the_theta_that_its_documents_chose_says_so(arguments: list[str], tmp_path: Path) -> None:
+    command = ["sweep", "theta", harness_json(*arguments)["run_id"], "--results-dir", tmp_path / "results"]
+    chosen = harness_json(*command, "--step", "0.2")["chosen"]["theta"]
+    for theta, told in ((chosen, f"--theta {chosen:g} was chosen by 3 of the 3 documents"), (0.333, None)):
+        run = harness_json(*arguments, "--align", "minilm", "--theta", str(theta))
+        assert run["chosen_by_documents"] == told
+
+
 def test_a_sweep_prints_its_table_and_writes_its_points(arguments: list[str], tmp_path: Path) -> None:
     run = harness_json(*arguments)
     command = ["sweep", "theta", run["run_id"], "--results-dir", tmp_path / "results", "--out"]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.encoders.scores import PAIR_SCORES, ScoreFile
-from harness.encoders.weights import CONFIG, WEIGHTS
+from harness.encoders.seen import SEEN
+from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from tests.commands import error_line, harness, harness_json
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -83,7 +84,7 @@ def _digest(content: bytes) -> str:
 @pytest.fixture
 def hub(trained: Path) -> Iterator[Hub]:
     """A hub with the tiny trained encoder, and a file that must not be fetched."""
-    files = {name: (trained / name).read_bytes() for name in (CONFIG, WEIGHTS)}
+    files = {name: (trained / name).read_bytes() for name in (CONFIG, WEIGHTS, TRAINING, SEEN)}
     server = Hub("owner/tiny-atlop", {**files, "payload.pkl": b"never fetched"})
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -98,6 +99,7 @@ def test_an_encoder_is_fetched_from_the_hub_and_run(hub: Hub, trained: Path, cor
     content = harness_json(*run, "--model", "encoder/owner/tiny-atlop", **place)
     here = harness_json(*run, "--model", trained)
     assert content["metrics"] == here["metrics"]
+    assert content["seen_documents"] == here["seen_documents"]
     assert len(ScoreFile(Path(content["run_dir"]) / PAIR_SCORES)) == 24
     assert not any(path.endswith("payload.pkl") for path in hub.asked)
 

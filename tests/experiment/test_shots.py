@@ -46,7 +46,8 @@ def test_no_evaluated_document_is_shown(corpus: Path, seed: int) -> None:
 
 def test_an_evaluated_text_under_another_title_is_not_shown(corpus: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.json"
-    copy.write_text(corpus.read_text(encoding="utf-8").replace("Document ", "Copy "), encoding="utf-8")
+    text = corpus.read_text(encoding="utf-8").replace("Document ", "Copy ").replace('"lies"', '"LIES"')
+    copy.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="has only 0 labelled documents"):
         experiment(corpus, shots=1, shots_from=str(copy))
 

@@ -16,7 +16,7 @@ from harness.prompting.relations import COUNTED_TYPES
 from harness.scoring.counts import Counts
 from harness.scoring.official import SCORER_VERSION
 from tests.simulated import golds, simulated
-from tests.stored_runs import simulated_run, write_run
+from tests.stored_runs import OF_AN_ENCODER, simulated_run, write_run
 
 DOCUMENTS = 100
 
@@ -140,7 +140,7 @@ def test_the_alignment_of_a_run_is_told(tmp_path: Path) -> None:
     for name, over in (("b", "names"), ("c", "descriptions")):
         config = {"align": "/models/minilm", "align_over": over}
         simulated_run(tmp_path, name, 0.5, question={"alignment": aligned}, manifest={"config": config})
-    simulated_run(tmp_path, "d", 0.5, manifest={"runner": "encoder"}, question={"constraint": {"level": ""}})
+    simulated_run(tmp_path, "d", 0.5, manifest=OF_AN_ENCODER, question={"constraint": {"level": ""}})
     ranked = only_board(tmp_path).ranked.set_index("model")
     assert dict(ranked["alignment"]) == {"a": "none", "b": "minilm 0.6", "c": "minilm 0.6 over descriptions", "d": ""}
 
@@ -162,7 +162,7 @@ def test_filters_take_patterns(tmp_path: Path, filters: dict[str, str], models: 
     simulated_run(tmp_path, "qwen-7b", 0.5)
     simulated_run(tmp_path, "qwen-72b", 0.6, manifest={"prompt_label": "rhf refs=name"})
     simulated_run(tmp_path, "llama", 0.7, question={"constraint": {"level": "none"}})
-    simulated_run(tmp_path, "atlop", 0.8, manifest={"runner": "encoder", "prompt_label": ""})
+    simulated_run(tmp_path, "atlop", 0.8, manifest=OF_AN_ENCODER)
     found = [model for board in leaderboards(tmp_path, RunFilter(**filters)) for model in board.ranked["model"]]
     assert sorted(found) == sorted(models)
 

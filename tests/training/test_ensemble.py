@@ -95,8 +95,8 @@ def test_what_cannot_be_one_is_refused(members: list[Path], job: TrainingJob, tm
     make_ensemble(members, job, tmp_path / "made")
     with pytest.raises(InputError, match="cannot be a member of another"):
         make_ensemble([members[0], tmp_path / "made"], job, tmp_path / "more")
-    with pytest.raises(InputError, match="--choose 6 --report 6"):
-        make_ensemble(members, replace(job, choose=4), tmp_path / "more")
+    with pytest.raises(InputError, match="would be held out: hold out the same"):
+        make_ensemble(members, replace(job, report=8), tmp_path / "more")
 
 
 def test_members_are_folders_inside_the_ensembles_own(members: list[Path], job: TrainingJob, tmp_path: Path) -> None:

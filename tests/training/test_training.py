@@ -174,7 +174,7 @@ def test_documents_that_an_earlier_training_saw_are_not_reported_on(job: Trainin
     first = replace(job, options={**job.options, "epochs": "1"})
     train_encoder(first, tmp_path / "first", Recorder())
     other = replace(first, choose=8, report=8, start=tmp_path / "first")
-    with pytest.raises(InputError, match="hold out the same \\(--choose 6 --report 6\\)"):
+    with pytest.raises(InputError, match="would be held out: hold out the same"):
         train_encoder(other, tmp_path / "second", Recorder())
     labels = {"encoder": job.options["encoder"], "label_encoder": str(tmp_path / "first"), "hidden_size": "8"}
     glidre = replace(job, task="glidre", options={**labels, "window": "64", "overlap": "8", "epochs": "1"})
