@@ -8,7 +8,7 @@ from typing import Any, cast
 from harness.datasets.gold import label_source_of, with_gold
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
+from harness.experiment.stored import config_to_score
 from harness.refiners.calibration import (
     Bin,
     Place,
@@ -57,7 +57,7 @@ class Calibration:
 def calibration_of(folder: RunFolder) -> Calibration:
     """Read the answers of a complete run; InputError for one that asked no questions with options."""
     manifest = folder.read_manifest()
-    config = RunConfig.from_json(manifest["config"])
+    config = config_to_score(folder, manifest)
     dataset = with_gold(load_dataset(config.dataset, config.split, config.data_dir), "a calibration")
     by_title = {one.title: one for one in dataset.documents}
     questions: list[Question] = []

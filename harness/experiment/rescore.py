@@ -11,19 +11,17 @@ from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
-from harness.experiment.config import RunConfig
-from harness.experiment.encoder_run import EncoderExperiment, prepare_encoder
 from harness.experiment.hybrid_scores import llm_scores_of
-from harness.experiment.importing import ImportedRun, imported_scope
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
-from harness.experiment.scope import Scope
+from harness.experiment.scope import Scope, dataset_of
+from harness.experiment.stored import config_to_score
 from harness.experiment.training import read_training, training_of
 from harness.models import ENCODER, IMPORTED
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
-from harness.types import Completion, Dataset, Document, Request, Usage
+from harness.types import Completion, Dataset, Document, ModelSpec, Request, Usage
 
 
 async def rescore_run(folder: RunFolder, train: Path | None) -> RunResult:
@@ -149,18 +147,15 @@ def surface_of_run(folder: RunFolder) -> dict[str, float | int]:
     return surface_scores(folder.path / PREDICTIONS, asked)
 
 
-def _run_of(folder: RunFolder) -> Experiment | EncoderExperiment | ImportedRun:
+def _run_of(folder: RunFolder) -> Scope:
     """What made a complete run, its data and alignment unchanged."""
     manifest = folder.complete_manifest()
     if manifest["runner"] not in (ENCODER, IMPORTED):
         return _experiment_of(folder)
-    config = RunConfig.from_json(manifest["config"])
-    if manifest["runner"] == IMPORTED:
-        experiment: EncoderExperiment | ImportedRun = imported_scope(
-            config, manifest["question"]["model"]["identity"]["file"]
-        )
-    else:
-        experiment = prepare_encoder(config, model_needed=False)
+    # Neither has answers to read again, so its documents are enough.
+    config = config_to_score(folder, manifest)
+    spec = ModelSpec(config.model, manifest["runner"], config.model)
+    experiment = Scope(config, spec, dataset_of(config))
     _check_data(experiment, manifest, folder)
     return experiment
 
@@ -175,7 +170,7 @@ def _experiment_of(
 ) -> Experiment:
     """The experiment that made a complete run, its data unchanged, and its alignment but for what is given."""
     manifest = folder.complete_manifest()
-    config = RunConfig.from_json(manifest["config"])
+    config = config_to_score(folder, manifest)
     as_run = align is None and theta is None and over is None
     if not as_run:
         config = replace(

@@ -51,13 +51,18 @@ class Scope:
 
     def id_of(self, question: Mapping[str, Any], *names: str) -> str:
         """Readable parts, then a hash of everything that can change the result: same question, same folder."""
-        text = json.dumps({**question, "limit": self.config.limit}, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        digest = question_digest({**question, "limit": self.config.limit})
         readable = (self.dataset.name, self.dataset.split, self.spec.name, *names)
         return "-".join([*(_safe(name) for name in readable if name), digest])
 
     def dataset_identity(self) -> dict[str, str]:
         return {"name": self.dataset.name, "split": self.dataset.split, "sha256": self.dataset.sha256}
+
+
+def question_digest(question: Mapping[str, Any]) -> str:
+    """What a run's id ends in: eight hexadecimal digits of everything that can change its result."""
+    text = json.dumps(question, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _safe(name: str) -> str:
