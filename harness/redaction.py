@@ -89,7 +89,7 @@ def remember_options(options: Mapping[str, str]) -> None:
             continue
         for field, leaf in _leaves(name, _content(value)):
             secret = re.sub(r"(?i)^(bearer|basic)\s+", "", str(leaf))
-            remember(secret, sure=is_secret_name(field) or (" " not in secret and not _is_plain(secret)))
+            remember(secret, sure=is_secret_name(field) or (" " not in secret and not _has_words(secret)))
 
 
 def remember_address(url: str) -> None:
