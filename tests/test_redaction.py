@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness import redaction
 from harness.redaction import (
@@ -55,6 +59,27 @@ def test_a_known_secret_is_struck_however_it_is_spelt(spelt: str) -> None:
     assert "[key]" in said
     assert len(said) < len(f"the server refused {spelt} today") - 8
     assert not pieces_of(KEY.lower(), said.lower())
+
+
+VISIBLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=80)
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "quoted": lambda key: quote(key, safe=""),
+    "JSON": lambda key: json.dumps({key: [key]}),
+    "page": html.escape,
+    "front": lambda key: f"{key[:12]}...",
+    "end": lambda key: f"...{key[-12:]}",
+    "repr": repr,
+    "address": lambda key: f"https://host/v1?key={quote(key)}&x=1",
+    "login": lambda key: f"proxy http://me:{key}@proxy:3128/",
+}
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=VISIBLE.filter(lambda key: not key.isalpha()), spelling=st.sampled_from(sorted(SPELLINGS)), noise=VISIBLE)
+def test_no_piece_of_any_key_is_left_in_a_message(key: str, spelling: str, noise: str) -> None:
+    left = redact(f"{noise} {SPELLINGS[spelling](key)} {noise}", key)
+    assert not pieces_of(key, left.replace("[key]", "\0"))
 
 
 @pytest.mark.parametrize(
