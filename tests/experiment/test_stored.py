@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChatServer,
             *("--results-dir", folder / "results", "--json"),
         )
         assert done.returncode == 1
-        assert f"--base-url {server.base_url}` asks" in done.stderr
+        assert f"--base-url {server.base_url}` asks again" in done.stderr
         server.misbehave = lambda _number, _body: None
         yield server, Path(json.loads(done.stdout)["run_dir"])
 
