@@ -75,7 +75,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=VISIBLE.filter(lambda key: not key.isalpha()), spelling=st.sampled_from(sorted(SPELLINGS)), noise=VISIBLE)
 def test_no_piece_of_any_key_is_left_in_a_message(key: str, spelling: str, noise: str) -> None:
     left = redact(f"{noise} {SPELLINGS[spelling](key)} {noise}", key)

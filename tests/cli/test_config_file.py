@@ -25,7 +25,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
 def run(tmp_path: Path, *more: str, **content: object) -> tuple[int, str]:
     """The code and the stderr of a run of one document with a configuration file."""
     file = tmp_path / "run.yaml"
-    options = {"prompt": "tagged", "dataset": "sample", "limit": 1, "results-dir": str(tmp_path / "results")}
+    options = {"prompt": "tagged", "dataset": "sample", "limit": 1, "max-connections": 1}
+    options["results-dir"] = str(tmp_path / "results")
     file.write_text(yaml.safe_dump({**options, **content}), encoding="utf-8")
     done = harness_here("run", "--config", file, "--display", "none", *more)
     return done.returncode, error_line(done) if done.returncode == 2 else done.stderr

@@ -138,7 +138,9 @@ def test_no_mistake_with_a_secret_repeats_it(
 ) -> None:
     for name, value in ({"OPENAI_API_KEY": SECRETS["key"]} | environment).items():
         monkeypatch.setenv(name, value)
-    done = harness_here(*run_arguments("http://127.0.0.1:9/v1", 1, "--max-retries", "0", *more))
+    done = harness_here(
+        *run_arguments("http://127.0.0.1:9/v1", 1, "--max-retries", "0", "--max-connections", "1", *more)
+    )
     assert done.returncode in (1, 2)
     if expected:
         assert expected in error_line(done)
@@ -154,7 +156,9 @@ def test_a_refused_key_is_told_by_its_variable_only(
     with ChatServer() as server:
         server.misbehave = lambda _number, body: Fault("status", 401, (), f"{server.last_head}{json.dumps(body)}")
         address = f"http://127.0.0.1:{server.port}"
-        done = harness_here(*run_arguments(server.base_url, 2, *given(address), "-M", "key_env=MINE"))
+        done = harness_here(
+            *run_arguments(server.base_url, 2, *given(address), "-M", "key_env=MINE", "--max-connections", "1")
+        )
     assert "the server refused the API key in $MINE" in error_line(done)
     assert leaked(done.stdout + done.stderr) == []
     assert leaked_in(tmp_path) == {}

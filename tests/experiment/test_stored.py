@@ -27,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChatServer,
         done = harness_here(
             *("run", "--model", "scripted", "--prompt", "tagged", "--dataset", folder / "corpus" / "corpus.json"),
             *("--base-url", server.base_url, "-M", "probe=false", "-M", "constrain_with=regex"),
-            *("--results-dir", folder / "results", "--json"),
+            *("--results-dir", folder / "results", "--json", "--max-connections", "1"),
         )
         assert done.returncode == 1
         assert f"--base-url {server.base_url}` asks again" in done.stderr

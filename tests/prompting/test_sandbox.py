@@ -13,7 +13,7 @@ from harness.prompting.variant import load_variant
 from tests.prompting.test_variant import DESCRIPTION, write
 
 GROW = "{{% set ns = namespace(x={0}) %}}{{% for i in range(99) %}}{{% set ns.x = {1} %}}{{% endfor %}}{{{{ ns.x }}}}"
-LONG = "{% set s = 'a' * 100000 %}"
+LONG = "{% set s = 'a' * 60000 %}"
 
 
 def block(body: str) -> str:
@@ -56,7 +56,7 @@ def rendered(folder: Path, body: str, **context: object) -> str:
         "{% set x %}{% for i in range(99999) %}" + "literal text " * 99 + "{% endfor %}{% endset %}",
         "{% for i in range(99999) %}" + "literal text " * 99 + "{% endfor %}",
         "{% include 'extract.jinja' %}",
-        "".join(f"{LONG}{{% set s{number} = s ~ {number} %}}" for number in range(150)),
+        "".join(f"{LONG}{{% set s{number} = s ~ {number} %}}" for number in range(90)),
         "{% for x in range(99999) %}{% set y = range(99999)|sort %}{% endfor %}",
         "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
         "{% for x in [1] %}" * 30 + "x" + "{% endfor %}" * 30,
@@ -66,9 +66,9 @@ def rendered(folder: Path, body: str, **context: object) -> str:
 def test_what_loops_or_grows_without_end_is_told_in_one_line(
     body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "MAX_CHARACTERS", 400_000)
-    monkeypatch.setattr(sandbox, "MAX_WORK", 10_000_000)
-    monkeypatch.setattr(sandbox, "MAX_CPU_S", 0.1)
+    monkeypatch.setattr(sandbox, "MAX_CHARACTERS", 200_000)
+    monkeypatch.setattr(sandbox, "MAX_WORK", 4_000_000)
+    monkeypatch.setattr(sandbox, "MAX_CPU_S", 0.05)
     with pytest.raises(InputError, match=r"prompt 'mine', extract\.jinja") as raised:
         rendered(tmp_path / "mine", body)
     assert "\n" not in str(raised.value)
