@@ -111,7 +111,7 @@ def _address_in_text(found: re.Match[str]) -> str:
     url = found[0]
     end = len(url.rstrip(".,;:)]}"))
     end += bool(_MARK.search(url[: end + 1]))
-    return address(url[:end]) + url[end:]
+    return address(url[:end], _in_text=True) + url[end:]
 
 
 def redact_answer(content: object) -> object:
@@ -127,7 +127,7 @@ def redact_answer(content: object) -> object:
     return content
 
 
-def address(url: str, *, _remembering: bool = False) -> str:
+def address(url: str, *, _remembering: bool = False, _in_text: bool = False) -> str:
     """A URL without login and keys that still tells its server from another.
 
     A parameter whose name says that it is a key becomes ``[key]``, so that a new key leaves the server the same. Other
@@ -141,7 +141,9 @@ def address(url: str, *, _remembering: bool = False) -> str:
         return shown
 
     def part(text: str) -> str:
-        if _MARK.fullmatch(text) or _is_plain(unquote(text)):
+        # Messages point to pages such as /account/api-keys.
+        plain = _has_words if _in_text else _is_plain
+        if _MARK.fullmatch(text) or len(text) < _PIECE or plain(unquote(text)):
             return text
         return hide(text, f"[sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}]")
 

@@ -105,6 +105,7 @@ def test_what_stands_where_secrets_stand_is_struck(text: str, secret: str) -> No
     "text",
     [
         "HTTP 500: unexpected token: <unk> at https://api.openai.com/v1/chat/completions.",
+        "Incorrect API key provided: none. You can find yours at https://platform.openai.com/account/api-keys.",
         "the server knows no model 'Qwen/Qwen2.5-72B-Instruct' at this address",
         "this model's maximum context length is 4096 tokens, you requested 5120",
         "redocred-dev-smollm2_135m-tagged-closed-0dc3d0e0 is stopped",
