@@ -14,7 +14,7 @@ from harness.experiment.aligning import AlignOver, alignment_identity
 from harness.experiment.hybrid_scores import llm_scores_of
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
-from harness.experiment.scope import Scope, dataset_of
+from harness.experiment.scope import Scope
 from harness.experiment.stored import config_to_score
 from harness.experiment.training import read_training, training_of
 from harness.models import ENCODER, IMPORTED
@@ -155,7 +155,7 @@ def _run_of(folder: RunFolder) -> Scope:
     # Neither has answers to read again, so its documents are enough.
     config = config_to_score(folder, manifest)
     spec = ModelSpec(config.model, manifest["runner"], config.model)
-    experiment = Scope(config, spec, dataset_of(config))
+    experiment = Scope(config, spec, load_dataset(config.dataset, config.split, config.data_dir))
     _check_data(experiment, manifest, folder)
     return experiment
 
