@@ -130,6 +130,7 @@ class RunFolder:
 
         with self.storing():
             self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_links()
             lock = FileLock(self.path / LOCK)
             try:
                 lock.acquire(timeout=0)
@@ -148,6 +149,7 @@ class RunFolder:
         self._write_json(MANIFEST, {"layout": LAYOUT_VERSION, **manifest})
 
     def read_manifest(self) -> dict[str, Any]:
+        self._refuse_links()
         manifest = self._read_json(MANIFEST)
         missing = sorted(_MANIFEST_KEYS - manifest.keys())
         if manifest.get("layout") == LAYOUT_VERSION and missing:
@@ -211,6 +213,11 @@ class RunFolder:
             ) from error
 
     # --- how
+
+    def _refuse_links(self) -> None:
+        """A folder from elsewhere could have files of the user's read, or written over, through links in it."""
+        if self.path.is_dir() and (links := sorted(file for file in self.path.iterdir() if file.is_symlink())):
+            raise InputError(f"{links[0]} is a link: a run's files are files of its own; put a copy in its place")
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         target, temporary = self.path / name, self.path / f"{name}.tmp"

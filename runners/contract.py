@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
-from harness.errors import FatalError
+from harness.errors import FatalError, InputError
+from harness.redaction import address, looks_like_key, remember
 from harness.types import ModelSpec, Request, RunnerOptions, Supports
 
 # What changes no answer, and so stays out of a runner's identity.
@@ -18,7 +20,7 @@ def identify(provider: str, model: str, spec: ModelSpec, options: RunnerOptions)
         "provider": provider,
         "model": model,
         "revision": spec.revision,
-        "base_url": options.base_url or "",
+        "base_url": address(options.base_url or ""),
         "chat": json.dumps(dict(spec.chat), sort_keys=True) if spec.chat else "",
     }
     identity |= {f"-M {key}": value for key, value in options.extra.items() if key not in NEUTRAL_OPTIONS}
@@ -42,6 +44,27 @@ def identify_path(path: Path) -> dict[str, str]:
 def not_started(name: str) -> FatalError:
     """The error of a request to the runner called ``name`` outside ``async with``."""
     return FatalError(f"{name}: the model is not started: use the runner within `async with`")
+
+
+def check_key_variable(name: str) -> None:
+    """Raise InputError unless ``-M key_env`` names a variable; the value is not repeated, as it may be the key."""
+    if name and (not name.isidentifier() or looks_like_key(name)):
+        raise InputError("-M key_env is the name of the environment variable that holds the key, such as MY_KEY")
+
+
+def key_in(variable: str) -> str:
+    """The key that an environment variable holds, empty if it is unset; no message or file will repeat it.
+
+    Raises InputError for one that no HTTP header can carry. White space around it is left out: files end in line feeds.
+    """
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if not all("!" <= character <= "~" for character in key):
+        raise InputError(
+            f"the key in ${variable} holds white space or a character that is not ASCII, which no HTTP header can "
+            "carry: set the variable again"
+        )
+    remember(key)
+    return key
 
 
 def refuse_unsupported(name: str, supports: Supports, request: Request) -> None:

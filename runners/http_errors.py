@@ -1,4 +1,4 @@
-"""What an HTTP failure means: the harness error for a status, its wait, and text free of secrets."""
+"""What an HTTP failure means: the harness error for a status, its wait, and what the server said."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from harness.errors import (
     RetryableError,
     RunnerError,
 )
+from harness.redaction import redact
 
 LONGEST_EXCERPT = 300
 
@@ -28,7 +29,6 @@ _CONTEXT_OVERFLOW = re.compile(
 # Codes, not wording: texts of ordinary rate limits point to billing pages, too (Groq, Gemini).
 _NO_CREDIT_CODES = frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"})
 _MODERATED = re.compile(r"content_filter|content_policy|moderation|flagged", re.IGNORECASE)
-_BEARER = re.compile(r"(?i)(bearer\s+|\bsk-|\bgsk_|\bxai-|\bAIza)[A-Za-z0-9_*.\-]{6,}")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -40,7 +40,7 @@ def error_from_response(
 
     ``key_env`` is the name of the variable that held the key; ``key`` itself is struck from every message.
     """
-    said = redact(excerpt(text), key)
+    said = excerpt(text, key)
     if status in (400, 403) and _MODERATED.search(text):
         return RequestRefused(f"the provider's moderation refused the prompt (HTTP {status}): {said}")
     if status in (401, 403):
@@ -114,15 +114,8 @@ def _codes(text: str) -> set[str]:
     return {value for name in ("code", "type") if isinstance(value := error.get(name), str)}
 
 
-def redact(text: str, key: str) -> str:
-    """``text`` without the key, nor anything that looks like one."""
-    if key:
-        text = text.replace(key, "[key]")
-    return _BEARER.sub("[key]", text)
-
-
-def excerpt(text: str) -> str:
-    """One line of what the server said: the message of a JSON error, else the start of the text."""
+def excerpt(text: str, key: str = "") -> str:
+    """One line of what the server said: the message of a JSON error, else the start of the text; no secrets in it."""
     try:
         body = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
@@ -133,7 +126,8 @@ def excerpt(text: str) -> str:
         body = body.get("error") or body.get("message") or body.get("detail") or body
     if isinstance(body, dict):
         body = body.get("message") or body
-    line = " ".join(str(body).split())
+    # Secrets go first: cut off, one would not be recognised.
+    line = redact(" ".join(str(body).split()), key)
     return line if len(line) <= LONGEST_EXCERPT else line[: LONGEST_EXCERPT - 1] + "…"
 
 

@@ -75,6 +75,9 @@ class LlamaCppRunner(OpenAIChatRunner):
             raise RequestError("llama.cpp did not count the prompt's tokens")
         return count
 
+    def _key_variable(self) -> str:
+        return ""
+
     def _identify(self) -> dict[str, str]:
         identity = super()._identify()
         path = model_file(self.spec)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from harness.errors import InputError, ModelUnavailable
 from harness.types import GrammarForm, ModelSpec, RunnerOptions
+from runners.contract import key_in
 from runners.openai_chat import OpenAIChatRunner
 from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys
 from runners.providers import PROVIDERS, ConstraintStyle, Provider
@@ -32,15 +32,12 @@ class OpenAIApiRunner(OpenAIChatRunner):
     def check(self) -> None:
         if not (self.options.base_url or self.provider.base_url):
             raise ModelUnavailable(f"{self.name}: the address of its server is needed: add --base-url URL")
-        if self.key_env and not os.environ.get(self.key_env):
+        key = key_in(self._key_variable())
+        if self.key_env and not key:
             raise ModelUnavailable(
                 f"{self.name} needs an API key: set ${self.key_env}; "
                 "without one, --model smollm2-135m runs here on the CPU"
             )
-
-    def _key_variable(self) -> str:
-        # Where no key variable belongs to the server, OpenAI's is offered, as its own clients do.
-        return self.key_env or "OPENAI_API_KEY"
 
 
 def _provider(spec: ModelSpec, options: RunnerOptions) -> Provider:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import FatalError, RequestError, RetryableError
+from harness.redaction import redact, redact_answer, remember_address, remember_options
 from harness.types import Completion, ModelSpec, Request, RunnerOptions, Supports
 from runners.chat_body import chat_body, read_completion
-from runners.contract import identify, not_started, refuse_unsupported
-from runners.http_errors import error_from_response, error_in_body, redact
+from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
+from runners.http_errors import error_from_response, error_in_body
 from runners.options import body_fields, switch
 from runners.probe import TOKEN_LIMITS, is_conclusive, is_honoured, probe_request
 from runners.providers import Provider
@@ -44,6 +44,9 @@ class OpenAIChatRunner:
         self.provider = provider
         self.served_model = extra.get("model", spec.model_id)
         self.key_env = extra.get("key_env", provider.key_env)
+        check_key_variable(self.key_env)
+        remember_address(options.base_url or "")
+        remember_options(extra)
         self.supports = Supports(
             forms=provider.forms,
             max_top_logprobs=(
@@ -115,12 +118,17 @@ class OpenAIChatRunner:
         """Stop what ``_start`` started."""
 
     def _key_variable(self) -> str:
-        """The environment variable that holds the key to send; empty where none is to be sent."""
-        return ""
+        """The environment variable that holds the key to send; empty where none is to be sent.
+
+        OpenAI's key is offered, as its own clients do, to a server that the user named, and to no other.
+        """
+        if "key_env" in self.options.extra or self.key_env:
+            return self.key_env
+        return "OPENAI_API_KEY" if self.options.base_url else ""
 
     def _api_key(self) -> str:
         """The key to send; never part of a message, a log or an identity."""
-        return os.environ.get(self._key_variable()) or NO_KEY
+        return key_in(self._key_variable()) or NO_KEY
 
     def _identify(self) -> dict[str, str]:
         return identify(self.provider.name, self.served_model, self.spec, self.options)
@@ -145,7 +153,7 @@ class OpenAIChatRunner:
         from runners.connections import SpreadTransport
 
         if not base_url.startswith(("http://", "https://")):
-            raise FatalError(f"base URL {base_url!r}: an address such as http://127.0.0.1:8000/v1 is needed")
+            raise FatalError(f"base URL {redact(base_url)!r}: an address such as http://127.0.0.1:8000/v1 is needed")
         connections = self.options.max_connections
         # A proxy of the environment cannot reach this machine's own servers.
         is_local = httpx2.URL(base_url).host in LOOPBACK
@@ -190,13 +198,14 @@ class OpenAIChatRunner:
                 key=key,
             ) from None
         except openai.APITimeoutError:
-            raise RetryableError(f"no connection to {client.base_url} within {CONNECT_TIMEOUT_S:g} s") from None
+            where = redact(str(client.base_url))
+            raise RetryableError(f"no connection to {where} within {CONNECT_TIMEOUT_S:g} s") from None
         except openai.APIConnectionError as error:
             reason = error.__cause__ or error
-            cause = redact(str(reason) or type(reason).__name__, key)
-            raise RetryableError(f"connection to {client.base_url} failed: {cause}") from None
+            cause = str(reason) or type(reason).__name__
+            raise RetryableError(redact(f"connection to {client.base_url} failed: {cause}", key)) from None
         try:
-            answer = response.json()
+            answer = redact_answer(response.json())
         except (ValueError, RecursionError):
             raise RetryableError("the server's answer is not complete JSON") from None
         error_body = error_in_body(answer, model=self.served_model, key_env=key_env, key=key, headers=response.headers)

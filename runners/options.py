@@ -10,6 +10,11 @@ from harness.errors import InputError
 
 BODY_PREFIX = "body."
 COMMON_KEYS = ("model", "omit", "probe")
+# What no address, program, file or key is behind, so that a stored run may say it.
+HARMLESS_KEYS = frozenset({
+    "batch", "constrain_with", "context", "device", "dtype", "latency_ms", "model", "omit", "precision", "probe",
+    "slots", "start_timeout_s", "threads", "threshold",
+})  # fmt: skip
 
 
 def check_keys(extra: Mapping[str, str], known: Iterable[str], prefixes: Iterable[str] = ()) -> None:
@@ -21,7 +26,8 @@ def check_keys(extra: Mapping[str, str], known: Iterable[str], prefixes: Iterabl
         near = get_close_matches(key, names, n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         offered = ", ".join([*names, *(f"{prefix}NAME" for prefix in prefixes)])
-        raise InputError(f"unknown option -M {key}={extra[key]}{hint} This model's options: {offered}")
+        # Its value is not repeated: it may be a key.
+        raise InputError(f"unknown option -M {key}{hint} This model's options: {offered}")
 
 
 def integer(extra: Mapping[str, str], key: str, default: int) -> int:
@@ -73,6 +79,6 @@ def body_fields(extra: Mapping[str, str]) -> dict[str, object]:
         if key.startswith(BODY_PREFIX):
             try:
                 fields[key.removeprefix(BODY_PREFIX)] = json.loads(text)
-            except json.JSONDecodeError:
+            except (json.JSONDecodeError, RecursionError):
                 fields[key.removeprefix(BODY_PREFIX)] = text
     return fields

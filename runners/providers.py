@@ -102,3 +102,6 @@ _ROWS = (
 )
 
 PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in _ROWS}
+
+KEY_VARIABLES = frozenset({provider.key_env for provider in _ROWS if provider.key_env} | {"WANDB_API_KEY"})
+"""The variables that hold keys of services other than model hubs: what a model's own server has no use for."""

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import FatalError, StorageError
+from harness.redaction import redact
 from runners import guard
 
 POLL_S = 0.25
@@ -107,7 +108,7 @@ def _last_line(log_path: Path) -> str:
 def _lines(log_path: Path) -> list[str]:
     text = log_path.read_text(encoding="utf-8", errors="replace")
     lines = (_PREFIX.sub("", _COLOUR.sub("", line)).strip() for line in text.splitlines())
-    return [line for line in lines if line]
+    return [redact(line) for line in lines if line]
 
 
 def _answers(url: str) -> bool:

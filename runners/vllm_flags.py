@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,15 +12,28 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.errors import ModelUnavailable
+from harness.errors import InputError, ModelUnavailable
+from harness.redaction import is_secret_name
 from harness.types import GrammarForm, ModelSpec, RunnerOptions
 from runners.hardware import has_gpu
 from runners.model_file import is_path
+from runners.options import HARMLESS_KEYS
+from runners.providers import KEY_VARIABLES
 
 # In order of preference: only Lark excludes self-pairs; vLLM's xgrammar backend takes all three.
 FORMS: tuple[GrammarForm, ...] = ("lark", "regex", "json_schema")
 STRUCTURED_OUTPUTS = {"backend": "xgrammar", "disable_any_whitespace": True}
 FLAG_PREFIX = "flag."
+# Sizes, precisions and switches: no address, program or file is behind them, so that a stored run may say them.
+HARMLESS_FLAGS = frozenset({
+    "block-size", "config-format", "cpu-offload-gb", "data-parallel-size", "disable-log-stats", "dtype",
+    "enable-chunked-prefill", "enable-expert-parallel", "enable-prefix-caching", "enforce-eager",
+    "gpu-memory-utilization", "kv-cache-dtype", "load-format", "max-logprobs", "max-model-len",
+    "max-num-batched-tokens", "max-num-seqs", "no-enable-chunked-prefill", "no-enable-prefix-caching",
+    "pipeline-parallel-size", "quantization", "reasoning-parser", "seed", "swap-space", "tensor-parallel-size",
+    "tokenizer-mode",
+})  # fmt: skip
+_HARMLESS_VALUE = re.compile(r"\w[\w.]*|")
 
 
 def engine_flags(spec: ModelSpec, options: RunnerOptions) -> dict[str, str]:
@@ -53,8 +68,10 @@ def command_line(flags: Mapping[str, str]) -> list[str]:
 
 def server_environment(spec: ModelSpec, options: RunnerOptions, env: Mapping[str, str]) -> dict[str, str]:
     """The child's environment; on the CPU, vLLM's cache is bounded unless the caller chose a size (GB)."""
-    # A key set for some other vLLM server would lock this process out of its own.
-    child = {name: value for name, value in env.items() if name != "VLLM_API_KEY"}
+    # A key set for some other vLLM server would lock this process out of its own; keys of services could end up in its
+    # log. No module of the working folder is to take the place of an installed one.
+    child = {name: value for name, value in env.items() if name not in KEY_VARIABLES and name != "VLLM_API_KEY"}
+    child["PYTHONSAFEPATH"] = "1"
     return {"VLLM_CPU_KVCACHE_SPACE": "4", **child} if on_cpu(spec, options) else child
 
 
@@ -65,8 +82,21 @@ def with_given_context(spec: ModelSpec, options: RunnerOptions) -> ModelSpec:
 
 
 def given_flags(options: RunnerOptions) -> dict[str, str]:
-    """The flags of ``-M flag.NAME=VALUE``, by name."""
+    """The flags of ``-M flag.NAME=VALUE``, by name.
+
+    Raises InputError for one that holds a secret, which would stand in the list of processes and in the server's log.
+    """
+    for key in options.extra:
+        if key.startswith(FLAG_PREFIX) and is_secret_name(key):
+            raise InputError(f"-M {key}: a server started here needs no key, and a hub's token goes into $HF_TOKEN")
     return {key.removeprefix(FLAG_PREFIX): value for key, value in options.extra.items() if key.startswith(FLAG_PREFIX)}
+
+
+def is_harmless(key: str, value: str) -> bool:
+    """Whether an option ``-M key=value`` reaches no address, runs no program, opens no file and chooses no key."""
+    if not key.startswith(FLAG_PREFIX):
+        return key in HARMLESS_KEYS or (key == "key_env" and not value)
+    return key.removeprefix(FLAG_PREFIX) in HARMLESS_FLAGS and bool(_HARMLESS_VALUE.fullmatch(value))
 
 
 def row_flags(spec: ModelSpec) -> dict[str, str]:
@@ -98,7 +128,8 @@ def has_vllm(python: str) -> bool:
     if python == sys.executable:
         return find_spec("vllm") is not None
     script = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+    env = os.environ | {"PYTHONSAFEPATH": "1"}
     try:
-        return subprocess.run([python, "-c", script], capture_output=True, timeout=60).returncode == 0
+        return subprocess.run([python, "-c", script], capture_output=True, timeout=60, env=env).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False

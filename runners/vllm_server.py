@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.errors import ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions
 from runners.chat_body import chat_messages
+from runners.contract import key_in
 from runners.openai_chat import OpenAIChatRunner
 from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, choice, seconds
 from runners.providers import PROVIDERS
@@ -74,6 +75,7 @@ class VllmServerRunner(OpenAIChatRunner):
 
     def check(self) -> None:
         if self.options.base_url:
+            key_in(self._key_variable())
             return
         refuse_without_gpu(self.spec, self.options)
         if not has_vllm(interpreter(self.options)):
@@ -98,7 +100,7 @@ class VllmServerRunner(OpenAIChatRunner):
         return count
 
     def _key_variable(self) -> str:
-        return (self.key_env or "OPENAI_API_KEY") if self.options.base_url else ""
+        return super()._key_variable() if self.options.base_url else ""
 
     async def _start(self) -> str:
         if self.options.base_url:

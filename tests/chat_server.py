@@ -83,6 +83,7 @@ class ChatServer:
         self.answered: Counter[str] = Counter()
         self.received = 0
         self.authorizations: set[str] = set()
+        self.last_head = ""
         self.most_in_flight = 0
         self._in_flight = 0
         self._loop = asyncio.new_event_loop()
@@ -139,6 +140,7 @@ class ChatServer:
         }
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
         self.received += 1
+        self.last_head = head
         self.authorizations.add(headers.get("authorization", ""))
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)

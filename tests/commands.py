@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -9,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tests.paths import REPOSITORY
 
@@ -51,6 +54,20 @@ def harness(
         process.kill()
         raise
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def harness_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A finished `harness` command in this process and environment, which starts in no time."""
+    from harness.cli.main import main
+
+    out, err = io.StringIO(), io.StringIO()
+    typed = ["harness", *map(str, arguments)]
+    with patch.object(sys, "argv", typed), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(typed, code, out.getvalue(), err.getvalue())
 
 
 def harness_json(*arguments: str | Path, cwd: Path | None = None, **extra: str) -> dict[str, Any]:

@@ -30,8 +30,10 @@ from harness.cli import (
     train,
 )
 from harness.errors import HarnessError, InputError
+from harness.redaction import redact
 
 EXIT_BAD_INPUT, EXIT_STOPPED = 2, 3
+_MOST_NAMED = 8
 
 app = typer.Typer(
     name="harness",
@@ -113,15 +115,27 @@ def _run() -> NoReturn:
 
 
 def _load_dotenv(file: Path) -> None:
-    """A .env beside the user's work holds API keys; variables that are already set win."""
+    """Take the API keys of a .env beside the user's work; variables that are already set win.
+
+    The folder may come from elsewhere: any other variable could send a key to another server, or name a program.
+    """
     if not file.is_file():
         return
-    from dotenv import load_dotenv
+    from dotenv import dotenv_values
 
+    from runners.providers import KEY_VARIABLES
+
+    keys = KEY_VARIABLES | {"HF_TOKEN"}
     try:
-        load_dotenv(file)
-    except (OSError, UnicodeDecodeError) as error:
+        values = dotenv_values(file, interpolate=False)
+        for name in values.keys() & keys:
+            os.environ.setdefault(name, values[name] or "")
+    except (OSError, ValueError) as error:
         raise InputError(f"{file.resolve()} cannot be read ({error}): mend it, or move it away") from error
+    if ignored := [ascii(name)[1:-1] for name in values if name not in keys]:
+        more = f" and {len(ignored) - _MOST_NAMED} more" if len(ignored) > _MOST_NAMED else ""
+        named = ", ".join(ignored[:_MOST_NAMED])
+        print(f"note: .env sets {named}{more}: ignored, only API keys are read from it", file=sys.stderr)
 
 
 def _fail_on_usage(error: typer.TyperException) -> NoReturn:
@@ -135,5 +149,5 @@ def _fail_on_usage(error: typer.TyperException) -> NoReturn:
 
 
 def _fail(message: str, code: int = EXIT_BAD_INPUT) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {redact(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

@@ -1,10 +1,9 @@
-"""Options that several commands share, and how `key=value` pairs and configuration files are read."""
+"""Options that several commands share, and how `key=value` pairs are read."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,6 +52,10 @@ PromptOptionsOption = Annotated[
     list[str] | None,
     typer.Option("-P", "--prompt-option", metavar="KEY=VALUE", help="An option of the prompt; repeatable."),
 ]
+ModelOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner; repeatable."),
+]
 RelationTextsOption = Annotated[
     str | None,
     typer.Option(help="A file of relation texts, for prompts that describe relations (default: the shipped ones)."),
@@ -96,39 +99,3 @@ def key_values(pairs: list[str] | None, option: str) -> dict[str, str]:
             raise InputError(f"{option} {pair!r}: write it as {option} key=value")
         values[key] = value
     return values
-
-
-def read_configuration(context: typer.Context, path: Path | None) -> Path | None:
-    """Callback of ``--config``: a YAML mapping of option names becomes the defaults; flags win.
-
-    Names are those of the long options, with dashes or underscores; lists and mappings stand for
-    repeatable options (``prompt-option: {refs: name}``).
-    """
-    if path is None:
-        return None
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--config {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"--config {path}: write a mapping, such as `model: smollm2-135m`")
-    names = {
-        flag.lstrip("-").replace("-", "_"): parameter.name
-        for parameter in context.command.params
-        for flag in parameter.opts
-    }
-    defaults: dict[str, Any] = {}
-    for key, value in content.items():
-        name = names.get(str(key).replace("-", "_"))
-        if name is None:
-            raise InputError(f"--config {path}: `harness {context.info_name}` has no option {key!r}")
-        if isinstance(value, dict):
-            # Flags and numbers of a mapping are told apart from text as JSON does: true, not True.
-            value = [f"{inner}={item if isinstance(item, str) else json.dumps(item)}" for inner, item in value.items()]
-        defaults[name] = value
-    context.default_map = {**(context.default_map or {}), **defaults}
-    return path

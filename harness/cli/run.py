@@ -19,11 +19,13 @@ from harness.cli.options import (
     MaxCostOption,
     MaxTimeOption,
     MaxTokensTotalOption,
+    ModelOptionsOption,
     ResultsOption,
     RunDataDirOption,
     RunDatasetOption,
     TrackerName,
     TrackOption,
+    key_values,
 )
 from harness.cli.run_options import with_run_options
 from harness.engine.budget import Limits
@@ -91,6 +93,9 @@ def score_first(config: RunConfig, display: Display | None, as_json: bool) -> No
 
 def retry(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Folder, id, or part of the id of a run.")],
+    model: Annotated[str | None, typer.Option(help="Repeats the run's model, where that is a file or folder.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Repeats the address of the run's server.")] = None,
+    model_option: ModelOptionsOption = None,
     max_connections: Annotated[int | None, typer.Option(min=1, help="Most requests in flight.")] = None,
     max_retries: Annotated[int | None, typer.Option(min=0, help="Tries after the first, per request.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds for one request.")] = None,
@@ -106,43 +111,46 @@ def retry(
 ) -> None:
     """Ask again for the documents of a run that did not end ok; the others keep their answers.
 
-    Budgets count what the run has spent so far; they and the other limits are those of this command.
+    Budgets count what the run has spent so far; they and the other limits are those of this command. A stored run
+    chooses no server, program, key or weights: where it was made with some, they are repeated here.
 
     \b
-    Example:
+    Examples:
       harness retry redocred-dev-smollm2
+      harness retry redocred-dev-llama --base-url http://gpu-server:8000/v1 -M key_env=MY_KEY
     """
     from dataclasses import replace
 
     from harness.errors import InputError
-    from harness.experiment.encoder_run import is_encoder
     from harness.experiment.execute import titles_to_ask_again
     from harness.experiment.plan import prepare
     from harness.experiment.run_data import DataPlace, run_data
-    from harness.models import IMPORTED
+    from harness.experiment.stored import Repeated, config_to_ask
+    from harness.models import ENCODER, IMPORTED
     from harness.store import find_run
 
     folder = find_run(results_dir, run_id)
     manifest = folder.read_manifest()
     if manifest["runner"] == IMPORTED:
         raise InputError(f"{folder.run_id} was imported: there is no model here to ask again")
-    if is_encoder(RunConfig.from_json(manifest["config"])):
+    if manifest["runner"] == ENCODER:
         raise InputError(f"{folder.run_id} is an encoder's run, in which no document fails: there is nothing to retry")
-    config, found = run_data(folder, manifest, DataPlace(dataset, data_dir))
+    stored = config_to_ask(folder, manifest, Repeated(model, base_url, key_values(model_option, "-M")))
+    config, found = run_data(stored, folder, manifest, DataPlace(dataset, data_dir))
     config = replace(
         config,
-        results=folder.path.parents[1],
         max_connections=max_connections or config.max_connections,
         max_retries=config.max_retries if max_retries is None else max_retries,
         timeout_s=timeout or config.timeout_s,
         limits=Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
     )
-    experiment = prepare(config, dataset=found)
+    experiment = prepare(config, model_needed=False, dataset=found)
     if experiment.run_id != folder.run_id:
         raise InputError(
-            f"{folder.run_id} was made with another prompt or model file than the one found now: "
+            f"{folder.run_id} was made with another prompt, model file, server or -M option than the one found now: "
             "type the original command to make a new run"
         )
+    experiment.runner.check()
     run_and_show(experiment, display, as_json, fail_on_error, titles_to_ask_again(folder))
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
+from harness.cli.config_file import model_options, read_configuration
 from harness.cli.options import (
     AlignOption,
     AlignOverOption,
@@ -19,6 +20,7 @@ from harness.cli.options import (
     MaxCostOption,
     MaxTimeOption,
     MaxTokensTotalOption,
+    ModelOptionsOption,
     PromptOptionsOption,
     RefineOption,
     RefineOptionsOption,
@@ -28,7 +30,6 @@ from harness.cli.options import (
     ShotsOption,
     ThetaOption,
     key_values,
-    read_configuration,
 )
 from harness.engine.budget import Limits
 from harness.experiment.config import RunConfig
@@ -38,14 +39,12 @@ Fields = Callable[..., dict[str, Any]]
 
 
 def model_fields(
+    context: typer.Context,
     model: Annotated[
         str, typer.Option(help="A name from `harness models`, provider/name, a GGUF file, or an encoder's folder.")
     ],
     prompt_option: PromptOptionsOption = None,
-    model_option: Annotated[
-        list[str] | None,
-        typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner; repeatable."),
-    ] = None,
+    model_option: ModelOptionsOption = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N documents (marked as partial).")] = None,
     max_triplets: Annotated[int | None, typer.Option(min=1, help="Longest list a model may give.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
@@ -60,7 +59,7 @@ def model_fields(
     max_tokens_total: MaxTokensTotalOption = None,
     max_cost: MaxCostOption = None,
     results_dir: ResultsOption = Path("results"),
-    config: Annotated[  # noqa: ARG001 - read by its callback
+    config: Annotated[
         Path | None,
         typer.Option(callback=read_configuration, is_eager=True, help="YAML with options; flags win."),
     ] = None,
@@ -69,7 +68,7 @@ def model_fields(
     return {
         "model": model,
         "prompt_options": key_values(prompt_option, "-P"),
-        "model_options": key_values(model_option, "-M"),
+        "model_options": model_options(context, config, model, base_url, model_option),
         "limit": limit,
         "max_triplets": max_triplets,
         "max_tokens": max_tokens,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engine.budget import NO_LIMITS, Limits
 from harness.errors import InputError
+from harness.redaction import address, has_login, shown
 from harness.types import ConstraintLevel
 
 if TYPE_CHECKING:
     from harness.experiment.aligning import AlignOver
 
-_SECRET_OPTION = re.compile(r"secret|password|authorization|(^|[._-])(api)?_?(key|token)$", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"bearer\s|authorization|api[-_]?key|\bsk-", re.IGNORECASE)
-_URL_LOGIN = re.compile(r"://[^/@]+@")
-HIDDEN = "(hidden)"
 # Fields that manifests of layout 1 were first written without, and what their absence means.
 _LATER_FIELDS: Mapping[str, Any] = {
     "candidates": None,
@@ -77,10 +73,10 @@ class RunConfig:
     results: Path = Path("results")
 
     def __post_init__(self) -> None:
-        if self.base_url and _URL_LOGIN.search(self.base_url):
+        if self.base_url and has_login(self.base_url):
             raise InputError(
-                "--base-url must not hold a login, which would end up in files: put the key into $OPENAI_API_KEY, or "
-                "name another variable with -M key_env=NAME"
+                "--base-url must not hold a login: put the key into $OPENAI_API_KEY, or name another variable with "
+                "-M key_env=NAME; an @ that belongs to the path is written %40"
             )
         if self.limit is not None and self.limit < 1:
             raise InputError(f"--limit {self.limit}: give at least 1 document")
@@ -108,32 +104,27 @@ class RunConfig:
     def as_json(self) -> dict[str, Any]:
         """The configuration for the manifest; whatever could be a secret is hidden."""
         content = asdict(self)
-        content["model_options"] = without_secrets(self.model_options)
+        content["base_url"] = self.base_url and address(self.base_url)
+        content["model_options"] = shown(self.model_options)
         for name in ("data_dir", "results"):
             content[name] = None if content[name] is None else str(content[name])
         return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RunConfig:
-        """Inverse of :meth:`as_json`; raises InputError for a manifest of another version, or a hidden secret."""
+        """Inverse of :meth:`as_json` but for what is hidden; raises InputError for a manifest of another version.
+
+        Use it through ``harness.experiment.stored``: a stored run is data, and must not choose what is run or reached.
+        """
         content = {**_LATER_FIELDS, **content}
         names = {one.name for one in fields(cls)}
-        if content.keys() != names or HIDDEN in content["model_options"].values():
+        if content.keys() != names:
             raise InputError(
-                "the run's command cannot be rebuilt from its manifest (another version of the harness, or an "
-                "option that is not stored because it is secret): type the original command instead"
+                "the run's command cannot be rebuilt from its manifest (another version of the harness): type the "
+                "original command instead"
             )
         values = dict(content)
         values["limits"] = Limits(**values["limits"])
         values["data_dir"] = None if values["data_dir"] is None else Path(values["data_dir"])
         values["results"] = Path(values["results"])
         return cls(**values)
-
-
-def without_secrets(options: Mapping[str, str]) -> dict[str, str]:
-    """The options, with the value hidden wherever its name or the value itself suggests a secret."""
-
-    def is_secret(key: str, value: str) -> bool:
-        return bool(_SECRET_OPTION.search(key) or (key != "-M key_env" and _SECRET_VALUE.search(value)))
-
-    return {key: HIDDEN if is_secret(key, value) else value for key, value in options.items()}

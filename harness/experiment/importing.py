@@ -21,7 +21,7 @@ from harness.models import IMPORTED
 from harness.refiners.stored_scores import check_relations, check_scores
 from harness.scoring.submission import read_submission
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Dataset, Document, Extraction, ModelSpec, PairScores, Prediction, RelationSchema
+from harness.types import Document, Extraction, ModelSpec, PairScores, Prediction, RelationSchema
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class ImportedRun(Scope):
         }
 
 
-def imported_scope(config: RunConfig, file_sha256: str, dataset: Dataset | None = None) -> ImportedRun:
-    """The documents that a system named ``config.model`` was run on, which may be loaded already."""
+def imported_scope(config: RunConfig, file_sha256: str) -> ImportedRun:
+    """The documents that a system named ``config.model`` was run on."""
     spec = ModelSpec(name=config.model, runner=IMPORTED, model_id=config.model)
     folder = folder_named(config.model)
-    return ImportedRun(config, spec, dataset_of(config, dataset), file_sha256, seen_by(folder) if folder else None)
+    return ImportedRun(config, spec, dataset_of(config), file_sha256, seen_by(folder) if folder else None)
 
 
 def import_run(path: Path, config: RunConfig) -> RunResult:

@@ -10,7 +10,7 @@ from harness.datasets.gold import with_gold
 from harness.errors import InputError
 from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.chosen import chosen_settings
-from harness.experiment.config import RunConfig, without_secrets
+from harness.experiment.config import RunConfig
 from harness.experiment.scope import Scope, dataset_of, schema_sha256
 from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
@@ -21,6 +21,7 @@ from harness.methods.table import create_method, enough_tokens, uses_relation_te
 from harness.models import ENCODER, resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
+from harness.redaction import shown
 from harness.refiners.options import RefineOptions
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.refined import Refined
@@ -117,7 +118,7 @@ class Experiment(Scope):
             "prompt_label": self._prompt_label(),
             "question": {
                 **self._question(),
-                "model": {"name": self.spec.name, "identity": without_secrets(self.runner.identity)},
+                "model": {"name": self.spec.name, "identity": shown(self.runner.identity)},
                 "limit": self.config.limit,
             },
             "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},

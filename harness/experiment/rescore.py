@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
+from harness.encoders.seen import seen_by, seen_of
+from harness.encoders.weights import folder_named
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
-from harness.experiment.encoder_run import EncoderExperiment, prepare_encoder
 from harness.experiment.hybrid_scores import llm_scores_of
-from harness.experiment.importing import ImportedRun, imported_scope
 from harness.experiment.plan import Experiment, prepare
 from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
 from harness.experiment.run_data import WHEREVER, DataPlace, run_data
 from harness.experiment.scope import Scope
+from harness.experiment.stored import config_to_score
 from harness.experiment.training import read_training, training_of
 from harness.models import ENCODER, IMPORTED
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
-from harness.types import Completion, Dataset, Document, Request, Usage
+from harness.types import Completion, Dataset, Document, ModelSpec, Request, Usage
 
 
 async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = WHEREVER) -> RunResult:
@@ -43,9 +44,9 @@ async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = 
         metrics = llm_scores_of(experiment, totals, training)
     else:
         metrics = scores_of(experiment.documents, totals.by_title, training)
-    # What the encoder saw in training may have been recorded since the run.
-    encoder = experiment.manifest().get("encoder")
-    manifest = {**folder.read_manifest(), **({"encoder": encoder} if encoder else {}), **totals.as_json()}
+    manifest = folder.read_manifest()
+    encoder = _encoder_of(experiment, manifest)
+    manifest = {**manifest, **({"encoder": encoder} if encoder else {}), **totals.as_json()}
     write_submission(folder.path / PREDICTIONS, totals.predictions())
     folder.write_metrics(metrics)
     folder.write_manifest(manifest)
@@ -162,15 +163,23 @@ def surface_of_run(folder: RunFolder, place: DataPlace = WHEREVER) -> dict[str, 
     return surface_scores(folder.path / PREDICTIONS, asked)
 
 
-def _run_of(folder: RunFolder, place: DataPlace) -> Experiment | EncoderExperiment | ImportedRun:
+def _run_of(folder: RunFolder, place: DataPlace) -> Scope:
     """What made a complete run, its data and alignment unchanged."""
     manifest = folder.complete_manifest()
     if manifest["runner"] not in (ENCODER, IMPORTED):
         return _experiment_of(folder, place)
-    config, dataset = run_data(folder, manifest, place)
-    if manifest["runner"] == IMPORTED:
-        return imported_scope(config, manifest["question"]["model"]["identity"]["file"], dataset)
-    return prepare_encoder(config, model_needed=False, dataset=dataset)
+    # Neither has answers to read again, so its documents are enough.
+    config, dataset = run_data(config_to_score(folder, manifest), folder, manifest, place)
+    return Scope(config, ModelSpec(config.model, manifest["runner"], config.model), dataset)
+
+
+def _encoder_of(experiment: Scope, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the run's encoder: what it saw in training may have been recorded since the run."""
+    if isinstance(experiment, Experiment):
+        return dict(experiment.manifest().get("encoder", {}))
+    folder = folder_named(experiment.config.model)
+    counted = seen_of(map(seen_by(folder).role, experiment.documents)) if folder else {}
+    return {**manifest.get("encoder", {}), **counted}
 
 
 def _experiment_of(
@@ -182,7 +191,7 @@ def _experiment_of(
 ) -> Experiment:
     """The experiment that made a complete run, its data unchanged, and its alignment but for what is given."""
     manifest = folder.complete_manifest()
-    config, dataset = run_data(folder, manifest, place)
+    config, dataset = run_data(config_to_score(folder, manifest), folder, manifest, place)
     as_run = align is None and theta is None and over is None
     if not as_run:
         config = replace(

@@ -11,6 +11,7 @@ from harness.alignment.decisions import AlignmentExamples, decisions_of
 from harness.experiment.encoder_origin import seen_told
 from harness.experiment.failures import Failure, FailureCounts, failed_too_often, failures_of
 from harness.experiment.scope import Scope
+from harness.experiment.stored import retry_command
 from harness.experiment.tables import ScoreTables
 from harness.experiment.training import TrainingFile, training_of
 from harness.label_source import HUMAN, NO_LABELS, NOT_SCORED, LabelSource
@@ -146,7 +147,7 @@ class RunResult:
     @property
     def failures(self) -> list[Failure]:
         """The documents without a full answer by status, with the commonest error of each and what helps."""
-        return failures_of(self.manifest, f"`harness retry {self.folder.run_id}` asks again")
+        return failures_of(self.manifest, f"`{retry_command(self.folder, self.manifest)}` asks again")
 
     def failed_too_often(self, most: float) -> bool:
         """Whether more than the share ``most`` of the documents asked about have no full answer, or none has one."""

@@ -34,20 +34,18 @@ class DataPlace:
 WHEREVER = DataPlace()
 
 
-def run_data(folder: RunFolder, manifest: Mapping[str, Any], place: DataPlace = WHEREVER) -> tuple[RunConfig, Dataset]:
+def run_data(
+    config: RunConfig, folder: RunFolder, manifest: Mapping[str, Any], place: DataPlace = WHEREVER
+) -> tuple[RunConfig, Dataset]:
     """The configuration of a stored run and its dataset, both naming the data where they are now.
 
     The dataset keeps the name, the split and so the run its id. A file of examples is looked for likewise. Raises
-    InputError as ``find_dataset`` does, and for a manifest of another version.
+    InputError as ``find_dataset`` does.
     """
-    config = RunConfig.from_json(manifest["config"])
     path = _find(folder, manifest, place, OPTIONS)
     dataset = _load(folder, manifest, path)
     place_now = {"data_dir": path.parent} if config.dataset in CORPORA else {"dataset": str(path)}
     config = replace(config, **place_now)
-    if folder.path.parent.name == "runs":
-        # The runs of encoders that it builds on have moved with it.
-        config = replace(config, results=folder.path.resolve().parents[1])
     shots = manifest["question"].get("shots")
     if config.shots_from and config.shots_from not in CORPORA and shots:
         search = _Search(shots["sha256"])

@@ -51,8 +51,7 @@ class Scope:
 
     def id_of(self, question: Mapping[str, Any], *names: str) -> str:
         """Readable parts, then a hash of everything that can change the result: same question, same folder."""
-        text = json.dumps({**question, "limit": self.config.limit}, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        digest = question_digest({**question, "limit": self.config.limit})
         readable = (self.dataset.name, self.dataset.split, self.spec.name, *names)
         return "-".join([*(_safe(name) for name in readable if name), digest])
 
@@ -63,6 +62,12 @@ class Scope:
 def schema_sha256(schema: RelationSchema) -> str:
     """Of the ids and names of the relations, in their order: other ones are other prompts."""
     return hashlib.sha256(json.dumps([[one.id, one.name] for one in schema.relations]).encode()).hexdigest()
+
+
+def question_digest(question: Mapping[str, Any]) -> str:
+    """What a run's id ends in: eight hexadecimal digits of everything that can change its result."""
+    text = json.dumps(question, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _safe(name: str) -> str:

@@ -17,6 +17,7 @@ from harness.paths import prompts_dir
 
 DESCRIPTION_FILE = "prompt.toml"
 TEMPLATE_SUFFIX = ".jinja"
+MAX_DESCRIPTION_BYTES, MAX_TEMPLATE_BYTES, MAX_TEMPLATES = 64_000, 500_000, 200
 
 
 class PromptOption(BaseModel):
@@ -138,15 +139,15 @@ def load_variant(name_or_path: str) -> PromptVariant:
             raise InputError(_unknown_prompt(name_or_path))
     file = directory / DESCRIPTION_FILE
     try:
-        description = PromptDescription.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        description = PromptDescription.model_validate(tomllib.loads(read_part(directory, file).decode()))
     except FileNotFoundError:
         raise InputError(f"no prompt in {directory}: a variant is a folder with {DESCRIPTION_FILE}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{file} cannot be read: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(f"{file}: {field}: {first['msg']}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
     return PromptVariant(directory.resolve().name, directory.resolve(), description, _hash_of(directory))
 
 
@@ -163,11 +164,28 @@ def _unknown_prompt(name: str) -> str:
     return f"no prompt {name!r}: {hint} (`harness prompts` lists them; a folder is given as ./{name})"
 
 
+def read_part(directory: Path, file: Path) -> bytes:
+    """The content of a file of a variant; OSError where it cannot be read.
+
+    Raises InputError for a link out of the folder, whose content the variant did not come with, and for a file that is
+    too long.
+    """
+    if not file.resolve().is_relative_to(directory.resolve()):
+        raise InputError(f"{file} is a link out of the prompt's folder: put a copy of the file in its place")
+    most = MAX_DESCRIPTION_BYTES if file.name == DESCRIPTION_FILE else MAX_TEMPLATE_BYTES
+    if file.stat().st_size > most:
+        raise InputError(f"{file} is longer than {most:,} bytes")
+    return file.read_bytes()
+
+
 def _hash_of(directory: Path) -> str:
     digest = hashlib.sha256()
-    for file in sorted(directory.rglob("*")):
-        if file.is_file() and (file.name == DESCRIPTION_FILE or file.suffix == TEMPLATE_SUFFIX):
-            content = file.read_bytes()
+    files = [one for one in directory.rglob("*") if one.name == DESCRIPTION_FILE or one.suffix == TEMPLATE_SUFFIX]
+    if len(files) > MAX_TEMPLATES:
+        raise InputError(f"{directory} holds {len(files):,} templates: a prompt has {MAX_TEMPLATES} at most")
+    for file in sorted(files):
+        if file.is_file():
+            content = read_part(directory, file)
             digest.update(f"{file.relative_to(directory).as_posix()}\0{len(content)}\0".encode())
             digest.update(content)
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.experiment.results import RunResult
+from harness.redaction import shown
 from harness.store import METRICS, PREDICTIONS
 
 Value = str | int | float | bool
@@ -31,6 +32,8 @@ class TrackedRun:
 def tracked(result: RunResult) -> TrackedRun:
     """The content of a complete run; scores are fractions (0 to 1), ``cost_usd`` US dollars."""
     manifest = result.manifest
+    question = manifest["question"]
+    model = {**question["model"], "identity": _without_places(question["model"].get("identity", {}))}
     measured: dict[str, float | int | None] = {
         **result.metrics["metrics"],
         "coverage": result.coverage,
@@ -41,7 +44,7 @@ def tracked(result: RunResult) -> TrackedRun:
     }
     return TrackedRun(
         name=result.folder.run_id,
-        parameters={"runner": manifest["runner"], **dict(_flat(manifest["question"]))},
+        parameters={"runner": manifest["runner"], **dict(_flat({**question, "model": model}))},
         metrics={name: float(value) for name, value in measured.items() if value is not None},
         tags={
             "harness.run_id": result.folder.run_id,
@@ -55,6 +58,15 @@ def tracked(result: RunResult) -> TrackedRun:
         },
         files=tuple(result.folder.path / name for name in (METRICS, PREDICTIONS)),
     )
+
+
+def _without_places(identity: Mapping[str, str]) -> dict[str, str]:
+    """What tells the model from others, without the address of its server and the folders of its files."""
+    return {
+        name: Path(value).name if Path(value).is_absolute() else value
+        for name, value in shown(identity).items()
+        if name != "base_url"
+    }
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:

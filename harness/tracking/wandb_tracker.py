@@ -12,6 +12,16 @@ from harness.tracking.content import TrackedRun
 _ID_LENGTH = 32
 
 
+def refuse_local_server(settings: Path) -> None:
+    """Raise InputError where the working folder, which may come from elsewhere, chooses who is sent the key."""
+    try:
+        names = "base_url" in settings.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    if names and "WANDB_BASE_URL" not in os.environ:
+        raise InputError(f"{settings} names a server: set WANDB_BASE_URL to its address, if it is right")
+
+
 def log(run: TrackedRun, project: str) -> str:
     """Create the run in the project (``WANDB_PROJECT``, or ``project``), or update it there.
 
@@ -33,6 +43,7 @@ def log(run: TrackedRun, project: str) -> str:
         x_disable_machine_info=True,
         x_save_requirements=False,
     )
+    refuse_local_server(Path(settings.settings_workspace))
     try:
         logged = wandb.init(
             project=os.environ.get("WANDB_PROJECT", project),

@@ -130,6 +130,28 @@ def test_keys_come_from_a_dotenv_file(tmp_path: Path) -> None:
     assert "OPENAI_API_KEY" not in reached.stderr
 
 
+def test_a_dotenv_file_sets_api_keys_and_nothing_else(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    (tmp_path / ".env").write_text(
+        f"HARNESS_VLLM_PYTHON={program}\nHARNESS_RUN_BASE_URL=http://127.0.0.1:9/v1\nHTTP_PROXY=http://127.0.0.1:9\n"
+        "OPENAI_BASE_URL=http://127.0.0.1:9\nGROQ_API_KEY=${HOME}\n'\x1b[2J'=x\n",
+        encoding="utf-8",
+    )
+    done = harness("run", "--model", "vllm/some/model", "--prompt", "tagged", "-M", "device=cpu", cwd=tmp_path)
+    (note,) = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+    assert note == (
+        "note: .env sets HARNESS_VLLM_PYTHON, HARNESS_RUN_BASE_URL, HTTP_PROXY, OPENAI_BASE_URL, \\x1b[2J: ignored, "
+        "only API keys are read from it"
+    )
+    assert not (tmp_path / "ran").exists()
+    found = {one["name"]: one["fine"] for one in json.loads(harness("doctor", "--json", cwd=tmp_path).stdout)}
+    assert found["GROQ_API_KEY"]
+    (tmp_path / ".env").write_bytes(b"GROQ_API_KEY=a\0b\n")
+    assert "cannot be read" in error_line(harness("models", cwd=tmp_path))
+
+
 def _sample_file() -> Path:
     from harness.datasets.registry import CORPORA
 

@@ -82,7 +82,8 @@ def test_documents_that_never_get_an_answer_are_told_apart_and_asked_again_by_re
 
         server.misbehave = lambda _number, _body: None
         before = server.answered.total()
-        healed = harness_json("retry", board[0]["unranked"][0]["run_id"], "--results-dir", results)
+        run_id = board[0]["unranked"][0]["run_id"]
+        healed = harness_json("retry", run_id, "--base-url", server.base_url, "--results-dir", results)
         assert server.answered.total() - before == 4
         assert healed["statuses"] == {"ok": 40}
 
@@ -171,8 +172,9 @@ def test_answers_that_a_retry_replaced_still_count_as_spent(run_arguments: Argum
 
     with ChatServer(cut_off) as server:
         run = json.loads(harness(*run_arguments(server.base_url, 4), "--json").stdout)
-        again = json.loads(harness("retry", run["run_id"], "--results-dir", results, "--json").stdout)
+        retry = ["retry", run["run_id"], "--base-url", server.base_url, "--results-dir", results]
+        again = json.loads(harness(*retry, "--json").stdout)
         assert again["spent"]["requests"] == server.answered.total() == 8
         assert again["usage"]["requests"] == 4
-        stopped = harness("retry", run["run_id"], "--max-tokens-total", "900", "--results-dir", results)
+        stopped = harness(*retry, "--max-tokens-total", "900")
         assert stopped.returncode == 3, "nothing is left of the budget that both earlier sessions drew on"

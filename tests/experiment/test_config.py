@@ -8,7 +8,7 @@ import pytest
 
 from harness.engine.budget import Limits
 from harness.errors import InputError
-from harness.experiment.config import HIDDEN, RunConfig, without_secrets
+from harness.experiment.config import RunConfig
 
 CONFIG = RunConfig(
     model="m",
@@ -25,26 +25,11 @@ def test_a_configuration_is_rebuilt_from_its_json() -> None:
     assert RunConfig.from_json(CONFIG.as_json()) == CONFIG
 
 
-@pytest.mark.parametrize("name", ["api_key", "body.api_key", "token", "body.token", "password", "Authorization"])
-def test_values_that_could_be_secret_are_hidden(name: str) -> None:
-    assert without_secrets({name: "x"}) == {name: HIDDEN}
-
-
-def test_a_configuration_with_a_hidden_secret_is_not_rebuilt() -> None:
-    content = {**CONFIG.as_json(), "model_options": {"api_key": HIDDEN}}
-    with pytest.raises(InputError, match="type the original command"):
-        RunConfig.from_json(content)
-
-
-def test_a_login_in_an_address_is_refused() -> None:
+@pytest.mark.parametrize("login", ["user:secret", "user:sec/ret", "secret"])
+def test_a_login_in_an_address_is_refused(login: str) -> None:
     with pytest.raises(InputError, match="must not hold a login") as raised:
-        RunConfig(model="m", prompt="p", base_url="https://user:secret@host/v1")
-    assert "secret" not in str(raised.value)
-
-
-@pytest.mark.parametrize("value", ['{"Authorization": "Bearer x"}', "sk-123456789", "Bearer abc"])
-def test_values_that_look_like_a_secret_are_hidden_whatever_their_name(value: str) -> None:
-    assert without_secrets({"body.extra_headers": value}) == {"body.extra_headers": HIDDEN}
+        RunConfig(model="m", prompt="p", base_url=f"https://{login}@host/v1")
+    assert login not in str(raised.value)
 
 
 def test_paths_are_stored_so_that_they_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

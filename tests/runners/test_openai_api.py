@@ -89,6 +89,16 @@ async def test_the_key_comes_from_its_variable(
     assert server.asked[0].headers["authorization"] == f"bearer {sent}"
 
 
+@pytest.mark.parametrize("provider", ["ollama", "lmstudio", "llama-server", "vllm-server"])
+def test_openais_key_is_offered_to_no_server_that_the_user_did_not_name(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a")
+    assert runner_of(provider)._api_key() == "none"
+    assert runner_of(provider, "http://127.0.0.1:9/v1")._api_key() == "sk-a"
+    assert runner_of(provider, "http://127.0.0.1:9/v1", key_env="")._api_key() == "none"
+
+
 def test_models_with_fixed_sampling_offer_no_log_probabilities() -> None:
     assert runner_of("openai", model="gpt-4o").supports.max_top_logprobs == 20
     assert runner_of("openai", model="o4-mini").supports.max_top_logprobs == 0

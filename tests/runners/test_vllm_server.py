@@ -216,7 +216,25 @@ def test_on_the_cpu_the_cache_is_bounded_unless_the_user_chose() -> None:
 
 
 def test_another_servers_key_does_not_lock_this_one() -> None:
-    assert "VLLM_API_KEY" not in server_environment(SPEC, RunnerOptions(), {"VLLM_API_KEY": "x"})
+    keys = {"VLLM_API_KEY": "x", "OPENAI_API_KEY": "x", "MISTRAL_API_KEY": "x"}
+    child = server_environment(SPEC, RunnerOptions(), {**keys, "HF_TOKEN": "needed"})
+    assert not keys.keys() & child.keys()
+    assert child["HF_TOKEN"] == "needed"
+
+
+@pytest.mark.parametrize("flag", ["api-key", "hf-token"])
+def test_a_secret_as_a_flag_is_refused_before_it_is_in_a_log(flag: str) -> None:
+    with pytest.raises(InputError, match=f"-M flag.{flag}") as raised:
+        VllmServerRunner(SPEC, RunnerOptions(extra={f"flag.{flag}": "hidden-1"}))
+    assert "hidden-1" not in str(raised.value)
+
+
+def test_a_folder_cannot_stand_in_for_an_installed_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "python").symlink_to(Path(sys.executable).resolve())
+    (tmp_path / "vllm.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert not vllm_flags.has_vllm("./python")
+    assert server_environment(SPEC, RunnerOptions(), {})["PYTHONSAFEPATH"]
 
 
 def test_the_users_context_is_what_the_runner_reports() -> None:

@@ -16,6 +16,7 @@ from harness.experiment.results import RunResult
 from harness.tracking import track_run
 from harness.tracking.content import tracked
 from harness.tracking.model_card import model_card_block
+from harness.tracking.wandb_tracker import refuse_local_server
 from tests.commands import environment, error_line, harness
 
 SECRET = "sk-tell-nobody-0123456789"
@@ -104,6 +105,20 @@ def test_a_run_is_handed_over_when_it_ends_and_wandb_adds_nothing_by_itself(tmp_
     assert SECRET.encode() not in files
     assert b"private-results" not in files
     assert not list(folder.rglob("wandb-metadata.json")), "command line and machine are not recorded"
+
+
+def test_a_working_folder_does_not_choose_where_the_key_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    settings = tmp_path / "wandb" / "settings"
+    refuse_local_server(settings)
+    settings.parent.mkdir()
+    settings.write_text("[default]\nbase_url = http://elsewhere\n", encoding="utf-8")
+    with pytest.raises(InputError, match="set WANDB_BASE_URL"):
+        refuse_local_server(settings)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://mine")
+    refuse_local_server(settings)
 
 
 @pytest.mark.parametrize("tracker", ["mlflow", "wandb"])
