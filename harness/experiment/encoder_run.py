@@ -87,7 +87,7 @@ def prepare_encoder(
         if one.name not in _FIELDS_OF_ENCODERS and getattr(config, one.name) != default:
             raise InputError(f"{config.model} is an encoder: leave out --{one.name.replace('_', '-')}")
     spec = resolve_model(config.model)
-    dataset = dataset_of(config, dataset)
+    dataset = dataset_of(config, dataset, knows_relations=True)
     scorer = pair_scorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
     if model_needed:
         scorer.check()

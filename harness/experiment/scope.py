@@ -17,14 +17,15 @@ from harness.experiment.config import RunConfig
 from harness.types import Dataset, Document, ModelSpec, RelationSchema
 
 
-def dataset_of(config: RunConfig, loaded: Dataset | None = None) -> Dataset:
+def dataset_of(config: RunConfig, loaded: Dataset | None = None, *, knows_relations: bool = False) -> Dataset:
     """The documents that a run is over, which may be loaded already, with the relations to look for.
 
-    Raises InputError as ``load_dataset`` does, where only some documents have labels, and where no relation is known.
+    Raises InputError as ``load_dataset`` does, where only some documents have labels, and where no relation is known,
+    unless the model ``knows_relations`` of its own, as encoders do.
     """
     dataset = loaded or load_dataset(config.dataset, config.split, config.data_dir)
     label_source_of(dataset)
-    if not dataset.schema.relations:
+    if not dataset.schema.relations and not knows_relations:
         raise InputError(
             f"{config.dataset}: no relation to look for is known, as there are no labels and no rel_info.json beside "
             'the file: put one there, {"P17": "country", ...}'
