@@ -14,7 +14,7 @@ from harness.answers.triplets import TripletForm
 from harness.errors import ContextOverflow, FatalError, RunnerError
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import prepare
-from harness.methods.settings import choose_form
+from harness.methods.settings import choose_constraint
 from harness.methods.table import create_method
 from harness.types import CountsTokens, GrammarForm, Message, Request, Runner, Sampling
 from tests.runners.conformance import CONTEXT, ENGINES, Engines, ask, new_runner, only, skip_without
@@ -230,7 +230,7 @@ async def _extracted(runner: Runner) -> set[tuple[str, int, str, int]]:
     """The triplets of three sample documents, asked one by one, greedy, held to the closed grammar."""
     config = RunConfig(model="smollm2-135m", prompt="tagged", dataset="sample", limit=3, max_triplets=4)
     experiment = prepare(config, model_needed=False)
-    form = choose_form("closed", runner.supports, experiment.spec)
+    _, form = choose_constraint("closed", runner.supports)
     method = create_method(replace(experiment.settings, form=form))
     return {
         (document.title, *prediction.triplet)
