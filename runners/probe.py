@@ -7,8 +7,10 @@ the grammar, so a constraint is believed only once it was seen to hold.
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
-from harness.types import Completion, Constraint, GrammarForm, Message, Request, Sampling
+from harness.types import Completion, Constraint, GrammarForm, Message, Request
 
 # No model says this to a greeting by itself.
 WORD = "quartz-7391"
@@ -17,13 +19,26 @@ WORD = "quartz-7391"
 TOKEN_LIMITS = (256, 8192)
 
 
-def probe_request(form: GrammarForm, max_tokens: int) -> Request:
-    """A greeting whose only legal answer is WORD (as a JSON object for ``json_schema``)."""
+def probe_request(form: GrammarForm, max_tokens: int, like: Request) -> Request:
+    """A greeting whose only legal answer is WORD (as a JSON object for ``json_schema``), asked as ``like`` is.
+
+    It has the roles and the parameters of ``like``, so that a server that refuses one of them does it here.
+    """
+    greeting = "Hello! Reply with a short greeting."
+    messages: tuple[Message, ...] = (Message("user", greeting),)
+    if like.messages[0].role == "system":
+        messages = (Message("system", greeting), Message("user", "Good morning."))
     return Request(
-        messages=(Message("user", "Hello! Reply with a short greeting."),),
-        sampling=Sampling(max_tokens=max_tokens),
+        messages=messages,
+        sampling=replace(like.sampling, max_tokens=max_tokens, stop=()),
         constraint=Constraint(form, _GRAMMARS[form]),
+        top_logprobs=like.top_logprobs,
     )
+
+
+def names_constraint(error: str) -> bool:
+    """Whether a server's error speaks of the field that carries the grammar, or of what is in it."""
+    return re.search(r"response_format|json_?schema|structured|grammar|regex|guided|constrain", error, re.I) is not None
 
 
 def is_conclusive(completion: Completion) -> bool:
