@@ -59,6 +59,7 @@ class Budget:
         self._prompt_tokens = spent.prompt_tokens
         self._completion_tokens = spent.completion_tokens
         self._in_flight = 0
+        self._estimated = False
         self._settled = asyncio.Event()
 
     async def reserve(self, request: Request) -> Usage:
@@ -66,7 +67,8 @@ class Budget:
         worst = Usage(_prompt_tokens(request), request.sampling.max_tokens)
         while (excess := self._excess(worst)) is not None:
             if not self._in_flight:
-                raise BudgetExhausted(f"{excess}; type the same command with more to go on")
+                note = " (tokens are estimated: the server does not report them)" if self._estimated else ""
+                raise BudgetExhausted(f"{excess}{note}; type the same command with more to go on")
             self._settled.clear()
             await self._settled.wait()
         self._in_flight += 1
@@ -76,6 +78,7 @@ class Budget:
     def settle(self, reserved: Usage, used: Usage) -> None:
         """Replace a reservation by what the request really used (nothing, if it failed)."""
         self._in_flight -= 1
+        self._estimated |= used.estimated
         self._add(reserved, -1)
         self._add(used, 1)
         self._settled.set()
