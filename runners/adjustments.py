@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
-from harness.types import Request
+from harness.types import Message, Request
 from runners.wordings import is_role_refused, said
 
 # What an answer can do without, in groups that go together. A constraint is never left out.
 _OPTIONAL = (("logprobs", "top_logprobs"), ("top_p",), ("seed",), ("random_seed",), ("temperature",))
 _LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-_MERGED = "system message put into the first user message"
+MERGED = "system message put into the first user message"
+LEFT_OUT = "its chat template leaves system messages out"
 
 _REFUSED = re.compile(
     r"unsupported|n[o']t support|unrecogni[sz]ed|unknown|unexpected|incompatible|deprecated|only the default"
@@ -40,7 +42,7 @@ class Adjustments:
         notes = [f"{names[0]} left out" for names in omitted]
         notes += [f"{name} sent as {other}" for name, other in renamed.items()]
         if not self.system_role and request.messages[0].role == "system":
-            notes.append(_MERGED)
+            notes.append(MERGED)
         left_out = {name for names in omitted for name in names}
         fields = {renamed.get(name, name): value for name, value in body.items() if name not in left_out}
         return fields, tuple(notes)
@@ -68,6 +70,12 @@ class Adjustments:
         elif names not in self._omitted:
             self._omitted.append(names)
         return True
+
+
+def with_longer_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The same messages with the system message written twice: as many tokens only if a template leaves it out."""
+    system, *others = messages
+    return replace(system, content=f"{system.content}\n{system.content}"), *others
 
 
 def _distance(text: str, names: tuple[str, ...]) -> int | None:

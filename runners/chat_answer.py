@@ -12,6 +12,10 @@ from runners.prompt_length import is_cut
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 
 
+class UnusableAnswer(RequestError):
+    """The server answers requests like this one in a way that holds no answer; asking again changes nothing."""
+
+
 def read_completion(body: object, request: Request, latency_s: float, *, logprobs_sent_for: bool = True) -> Completion:
     """Read the answer to ``request``, or raise RetryableError for a body that holds none.
 

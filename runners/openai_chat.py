@@ -9,12 +9,12 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from harness.errors import ContextOverflow, FatalError, RequestError, RetryableError, RunnerError
-from harness.types import Completion, GrammarForm, Message, ModelSpec, Request, RunnerOptions, Supports
-from runners.adjustments import Adjustments
+from harness.types import Completion, CountsTokens, GrammarForm, Message, ModelSpec, Request, RunnerOptions, Supports
+from runners.adjustments import LEFT_OUT, MERGED, Adjustments, with_longer_system
 from runners.chat_answer import UnusableAnswer, read_completion
 from runners.chat_body import chat_body, chat_messages
 from runners.contract import identify, not_started, refuse_unsupported
@@ -103,6 +103,7 @@ class OpenAIChatRunner:
         refuse_unsupported(self.name, self.supports, request)
         if not self._probing:
             return
+        await self._test_system_role(request)
         if request.constraint is not None:
             await self._test_grammar(request, request.constraint.form)
         self._server_context = self._server_context or await self._ask_context()
@@ -116,7 +117,7 @@ class OpenAIChatRunner:
         refuse_unsupported(self.name, self.supports, request)
         context = self._server_context
         if context is not None and (tokens := fewest_tokens(request.messages)) > context:
-            raise ContextOverflow(f"the prompt has {tokens:,} tokens or more, and the server's context is {context:,}")
+            raise ContextOverflow(f"the prompt has {tokens} tokens or more, and the server's context is {context}")
         return await self._send(request)
 
     async def _start(self) -> str:
@@ -179,6 +180,19 @@ class OpenAIChatRunner:
                 follow_redirects=True,
             ),
         )
+
+    async def _test_system_role(self, request: Request) -> None:
+        """Find out whether the chat template leaves system messages out, where the server counts tokens."""
+        if not isinstance(self, CountsTokens) or request.messages[0].role != "system":
+            return
+        try:
+            longer = await self.count_tokens(with_longer_system(request.messages))
+            is_left_out = longer == await self.count_tokens(request.messages)
+        except RunnerError:  # a proxy may pass on nothing but chats
+            return
+        if is_left_out and self._adjustments.system_role:
+            self._adjustments.system_role = False
+            log.warning("%s: %s from now on: %s", self.name, MERGED, LEFT_OUT)
 
     async def _test_grammar(self, request: Request, form: GrammarForm) -> None:
         for max_tokens in TOKEN_LIMITS:
@@ -247,9 +261,19 @@ class OpenAIChatRunner:
                 log.warning("%s: %s from now on: %s", self.name, note, error)
         return True
 
-    def _messages(self, messages: tuple[Message, ...]) -> list[dict[str, str]]:
-        """The messages as they are sent."""
-        return chat_messages(messages, self.spec, system_role=self._adjustments.system_role)
+    async def _post_messages(
+        self, path: str, messages: tuple[Message, ...], fields: Mapping[str, object] = MappingProxyType({})
+    ) -> object:
+        """Post messages as they are sent to be answered, with other fields."""
+        options = {"chat_template_kwargs": dict(self.spec.chat)} if self.spec.chat else {}
+        while True:
+            sent = chat_messages(messages, self.spec, system_role=self._adjustments.system_role)
+            body = {**fields, "messages": sent, **options}
+            try:
+                return await self._post(path, body)
+            except RunnerError as error:
+                if not self._adjusted(error, body, body, Request(messages)):
+                    raise
 
     async def _ask_context(self) -> int | None:
         """The server's context, if it tells within a few seconds."""
@@ -260,9 +284,7 @@ class OpenAIChatRunner:
         except TimeoutError:
             return None
 
-    async def _ask_server(
-        self, method: Literal["GET", "POST"], path: str, body: Mapping[str, object] | None
-    ) -> object:
+    async def _ask_server(self, method: Literal["GET", "POST"], path: str, body: Mapping[str, object] | None) -> object:
         import httpx2
 
         client = self._connection

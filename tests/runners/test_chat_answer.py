@@ -130,7 +130,7 @@ def test_log_probabilities_are_read_and_a_masked_token_stays_a_number() -> None:
 
 
 def test_missing_log_probabilities_are_an_error_when_they_were_asked_for() -> None:
-    with pytest.raises(UnusableAnswer, match="log-probabilities.*-P logprobs=0"):
+    with pytest.raises(UnusableAnswer, match=r"log-probabilities.*-P logprobs=0"):
         read(chat("A"), replace(ASKED, top_logprobs=2))
 
 
