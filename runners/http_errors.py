@@ -16,6 +16,7 @@ from harness.errors import (
     RetryableError,
     RunnerError,
 )
+from runners.chat_answer import UnusableAnswer
 from runners.wordings import is_context_overflow, is_role_refused
 
 LONGEST_EXCERPT = 300
@@ -42,7 +43,7 @@ def json_answer(status: int, headers: Mapping[str, str], text: str, *, model: st
         said = redact(excerpt(text), key)
         kind = media_type[0] if media_type else "no type"
         if kind == "text/event-stream":
-            raise RequestError(f"the server streams its answer although it was not asked to: {said}") from None
+            raise UnusableAnswer(f"the server streams its answer although it was not asked to: {said}") from None
         raise RetryableError(f"the server's answer is not complete JSON ({kind}): {said}") from None
     error = error_in_body(answer, headers, text, model=model, key_env=key_env, key=key)
     if error is not None:

@@ -12,15 +12,15 @@ from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from harness.errors import ContextOverflow, FatalError, RequestError, RetryableError, RunnerError
-from harness.types import Completion, CountsTokens, GrammarForm, Message, ModelSpec, Request, RunnerOptions, Supports
+from harness.errors import ContextOverflow, FatalError, RetryableError, RunnerError
+from harness.types import Completion, CountsTokens, Message, ModelSpec, Request, RunnerOptions, Supports
 from runners.adjustments import LEFT_OUT, MERGED, Adjustments, with_longer_system
-from runners.chat_answer import UnusableAnswer, read_completion
+from runners.chat_answer import read_completion
 from runners.chat_body import chat_body, chat_messages
 from runners.contract import identify, not_started, refuse_unsupported
 from runners.http_errors import json_answer, redact
 from runners.options import body_fields, switch
-from runners.probe import TOKEN_LIMITS, is_conclusive, is_honoured, names_constraint, probe_request
+from runners.probe import check_grammar
 from runners.prompt_length import fewest_tokens
 from runners.providers import Provider
 from runners.server_context import server_context
@@ -105,7 +105,7 @@ class OpenAIChatRunner:
             return
         await self._test_system_role(request)
         if request.constraint is not None:
-            await self._test_grammar(request, request.constraint.form)
+            await check_grammar(self.name, request.constraint.form, request, self._send)
         self._server_context = self._server_context or await self._ask_context()
 
     async def generate(self, request: Request) -> Completion:
@@ -193,38 +193,6 @@ class OpenAIChatRunner:
         if is_left_out and self._adjustments.system_role:
             self._adjustments.system_role = False
             log.warning("%s: %s from now on: %s", self.name, MERGED, LEFT_OUT)
-
-    async def _test_grammar(self, request: Request, form: GrammarForm) -> None:
-        for max_tokens in TOKEN_LIMITS:
-            question = probe_request(form, max_tokens, request)
-            try:
-                completion = await self._send(question)
-            except UnusableAnswer as error:
-                raise FatalError(f"{self.name}: {error}") from error
-            except RequestError as error:
-                raise await self._refusal(question, form, error) from error
-            if is_conclusive(completion):
-                break
-        if not is_honoured(completion, form):
-            raise FatalError(
-                f"{self.name}: the server ignores the constraint: held to one word by a {form} grammar, "
-                f"it wrote {completion.text[:60]!r}; use --constrain none"
-            )
-
-    async def _refusal(self, question: Request, form: GrammarForm, error: RequestError) -> FatalError:
-        """What a refused test request means: the grammar, or else whatever is refused without one as well."""
-        if not names_constraint(str(error)):
-            try:
-                await self._send(replace(question, constraint=None))
-            except RequestError as plain:
-                return FatalError(
-                    f"{self.name}: the server refuses a short request, also without a grammar: {plain}; "
-                    "-M omit=NAME leaves a field out, -M body.NAME=VALUE sets one"
-                )
-        return FatalError(
-            f"{self.name}: the server refuses a {form} grammar ({error}); use --constrain none, "
-            "or name a form that it honours with -M constrain_with=FORM"
-        )
 
     async def _send(self, request: Request) -> Completion:
         """Ask once, and again at once without what the server refuses of it."""

@@ -10,6 +10,7 @@ import pytest
 from harness.errors import ContextOverflow, FatalError, HarnessError, RequestError, RetryableError
 from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions, Sampling
 from runners import connections
+from runners.chat_answer import UnusableAnswer
 from runners.openai_api import OpenAIApiRunner
 from runners.probe import WORD
 from tests.runners.scripted_server import CLOSE, Asked, Reply, ScriptedServer, chat, http
@@ -372,5 +373,5 @@ async def test_an_answer_in_another_encoding_is_read(encoding: str, charset: str
 async def test_an_answer_that_is_streamed_unasked_is_not_asked_for_again() -> None:
     head = b"HTTP/1.1 200 OK\r\nX-Then: truncate\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
     error = await failure(lambda _asked: head + b'data: {"choices": []}\n\ndata: [DONE]\n\n')
-    assert type(error) is RequestError
+    assert type(error) is UnusableAnswer
     assert "streams" in str(error)
