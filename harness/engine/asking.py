@@ -114,4 +114,3 @@ class Asker:
                 self.limiter.overloaded(started_at, pause_s)
 
         return await call_with_retries(attempt, self.policy, on_retry, self.stop.sleep)
-

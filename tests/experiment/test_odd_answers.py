@@ -60,7 +60,7 @@ def test_a_budget_holds_without_usage_and_says_that_tokens_are_estimated(ask: As
         assert whole.manifest["usage"]["estimated"] == 3
         assert whole.manifest["usage"]["prompt_tokens"] > 3 * 300
         each = whole.manifest["usage"]["prompt_tokens"] / 3
-        with pytest.raises(Stopped, match="--max-tokens-total .*estimated"):
+        with pytest.raises(Stopped, match=r"--max-tokens-total .*estimated"):
             ask(server, 12, limits=Limits(tokens=int(6 * each)), max_tokens=50)
         assert 3 + 3 <= server.answered.total() <= 3 + 6
 
