@@ -22,7 +22,13 @@ class StorageError(HarnessError):
 
 
 class RunnerError(HarnessError):
-    """A model call failed. The subclass tells the engine whether to try again."""
+    """A model call failed. The subclass tells the engine whether to try again.
+
+    ``answer`` is the whole text that the server sent. It is for the runner alone, never shown or stored: it may hold
+    a key.
+    """
+
+    answer = ""
 
 
 class RetryableError(RunnerError):

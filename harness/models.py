@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -77,7 +77,8 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
             return _on_another_runner(row, name, runner)
         return ModelSpec(name=name, runner=runner, model_id=model_id)
     if model_id and provider in PROVIDERS:
-        return ModelSpec(name=name, runner="openai_api", provider=provider, model_id=model_id)
+        extra = _extra_of_api_model(models.values(), provider, model_id)
+        return ModelSpec(name=name, runner="openai_api", provider=provider, model_id=model_id, extra=extra)
     if base_url:
         return ModelSpec(name=name, runner="openai_api", model_id=name)
     if name and Path(name).is_dir():
@@ -91,6 +92,12 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         f"unknown model {name!r}: {hint}`harness models` lists them; provider/name reaches others, "
         f"with provider one of {', '.join([*_RUNNER_PREFIXES, *PROVIDERS])}"
     )
+
+
+def _extra_of_api_model(rows: Iterable[ModelSpec], provider: str, model_id: str) -> Mapping[str, object]:
+    """What the row of a provider's model says of it and of its dated versions (``gpt-4-0613``); empty without one."""
+    named = [row for row in rows if row.provider == provider and f"{model_id}-".startswith(f"{row.model_id}-")]
+    return max(named, key=lambda row: len(row.model_id)).extra if named else {}
 
 
 def _on_another_runner(row: ModelSpec, name: str, runner: str) -> ModelSpec:

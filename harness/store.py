@@ -95,6 +95,7 @@ def _step_record(step: Step) -> dict[str, Any]:
         "latency_s": round(completion.latency_s, 4),
         # Left out where none were asked for, as in most runs.
         **({"logprobs": [_logprob_record(token) for token in completion.logprobs]} if completion.logprobs else {}),
+        **({"adjusted": list(completion.adjusted)} if completion.adjusted else {}),
     }
 
 

@@ -174,11 +174,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts as the server reports them; ``cached_tokens`` is None where it does not say."""
+    """Token counts as the server reports them; ``cached_tokens`` is None where it does not say.
+
+    ``estimated`` says that the server reported none that can be true, and that these were estimated from the text.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,7 @@ class Completion:
     """A model's answer. ``reasoning`` is thinking that the server kept apart from ``text``.
 
     ``refusal`` is the provider's own refusal message; ``latency_s`` is the seconds the call took.
+    ``adjusted`` names what the runner sent otherwise than asked, because the server refuses it as asked.
     """
 
     text: str
@@ -204,6 +209,7 @@ class Completion:
     refusal: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
     latency_s: float = 0.0
+    adjusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

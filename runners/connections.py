@@ -1,4 +1,4 @@
-"""HTTP connections for many requests at once: several small pools in place of one large one.
+"""HTTP connections for many requests at once, in several small pools, and answers of bounded length.
 
 httpx's pool looks at every one of its connections for every request; with 64 in flight that was a
 third of the client's time. Imported only when a connection is made.
@@ -7,10 +7,17 @@ third of the client's time. Imported only when a connection is made.
 from __future__ import annotations
 
 import itertools
+import json
+from typing import Any
 
 import httpx2
 
+from harness.errors import RequestError
+
 CONNECTIONS_PER_POOL = 8
+# Some 10,000 tokens with 20 alternatives each, 150 bytes an alternative.
+LONGEST_ANSWER = 32 << 20
+_OF_THE_TRANSFER = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
 
 
 class SpreadTransport(httpx2.AsyncBaseTransport):
@@ -28,3 +35,44 @@ class SpreadTransport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         for pool in self._pools:
             await pool.aclose()
+
+
+class BoundedClient(httpx2.AsyncClient):
+    """A client whose answers are read whole and never longer than ``LONGEST_ANSWER``, as text in UTF-8.
+
+    The bound holds after decompression, too. What no charset can read is replaced, character by character.
+    """
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send the request; RequestError for an answer that is too long. ``stream=True`` is read whole, too."""
+        response = await super().send(request, **options | {"stream": True})
+        content = bytearray()
+        try:
+            async for part in response.aiter_bytes():
+                content += part
+                if len(content) > LONGEST_ANSWER:
+                    raise RequestError(
+                        f"the server's answer (HTTP {response.status_code}) is longer than {LONGEST_ANSWER >> 20} MiB"
+                    )
+        finally:
+            await response.aclose()
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip()
+        headers = [item for item in response.headers.multi_items() if item[0].lower() not in _OF_THE_TRANSFER]
+        return httpx2.Response(
+            response.status_code,
+            headers=[*headers, ("content-type", f"{media_type or 'text/plain'}; charset=utf-8")],
+            content=decoded(bytes(content), response.charset_encoding).encode("utf-8", "replace"),
+            request=response.request,
+        )
+
+
+def decoded(content: bytes, charset: str | None) -> str:
+    """The text of an answer: UTF-8, 16 or 32 by its first bytes, else in the ``charset`` that the server names."""
+    encodings = [json.detect_encoding(content), *([charset] if charset else [])]
+    for encoding in encodings:
+        try:
+            return content.decode(encoding)
+        except (LookupError, ValueError):
+            # Not a charset, or not this one. A codec of another kind, such as hex, is a LookupError.
+            continue
+    return content.decode("utf-8", "replace")

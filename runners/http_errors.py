@@ -16,21 +16,39 @@ from harness.errors import (
     RetryableError,
     RunnerError,
 )
-from harness.redaction import redact
+from harness.redaction import redact, redact_answer
+from runners.chat_answer import UnusableAnswer
+from runners.wordings import is_context_overflow, is_role_refused
 
 LONGEST_EXCERPT = 300
 
-# OpenAI's error code and wording (vLLM shares it), llama.cpp's, Anthropic's, Gemini's.
-_CONTEXT_OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|exceeds the available context|maximum context length"
-    r"|context window|prompt is too long|input token count|longer than the maximum model length",
-    re.IGNORECASE,
-)
 # Codes, not wording: texts of ordinary rate limits point to billing pages, too (Groq, Gemini).
 _NO_CREDIT_CODES = frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"})
 _MODERATED = re.compile(r"content_filter|content_policy|moderation|flagged", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def json_answer(status: int, headers: Mapping[str, str], text: str, *, model: str, key_env: str, key: str) -> object:
+    """What the JSON of a successful answer holds, without secrets; raises the error that any other answer means.
+
+    Some gateways send an error with status 200. ``key_env`` and ``key`` are those of :func:`error_from_response`.
+    """
+    if not 200 <= status < 300:
+        raise error_from_response(status, headers, text, model=model, key_env=key_env, key=key)
+    media_type = re.match(r"[\w.+-]{1,40}/[\w.+-]{1,40}", headers.get("content-type", ""))
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        said = excerpt(text, key)
+        kind = media_type[0] if media_type else "no type"
+        if kind == "text/event-stream":
+            raise UnusableAnswer(f"the server streams its answer although it was not asked to: {said}") from None
+        raise RetryableError(f"the server's answer is not complete JSON ({kind}): {said}") from None
+    error = error_in_body(answer, headers, text, model=model, key_env=key_env, key=key)
+    if error is not None:
+        raise error
+    return redact_answer(answer)
 
 
 def error_from_response(
@@ -40,7 +58,14 @@ def error_from_response(
 
     ``key_env`` is the name of the variable that held the key; ``key`` itself is struck from every message.
     """
-    said = excerpt(text, key)
+    error = _error_of_status(status, headers, text, model, key_env, excerpt(text, key))
+    error.answer = text
+    return error
+
+
+def _error_of_status(
+    status: int, headers: Mapping[str, str], text: str, model: str, key_env: str, said: str
+) -> RunnerError:
     if status in (400, 403) and _MODERATED.search(text):
         return RequestRefused(f"the provider's moderation refused the prompt (HTTP {status}): {said}")
     if status in (401, 403):
@@ -51,29 +76,31 @@ def error_from_response(
     if status == 402 or (status == 429 and _codes(text) & _NO_CREDIT_CODES):
         whose = f"the account behind ${key_env}" if key_env else "the account"
         return FatalError(f"{whose} has no credit left (HTTP {status}): {said}")
-    if status in (408, 409, 429) or status >= 500:
+    if status not in (408, 409, 429, 503, 529) and is_context_overflow(text):
+        # Gateways hide the status of what is behind them, and some engines answer 500 to any error.
+        return ContextOverflow(f"prompt and answer do not fit the model's context: {said}")
+    if status in (408, 409, 429) or (status >= 500 and not is_role_refused(text)):
         return RetryableError(
             f"HTTP {status}: {said}",
             retry_after_s=retry_after_s(headers),
             overloaded=status in (429, 503, 529),
         )
-    if status in (400, 413, 422) and _CONTEXT_OVERFLOW.search(text):
-        return ContextOverflow(f"prompt and answer do not fit the model's context: {said}")
     return RequestError(f"the server rejected the request (HTTP {status}): {said}")
 
 
 def error_in_body(
-    body: object, *, model: str, key_env: str, key: str, headers: Mapping[str, str]
+    body: object, headers: Mapping[str, str], text: str, *, model: str, key_env: str, key: str
 ) -> RunnerError | None:
-    """The error that some gateways send with status 200 in place of an answer, if there is one."""
+    """The error that some gateways send with status 200 in place of an answer, if there is one.
+
+    ``body`` is what the JSON of ``text`` holds.
+    """
     if not isinstance(body, dict) or body.get("choices") or not body.get("error"):
         return None
     error = body["error"]
-    code = error.get("code") if isinstance(error, dict) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    return error_from_response(
-        status, headers, json.dumps(body, ensure_ascii=False), model=model, key_env=key_env, key=key
-    )
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
+    return error_from_response(status, headers, text, model=model, key_env=key_env, key=key)
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -117,18 +144,23 @@ def _codes(text: str) -> set[str]:
 def excerpt(text: str, key: str = "") -> str:
     """One line of what the server said: the message of a JSON error, else the start of the text; no secrets in it."""
     try:
-        body = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        body = text
+        line = " ".join(str(_message(json.loads(text))).split())
+    except (ValueError, RecursionError):
+        line = " ".join(text.split())
+    line = line.encode("utf-8", "replace").decode()  # JSON can spell half of a character
+    # Secrets go first: cut off, one would not be recognised.
+    line = redact(line, key)
+    return line if len(line) <= LONGEST_EXCERPT else line[: LONGEST_EXCERPT - 1] + "…"
+
+
+def _message(body: object) -> object:
     if isinstance(body, list) and body:
         body = body[0]
     if isinstance(body, dict):
         body = body.get("error") or body.get("message") or body.get("detail") or body
     if isinstance(body, dict):
         body = body.get("message") or body
-    # Secrets go first: cut off, one would not be recognised.
-    line = redact(" ".join(str(body).split()), key)
-    return line if len(line) <= LONGEST_EXCERPT else line[: LONGEST_EXCERPT - 1] + "…"
+    return body
 
 
 def _number(text: str | None) -> float | None:
@@ -146,13 +178,13 @@ def _span(text: str) -> float | None:
     parts = _SPAN.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return _number(str(sum(float(number) * _SECONDS[unit] for number, unit in parts)))
 
 
 def _until(date: str, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

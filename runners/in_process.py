@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,9 +12,12 @@ from typing import Any, Self
 
 from harness.errors import ContextOverflow, RequestError
 from harness.types import Completion, Message, ModelSpec, Request, RunnerOptions, Supports
+from runners.adjustments import LEFT_OUT, MERGED, with_longer_system
 from runners.chat_body import chat_messages
 from runners.contract import not_started, refuse_unsupported
 from runners.starting import loaded, start_limit
+
+log = logging.getLogger(__name__)
 
 
 class InProcessRunner(ABC):
@@ -35,6 +39,8 @@ class InProcessRunner(ABC):
         self._tokenizer: Any = None
         self._limit = 0
         self._template: str | None = None
+        self._system_role = bool(spec.extra.get("system_role", True))
+        self._takes_system = False
         # Set while the thread that loads may still be at work: what it loads then is not wanted any more.
         self._given_up = False
         self._start_timeout_s = start_limit(options.extra)
@@ -90,13 +96,35 @@ class InProcessRunner(ABC):
             )
         started = time.perf_counter()
         completion = await self._decode(prompt, request)
-        return replace(completion, latency_s=time.perf_counter() - started)
+        merged = (
+            request.messages[0].role == "system" and not self._system_role and self.spec.extra.get("system_role", True)
+        )
+        return replace(
+            completion, latency_s=time.perf_counter() - started, adjusted=(MERGED,) if merged else completion.adjusted
+        )
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
         return len(self._prompt_tokens(messages))
 
     def _prompt_tokens(self, messages: tuple[Message, ...]) -> list[int]:
+        if messages[0].role == "system" and not self._takes_system and self._system_role:
+            reason = self._refusal_of_system(messages)
+            self._takes_system = self._system_role = not reason
+            if reason:
+                log.warning("%s: %s from now on: %s", self.name, MERGED, reason)
+        return self._rendered(messages)
+
+    def _refusal_of_system(self, messages: tuple[Message, ...]) -> str:
+        """Why the template takes no system message, by an error or by leaving it out; empty if it takes one."""
+        try:
+            is_left_out = len(self._rendered(with_longer_system(messages))) == len(self._rendered(messages))
+        except RequestError as error:
+            return str(error)
+        return LEFT_OUT if is_left_out else ""
+
+    def _rendered(self, messages: tuple[Message, ...]) -> list[int]:
+        """The prompt's tokens in the model's own format."""
         import jinja2
 
         if self._tokenizer is None:
@@ -105,7 +133,7 @@ class InProcessRunner(ABC):
         try:
             return list(
                 self._tokenizer.apply_chat_template(
-                    chat_messages(messages, self.spec),
+                    chat_messages(messages, self.spec, system_role=self._system_role),
                     add_generation_prompt=True,
                     return_dict=False,
                     **options,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions, Supports
-from runners.chat_body import chat_messages
 from runners.contract import identify_path
 from runners.hardware import physical_cores
 from runners.model_file import fetch_model, model_file
@@ -66,10 +65,7 @@ class LlamaCppRunner(OpenAIChatRunner):
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
-        body: dict[str, object] = {"messages": chat_messages(messages, self.spec)}
-        if self.spec.chat:
-            body["chat_template_kwargs"] = dict(self.spec.chat)
-        answer = await self._post("/chat/completions/input_tokens", body)
+        answer = await self._post_messages("/chat/completions/input_tokens", messages)
         count = answer.get("input_tokens") if isinstance(answer, dict) else None
         if not isinstance(count, int):
             raise RequestError("llama.cpp did not count the prompt's tokens")

@@ -47,7 +47,7 @@ def _provider(spec: ModelSpec, options: RunnerOptions) -> Provider:
         raise InputError(f"model {spec.name}: unknown provider {name!r}; known: {', '.join(PROVIDERS)}")
     form = options.extra.get("constrain_with")
     if form is None:
-        return provider
+        return provider if spec.extra.get("strict_json", True) else replace(provider, forms=())
     if form == "none":
         return replace(provider, forms=())
     for known, style in _STYLES.items():

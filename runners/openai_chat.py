@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from dataclasses import replace
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Literal, Self
 
-from harness.errors import FatalError, RequestError, RetryableError
-from harness.redaction import redact, redact_answer, remember_address, remember_options
-from harness.types import Completion, ModelSpec, Request, RunnerOptions, Supports
-from runners.chat_body import chat_body, read_completion
+from harness.errors import ContextOverflow, FatalError, RetryableError, RunnerError
+from harness.redaction import redact, remember_address, remember_options
+from harness.types import Completion, CountsTokens, Message, ModelSpec, Request, RunnerOptions, Supports
+from runners.adjustments import LEFT_OUT, MERGED, Adjustments, with_longer_system
+from runners.chat_answer import read_completion
+from runners.chat_body import chat_body, chat_messages
 from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
-from runners.http_errors import error_from_response, error_in_body
+from runners.http_errors import json_answer
 from runners.options import body_fields, switch
-from runners.probe import TOKEN_LIMITS, is_conclusive, is_honoured, probe_request
+from runners.probe import check_grammar
+from runners.prompt_length import fewest_tokens
 from runners.providers import Provider
+from runners.server_context import server_context
 
 if TYPE_CHECKING:
     import openai
@@ -24,6 +32,10 @@ if TYPE_CHECKING:
 NO_KEY = "none"
 CONNECT_TIMEOUT_S = 30.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# For the questions about the server's context, which no start waits for.
+CONTEXT_TIMEOUT_S = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class OpenAIChatRunner:
@@ -58,6 +70,9 @@ class OpenAIChatRunner:
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)
         self._probing = switch(extra, "probe", True)
+        self._adjustments = Adjustments()
+        self._told: set[str] = set()
+        self._server_context: int | None = None
         self._client: openai.AsyncOpenAI | None = None
 
     def check(self) -> None:
@@ -84,30 +99,28 @@ class OpenAIChatRunner:
             await self._stop()
 
     async def probe(self, request: Request) -> None:
-        """Raise FatalError unless the server was seen to enforce grammars of the request's form."""
+        """Raise FatalError unless the server was seen to enforce grammars of the request's form.
+
+        What it refuses of such a request is found here, too, before any document is asked about, and so is its context.
+        """
         refuse_unsupported(self.name, self.supports, request)
-        form = None if request.constraint is None else request.constraint.form
-        if form is None or not self._probing:
+        if not self._probing:
             return
-        for max_tokens in TOKEN_LIMITS:
-            try:
-                completion = await self._send(probe_request(form, max_tokens))
-            except RequestError as error:
-                raise FatalError(
-                    f"{self.name}: the server refuses a {form} grammar ({error}); use --constrain none, "
-                    "or name a form that it honours with -M constrain_with=FORM"
-                ) from error
-            if is_conclusive(completion):
-                break
-        if not is_honoured(completion, form):
-            raise FatalError(
-                f"{self.name}: the server ignores the constraint: held to one word by a {form} grammar, "
-                f"it wrote {completion.text[:60]!r}; use --constrain none"
-            )
+        await self._test_system_role(request)
+        if request.constraint is not None:
+            await check_grammar(self.name, request.constraint.form, request, self._send)
+        self._server_context = self._server_context or await self._ask_context()
 
     async def generate(self, request: Request) -> Completion:
-        """Ask the model once. Raises FatalError for a constraint or log-probabilities that it cannot give."""
+        """Ask the model once.
+
+        Raises FatalError for a constraint or log-probabilities that it cannot give, ContextOverflow without asking
+        for a prompt that is longer than the server's context in any tokenizer.
+        """
         refuse_unsupported(self.name, self.supports, request)
+        context = self._server_context
+        if context is not None and (tokens := fewest_tokens(request.messages)) > context:
+            raise ContextOverflow(f"the prompt has {tokens} tokens or more, and the server's context is {context}")
         return await self._send(request)
 
     async def _start(self) -> str:
@@ -139,6 +152,11 @@ class OpenAIChatRunner:
         return str(self._connection.base_url).rstrip("/")
 
     @property
+    def root_url(self) -> str:
+        """The server's own address, below which it answers to more than OpenAI's API."""
+        return self.base_url.removesuffix("/v1")
+
+    @property
     def _connection(self) -> openai.AsyncOpenAI:
         if self._client is None:
             raise not_started(self.name)
@@ -150,7 +168,7 @@ class OpenAIChatRunner:
         import httpx2
         import openai
 
-        from runners.connections import SpreadTransport
+        from runners.connections import BoundedClient, SpreadTransport
 
         if not base_url.startswith(("http://", "https://")):
             raise FatalError(f"base URL {redact(base_url)!r}: an address such as http://127.0.0.1:8000/v1 is needed")
@@ -163,20 +181,98 @@ class OpenAIChatRunner:
             api_key=self._api_key(),
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S),
-            http_client=openai.DefaultAsyncHttpx2Client(
+            http_client=BoundedClient(
                 transport=None if behind_proxy else SpreadTransport(connections, trust_env=not is_local),
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=connections),
                 trust_env=not is_local,
+                follow_redirects=True,
             ),
         )
 
+    async def _test_system_role(self, request: Request) -> None:
+        """Find out whether the chat template leaves system messages out, where the server counts tokens."""
+        if not isinstance(self, CountsTokens) or request.messages[0].role != "system":
+            return
+        try:
+            longer = await self.count_tokens(with_longer_system(request.messages))
+            is_left_out = longer == await self.count_tokens(request.messages)
+        except RunnerError:  # a proxy may pass on nothing but chats
+            return
+        if is_left_out and self._adjustments.system_role:
+            self._adjustments.system_role = False
+            log.warning("%s: %s from now on: %s", self.name, MERGED, LEFT_OUT)
+
     async def _send(self, request: Request) -> Completion:
-        body = chat_body(request, self.served_model, self.spec, self.provider)
-        for name in self._omitted:
-            body.pop(name, None)
-        started = time.perf_counter()
-        answer = await self._post("/chat/completions", body | self._added)
-        return read_completion(answer, request, time.perf_counter() - started)
+        """Ask once, and again at once without what the server refuses of it."""
+        while True:
+            asked = chat_body(
+                request, self.served_model, self.spec, self.provider, system_role=self._adjustments.system_role
+            )
+            for name in self._omitted:
+                asked.pop(name, None)
+            body, notes = self._adjustments.applied(asked, request)
+            body |= self._added
+            started = time.perf_counter()
+            try:
+                answer = await self._post("/chat/completions", body)
+            except RunnerError as error:
+                if not self._adjusted(error, asked, body, request):
+                    raise
+                continue
+            seconds = time.perf_counter() - started
+            completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
+            return replace(completion, adjusted=notes) if notes else completion
+
+    def _adjusted(
+        self, error: RunnerError, asked: Mapping[str, object], body: Mapping[str, object], request: Request
+    ) -> bool:
+        """Whether later requests differ from ``body`` in what the error refuses; tells each change once."""
+        if isinstance(error, RetryableError) and error.overloaded:
+            return False
+        if not self._adjustments.learn(error.answer, body, self._added):
+            return False
+        for note in self._adjustments.applied(asked, request)[1]:
+            if note not in self._told:
+                self._told.add(note)
+                log.warning("%s: %s from now on: %s", self.name, note, error)
+        return True
+
+    async def _post_messages(
+        self, path: str, messages: tuple[Message, ...], fields: Mapping[str, object] = MappingProxyType({})
+    ) -> object:
+        """Post messages as they are sent to be answered, with other fields."""
+        options = {"chat_template_kwargs": dict(self.spec.chat)} if self.spec.chat else {}
+        while True:
+            sent = chat_messages(messages, self.spec, system_role=self._adjustments.system_role)
+            body = {**fields, "messages": sent, **options}
+            try:
+                return await self._post(path, body)
+            except RunnerError as error:
+                if not self._adjusted(error, body, body, Request(messages)):
+                    raise
+
+    async def _ask_context(self) -> int | None:
+        """The server's context, if it tells within a few seconds."""
+        try:
+            async with asyncio.timeout(CONTEXT_TIMEOUT_S):
+                at_home = bool(self.options.base_url) or not self.provider.key_env
+                return await server_context(self._ask_server, self.served_model, at_home=at_home)
+        except TimeoutError:
+            return None
+
+    async def _ask_server(self, method: Literal["GET", "POST"], path: str, body: Mapping[str, object] | None) -> object:
+        import httpx2
+
+        client = self._connection
+        url = f"{self.root_url}{path}" if path.startswith("/") else f"/{path}"
+        try:
+            if method == "GET":
+                response = await client.get(url, cast_to=httpx2.Response)
+            else:
+                response = await client.post(url, body=body, cast_to=httpx2.Response)
+            return json.loads(response.text)
+        except Exception:  # whatever a server that knows no such path does, the run goes on without its context
+            return None
 
     async def _post(self, path: str, body: Mapping[str, object]) -> object:
         """Post JSON, return the JSON of the answer; every failure becomes an error of ``harness.errors``."""
@@ -189,14 +285,7 @@ class OpenAIChatRunner:
         try:
             response = await client.post(path, body=body, cast_to=httpx2.Response)
         except openai.APIStatusError as error:
-            raise error_from_response(
-                error.status_code,
-                error.response.headers,
-                error.response.text,
-                model=self.served_model,
-                key_env=key_env,
-                key=key,
-            ) from None
+            response = error.response
         except openai.APITimeoutError:
             where = redact(str(client.base_url))
             raise RetryableError(f"no connection to {where} within {CONNECT_TIMEOUT_S:g} s") from None
@@ -204,11 +293,11 @@ class OpenAIChatRunner:
             reason = error.__cause__ or error
             cause = str(reason) or type(reason).__name__
             raise RetryableError(redact(f"connection to {client.base_url} failed: {cause}", key)) from None
-        try:
-            answer = redact_answer(response.json())
-        except (ValueError, RecursionError):
-            raise RetryableError("the server's answer is not complete JSON") from None
-        error_body = error_in_body(answer, model=self.served_model, key_env=key_env, key=key, headers=response.headers)
-        if error_body is not None:
-            raise error_body
-        return answer
+        return json_answer(
+            response.status_code,
+            response.headers,
+            response.text,
+            model=self.served_model,
+            key_env=key_env,
+            key=key,
+        )

@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import FatalError, HarnessError, InputError, ModelUnavailable, RequestError
 from harness.types import Completion, Constraint, GrammarForm, ModelSpec, Request, RunnerOptions, Supports, Usage
 from runners.batching import Batcher
-from runners.chat_body import split_thinking
+from runners.chat_answer import split_thinking
 from runners.contract import identify, identify_path, not_started
 from runners.decoding import Mask, Row, decode_rows
 from runners.hardware import has_gpu, physical_cores

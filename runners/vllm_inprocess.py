@@ -25,7 +25,7 @@ from harness.types import (
     TokenLogprob,
     Usage,
 )
-from runners.chat_body import IMPOSSIBLE_LOGPROB, split_thinking
+from runners.chat_answer import split_thinking
 from runners.contract import identify, identify_path
 from runners.in_process import InProcessRunner
 from runners.options import check_keys, choice
@@ -205,8 +205,8 @@ def _token_logprob(token: int, choices: Mapping[int, Any], count: int) -> TokenL
     chosen = choices[token]
     return TokenLogprob(
         chosen.decoded_token,
-        max(chosen.logprob, IMPOSSIBLE_LOGPROB),
-        tuple((choice.decoded_token, max(choice.logprob, IMPOSSIBLE_LOGPROB)) for choice in ranked),
+        chosen.logprob,
+        tuple((choice.decoded_token, choice.logprob) for choice in ranked),
     )
 
 

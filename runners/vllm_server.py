@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harness.errors import ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions
-from runners.chat_body import chat_messages
 from runners.contract import key_in
 from runners.openai_chat import OpenAIChatRunner
 from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, choice, seconds
@@ -86,14 +85,8 @@ class VllmServerRunner(OpenAIChatRunner):
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
-        body: dict[str, object] = {
-            "model": self.served_model,
-            "messages": chat_messages(messages, self.spec),
-            "add_generation_prompt": True,
-        }
-        if self.spec.chat:
-            body["chat_template_kwargs"] = dict(self.spec.chat)
-        answer = await self._post(f"{self.base_url.removesuffix('/v1')}/tokenize", body)
+        fields = {"model": self.served_model, "add_generation_prompt": True}
+        answer = await self._post_messages(f"{self.root_url}/tokenize", messages, fields)
         count = answer.get("count") if isinstance(answer, dict) else None
         if not isinstance(count, int):
             raise RequestError("vLLM did not count the prompt's tokens")

@@ -139,6 +139,9 @@ class ChatServer:
             for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
         }
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
+        if head.startswith("GET "):
+            await _write(writer, 404, (), "{}")
+            return True
         self.received += 1
         self.last_head = head
         self.authorizations.add(headers.get("authorization", ""))

@@ -13,7 +13,7 @@ from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import Experiment, runner_of, sampling_of
-from harness.methods.settings import MethodSettings, choose_form
+from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import ENCODER, resolve_model
 from harness.prompting.variant import PromptVariant, load_variant
@@ -46,12 +46,13 @@ def prepare_annotation(config: RunConfig, schema: str) -> Experiment:
     options = _options(variant, config, spec, schema)
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
     enough = 64 + max(TOKENS_PER_TRIPLET * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
+    level, form = choose_constraint(config.constrain, runner.supports)
     settings = MethodSettings(
         variant=variant,
         options=options,
         schema=relations,
-        level=config.constrain,
-        form=choose_form(config.constrain, runner.supports, spec),
+        level=level,
+        form=form,
         max_triplets=max_triplets,
         sampling=sampling_of(config, runner, spec, enough),
         repeat=config.repeat,

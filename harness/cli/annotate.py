@@ -76,6 +76,7 @@ def _execute(experiment: Experiment, out: Path | None, display: Display | None, 
 
 def _print(result: AnnotationResult) -> None:
     from harness.cli.summary import counts, failure_lines, print_lines
+    from harness.experiment.results import tokens_in_words
 
     manifest = result.manifest
     usage = manifest["usage"]
@@ -87,7 +88,7 @@ def _print(result: AnnotationResult) -> None:
     lines += [(name, f"{count:,}") for name, count in manifest["written"].items() if name != "documents"]
     lines += [
         ("requests", f"{usage['requests']:,}"),
-        ("tokens", f"{usage['prompt_tokens']:,} prompt, {usage['completion_tokens']:,} completion"),
+        ("tokens", tokens_in_words(usage)),
         ("written to", str(result.corpus)),
         ("records in", str(result.folder.path)),
     ]

@@ -136,7 +136,8 @@ def log_to_stderr() -> None:
 
 def traffic_line(traffic: Traffic, statuses: Counter[str]) -> str:
     """Tokens of this session, answers from the journal, retries, and documents that did not end ok."""
-    parts = [f"{traffic.prompt_tokens + traffic.completion_tokens:,} tokens"]
+    about = "about " if traffic.estimated else ""
+    parts = [f"{about}{traffic.prompt_tokens + traffic.completion_tokens:,} tokens"]
     if traffic.replayed:
         parts.append(f"{traffic.replayed} from the journal")
     if traffic.retried:

@@ -170,6 +170,12 @@ def run_and_show(
     kind = display or ("none" if as_json else default_display())
     if kind != "none":
         log_to_stderr()
+    if experiment.settings.level != experiment.config.constrain:
+        typer.echo(
+            f"{experiment.spec.name} cannot be held to a grammar: it is run with --constrain none, not "
+            f"{experiment.config.constrain}",
+            err=True,
+        )
     observer = make_display(kind)
     try:
         result = asyncio.run(execute(experiment, observer, ask_again))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.experiment.failures import Failure
-from harness.experiment.results import RunResult, scored_against
+from harness.experiment.results import RunResult, scored_against, tokens_in_words
 from harness.label_source import NO_LABELS, NOT_SCORED
 from harness.models import ENCODER, IMPORTED
 
@@ -95,13 +95,14 @@ def result_lines(result: RunResult) -> list[tuple[str, str]]:
         ]
     if result.manifest["runner"] == IMPORTED:
         return [*lines, ("stored in", str(result.folder.path))]
-    cached = usage["cached_tokens"]
-    share = (
-        f", {cached / usage['prompt_tokens']:.0%} from the prefix cache" if cached and usage["prompt_tokens"] else ""
-    )
+    if adjusted := result.manifest.get("adjusted"):
+        lines.append(("adjusted", f"{counts(adjusted)}: the server refuses these requests as asked"))
+    level, asked = result.manifest["question"]["constraint"]["level"], result.manifest["config"]["constrain"]
+    if level != asked:
+        lines.append(("constraint", f"{level}: {asked} is not possible, the model cannot be held to a grammar"))
     lines += [
         ("requests", f"{usage['requests']:,}"),
-        ("tokens", f"{usage['prompt_tokens']:,} prompt{share}, {usage['completion_tokens']:,} completion"),
+        ("tokens", tokens_in_words(usage)),
         ("time", f"{result.seconds:,.1f} s{_borrowed(result)}"),
         ("cost", NOT_AVAILABLE if result.cost_usd is None else f"${result.cost_usd:.4f}"),
         ("stored in", str(result.folder.path)),

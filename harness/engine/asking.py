@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from harness.engine.budget import Budget
+from harness.engine.budget import Budget, with_usage
 from harness.engine.journal import Journal, request_key
 from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy, call_with_retries
 from harness.engine.session import RunnerSession
 from harness.engine.stop import StopSignal
+from harness.engine.storable import storable
 from harness.errors import RetryableError
 from harness.types import Completion, Request, Usage
 
@@ -22,18 +23,23 @@ Result = TypeVar("Result")
 
 @dataclass
 class Traffic:
-    """What went over the wire in this session, for the progress line and the manifest."""
+    """What went over the wire in this session, for the progress line and the manifest.
+
+    ``estimated`` says that some of the tokens are an estimate.
+    """
 
     sent: int = 0
     replayed: int = 0
     retried: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    estimated: bool = False
 
     def count(self, usage: Usage) -> None:
         self.sent += 1
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
+        self.estimated |= usage.estimated
 
 
 @dataclass
@@ -74,7 +80,7 @@ class Asker:
         used = Usage()
         try:
             await self.session.prepare(request, self.stop, self._retrying)
-            completion = _storable(await self._send(request))
+            completion = with_usage(storable(await self._send(request)), request)
             used = completion.usage
         finally:
             self.budget.settle(reserved, used)
@@ -108,10 +114,3 @@ class Asker:
                 self.limiter.overloaded(started_at, pause_s)
 
         return await call_with_retries(attempt, self.policy, on_retry, self.stop.sleep)
-
-
-def _storable(completion: Completion) -> Completion:
-    """The completion with every lone surrogate replaced: such text cannot be written as UTF-8."""
-    texts = {name: getattr(completion, name) for name in ("text", "reasoning", "refusal")}
-    cleaned = {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
-    return completion if cleaned == texts else replace(completion, **cleaned)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.types import Request, Usage
+from harness.types import Completion, Request, Usage
 
 # English text has about four characters a token; three leaves room for ids, tags and other scripts.
 CHARACTERS_PER_TOKEN = 3
+
+
+# More than any model reads or writes at once: a larger count is an error of the server.
+MOST_TOKENS = 100_000_000
 
 
 class BudgetExhausted(Exception):
@@ -55,15 +59,16 @@ class Budget:
         self._prompt_tokens = spent.prompt_tokens
         self._completion_tokens = spent.completion_tokens
         self._in_flight = 0
+        self._estimated = False
         self._settled = asyncio.Event()
 
     async def reserve(self, request: Request) -> Usage:
         """Set the worst case of a request aside; raises BudgetExhausted if it does not fit."""
-        characters = sum(len(message.content) for message in request.messages)
-        worst = Usage(characters // CHARACTERS_PER_TOKEN, request.sampling.max_tokens)
+        worst = Usage(_prompt_tokens(request), request.sampling.max_tokens)
         while (excess := self._excess(worst)) is not None:
             if not self._in_flight:
-                raise BudgetExhausted(f"{excess}; type the same command with more to go on")
+                note = " (tokens are estimated: the server does not report them)" if self._estimated else ""
+                raise BudgetExhausted(f"{excess}{note}; type the same command with more to go on")
             self._settled.clear()
             await self._settled.wait()
         self._in_flight += 1
@@ -73,6 +78,7 @@ class Budget:
     def settle(self, reserved: Usage, used: Usage) -> None:
         """Replace a reservation by what the request really used (nothing, if it failed)."""
         self._in_flight -= 1
+        self._estimated |= used.estimated
         self._add(reserved, -1)
         self._add(used, 1)
         self._settled.set()
@@ -93,3 +99,25 @@ class Budget:
             if cost > limits.cost_usd:
                 return f"the next request could cost more than --max-cost {limits.cost_usd:g} (${cost:.4f})"
         return None
+
+
+def with_usage(completion: Completion, request: Request) -> Completion:
+    """The completion with its tokens estimated from the text, where the server reports none that can be true."""
+    usage = completion.usage
+    prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
+    written = len(completion.text) + len(completion.reasoning) + len(completion.refusal)
+    if not 0 < prompt_tokens <= MOST_TOKENS:
+        prompt_tokens = _prompt_tokens(request)
+    if not (0 < completion_tokens <= MOST_TOKENS or completion_tokens == written == 0):
+        cut = completion.finish_reason == "length"
+        completion_tokens = request.sampling.max_tokens if cut else -(-written // CHARACTERS_PER_TOKEN)
+    cached = usage.cached_tokens
+    if cached is not None and not 0 <= cached <= MOST_TOKENS:
+        cached = None
+    is_estimate = (prompt_tokens, completion_tokens) != (usage.prompt_tokens, usage.completion_tokens)
+    reported = Usage(prompt_tokens, completion_tokens, cached, usage.estimated or is_estimate)
+    return completion if reported == usage else replace(completion, usage=reported)
+
+
+def _prompt_tokens(request: Request) -> int:
+    return sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN

@@ -176,6 +176,7 @@ def completion_from_json(text: str) -> Completion:
     """Inverse of :func:`completion_to_json`."""
     fields = json.loads(text)
     fields["usage"] = Usage(**fields["usage"])
+    fields["adjusted"] = tuple(fields.get("adjusted", ()))
     fields["logprobs"] = tuple(
         TokenLogprob(item["token"], item["logprob"], tuple((token, value) for token, value in item["top"]))
         for item in fields["logprobs"]

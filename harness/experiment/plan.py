@@ -16,7 +16,7 @@ from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
-from harness.methods.settings import GIVEN, MethodSettings, choose_form
+from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
 from harness.methods.table import create_method, enough_tokens, uses_relation_texts
 from harness.models import ENCODER, resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
@@ -154,12 +154,13 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
+    level, form = choose_constraint(config.constrain, runner.supports)
     settings = MethodSettings(
         variant=variant,
         options=options,
         schema=dataset.schema,
-        level=config.constrain,
-        form=choose_form(config.constrain, runner.supports, spec),
+        level=level,
+        form=form,
         max_triplets=max_triplets,
         sampling=sampling_of(config, runner, spec, enough_tokens(variant, options, max_triplets)),
         repeat=config.repeat,

@@ -230,6 +230,7 @@ class _StoredAnswers:
             refusal=step["refusal"],
             logprobs=step_logprobs(step),
             latency_s=step["latency_s"],
+            adjusted=tuple(step.get("adjusted", ())),
         )
 
 

@@ -37,6 +37,7 @@ class RunTotals:
     rejects: Counter[str] = field(default_factory=Counter)
     details: Counter[str] = field(default_factory=Counter)
     usage: Counter[str] = field(default_factory=Counter)
+    adjusted: Counter[str] = field(default_factory=Counter)
     found: dict[str, Found] = field(default_factory=dict)
     cached_tokens_known: bool = False
     alignments: AlignmentExamples = field(default_factory=AlignmentExamples)
@@ -57,6 +58,8 @@ class RunTotals:
             self.cached_tokens_known |= usage["cached_tokens"] is not None
             for name in ("prompt_tokens", "completion_tokens", "cached_tokens"):
                 self.usage[name] += usage[name] or 0
+            self.usage["estimated"] += usage.get("estimated", False)
+            self.adjusted.update(step.get("adjusted", ()))
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         return ((title, one) for title, several in self.by_title.items() for one in several)
@@ -67,6 +70,8 @@ class RunTotals:
         }
         if not self.cached_tokens_known:
             usage["cached_tokens"] = None
+        if self.usage["estimated"]:
+            usage["estimated"] = self.usage["estimated"]
         return {
             "statuses": dict(self.statuses),
             "failures": self.failures.as_json(),
@@ -74,6 +79,8 @@ class RunTotals:
             "details": dict(self.details),
             "alignments": self.alignments.as_json(),
             "usage": usage,
+            # Left out where nothing was, as in most runs.
+            **({"adjusted": dict(self.adjusted)} if self.adjusted else {}),
         }
 
 
@@ -202,6 +209,7 @@ class RunResult:
             "details": self.manifest["details"],
             "alignments": self.manifest.get("alignments", {}),
             "usage": self.manifest["usage"],
+            "adjusted": self.manifest.get("adjusted", {}),
             "spent": self.manifest.get("spent"),
             "seconds": round(self.seconds, 3),
             "cost_usd": self.cost_usd,
@@ -213,6 +221,15 @@ def scored_against(scored: Mapping[str, Any]) -> LabelSource:
     if "labels" in scored:
         return LabelSource(**scored["labels"])
     return HUMAN if scored["metrics"].get("gold", 1) else NO_LABELS
+
+
+def tokens_in_words(usage: Mapping[str, Any]) -> str:
+    """The tokens of a manifest's ``usage``; says so where the server did not report those of some answers."""
+    cached, prompt_tokens = usage.get("cached_tokens"), usage["prompt_tokens"]
+    share = f", {cached / prompt_tokens:.0%} from the prefix cache" if cached and prompt_tokens else ""
+    estimated = usage.get("estimated", 0)
+    note = f"; an estimate for {estimated:,} answers, whose tokens the server did not report" if estimated else ""
+    return f"{prompt_tokens:,} prompt{share}, {usage['completion_tokens']:,} completion{note}"
 
 
 def scores_of(

@@ -17,7 +17,6 @@ from harness.types import (
     Document,
     GrammarForm,
     Message,
-    ModelSpec,
     RelationSchema,
     Sampling,
     Supports,
@@ -85,13 +84,11 @@ class MethodSettings:
         return "json" if self.form == "json_schema" else "lines"
 
 
-def choose_form(level: ConstraintLevel, supports: Supports, spec: ModelSpec) -> GrammarForm | None:
-    """The runner's preferred grammar form; raises InputError if it has none and ``level`` asks for one."""
-    if level == "none":
-        return None
-    if not supports.forms:
-        raise InputError(
-            f"{spec.name} ({spec.runner}) cannot constrain its output, so --constrain {level} is not possible: "
-            "use --constrain none, or a server that can (vLLM, llama.cpp, strict JSON schema)"
-        )
-    return supports.forms[0]
+def choose_constraint(level: ConstraintLevel, supports: Supports) -> tuple[ConstraintLevel, GrammarForm | None]:
+    """The level that the runner can hold answers to, at most ``level``, and its preferred form of a grammar.
+
+    A model that honours no form writes freely: ``none``. The run is stored and ranked under the level it had.
+    """
+    if level == "none" or not supports.forms:
+        return "none", None
+    return level, supports.forms[0]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.experiment.results import tokens_in_words
 from harness.label_source import NOT_SCORED
 from harness.report.analysis import RunAnalysis
 from harness.report.runs import ReportBoard, ReportRun
@@ -218,13 +219,15 @@ def settings_table(run: ReportRun) -> PageTable:
     manifest, result = run.result.manifest, run.result
     question = manifest["question"]
     statuses = ", ".join(f"{count:,} {status}" for status, count in manifest["statuses"].items())
+    adjusted = ", ".join(f"{count:,} {change}" for change, count in manifest.get("adjusted", {}).items())
     usage = manifest["usage"]
     settings = {
         "documents": f"{manifest['documents']['asked']:,} of {manifest['documents']['in_split']:,}",
         "statuses": statuses,
         "coverage": f"{percent(result.coverage, 1)}%",
         "requests": f"{usage['requests']:,}",
-        "tokens": f"{usage['prompt_tokens']:,} prompt, {usage['completion_tokens']:,} completion",
+        "tokens": tokens_in_words(usage),
+        "refused by the server": adjusted,
         "seconds": f"{result.seconds:,.1f}",
         "cost $": "n/a: no prices" if result.cost_usd is None else f"{result.cost_usd:.4f}",
         "runner": manifest["runner"],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from harness.engine.budget import Budget, BudgetExhausted, Limits, Prices
-from harness.types import Message, Request, Sampling, Usage
+from harness.engine.budget import Budget, BudgetExhausted, Limits, Prices, with_usage
+from harness.types import Completion, Message, Request, Sampling, Usage
 
 REQUEST = Request((Message("user", "x" * 300),), Sampling(max_tokens=100))  # 100 prompt tokens at most, 200 in all
 
@@ -49,3 +50,26 @@ async def test_cost_counts_prompt_and_completion_at_their_prices() -> None:
     await Budget(Limits(cost_usd=0.0012), prices, Usage()).reserve(REQUEST)
     with pytest.raises(BudgetExhausted, match="--max-cost"):
         await Budget(Limits(cost_usd=0.0010), prices, Usage()).reserve(REQUEST)
+
+
+WRITTEN = Completion("y" * 30, "stop", reasoning="z" * 60)
+
+
+@pytest.mark.parametrize(
+    ("reported", "charged"),
+    [
+        (Usage(80, 20, 5), Usage(80, 20, 5)),
+        (Usage(), Usage(100, 30, estimated=True)),
+        (Usage(80, 0), Usage(80, 30, estimated=True)),
+        (Usage(0, 20), Usage(100, 20, estimated=True)),
+        (Usage(10**12, 20, -1), Usage(100, 20, estimated=True)),
+    ],
+)
+def test_tokens_that_a_server_does_not_report_are_estimated_from_the_text(reported: Usage, charged: Usage) -> None:
+    assert with_usage(replace(WRITTEN, usage=reported), REQUEST).usage == charged
+
+
+def test_an_answer_without_text_costs_nothing_unless_it_was_cut() -> None:
+    assert with_usage(Completion("", "stop", Usage(80, 0)), REQUEST).usage == Usage(80, 0)
+    cut = Completion("half", "length", Usage(80, 0))
+    assert with_usage(cut, REQUEST).usage == Usage(80, REQUEST.sampling.max_tokens, estimated=True)

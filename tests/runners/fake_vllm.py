@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/tokenize":
-            self._answer({"count": len(body["messages"])})
+            self._answer({"count": sum(len(message["content"].split()) for message in body["messages"])})
             return
         message = {"role": "assistant", "content": f"I am {body['model']}"}
         self._answer({"choices": [{"message": message, "finish_reason": "stop"}]})

@@ -43,11 +43,15 @@ def chat(text: str | None = "hello", finish_reason: str = "stop", **message: obj
 
 
 class ScriptedServer:
-    """Answers each request with what ``reply`` returns: bytes, CLOSE (hang up) or HANG (never answer)."""
+    """Answers each request with what ``reply`` returns: bytes, CLOSE (hang up) or HANG (never answer).
 
-    def __init__(self, reply: Reply) -> None:
+    What it ``tells`` of itself, by path, it answers without asking ``reply``; other paths to GET are not found.
+    """
+
+    def __init__(self, reply: Reply, tells: Mapping[str, object] | None = None) -> None:
         self.asked: list[Asked] = []
         self._reply = reply
+        self._tells = tells or {}
 
     @property
     def url(self) -> str:
@@ -69,7 +73,13 @@ class ScriptedServer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
                 headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                asked = Asked(head[0].split(" ")[1], headers, json.loads(body or b"{}"))
+                method, path, _ = head[0].split(" ")
+                if method == "GET" or path in self._tells:
+                    told = self._tells.get(path)
+                    writer.write(http(told or "", 200 if told else 404))
+                    await writer.drain()
+                    continue
+                asked = Asked(path, headers, json.loads(body or b"{}"))
                 self.asked.append(asked)
                 answer = self._reply(asked)
                 if answer == HANG:

@@ -14,9 +14,10 @@ from harness.answers.triplets import TripletForm
 from harness.errors import ContextOverflow, FatalError, RunnerError
 from harness.experiment.config import RunConfig
 from harness.experiment.plan import prepare
-from harness.methods.settings import choose_form
+from harness.methods.settings import choose_constraint
 from harness.methods.table import create_method
 from harness.types import CountsTokens, GrammarForm, Message, Request, Runner, Sampling
+from runners.in_process import InProcessRunner
 from tests.runners.conformance import CONTEXT, ENGINES, Engines, ask, new_runner, only, skip_without
 
 one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -191,6 +192,41 @@ async def test_a_cancelled_request_leaves_the_others_alone(runner: Runner) -> No
     assert completion.text == "yes"
 
 
+# A template that refuses a system message, as Gemma's does, and one that leaves it out.
+TURNS = (
+    "{% for message in messages %}{% if message.role != 'system' %}"
+    "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endif %}{% endfor %}<|im_start|>assistant\n"
+)
+REFUSING = (
+    f"{{% if messages[0].role == 'system' %}}{{{{ raise_exception('System role not supported') }}}}{{% endif %}}{TURNS}"
+)
+
+
+@one_loop
+@pytest.mark.parametrize("template", [REFUSING, TURNS], ids=["refuses", "leaves out"])
+async def test_a_system_message_that_the_template_does_not_take_opens_the_users(
+    runner: Runner, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(runner, InProcessRunner):
+        pytest.skip("llama.cpp does so itself; for other servers see test_openai_chat.py and test_vllm_server.py")
+    for name, value in (("_template", template), ("_system_role", True), ("_takes_system", False)):
+        monkeypatch.setattr(runner, name, value)
+    messages = (Message("system", "Be brief."), Message("user", "Name a colour."))
+    apart = await runner.generate(Request(messages, Sampling(max_tokens=2)))
+    merged = await runner.generate(ask("Be brief.\n\nName a colour.", 2))
+    assert apart.adjusted == ("system message put into the first user message",)
+    assert merged.adjusted == ()
+    assert (apart.text, apart.usage) == (merged.text, merged.usage)
+
+
+@one_loop
+async def test_a_system_message_that_the_template_takes_stays_one(runner: Runner) -> None:
+    messages = (Message("system", "Be brief."), Message("user", "Name a colour."))
+    asked = Request(messages, Sampling(max_tokens=2), only("red", runner.supports.forms[0]))
+    await runner.probe(asked)
+    assert (await runner.generate(asked)).adjusted == ()
+
+
 @one_loop
 async def test_tokens_are_counted_as_they_are_charged(runner: Runner) -> None:
     if not isinstance(runner, CountsTokens):
@@ -230,7 +266,7 @@ async def _extracted(runner: Runner) -> set[tuple[str, int, str, int]]:
     """The triplets of three sample documents, asked one by one, greedy, held to the closed grammar."""
     config = RunConfig(model="smollm2-135m", prompt="tagged", dataset="sample", limit=3, max_triplets=4)
     experiment = prepare(config, model_needed=False)
-    form = choose_form("closed", runner.supports, experiment.spec)
+    _, form = choose_constraint("closed", runner.supports)
     method = create_method(replace(experiment.settings, form=form))
     return {
         (document.title, *prediction.triplet)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
 from harness.errors import ContextOverflow, FatalError, HarnessError, RequestError, RetryableError
 from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions, Sampling
+from runners import connections
+from runners.chat_answer import UnusableAnswer
 from runners.openai_api import OpenAIApiRunner
 from runners.probe import WORD
 from tests.runners.scripted_server import CLOSE, Asked, Reply, ScriptedServer, chat, http
@@ -211,3 +216,162 @@ def test_options_that_change_no_answer_stay_out_of_the_identity() -> None:
 
 def test_no_identity_holds_a_key() -> None:
     assert KEY not in json.dumps(dict(runner_at("http://a/v1").identity))
+
+
+SYSTEM = (Message("system", "Extract."), *ASKED.messages)
+
+
+def said(message: str, status: int = 400) -> bytes:
+    return http({"error": {"message": message, "type": "invalid_request_error"}}, status)
+
+
+def like_gpt_5(asked: Asked) -> bytes:
+    """Refuses what gpt-5 refuses, one field after the other, as a proxy in front of it passes it on."""
+    if "max_tokens" in asked.body:
+        return said("Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.")
+    if "temperature" in asked.body:
+        return said("Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) is.")
+    return enforcing(asked)
+
+
+def proxied(url: str, **extra: str) -> OpenAIApiRunner:
+    return OpenAIApiRunner(ModelSpec("m", "openai_api", "some-model"), RunnerOptions(base_url=url, extra=extra))
+
+
+GPT_5 = ("temperature left out", "max_tokens sent as max_completion_tokens")
+
+
+async def test_what_a_server_refuses_is_found_by_the_test_and_not_sent_again(caplog: pytest.LogCaptureFixture) -> None:
+    async with ScriptedServer(like_gpt_5) as server, proxied(server.url) as runner:
+        await runner.probe(CONSTRAINED)
+        tested = len(server.asked)
+        completions = [await runner.generate(CONSTRAINED) for _ in range(2)]
+    assert (tested, len(server.asked)) == (3, 5)
+    assert all(sorted(completion.adjusted) == sorted(GPT_5) for completion in completions)
+    assert [record.message.split(": ")[1].removesuffix(" from now on") for record in caplog.records] == [*GPT_5[::-1]]
+
+
+async def test_what_a_server_refuses_later_is_left_out_of_all_that_is_under_way() -> None:
+    async with ScriptedServer(like_gpt_5) as server, proxied(server.url) as runner:
+        completions = await asyncio.gather(*(runner.generate(ASKED) for _ in range(5)))
+    assert {completion.text for completion in completions} == {'{"a": 1}'}
+    assert all(sorted(completion.adjusted) == sorted(GPT_5) for completion in completions)
+
+
+async def test_a_field_that_the_user_sets_is_not_left_out() -> None:
+    async with (
+        ScriptedServer(like_gpt_5) as server,
+        proxied(server.url, **{"body.temperature": "0"}) as runner,
+    ):
+        with pytest.raises(RequestError, match="temperature"):
+            await runner.generate(ASKED)
+    assert len(server.asked) == 2
+
+
+def without_system_role(asked: Asked) -> bytes:
+    messages = asked.body["messages"]
+    assert isinstance(messages, list)
+    return said("System role not supported", 500) if messages[0]["role"] == "system" else enforcing(asked)
+
+
+async def test_a_system_message_that_is_refused_opens_the_users_message() -> None:
+    constrained = replace(CONSTRAINED, messages=SYSTEM)
+    async with ScriptedServer(without_system_role) as server, runner_at(server.url) as runner:
+        await runner.probe(constrained)
+        completion = await runner.generate(constrained)
+        plain = await runner.generate(ASKED)
+    assert completion.adjusted == ("system message put into the first user message",)
+    assert plain.adjusted == ()
+    assert len(server.asked) == 4
+    assert server.asked[2].body["messages"] == [{"role": "user", "content": "Extract.\n\nA text."}]
+
+
+async def test_log_probabilities_that_are_refused_are_done_without() -> None:
+    def refusing(asked: Asked) -> bytes:
+        return said("property 'logprobs' is unsupported") if "logprobs" in asked.body else enforcing(asked)
+
+    asked = replace(CONSTRAINED, top_logprobs=5)
+    async with ScriptedServer(refusing) as server, runner_at(server.url) as runner:
+        await runner.probe(asked)
+        completion = await runner.generate(asked)
+    assert (completion.logprobs, completion.adjusted) == ((), ("logprobs left out",))
+
+
+async def test_log_probabilities_that_are_left_out_unsaid_end_the_run_with_the_option_that_helps() -> None:
+    error = await failure(enforcing, replace(CONSTRAINED, top_logprobs=5))
+    assert type(error) is FatalError
+    assert "-P logprobs=0" in str(error)
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_a_constrained_answer_that_comes_as_reasoning_ends_the_run_at_its_test(field: str) -> None:
+    error = await failure(lambda _asked: http(chat(None, **{field: f'{{"word": "{WORD}"}}'})), CONSTRAINED)
+    assert type(error) is FatalError
+    assert "as reasoning" in str(error)
+    assert "enable_thinking" in str(error)
+
+
+async def test_a_server_that_refuses_any_request_is_not_said_to_refuse_the_grammar() -> None:
+    error = await failure(lambda _asked: said("This deployment is paused"), CONSTRAINED)
+    assert type(error) is FatalError
+    assert "also without a grammar" in str(error)
+    assert "paused" in str(error)
+    assert "--constrain none" not in str(error)
+
+
+async def test_a_server_that_refuses_only_the_grammar_is_said_to() -> None:
+    def refusing(asked: Asked) -> bytes:
+        return said("Not implemented") if "response_format" in asked.body else enforcing(asked)
+
+    assert "--constrain none" in str(await failure(refusing, CONSTRAINED))
+
+
+async def test_a_prompt_that_is_longer_than_the_servers_context_is_not_sent() -> None:
+    tells = {"/v1/models": {"data": [{"id": "some-model", "max_model_len": 1000}]}}
+    async with ScriptedServer(enforcing, tells) as server, runner_at(server.url) as runner:
+        await runner.probe(ASKED)
+        with pytest.raises(ContextOverflow, match=r"1001 tokens or more.* 1000"):
+            await runner.generate(replace(ASKED, messages=(Message("user", "word " * 1001),)))
+        assert server.asked == []
+        await runner.generate(replace(ASKED, messages=(Message("user", "word " * 1000),)))
+    assert len(server.asked) == 1
+
+
+async def test_the_context_is_asked_of_the_servers_own_paths_too() -> None:
+    tells = {"/api/ps": {"models": []}, "/api/show": {"parameters": "num_ctx 200"}}
+    async with ScriptedServer(enforcing, tells) as server, runner_at(server.url) as runner:
+        await runner.probe(ASKED)
+        with pytest.raises(ContextOverflow):
+            await runner.generate(replace(ASKED, messages=(Message("user", "word " * 201),)))
+
+
+def gzipped(length: int) -> bytes:
+    body = gzip.compress(b'{"choices": "' + b"x" * length + b'"}')
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}"
+    return f"{head}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("status", [200, 400])
+async def test_an_answer_longer_than_the_limit_is_not_read(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LONGEST_ANSWER", 1 << 20)
+    bomb = gzipped(3 << 20).replace(b"200", str(status).encode(), 1)
+    error = await failure(lambda _asked: bomb)
+    assert type(error) is RequestError
+    assert "longer than 1 MiB" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "charset"), [("utf-8-sig", ""), ("utf-16", ""), ("utf-32", ""), ("latin-1", "; charset=latin-1")]
+)
+async def test_an_answer_in_another_encoding_is_read(encoding: str, charset: str) -> None:
+    body = json.dumps(chat("é"), ensure_ascii=False).encode(encoding)
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json{charset}\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with ScriptedServer(lambda _asked: head.encode() + body) as server, runner_at(server.url) as runner:
+        assert (await runner.generate(ASKED)).text == "é"
+
+
+async def test_an_answer_that_is_streamed_unasked_is_not_asked_for_again() -> None:
+    head = b"HTTP/1.1 200 OK\r\nX-Then: truncate\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    error = await failure(lambda _asked: head + b'data: {"choices": []}\n\ndata: [DONE]\n\n')
+    assert type(error) is UnusableAnswer
+    assert "streams" in str(error)

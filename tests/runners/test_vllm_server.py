@@ -20,6 +20,7 @@ from runners.server_process import last_meaningful_line
 from runners.vllm_flags import server_environment
 from runners.vllm_server import VllmServerRunner, server_command
 from tests.commands import start
+from tests.runners.scripted_server import Asked, ScriptedServer, chat, http
 
 HERE = Path(__file__).resolve().parent
 SPEC = ModelSpec("small", "vllm_server", "org/small")
@@ -41,6 +42,24 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def runner_with(python: Path, log_dir: Path | None = None, **extra: str) -> VllmServerRunner:
     options = RunnerOptions(log_dir=log_dir, extra={"python": str(python), "device": "cpu", **extra})
     return VllmServerRunner(SPEC, options)
+
+
+async def test_a_system_message_that_a_served_template_leaves_out_opens_the_users() -> None:
+    def reply(asked: Asked) -> bytes:
+        messages = asked.body["messages"]
+        assert isinstance(messages, list)
+        seen = [message["content"] for message in messages if message["role"] != "system"]
+        return http({"count": len("".join(seen))} if asked.path == "/tokenize" else chat(seen[0]))
+
+    messages = (Message("system", "Be brief."), Message("user", "Name a colour."))
+    async with (
+        ScriptedServer(reply) as server,
+        VllmServerRunner(SPEC, RunnerOptions(base_url=server.url)) as runner,
+    ):
+        await runner.probe(Request(messages))
+        completion = await runner.generate(Request(messages))
+    assert completion.text == "Be brief.\n\nName a colour."
+    assert completion.adjusted == ("system message put into the first user message",)
 
 
 def server_pids(fake: Path) -> list[int]:
@@ -79,7 +98,7 @@ async def test_the_server_starts_with_the_runner_and_stops_with_its_workers(fake
     async with runner:
         first, second = await asyncio.gather(runner.generate(ASKED), runner.generate(ASKED))
         assert first.text == second.text == "I am org/small"
-        assert await runner.count_tokens(ASKED.messages) == 1
+        assert await runner.count_tokens(ASKED.messages) == len(ASKED.messages[0].content.split())
         (log,) = (fake.parent / "logs").iterdir()
         assert "command:" in log.read_text()
         pids = server_pids(fake)

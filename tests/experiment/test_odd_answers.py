@@ -1,0 +1,123 @@
+"""Runs against servers that answer oddly: each document ends with an answer that can be stored, or says why not."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from harness import run
+from harness.engine.budget import Limits
+from harness.experiment.execute import Stopped
+from harness.experiment.results import RunResult
+from tests.chat_server import ChatServer, Fault, Misbehave, answer_by_rule, completion
+from tests.corpora import write_corpus
+
+Ask = Callable[..., RunResult]
+PLAIN = {"probe": "false", "constrain_with": "regex"}
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """Runs some documents on the server; options are those of ``harness.run``."""
+
+    def ask(server: ChatServer, documents: int = 3, prompt: str = "tagged", **options: Any) -> RunResult:
+        corpus = write_corpus(tmp_path / f"corpus{documents}", documents)
+        chosen = {"dataset": str(corpus), "results": tmp_path / "results", "max_retries": 0, "model_options": PLAIN}
+        return run("scripted", prompt, base_url=server.base_url, **chosen | options)
+
+    return ask
+
+
+def stored(result: RunResult) -> list[dict[str, Any]]:
+    lines = (result.folder.path / "documents.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line, parse_constant=refuse) for line in lines]
+
+
+def refuse(constant: str) -> NoReturn:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def with_usage(usage: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda body: {**answer_by_rule(body), "usage": usage}
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {"prompt_tokens": 10**25, "completion_tokens": True},
+        {"prompt_tokens": -600},
+    ],
+)
+def test_a_budget_holds_without_usage_and_says_that_tokens_are_estimated(ask: Ask, usage: object) -> None:
+    with ChatServer(with_usage(usage)) as server:
+        whole = ask(server)
+        assert whole.manifest["usage"]["estimated"] == 3
+        assert whole.manifest["usage"]["prompt_tokens"] > 3 * 300
+        each = whole.manifest["usage"]["prompt_tokens"] / 3
+        with pytest.raises(Stopped, match=r"--max-tokens-total .*estimated"):
+            ask(server, 12, limits=Limits(tokens=int(6 * each)), max_tokens=50)
+        assert 3 + 3 <= server.answered.total() <= 3 + 6
+
+
+def test_a_prompt_that_the_server_cut_is_an_overflow(ask: Ask) -> None:
+    def cut(body: dict[str, Any]) -> dict[str, Any]:
+        return answer_by_rule(body) | {"usage": {"prompt_tokens": 258, "completion_tokens": 5}}
+
+    with ChatServer(cut) as server:
+        result = ask(server, dataset="sample", limit=3, prompt_options={"descriptions": "full"})
+    assert result.manifest["statuses"] == {"context_overflow": 3}
+    assert "num_ctx" in stored(result)[0]["error"]
+
+
+def first(count: int, fault: Fault) -> Misbehave:
+    return lambda number, _body: fault if number <= count else None
+
+
+def test_twenty_documents_that_are_too_long_do_not_end_a_run(ask: Ask) -> None:
+    words = "The input (5000 tokens) is longer than the model's context length (4096 tokens)."
+    too_long = Fault("status", 400, (), json.dumps({"object": "error", "message": words, "code": 400}))
+    with ChatServer(misbehave=first(24, too_long)) as server:
+        result = ask(server, 30)
+    assert result.manifest["statuses"] == {"context_overflow": 24, "ok": 6}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", 400, (), '{"error": {"message": "half of a character: \\ud800"}}'),
+        Fault("status", 429, (("Retry-After", "Fri, 31 Dec 9223372036854775807 23:59:59 GMT"),)),
+        Fault("status", 500, (("Retry-After", "9" * 400),), "[" * 100000),
+        Fault("status", 200, (), '{"choices": ' * 100000),
+        Fault("status", 200, (("Content-Type", "text/event-stream"),), "data: {}\n\n"),
+        Fault("status", 200, (), "<html>Sign in</html>"),
+        Fault("status", 418, (), json.dumps({"error": [[["odd"]]]})),
+        Fault("status", 200, (), json.dumps({"error": {"code": "many", "message": 7}})),
+        Fault("status", 200, (), '{"choices": [{"message": {"content": 7}, "finish_reason": {}}]}'),
+    ],
+)
+def test_an_odd_error_is_one_of_its_document(ask: Ask, fault: Fault) -> None:
+    with ChatServer(misbehave=first(1, fault)) as server:
+        result = ask(server)
+    assert result.manifest["statuses"] == {"api_error": 1, "ok": 2}
+    (error,) = [record["error"] for record in stored(result) if record["error"]]
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [-math.inf, math.nan, -(10**400)])
+def test_a_log_probability_that_is_no_number_counts_as_impossible(ask: Ask, number: object) -> None:
+    def odd(_body: dict[str, Any]) -> dict[str, Any]:
+        answer = completion("A", 400)
+        top = [{"token": "A", "logprob": -0.1}, {"token": "\ud800", "logprob": number}]
+        answer["choices"][0]["logprobs"] = {"content": [{"token": "A", "logprob": -0.1, "top_logprobs": top}]}
+        return answer
+
+    with ChatServer(odd) as server:
+        result = ask(server, prompt="choice", candidates="gold", constrain="none")
+    assert result.manifest["statuses"] == {"ok": 3}
+    assert stored(result)[0]["steps"][0]["logprobs"][0]["top"] == [["A", -0.1], ["?", -9999.0]]

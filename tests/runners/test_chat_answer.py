@@ -1,0 +1,204 @@
+"""Every answer of a server becomes a completion that can be stored, or an error of the runners."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import ContextOverflow, RetryableError
+from harness.types import Completion, Constraint, Message, Request, Sampling
+from runners.chat_answer import UnusableAnswer, read_completion, split_thinking
+from tests.runners.scripted_server import chat
+
+ASKED = Request((Message("system", "Extract."), Message("user", "A text.")), Sampling(max_tokens=50, seed=3))
+SCHEMA = Constraint("json_schema", '{"type": "object"}')
+
+
+def read(answer: object, request: Request = ASKED) -> Completion:
+    return read_completion(answer, request, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("sent", "understood"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("content_filter", "content_filter"),
+        ("tool_calls", "stop"),
+        (None, "stop"),
+    ],
+)
+def test_finish_reasons_are_mapped(sent: str, understood: str) -> None:
+    assert read(chat("hi", sent)).finish_reason == understood
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
+def test_an_answer_that_the_server_gave_up_on_is_retried(reason: str) -> None:
+    with pytest.raises(RetryableError, match=reason):
+        read(chat("half an ans", reason))
+
+
+def test_a_refusal_is_kept_apart_from_the_text() -> None:
+    completion = read(chat(None, refusal="I cannot do that."))
+    assert (completion.text, completion.refusal) == ("", "I cannot do that.")
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_reasoning_sent_apart_stays_apart(field: str) -> None:
+    completion = read(chat("END", **{field: "Let me see."}))
+    assert (completion.text, completion.reasoning) == ("END", "Let me see.")
+
+
+def test_typed_parts_are_split_into_text_and_reasoning() -> None:
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+        {"type": "text", "text": "END"},
+    ]
+    completion = read(chat() | {"choices": [{"message": {"content": parts}, "finish_reason": "stop"}]})
+    assert (completion.text, completion.reasoning) == ("END", "Hm.")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "thinking"),
+    [
+        ("<think>\nHm.\n</think>\n\nEND", "END", "Hm."),
+        ("\n<think>cut off in mid-though", "", "cut off in mid-though"),
+        ("opened by the template</think>END", "END", "opened by the template"),
+        ("END", "END", ""),
+        ("(a| says <think>| b)", "(a| says <think>| b)", ""),
+    ],
+)
+def test_inline_thinking_is_split_off(text: str, answer: str, thinking: str) -> None:
+    assert split_thinking(text) == (answer, thinking)
+
+
+def test_a_constrained_answer_may_hold_a_closing_tag() -> None:
+    assert split_thinking("(a</think>| r| b)", constrained=True) == ("(a</think>| r| b)", "")
+
+
+def test_truncated_thinking_leaves_no_text() -> None:
+    completion = read(chat("<think>and then", "length"))
+    assert (completion.text, completion.finish_reason) == ("", "length")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, [], None, {"choices": []}, {"choices": None}, {"choices": ["x"]}, chat(None)],
+)
+def test_a_body_without_an_answer_is_retried(answer: object) -> None:
+    with pytest.raises(RetryableError):
+        read(answer)
+
+
+def test_empty_text_answers_a_free_request_but_not_a_constrained_one() -> None:
+    assert read(chat("")).text == ""
+    with pytest.raises(RetryableError, match="empty"):
+        read(chat(""), replace(ASKED, constraint=SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("extra", "cached"),
+    [
+        ({"usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}}, 4),
+        ({"usage": {"prompt_tokens": 9, "prompt_cache_hit_tokens": 5}}, 5),
+        ({"timings": {"cache_n": 6}}, 6),
+        ({"usage": {"prompt_tokens": 9, "prompt_tokens_details": None}}, None),
+        ({"usage": None}, None),
+    ],
+)
+def test_cached_tokens_are_read_from_every_dialect(extra: dict[str, object], cached: int | None) -> None:
+    assert read(chat() | extra).usage.cached_tokens == cached
+
+
+def test_log_probabilities_are_read_and_a_masked_token_stays_a_number() -> None:
+    answer = json.loads(json.dumps(chat("A")))
+    answer["choices"][0]["logprobs"] = {
+        "content": [
+            {
+                "token": "A",
+                "logprob": -0.1,
+                "top_logprobs": [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": None}],
+            }
+        ]
+    }
+    (token,) = read(answer, replace(ASKED, top_logprobs=2)).logprobs
+    assert (token.token, token.logprob) == ("A", -0.1)
+    assert token.top == (("A", -0.1), ("B", -math.inf))
+
+
+def test_missing_log_probabilities_are_an_error_when_they_were_asked_for() -> None:
+    with pytest.raises(UnusableAnswer, match=r"log-probabilities.*-P logprobs=0"):
+        read(chat("A"), replace(ASKED, top_logprobs=2))
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("constraint", [None, SCHEMA])
+def test_an_answer_that_came_as_reasoning_is_told_with_the_option_that_helps(
+    field: str, constraint: Constraint | None
+) -> None:
+    with pytest.raises(UnusableAnswer, match=r"'(the answer)'.*chat_template_kwargs"):
+        read(chat(None, **{field: "the answer"}), replace(ASKED, constraint=constraint))
+
+
+def usage(prompt_tokens: object, **more: object) -> dict[str, object]:
+    return chat("END") | {"usage": {"prompt_tokens": prompt_tokens, "completion_tokens": 5, **more}}
+
+
+@pytest.mark.parametrize(
+    ("count", "read_as"),
+    [
+        (600, 600),
+        (600.0, 600),
+        ("600", 600),
+        (True, 0),
+        (-5, 0),
+        (None, 0),
+        ([600], 0),
+        (10**25, 0),
+        (10**400, 0),
+        (math.inf, 0),
+        (math.nan, 0),
+        ("many", 0),
+    ],
+)
+def test_a_count_of_tokens_is_a_whole_number_or_none(count: object, read_as: int) -> None:
+    assert read(usage(count)).usage.prompt_tokens == read_as
+
+
+LONG = Request((Message("system", "Extract."), Message("user", "Anna Smith was born in Rome , Italy . " * 1300)))
+
+
+@pytest.mark.parametrize("count", [2048, 2050, 4096, 4098, 8191])
+def test_a_prompt_that_was_cut_to_a_context_or_half_of_it_is_an_overflow(count: int) -> None:
+    with pytest.raises(ContextOverflow, match=f"read {count:,} tokens of a prompt of 49,408 characters.*num_ctx"):
+        read(usage(count), LONG)
+
+
+@pytest.mark.parametrize("count", [300, 1700, 3000])
+def test_so_few_tokens_for_so_many_characters_are_an_overflow_whatever_their_number(count: int) -> None:
+    with pytest.raises(ContextOverflow):
+        read(usage(count), LONG)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(usage(11700), id="as many as a tokenizer finds"),
+        pytest.param(usage(12288), id="as many, and a round number"),
+        pytest.param(usage(2048, prompt_tokens_details={"cached_tokens": 10000}), id="the rest was cached"),
+        pytest.param(usage(2048, cache_read_input_tokens=10000), id="the rest was cached, in Anthropic's words"),
+        pytest.param(usage(2048) | {"timings": {"cache_n": 10000}}, id="the rest was cached, in llama.cpp's words"),
+        pytest.param(usage(7), id="a number that stands for nothing"),
+        pytest.param(usage(None), id="no number"),
+    ],
+)
+def test_a_prompt_that_was_read_whole_is_no_overflow(answer: dict[str, object]) -> None:
+    assert read(answer, LONG).text == "END"
+
+
+@pytest.mark.parametrize("text", ["-" * 40000, "\n \n" * 9000, "東京" * 900, "a b c " * 200])
+def test_runs_of_signs_and_other_scripts_are_no_cut_prompt(text: str) -> None:
+    assert read(usage(1024), Request((Message("user", text),))).text == "END"

@@ -1,0 +1,53 @@
+"""Every server's wording of an error is a row of wordings.yaml."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness.errors import ContextOverflow, RunnerError
+from runners.http_errors import error_from_response, error_in_body
+from runners.wordings import is_role_refused
+
+ROWS: dict[str, list[dict[str, Any]]] = yaml.safe_load(
+    Path(__file__).with_name("wordings.yaml").read_text(encoding="utf-8")
+)
+
+
+def rows(kind: str) -> list[Any]:
+    return [pytest.param(row, id=f"{row['server']}, {number}") for number, row in enumerate(ROWS[kind])]
+
+
+def text_of(row: dict[str, Any]) -> str:
+    return str(row["body"]) if "body" in row else json.dumps({"error": {"message": row["error"]}})
+
+
+def error(row: dict[str, Any]) -> RunnerError | None:
+    status, text = row.get("status", 400), text_of(row)
+    if status == 200:
+        return error_in_body(json.loads(text), {}, text, model="m", key_env="", key="")
+    return error_from_response(status, {}, text, model="m", key_env="", key="")
+
+
+@pytest.mark.parametrize("row", rows("context"))
+def test_a_prompt_that_does_not_fit_is_an_overflow_in_every_servers_words(row: dict[str, Any]) -> None:
+    assert type(error(row)) is ContextOverflow
+
+
+@pytest.mark.parametrize("row", [*rows("not_context"), *rows("role")])
+def test_what_speaks_of_tokens_and_limits_otherwise_is_no_overflow(row: dict[str, Any]) -> None:
+    assert not isinstance(error(row), ContextOverflow)
+
+
+@pytest.mark.parametrize("row", rows("role"))
+def test_a_refused_system_role_is_understood_in_every_servers_words(row: dict[str, Any]) -> None:
+    assert is_role_refused(text_of(row))
+
+
+@pytest.mark.parametrize("row", [*rows("not_role"), *rows("context"), *rows("not_context")])
+def test_other_errors_are_no_refused_role(row: dict[str, Any]) -> None:
+    assert is_role_refused(text_of(row)) is (row["server"] == "a system role")
