@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.errors import ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions
 from runners.openai_chat import OpenAIChatRunner
-from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, choice, seconds
+from runners.options import BODY_PREFIX, COMMON_KEYS, SERVER_KEYS, SERVER_PREFIXES, check_keys, choice, seconds
 from runners.providers import PROVIDERS
 from runners.server_process import ServerProcess, free_port
 from runners.vllm_flags import (
@@ -62,8 +62,8 @@ class VllmServerRunner(OpenAIChatRunner):
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
         check_keys(
             options.extra,
-            (*COMMON_KEYS, "device", "key_env", "python", "start_timeout_s"),
-            (BODY_PREFIX, FLAG_PREFIX),
+            (*COMMON_KEYS, *SERVER_KEYS, "device", "python", "start_timeout_s"),
+            (BODY_PREFIX, *SERVER_PREFIXES, FLAG_PREFIX),
         )
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         self._start_timeout_s = seconds(options.extra, "start_timeout_s", START_TIMEOUT_S)
@@ -73,6 +73,7 @@ class VllmServerRunner(OpenAIChatRunner):
 
     def check(self) -> None:
         if self.options.base_url:
+            self._check_connection(self.options.base_url)
             return
         refuse_without_gpu(self.spec, self.options)
         if not has_vllm(interpreter(self.options)):
