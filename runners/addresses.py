@@ -87,6 +87,13 @@ def given_query(extra: Mapping[str, str]) -> dict[str, str]:
     return _given(extra, QUERY_PREFIX)
 
 
+def secrets(extra: Mapping[str, str]) -> list[str]:
+    """The values that headers and parameters take from the environment, the longest first."""
+    given = given_headers(extra) | given_query(extra)
+    named = {key.partition(".")[2] for key, text in extra.items() if text.startswith(FROM_ENVIRONMENT)}
+    return sorted((value for name, value in given.items() if name in named), key=len, reverse=True)
+
+
 def _given(extra: Mapping[str, str], prefix: str) -> dict[str, str]:
     """Names and values; ``env:VARIABLE`` is what that variable of the environment holds, so that no file holds it."""
     return {key.removeprefix(prefix): _value(key, text) for key, text in extra.items() if key.startswith(prefix)}

@@ -12,9 +12,9 @@ from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from harness.errors import ContextOverflow, FatalError, RetryableError, RunnerError
+from harness.errors import ContextOverflow, RetryableError, RunnerError
 from harness.types import Completion, CountsTokens, Message, ModelSpec, Request, RunnerOptions, Supports
-from runners.addresses import Address, given_headers, given_query, read_address
+from runners.addresses import Address, given_headers, given_query, read_address, secrets
 from runners.adjustments import LEFT_OUT, MERGED, Adjustments, with_longer_system
 from runners.chat_answer import read_completion
 from runners.chat_body import chat_body, chat_messages
@@ -302,10 +302,13 @@ class OpenAIChatRunner:
             ) from None
         except openai.APIConnectionError as error:
             raise connection_error(error, lambda text: redact(text, key), self.base_url, self._proxy) from None
+        text = response.text
+        for secret in secrets(self.options.extra):
+            text = text.replace(secret, "[key]")
         return json_answer(
             response.status_code,
             response.headers,
-            response.text,
+            text,
             model=self.served_model,
             key_env=key_env,
             key=key,

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from harness.errors import HarnessError, InputError
+from harness.errors import HarnessError, InputError, RequestError
 from harness.types import Message, ModelSpec, Request, RunnerOptions
 from runners.addresses import read_address
 from runners.openai_api import OpenAIApiRunner
@@ -98,6 +98,20 @@ async def test_headers_and_parameters_are_added_also_from_the_environment(monkey
     sent = await asked_at("/v1?tier=flex&a=1", **options)
     assert (sent.headers["x-gateway-key"], sent.headers["x-team"]) == (KEY, "re")
     assert dict(parse_qsl(urlsplit(sent.path).query)) == {"tier": "batch", "a": "1"}
+
+
+async def test_a_value_of_the_environment_that_a_server_repeats_stays_out_of_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GATEWAY_KEY", KEY)
+    async with (
+        ScriptedServer(lambda asked: http({"error": f"bad {asked.headers['x-key']}"}, 400)) as server,
+        runner_at(server.url, **{"header.X-Key": "env:GATEWAY_KEY"}) as runner,
+    ):
+        with pytest.raises(RequestError) as raised:
+            await runner.generate(ASKED)
+    assert "bad [key]" in str(raised.value)
+    assert "secret" not in f"{raised.value!r} {raised.value.answer}"
 
 
 @pytest.mark.parametrize(
