@@ -45,11 +45,13 @@ def run(model: str, prompt: str = "", **options: Any) -> RunResult:
     from harness.experiment.execute import Unwatched, execute
     from harness.experiment.plan import prepare
     from harness.experiment.scored import encoders_to_run
+    from harness.models import given_base_url
 
     known = [one.name for one in fields(RunConfig) if one.name not in ("model", "prompt")]
     if unknown := sorted(options.keys() - set(known)):
         raise InputError(f"run() has no option {unknown[0]!r}; it has {', '.join(known)}")
     options |= {name: Path(options[name]) for name in _PATHS if options.get(name) is not None}
+    options["base_url"] = given_base_url(model, options.get("base_url"))
     config = RunConfig(model, prompt, **options)
     if is_encoder(config):
         return execute_encoder(prepare_encoder(config), _nothing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -57,7 +58,8 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     ``encoder/owner/name`` an encoder at the hub; with a runner as provider, the name may be a short one:
     ``transformers/smollm2-135m`` runs that row's model there.
     With ``base_url``, an embedded model's row asks that server instead, and a name without a row is
-    asked for as it stands. Raises InputError for anything else, naming the nearest short names.
+    asked for as it stands, also that of a GGUF file. Raises InputError for anything else, naming the nearest
+    short names.
     """
     from runners.providers import PROVIDERS
 
@@ -69,7 +71,8 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     if any((Path(name) / file).is_file() for file in _FILES_OF_ENCODERS):
         return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
-    if name.endswith(".gguf") and provider not in _RUNNER_PREFIXES:
+    is_served = base_url or (model_id and provider in PROVIDERS and not Path(name).is_file())
+    if name.endswith(".gguf") and provider not in _RUNNER_PREFIXES and not is_served:
         return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
     if model_id and provider in _RUNNER_PREFIXES:
         runner, row = _RUNNER_PREFIXES[provider], models.get(model_id)
@@ -92,6 +95,18 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         f"unknown model {name!r}: {hint}`harness models` lists them; provider/name reaches others, "
         f"with provider one of {', '.join([*_RUNNER_PREFIXES, *PROVIDERS])}"
     )
+
+
+def given_base_url(name: str, base_url: str | None) -> str | None:
+    """The server to ask: the user's, else ``$OPENAI_BASE_URL`` for models of OpenAI and names that are no others."""
+    address = os.environ.get("OPENAI_BASE_URL")
+    if base_url or not address:
+        return base_url
+    try:
+        is_elsewhere = resolve_model(name).provider not in ("openai", "openai-compatible")
+    except InputError:
+        is_elsewhere = False
+    return None if is_elsewhere else address
 
 
 def _extra_of_api_model(rows: Iterable[ModelSpec], provider: str, model_id: str) -> Mapping[str, object]:

@@ -1,4 +1,4 @@
-"""HTTP connections for many requests at once, in several small pools, and answers of bounded length.
+"""HTTP connections for many requests at once, in several small pools; answers of bounded length; no way elsewhere.
 
 httpx's pool looks at every one of its connections for every request; with 64 in flight that was a
 third of the client's time. Imported only when a connection is made.
@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import itertools
 import json
+import ssl
 from typing import Any
 
 import httpx2
 
-from harness.errors import RequestError
+from harness.errors import FatalError, RequestError
 
 CONNECTIONS_PER_POOL = 8
 # Some 10,000 tokens with 20 alternatives each, 150 bytes an alternative.
 LONGEST_ANSWER = 32 << 20
+MOST_REDIRECTS = 3
 _OF_THE_TRANSFER = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
 
 
 class SpreadTransport(httpx2.AsyncBaseTransport):
     """Hands requests to its pools in turn; none of them limits how many connections it opens."""
 
-    def __init__(self, connections: int, *, trust_env: bool) -> None:
+    def __init__(self, connections: int, certificates: ssl.SSLContext, proxy: httpx2.Proxy | None) -> None:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=2 * CONNECTIONS_PER_POOL)
         count = -(-connections // CONNECTIONS_PER_POOL)
-        self._pools = [httpx2.AsyncHTTPTransport(limits=limits, trust_env=trust_env) for _ in range(count)]
+        self._pools = [
+            httpx2.AsyncHTTPTransport(verify=certificates, limits=limits, proxy=proxy, trust_env=False)
+            for _ in range(count)
+        ]
         self._turn = itertools.cycle(self._pools)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -40,12 +45,26 @@ class SpreadTransport(httpx2.AsyncBaseTransport):
 class BoundedClient(httpx2.AsyncClient):
     """A client whose answers are read whole and never longer than ``LONGEST_ANSWER``, as text in UTF-8.
 
-    The bound holds after decompression, too. What no charset can read is replaced, character by character.
+    The bound holds after decompression, too. What no charset can read is replaced, character by character. A redirect
+    is followed only where it stays with the server: prompt and key go nowhere else.
     """
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send the request; RequestError for an answer that is too long. ``stream=True`` is read whole, too."""
-        response = await super().send(request, **options | {"stream": True})
+        """Send the request; RequestError for an answer that is too long. ``stream=True`` is read whole, too.
+
+        Raises FatalError for a redirect to another server, or one that would drop the request's body.
+        """
+        options |= {"stream": True, "follow_redirects": False}
+        response = await super().send(request, **options)
+        for _ in range(MOST_REDIRECTS):
+            if not response.has_redirect_location:
+                break
+            await response.aclose()
+            request = _redirected(request, response)
+            response = await super().send(request, **options)
+        else:
+            await response.aclose()
+            raise FatalError(f"{request.url.copy_with(query=None)} redirects again and again: check --base-url")
         content = bytearray()
         try:
             async for part in response.aiter_bytes():
@@ -64,6 +83,27 @@ class BoundedClient(httpx2.AsyncClient):
             content=decoded(bytes(content), response.charset_encoding).encode("utf-8", "replace"),
             request=response.request,
         )
+
+
+def _redirected(request: httpx2.Request, response: httpx2.Response) -> httpx2.Request:
+    """The request that a redirect of the same server asks for."""
+    target = response.next_request
+    here = f"{request.url.copy_with(query=None)} redirects (HTTP {response.status_code})"
+    if target is None:
+        raise FatalError(f"{here} to an address that is none")
+    there = target.url.copy_with(query=None, username=None, password=None)
+    if _origin(target.url) != _origin(request.url):
+        raise FatalError(
+            f"{here} to another server, {there}: the request and its key are not sent there; if it is right, "
+            "name it with --base-url"
+        )
+    if target.method != request.method:
+        raise FatalError(f"{here} to {there}, without the request: check --base-url, and whether a login is needed")
+    return target
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def decoded(content: bytes, charset: str | None) -> str:

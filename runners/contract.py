@@ -11,7 +11,7 @@ from harness.redaction import address, looks_like_key, remember
 from harness.types import ModelSpec, Request, RunnerOptions, Supports
 
 # What changes no answer, and so stays out of a runner's identity.
-NEUTRAL_OPTIONS = frozenset({"batch", "probe", "key_env", "python", "start_timeout_s", "threads", "slots"})
+NEUTRAL_OPTIONS = frozenset({"batch", "ca", "probe", "key_env", "python", "start_timeout_s", "threads", "slots"})
 
 
 def identify(provider: str, model: str, spec: ModelSpec, options: RunnerOptions) -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from harness.errors import InputError, ModelUnavailable
 from harness.types import GrammarForm, ModelSpec, RunnerOptions
+from runners.addresses import read_address
 from runners.contract import key_in
 from runners.openai_chat import OpenAIChatRunner
-from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys
+from runners.options import BODY_PREFIX, COMMON_KEYS, SERVER_KEYS, SERVER_PREFIXES, check_keys
 from runners.providers import PROVIDERS, ConstraintStyle, Provider
 
 _STYLES: Mapping[GrammarForm, ConstraintStyle] = MappingProxyType(
@@ -22,22 +24,37 @@ class OpenAIApiRunner(OpenAIChatRunner):
     """A model of a named provider, or of the server at ``options.base_url``.
 
     ``-M constrain_with=json_schema|regex|lark|gbnf|none`` names the form that a server honours,
-    ``-M key_env=NAME`` the variable that holds its key.
+    ``-M key_env=NAME`` the variable that holds its key, ``-M ca=FILE`` the certificates that it is trusted by.
+    ``-M header.NAME=VALUE`` and ``-M query.NAME=VALUE`` go with every request; ``env:VARIABLE`` as a value is read
+    from the environment.
     """
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(options.extra, (*COMMON_KEYS, "constrain_with", "key_env"), (BODY_PREFIX,))
+        check_keys(options.extra, (*COMMON_KEYS, *SERVER_KEYS, "constrain_with"), (BODY_PREFIX, *SERVER_PREFIXES))
         super().__init__(spec, options, _provider(spec, options))
 
     def check(self) -> None:
-        if not (self.options.base_url or self.provider.base_url):
+        base_url = self.options.base_url or self.provider.base_url
+        if not base_url:
             raise ModelUnavailable(f"{self.name}: the address of its server is needed: add --base-url URL")
+        self._check_connection(base_url)
         key = key_in(self._key_variable())
-        if self.key_env and not key:
+        is_asked_for = "key_env" in self.options.extra or not read_address(base_url).is_local
+        if self.key_env and is_asked_for and not key:
             raise ModelUnavailable(
                 f"{self.name} needs an API key: set ${self.key_env}; "
                 "without one, --model smollm2-135m runs here on the CPU"
             )
+
+    def _key_variable(self) -> str:
+        variable = super()._key_variable()
+        return variable if self.key_env else _azure_variable(self.options.base_url) or variable
+
+
+def _azure_variable(base_url: str | None) -> str:
+    """Azure's key variable, where it is set and the address is one of Azure; else empty."""
+    variable = PROVIDERS["azure"].key_env
+    return variable if base_url and read_address(base_url).is_azure and os.environ.get(variable) else ""
 
 
 def _provider(spec: ModelSpec, options: RunnerOptions) -> Provider:

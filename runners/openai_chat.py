@@ -11,9 +11,10 @@ from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from harness.errors import ContextOverflow, FatalError, RetryableError, RunnerError
+from harness.errors import ContextOverflow, RetryableError, RunnerError
 from harness.redaction import redact, remember_address, remember_options
 from harness.types import Completion, CountsTokens, Message, ModelSpec, Request, RunnerOptions, Supports
+from runners.addresses import Address, given_headers, given_query, read_address
 from runners.adjustments import LEFT_OUT, MERGED, Adjustments, with_longer_system
 from runners.chat_answer import read_completion
 from runners.chat_body import chat_body, chat_messages
@@ -26,12 +27,12 @@ from runners.providers import Provider
 from runners.server_context import server_context
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
 
-# The openai client insists on a key; servers that need none ignore this one.
+# The openai client insists on a key; this one is not sent.
 NO_KEY = "none"
 CONNECT_TIMEOUT_S = 30.0
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # For the questions about the server's context, which no start waits for.
 CONTEXT_TIMEOUT_S = 5.0
 
@@ -74,6 +75,8 @@ class OpenAIChatRunner:
         self._told: set[str] = set()
         self._server_context: int | None = None
         self._client: openai.AsyncOpenAI | None = None
+        self._address: Address | None = None
+        self._proxy: httpx2.Proxy | None = None
 
     def check(self) -> None:
         """Raise ModelUnavailable if the model cannot run here."""
@@ -162,30 +165,42 @@ class OpenAIChatRunner:
             raise not_started(self.name)
         return self._client
 
-    def _new_client(self, base_url: str) -> openai.AsyncOpenAI:
-        import urllib.request
+    def _check_connection(self, base_url: str) -> None:
+        """Raise InputError for an address, proxy, certificates, headers or parameters that cannot be used."""
+        from runners.network import certificates, proxy_for
 
+        address = read_address(base_url)
+        certificates(address, proxy_for(address), self.options.extra.get("ca"))
+        given_headers(self.options.extra)
+        given_query(self.options.extra)
+
+    def _new_client(self, base_url: str) -> openai.AsyncOpenAI:
         import httpx2
         import openai
 
         from runners.connections import BoundedClient, SpreadTransport
+        from runners.network import certificates, proxy_for
 
-        if not base_url.startswith(("http://", "https://")):
-            raise FatalError(f"base URL {redact(base_url)!r}: an address such as http://127.0.0.1:8000/v1 is needed")
-        connections = self.options.max_connections
-        # A proxy of the environment cannot reach this machine's own servers.
-        is_local = httpx2.URL(base_url).host in LOOPBACK
-        behind_proxy = bool(urllib.request.getproxies()) and not is_local
+        self._address = read_address(base_url)
+        self._proxy = proxy_for(self._address)
+        key, extra, connections = self._api_key(), self.options.extra, self.options.max_connections
+        trusted = certificates(self._address, self._proxy, extra.get("ca"))
+        headers = given_headers(extra)
+        if key != NO_KEY and self._address.is_azure:
+            headers = {"api-key": key} | headers
+        has_authorization = key != NO_KEY or any(name.lower() == "authorization" for name in headers)
         return openai.AsyncOpenAI(
-            base_url=base_url,
-            api_key=self._api_key(),
+            base_url=self._address.url,
+            api_key=key,
+            default_headers=headers,
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S),
             http_client=BoundedClient(
-                transport=None if behind_proxy else SpreadTransport(connections, trust_env=not is_local),
+                transport=SpreadTransport(connections, trusted, self._proxy),
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=connections),
-                trust_env=not is_local,
-                follow_redirects=True,
+                params=httpx2.QueryParams(self._address.query).merge(given_query(extra)),
+                event_hooks={} if has_authorization else {"request": [_without_key]},
+                trust_env=False,
             ),
         )
 
@@ -279,6 +294,8 @@ class OpenAIChatRunner:
         import httpx2
         import openai
 
+        from runners.network import connection_error
+
         client = self._connection
         key = self._api_key()
         key_env = "" if key == NO_KEY else self._key_variable()
@@ -287,12 +304,12 @@ class OpenAIChatRunner:
         except openai.APIStatusError as error:
             response = error.response
         except openai.APITimeoutError:
-            where = redact(str(client.base_url))
-            raise RetryableError(f"no connection to {where} within {CONNECT_TIMEOUT_S:g} s") from None
+            where = redact(self.base_url, key)
+            raise RetryableError(
+                f"no connection to {where} within {CONNECT_TIMEOUT_S:g} s", outage="connection"
+            ) from None
         except openai.APIConnectionError as error:
-            reason = error.__cause__ or error
-            cause = str(reason) or type(reason).__name__
-            raise RetryableError(redact(f"connection to {client.base_url} failed: {cause}", key)) from None
+            raise connection_error(error, lambda text: redact(text, key), self.base_url, self._proxy) from None
         return json_answer(
             response.status_code,
             response.headers,
@@ -300,4 +317,10 @@ class OpenAIChatRunner:
             model=self.served_model,
             key_env=key_env,
             key=key,
+            remedy=self._address.remedy if self._address else "",
         )
+
+
+async def _without_key(request: httpx2.Request) -> None:
+    """Take out the header that the openai client makes of no key."""
+    request.headers.pop("authorization", None)

@@ -8,8 +8,11 @@ from difflib import get_close_matches
 
 from harness.errors import InputError
 
-BODY_PREFIX = "body."
+BODY_PREFIX, HEADER_PREFIX, QUERY_PREFIX = "body.", "header.", "query."
 COMMON_KEYS = ("model", "omit", "probe")
+# Of servers that the harness did not start.
+SERVER_KEYS = ("ca", "key_env")
+SERVER_PREFIXES = (HEADER_PREFIX, QUERY_PREFIX)
 # What no address, program, file or key is behind, so that a stored run may say it.
 HARMLESS_KEYS = frozenset({
     "batch", "constrain_with", "context", "device", "dtype", "latency_ms", "model", "omit", "precision", "probe",

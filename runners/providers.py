@@ -44,6 +44,8 @@ _ROWS = (
         token_field="max_completion_tokens",
         fixed_sampling=("o1", "o3", "o4", "gpt-5"),
     ),
+    # The address of a resource and its deployment is the user's.
+    Provider("azure", "", "AZURE_OPENAI_API_KEY", max_top_logprobs=20, fixed_sampling=("o1", "o3", "o4", "gpt-5")),
     Provider("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", forms=(), seed_field=""),
     Provider("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", seed_field="random_seed"),
     Provider("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),

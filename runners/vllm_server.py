@@ -12,7 +12,7 @@ from harness.errors import ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions
 from runners.contract import key_in
 from runners.openai_chat import OpenAIChatRunner
-from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, choice, seconds
+from runners.options import BODY_PREFIX, COMMON_KEYS, SERVER_KEYS, SERVER_PREFIXES, check_keys, choice, seconds
 from runners.providers import PROVIDERS
 from runners.server_process import ServerProcess, free_port
 from runners.vllm_flags import (
@@ -63,8 +63,8 @@ class VllmServerRunner(OpenAIChatRunner):
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
         check_keys(
             options.extra,
-            (*COMMON_KEYS, "device", "key_env", "python", "start_timeout_s"),
-            (BODY_PREFIX, FLAG_PREFIX),
+            (*COMMON_KEYS, *SERVER_KEYS, "device", "python", "start_timeout_s"),
+            (BODY_PREFIX, *SERVER_PREFIXES, FLAG_PREFIX),
         )
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         self._start_timeout_s = seconds(options.extra, "start_timeout_s", START_TIMEOUT_S)
@@ -75,6 +75,7 @@ class VllmServerRunner(OpenAIChatRunner):
     def check(self) -> None:
         if self.options.base_url:
             key_in(self._key_variable())
+            self._check_connection(self.options.base_url)
             return
         refuse_without_gpu(self.spec, self.options)
         if not has_vllm(interpreter(self.options)):

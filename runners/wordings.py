@@ -1,4 +1,4 @@
-"""How servers word their errors: which text means that a prompt is too long, or that the role of a message is refused.
+"""How servers word their errors: a prompt that is too long, a role that is refused, credit or a quota that is used up.
 
 No two servers share codes or words. So a text is judged by what it speaks of (the context, the prompt, a number of
 tokens) together with what it says of it (exceeds, too long, at most). ``tests/runners/wordings.yaml`` holds what each
@@ -97,3 +97,44 @@ _ROLE_REFUSED = re.compile(
 def is_role_refused(text: str) -> bool:
     """Whether an error says that the chat template, or the server, takes no system message."""
     return _ROLE_REFUSED.search(said(text)) is not None
+
+
+_NO_CREDIT = re.compile(
+    r"insufficient(_user)?_?(quota|balance|credit|fund)|billing_?(hard_?limit|not_?active)|exceeded_?current_?quota"
+    r"|(insufficient|not[ _]enough|\bno|out of|without)[ _](remaining |available |account )*(credits?|balance|funds)\b"
+    r"|\b(credits?|balance|funds)\b[^\n]{0,40}(too low|insufficient|not enough|depleted|exhausted|used up|expired)"
+    r"|(used|spent|exhausted|consumed|exceeded)[^\n]{0,30}\b(credits|balance|allowance|allocation)\b|can only afford"
+    r"|negative balance|payment required|(unpaid|past) invoices?|\btop up|arrearage|over budget|budget has been exceed"
+    r"|account[^\n]{0,40}(suspended|deactivated|not active)"
+    r"|\b(spend(ing)?|budget|billing|credit|usage|key)[ _]?(hard[ _]?)?(limits?|cap)\b[^\n]{0,40}(reached|exceed|hit\b)"
+    r"|(reached|reaching|exceeded|hit)\b[^\n]{0,40}\b(spend(ing)?|budget|billing|credit|usage)[ _]?(limits?|cap)\b"
+    r"|余额不足|欠费|额度(不足|已)",
+    re.IGNORECASE,
+)
+
+
+def is_credit_used_up(text: str) -> bool:
+    """Whether an error says that the account can pay for nothing more."""
+    return _NO_CREDIT.search(said(text)) is not None
+
+
+_LONG_PERIOD = re.compile(
+    r"(per|/)[ _-]?(day|week|month)|per ?86400 ?s|\b(RPD|TPD)\b|by ?day\b|\b(daily|weekly|monthly)\b", re.IGNORECASE
+)
+_OF_A_LIMIT = re.compile(r"limit|quota|too many|exceed|exhausted", re.IGNORECASE)
+# Google says so of the quota of a minute, too, and then how many seconds are left of it.
+_CURRENT_QUOTA = re.compile(r"exceeded your current quota", re.IGNORECASE)
+_SHORT_PERIOD = re.compile(
+    r"(per|/)[ _-]?(second|sec\b|minute|min\b|hour)|\b(RPM|TPM|RPS|TPS)\b|retry in \d", re.IGNORECASE
+)
+_NOTHING_GRANTED = re.compile(r"\blimit: 0\b", re.IGNORECASE)
+
+
+def is_quota_used_up(text: str) -> bool:
+    """Whether a refusal says that the quota of a day or longer is used up; that of a minute is only a rate limit."""
+    words = said(text)
+    if _LONG_PERIOD.search(words) and _OF_A_LIMIT.search(words):
+        return True
+    if not _CURRENT_QUOTA.search(words):
+        return False
+    return bool(_NOTHING_GRANTED.search(words)) or not _SHORT_PERIOD.search(words)

@@ -26,7 +26,8 @@ RELATION_LINE = re.compile(r"^- (.+)$", re.MULTILINE)
 class Fault:
     """How to misbehave: a status with headers and body, or one of the kinds below.
 
-    ``kind``: status, close (no answer), half (half a body, then close), hang (no answer for long).
+    ``kind``: status, close (no answer), half (half a body, then close), hang (no answer for long), gone (no answer,
+    and no connection from then on).
     """
 
     kind: str
@@ -161,7 +162,9 @@ class ChatServer:
             self.answered[json.dumps(body["messages"])] += 1
             await _write(writer, 200, (), text)
             return True
-        if fault.kind == "close":
+        if fault.kind == "gone":
+            self._server.close()
+        if fault.kind in ("close", "gone"):
             return False
         if fault.kind == "hang":
             await asyncio.sleep(3600)

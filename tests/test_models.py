@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.models import load_models, resolve_model
+from harness.models import given_base_url, load_models, resolve_model
 
 OF_THE_PAPERS = [
     *("llama2-7b", "llama2-13b", "llama3-8b", "llama3.1-8b", "gpt-4-turbo"),
@@ -44,6 +44,10 @@ def test_prices_come_in_pairs() -> None:
         ("transformers//models/own.gguf", "transformers", "", "/models/own.gguf"),
         ("/models/own.gguf", "llama_cpp", "", "/models/own.gguf"),
         ("llama_cpp//models/own.gguf", "llama_cpp", "", "/models/own.gguf"),
+        ("llama-server/Some-7B-Q4_K_M.gguf", "openai_api", "llama-server", "Some-7B-Q4_K_M.gguf"),
+        ("lmstudio/org/Some-GGUF/some.gguf", "openai_api", "lmstudio", "org/Some-GGUF/some.gguf"),
+        ("models/own.gguf", "llama_cpp", "", "models/own.gguf"),
+        ("azure/my-deployment", "openai_api", "azure", "my-deployment"),
     ],
 )
 def test_a_name_reaches_its_runner(name: str, runner: str, provider: str, model_id: str) -> None:
@@ -67,12 +71,31 @@ def test_the_model_of_a_row_runs_on_another_runner() -> None:
         ("org/model", "openai_api", "org/model"),
         ("anything", "openai_api", "anything"),
         ("smollm2-135m", "openai_api", "smollm2-135m"),
+        ("Some-7B-Q4_K_M.gguf", "openai_api", "Some-7B-Q4_K_M.gguf"),
+        ("./models/own.gguf", "openai_api", "./models/own.gguf"),
+        ("llama-server/Some-7B-Q4_K_M.gguf", "openai_api", "Some-7B-Q4_K_M.gguf"),
         ("qwen2.5-72b", "vllm_server", "Qwen/Qwen2.5-72B-Instruct"),
     ],
 )
 def test_with_a_base_url_every_name_is_asked_for_there(name: str, runner: str, model_id: str) -> None:
     spec = resolve_model(name, "http://127.0.0.1:8000/v1")
     assert (spec.runner, spec.model_id) == (runner, model_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_asked_there"),
+    [
+        *[(name, True) for name in ("gpt-4o", "openai/gpt-9", "openai-compatible/x", "org/model", "unknown")],
+        *[(name, False) for name in ("smollm2-135m", "qwen2.5-72b", "mistral/x", "vllm/org/model", "own.gguf", "mock")],
+    ],
+)
+def test_the_environment_names_the_server_of_openais_models_and_of_no_others(
+    name: str, is_asked_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert given_base_url(name, None) is None
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:8000/v1")
+    assert given_base_url(name, None) == ("http://127.0.0.1:8000/v1" if is_asked_there else None)
+    assert given_base_url(name, "http://other/v1") == "http://other/v1"
 
 
 def test_an_embedded_row_keeps_its_limits_behind_a_base_url() -> None:

@@ -124,6 +124,7 @@ async def _annotate_all(
             lambda _document: asker.answer,
             window=asker.limiter.maximum * DOCUMENTS_PER_CONNECTION,
             stop=asker.stop,
+            outages=asker.session.outages,
             on_finished=observer.finished,
         ):
             record = DocumentRecord.of(result.document.title, result.extraction, result.requests, result.seconds)

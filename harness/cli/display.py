@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 PLAIN_INTERVAL_S = 10.0
+# Lines that say only what is waited for come less and less often.
+LONGEST_INTERVAL_S = 320.0
 
 
 class QuietDisplay(Unwatched):
@@ -28,9 +31,11 @@ class QuietDisplay(Unwatched):
 
 
 class PlainDisplay(QuietDisplay):
-    """One line every ten seconds, and one at the end."""
+    """One line every ten seconds while documents end or the run waits, and one at the end."""
 
     def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+        self._interval_s = PLAIN_INTERVAL_S
         self._total = 0
         self._traffic = Traffic()
         self._statuses: Counter[str] = Counter()
@@ -40,19 +45,32 @@ class PlainDisplay(QuietDisplay):
         self._total, self._traffic = total, traffic
         self._started = self._last = time.monotonic()
         self._print(f"run {run.run_id}: {total} documents")
+        self._watch()
 
     def finished(self, result: DocumentResult) -> None:
         self._statuses[result.extraction.status] += 1
-        now = time.monotonic()
-        if now - self._last >= PLAIN_INTERVAL_S or self._statuses.total() == self._total:
-            self._last = now
-            done = self._statuses.total()
-            rate = done / max(now - self._started, 1e-9)
-            left_s = (self._total - done) / rate
-            self._print(
-                f"{done}/{self._total} documents, {rate:.2f}/s, {_clock(left_s)} left, "
-                + traffic_line(self._traffic, self._statuses)
-            )
+        self._interval_s = PLAIN_INTERVAL_S
+        if time.monotonic() - self._last >= PLAIN_INTERVAL_S or self._statuses.total() == self._total:
+            self._print_progress()
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _watch(self) -> None:
+        """Look again and again what the run waits for, as no document may end for long."""
+        if time.monotonic() - self._last >= self._interval_s and self._traffic.waiting.in_words():
+            self._print_progress()
+            self._interval_s = min(2 * self._interval_s, LONGEST_INTERVAL_S)
+        self._timer = asyncio.get_running_loop().call_later(PLAIN_INTERVAL_S / 10, self._watch)
+
+    def _print_progress(self) -> None:
+        self._last = time.monotonic()
+        done = self._statuses.total()
+        rate = done / max(self._last - self._started, 1e-9)
+        left = f" {_clock((self._total - done) / rate)} left," if done else ""
+        line = traffic_line(self._traffic, self._statuses)
+        self._print(f"{done}/{self._total} documents, {rate:.2f}/s,{left} {line}")
 
     def stopping(self) -> None:
         self._print("stopping: waiting for the requests in flight (again to stop at once)")
@@ -70,10 +88,21 @@ class RichDisplay(QuietDisplay):
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            ProgressColumn,
+            Task,
             TextColumn,
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
+        from rich.text import Text
+
+        display = self
+
+        class TrafficColumn(ProgressColumn):
+            """Drawn anew all the time: what a run waits for changes while no document ends."""
+
+            def render(self, task: Task) -> Text:  # noqa: ARG002 - there is one
+                return Text(traffic_line(display._traffic, display._statuses), style="dim")
 
         self._progress: Progress = Progress(
             BarColumn(),
@@ -83,10 +112,10 @@ class RichDisplay(QuietDisplay):
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[traffic]}"),
+            TrafficColumn(),
             console=Console(stderr=True),
         )
-        self._task = self._progress.add_task("", total=None, rate="", traffic="")
+        self._task = self._progress.add_task("", total=None, rate="")
         self._traffic = Traffic()
         self._statuses: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -101,12 +130,7 @@ class RichDisplay(QuietDisplay):
     def finished(self, result: DocumentResult) -> None:
         self._statuses[result.extraction.status] += 1
         rate = self._statuses.total() / max(time.monotonic() - self._started, 1e-9)
-        self._progress.update(
-            self._task,
-            advance=1,
-            rate=f"{rate:.2f}/s",
-            traffic=traffic_line(self._traffic, self._statuses),
-        )
+        self._progress.update(self._task, advance=1, rate=f"{rate:.2f}/s")
 
     def stopping(self) -> None:
         self._progress.console.print("stopping: waiting for the requests in flight (Ctrl-C again: stop at once)")
@@ -135,7 +159,7 @@ def log_to_stderr() -> None:
 
 
 def traffic_line(traffic: Traffic, statuses: Counter[str]) -> str:
-    """Tokens of this session, answers from the journal, retries, and documents that did not end ok."""
+    """Tokens of this session, answers from the journal, retries, documents not ok, and what is waited for."""
     about = "about " if traffic.estimated else ""
     parts = [f"{about}{traffic.prompt_tokens + traffic.completion_tokens:,} tokens"]
     if traffic.replayed:
@@ -143,6 +167,8 @@ def traffic_line(traffic: Traffic, statuses: Counter[str]) -> str:
     if traffic.retried:
         parts.append(f"{traffic.retried} retries")
     parts += [f"{count} {status}" for status, count in sorted(statuses.items()) if status != "ok"]
+    if waiting := traffic.waiting.in_words():
+        parts.append(waiting)
     return ", ".join(parts)
 
 

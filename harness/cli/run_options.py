@@ -51,7 +51,9 @@ def model_fields(
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy decoding.")] = 0.0,
     top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus sampling.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Draws examples, and samples where the server honours a seed.")] = 0,
-    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a server.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="OpenAI-compatible address of a server (models of OpenAI: or $OPENAI_BASE_URL).")
+    ] = None,
     max_connections: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
     max_retries: Annotated[int, typer.Option(min=0, help="Tries after the first, per request.")] = 8,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one request.")] = 600.0,
@@ -75,13 +77,23 @@ def model_fields(
         "temperature": temperature,
         "top_p": top_p,
         "seed": seed,
-        "base_url": base_url,
+        "base_url": _server(model, base_url),
         "max_connections": max_connections,
         "max_retries": max_retries,
         "timeout_s": timeout,
         "limits": Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
         "results": results_dir,
     }
+
+
+def _server(model: str, base_url: str | None) -> str | None:
+    """The address of the server, with a note where the environment names it."""
+    from harness.models import given_base_url
+
+    given = given_base_url(model, base_url)
+    if given and not base_url:
+        typer.echo(f"note: $OPENAI_BASE_URL names the server of {model}: {given.partition('?')[0]}", err=True)
+    return given
 
 
 def question_fields(

@@ -1,4 +1,4 @@
-"""The door from a method to a model: journal, then budget, concurrency, retries, and the runner."""
+"""How a method asks a model: journal, then budget, concurrency, retries, and the runner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from harness.engine.retry import RetryPolicy, call_with_retries
 from harness.engine.session import RunnerSession
 from harness.engine.stop import StopSignal
 from harness.engine.storable import storable
-from harness.errors import RetryableError
+from harness.engine.waiting import Waiting, span
+from harness.errors import RetryableError, RunnerError
 from harness.types import Completion, Request, Usage
 
 Result = TypeVar("Result")
@@ -25,7 +26,7 @@ Result = TypeVar("Result")
 class Traffic:
     """What went over the wire in this session, for the progress line and the manifest.
 
-    ``estimated`` says that some of the tokens are an estimate.
+    ``estimated`` says that some of the tokens are an estimate; ``waiting`` knows what is waited for now.
     """
 
     sent: int = 0
@@ -34,6 +35,7 @@ class Traffic:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     estimated: bool = False
+    waiting: Waiting = field(default_factory=Waiting)
 
     def count(self, usage: Usage) -> None:
         self.sent += 1
@@ -64,6 +66,7 @@ class Asker:
         key = self._key(request)
         if (stored := self.journal.get(key)) is not None:
             self.traffic.replayed += 1
+            self.session.outages.answered(by_server=False)
             return stored
         return await self._ask(key, request)
 
@@ -79,11 +82,16 @@ class Asker:
         reserved = await self.budget.reserve(request)
         used = Usage()
         try:
-            await self.session.prepare(request, self.stop, self._retrying)
+            with self.traffic.waiting.on("the model to start"):
+                await self.session.prepare(request, self.stop, self._retrying)
             completion = with_usage(storable(await self._send(request)), request)
             used = completion.usage
+        except RunnerError as error:
+            self.session.outages.failed(error, self.stop)
+            raise
         finally:
             self.budget.settle(reserved, used)
+        self.session.outages.answered(by_server=True)
         self.journal.put(key, self.run_id, completion)
         self.traffic.count(completion.usage)
         return completion
@@ -92,11 +100,19 @@ class Asker:
         async with self.limiter:
             # A request that waited for its place while the run was stopped is not in flight yet.
             self.stop.check()
-            return await self._retrying(lambda: self.session.runner.generate(request))
+            return await self._retrying(lambda: self._generate(request))
+
+    async def _generate(self, request: Request) -> Completion:
+        with self.traffic.waiting.for_answer():
+            return await self.session.runner.generate(request)
 
     async def _retrying(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """Await ``call`` with the run's time limit for one attempt, and its retries."""
+        """Await ``call`` with the run's time limit for one attempt, and its retries.
+
+        Raises Interrupted where the server asks for a wait that nobody would sit through.
+        """
         started_at = time.monotonic()
+        reason = ""
 
         async def attempt() -> Result:
             nonlocal started_at
@@ -108,9 +124,21 @@ class Asker:
                 raise RetryableError(f"no answer within --timeout {self.timeout_s:g} s", overloaded=True) from error
 
         def on_retry(error: RetryableError, wait_s: float) -> None:
+            nonlocal reason
+            reason = str(error)
             self.traffic.retried += 1
             if error.overloaded:
                 pause_s = wait_s if error.retry_after_s is not None else 0.0
                 self.limiter.overloaded(started_at, pause_s)
 
-        return await call_with_retries(attempt, self.policy, on_retry, self.stop.sleep)
+        async def sleep(seconds: float) -> None:
+            with self.traffic.waiting.on(reason, seconds):
+                await self.stop.sleep(seconds)
+
+        try:
+            return await call_with_retries(attempt, self.policy, on_retry, sleep)
+        except RunnerError as error:
+            if (wish := error.retry_after_s) is not None and self.policy.is_too_long(wish):
+                self.stop.request(f"the server asks to wait {span(wish)}: {error}")
+                self.stop.check()
+            raise

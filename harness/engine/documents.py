@@ -9,12 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
 from harness.engine.budget import BudgetExhausted
+from harness.engine.outages import Outages
 from harness.engine.stop import Interrupted, StopSignal
 from harness.errors import ContextOverflow, FatalError, HarnessError, RequestRefused, RunnerError
 from harness.types import Ask, Completion, Document, Extraction, Method, Request, Status
-
-# This many documents failing in a row, with none answered before, is a dead server and no accident.
-HOPELESS_FAILURES = 20
 
 STATUS_OF_ERROR: tuple[tuple[type[RunnerError], Status], ...] = (
     (ContextOverflow, "context_overflow"),
@@ -39,27 +37,27 @@ async def run_documents(
     *,
     window: int,
     stop: StopSignal,
+    outages: Outages,
     on_finished: Callable[[DocumentResult], None],
 ) -> AsyncIterator[DocumentResult]:
     """Yield the result of every document in the order of ``documents``.
 
     At most ``window`` documents are held at once, so memory does not grow with their number; they
-    start in order, so the requests of one document are sent back to back. ``ask_for`` gives each
-    document its door to the model. ``on_finished`` hears of
+    start in order, so the requests of one document are sent back to back. ``ask_for`` gives what each
+    document asks the model with, which reports to ``outages``. ``on_finished`` hears of
     each document as it ends, in any order. A failed model call ends its document with a status
     and an error; FatalError and a full disk end the whole run at once, a stop or an exhausted budget
     (Interrupted, BudgetExhausted) once the requests in flight have arrived.
     """
     pending: deque[asyncio.Task[DocumentResult]] = deque()
     source = iter(documents)
-    hope = _Hope()
 
     def start_more() -> None:
         while len(pending) < window and not stop.requested:
             document = next(source, None)
             if document is None:
                 return
-            pending.append(asyncio.create_task(_extract(document, method, ask_for(document), hope, stop, on_finished)))
+            pending.append(asyncio.create_task(_extract(document, method, ask_for(document), stop, on_finished)))
 
     try:
         start_more()
@@ -78,34 +76,17 @@ async def run_documents(
             yield result
         if stop.requested and next(source, None) is not None:
             stop.check()
+        outages.check_end(stop)
     finally:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
 
-class _Hope:
-    """Gives up on a run in which nothing has ever worked."""
-
-    def __init__(self) -> None:
-        self.answered = False
-        self.failures = 0
-
-    def note(self, extraction: Extraction, requests: int) -> None:
-        if extraction.status != "api_error":
-            # A document that needs no request proves nothing about the server.
-            self.answered = self.answered or requests > 0
-            return
-        self.failures += 1
-        if not self.answered and self.failures >= HOPELESS_FAILURES:
-            raise FatalError(f"the first {self.failures} documents all failed, the last with: {extraction.error}")
-
-
 async def _extract(
     document: Document,
     method: Method,
     ask: Ask,
-    hope: _Hope,
     stop: StopSignal,
     on_finished: Callable[[DocumentResult], None],
 ) -> DocumentResult:
@@ -120,7 +101,6 @@ async def _extract(
 
     try:
         extraction = await _extract_or_fail(document, method, counted)
-        hope.note(extraction, requests)
     except HarnessError as error:
         # Nothing more can succeed: wake the documents that wait for a retry.
         stop.request(str(error))

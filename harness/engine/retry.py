@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from harness.errors import RetryableError
 
@@ -19,7 +19,8 @@ class RetryPolicy:
     """``retries`` tries after the first; waits in seconds.
 
     The wait before try n is uniform in ``[0, min(cap_s, base_s * 2**(n - 1))]`` ("full jitter",
-    Brooker 2015, AWS Architecture Blog), or what the server asked for, up to ``longest_wish_s``.
+    Brooker 2015, AWS Architecture Blog), or what the server asked for. A wish for more than ``longest_wish_s`` ends
+    the tries at once.
     """
 
     retries: int = 8
@@ -27,11 +28,19 @@ class RetryPolicy:
     cap_s: float = 60.0
     longest_wish_s: float = 600.0
 
+    def is_too_long(self, wish_s: float) -> bool:
+        """Whether a server asks to wait longer than the user would sit and watch."""
+        return wish_s > self.longest_wish_s
+
+    def is_worth_trying(self, error: BaseException) -> bool:
+        """Whether a failed call is tried again."""
+        return isinstance(error, RetryableError) and not self.is_too_long(error.retry_after_s or 0.0)
+
     def wait_s(self, attempt: int, error: BaseException | None) -> float:
         wish = getattr(error, "retry_after_s", None)
         if wish is not None:
             # A little spread, so that requests told the same second do not come back as one wave.
-            return min(float(wish), self.longest_wish_s) * random.uniform(1.0, 1.1)
+            return float(wish) * random.uniform(1.0, 1.1)
         return random.uniform(0.0, min(self.cap_s, self.base_s * 2 ** (attempt - 1)))
 
 
@@ -57,7 +66,7 @@ async def call_with_retries(
     retrying = AsyncRetrying(
         stop=stop_after_attempt(policy.retries + 1),
         wait=wait,
-        retry=retry_if_exception_type(RetryableError),
+        retry=retry_if_exception(policy.is_worth_trying),
         before_sleep=before_sleep,
         sleep=sleep,
         reraise=True,

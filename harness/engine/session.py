@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+from harness.engine.outages import Outages
 from harness.engine.stop import StopSignal
-from harness.errors import FatalError, HarnessError, RetryableError
+from harness.errors import HarnessError, OutageError, RetryableError
 from harness.types import GrammarForm, Request, Runner
 
 Retrying = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
@@ -25,6 +26,7 @@ class RunnerSession:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
+        self.outages = Outages()
         self._stack = AsyncExitStack()
         self._lock = asyncio.Lock()
         self._started = False
@@ -59,7 +61,7 @@ class RunnerSession:
                     await stop.wait_for(retrying(lambda: self.runner.probe(request)))
                     self._probed.add(form)
             except RetryableError as error:
-                self._failure = FatalError(f"{self.runner.name}: no answer to a test request: {error}")
+                self._failure = OutageError(f"{self.runner.name}: no answer to a test request: {error}", "connection")
                 raise self._failure from error
             except HarnessError as error:
                 self._failure = error

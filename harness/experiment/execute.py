@@ -15,6 +15,7 @@ from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
 from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
+from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
 from harness.experiment.hybrid_scores import llm_scores_of
 from harness.experiment.plan import Experiment
@@ -111,7 +112,7 @@ async def supervise(
     except (Interrupted, BudgetExhausted, asyncio.CancelledError) as reason:
         manifest.end("stopped", asker.traffic)
         why = str(reason) or f"{asker.stop.reason}, twice"
-        raise Stopped(f"{why}. Resume with the same command; run folder {folder.path}") from None
+        raise Stopped(f"{why.rstrip('.')}. Resume with the same command; run folder {folder.path}") from None
     except HarnessError:
         manifest.end("failed", asker.traffic)
         raise
@@ -147,6 +148,7 @@ async def _run_all(
             lambda document: asker.answer_again if document.title in ask_again else asker.answer,
             window=asker.limiter.maximum * DOCUMENTS_PER_CONNECTION,
             stop=asker.stop,
+            outages=asker.session.outages,
             on_finished=observer.finished,
         ):
             title = result.document.title
@@ -165,15 +167,21 @@ def asker_of(experiment: Experiment, journal: Journal, session: RunnerSession) -
     elif config.limits.cost_usd is not None:
         raise InputError(f"--max-cost needs prices, and {spec.name} has none: use --max-tokens-total")
     spent = journal.spent(experiment.run_id)
-    stop = StopSignal()
+    stop, traffic = StopSignal(), Traffic()
+
+    async def pause(seconds: float) -> None:
+        with traffic.waiting.on(PAUSE, seconds):
+            await stop.sleep(seconds)
+
     able = experiment.runner.supports.max_connections or config.max_connections
     return Asker(
         session=session,
         journal=journal,
         run_id=experiment.run_id,
         budget=Budget(config.limits, prices, Usage(spent.prompt_tokens, spent.completion_tokens)),
-        limiter=AdaptiveLimiter(min(able, config.max_connections), sleep=stop.sleep),
+        limiter=AdaptiveLimiter(min(able, config.max_connections), sleep=pause),
         policy=RetryPolicy(retries=config.max_retries),
         stop=stop,
         timeout_s=config.timeout_s,
+        traffic=traffic,
     )

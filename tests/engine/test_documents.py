@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.engine.documents import HOPELESS_FAILURES, DocumentResult, run_documents
+from harness.engine.documents import DocumentResult, run_documents
+from harness.engine.outages import Outages
 from harness.engine.stop import Interrupted, StopSignal
 from harness.errors import ContextOverflow, FatalError, RequestError, RetryableError
 from harness.types import Ask, Completion, Document, Extraction, Message, Request
@@ -53,6 +54,7 @@ async def collect(
             lambda _document: ask,
             window=window,
             stop=stop or StopSignal(),
+            outages=Outages(),
             on_finished=on_finished,
         )
     ]
@@ -104,16 +106,6 @@ async def test_a_fatal_error_ends_the_run_at_once() -> None:
     with pytest.raises(FatalError, match="key was refused"):
         await collect(100, answer)
     assert len(asked) < 12
-
-
-async def test_a_run_in_which_nothing_ever_worked_is_given_up() -> None:
-    with pytest.raises(FatalError, match=f"first {HOPELESS_FAILURES} documents all failed.*refused connection"):
-        await collect(100, lambda _title: RetryableError("refused connection"))
-
-
-async def test_many_failures_after_a_success_are_no_reason_to_give_up() -> None:
-    results = await collect(60, lambda title: None if title == "0" else RetryableError("busy"), window=1)
-    assert len(results) == 60
 
 
 async def test_a_stop_lets_requests_in_flight_finish_and_starts_no_more() -> None:

@@ -10,6 +10,7 @@ from typing import Self
 
 import pytest
 
+from harness.engine import waiting
 from harness.engine.asking import Asker
 from harness.engine.budget import NO_LIMITS, Budget
 from harness.engine.journal import Journal
@@ -141,6 +142,23 @@ async def test_a_stop_ends_the_start_at_once(journal: Journal) -> None:
         asyncio.get_running_loop().call_later(0.01, asker.stop.request, "stopped by SIGINT")
         assert [type(answer) for answer in await answers] == [Interrupted] * 3
     assert runner.done == ["start", "start ended"]
+
+
+async def test_the_progress_line_hears_of_a_start_and_of_a_retry(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_SHORTEST_S", 0.0)
+    told: list[str] = []
+    async with RunnerSession(runner := Recorded(lambda: told.append(asker.traffic.waiting.in_words()))) as session:
+        asker = asker_of(session, journal)
+        runner.failures = [RetryableError("HTTP 429: slow down", retry_after_s=0.01)]
+        answer = asyncio.ensure_future(asker.answer(asked("text")))
+        while not answer.done():
+            await asyncio.sleep(0)
+            told.append(asker.traffic.waiting.in_words())
+    assert told[0] == "waiting for the model to start (0 s)"
+    assert "waiting 0 s: HTTP 429: slow down" in told
+    assert asker.traffic.waiting.in_words() == ""
 
 
 async def test_what_could_not_be_started_once_is_not_started_again(journal: Journal) -> None:

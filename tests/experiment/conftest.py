@@ -1,13 +1,19 @@
-"""A corpus, a results folder, and the command that runs one on the other."""
+"""A corpus, a results folder, and what runs one on the other: the command, or the function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness import run
+from harness.experiment.results import RunResult
+from tests.chat_server import ChatServer
 from tests.corpora import write_corpus
+
+PLAIN = {"probe": "false", "constrain_with": "regex"}
 
 
 @pytest.fixture
@@ -29,3 +35,15 @@ def run_arguments(tmp_path: Path, results: Path) -> Callable[..., list[str]]:
         ]  # fmt: skip
 
     return arguments
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Callable[..., RunResult]:
+    """Runs some documents on the server; options are those of ``harness.run``."""
+
+    def ask(server: ChatServer, documents: int = 3, prompt: str = "tagged", **options: Any) -> RunResult:
+        corpus = write_corpus(tmp_path / f"corpus{documents}", documents)
+        chosen = {"dataset": str(corpus), "results": tmp_path / "results", "max_retries": 0, "model_options": PLAIN}
+        return run("scripted", prompt, base_url=server.base_url, **chosen | options)
+
+    return ask

@@ -5,32 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from harness import run
 from harness.engine.budget import Limits
 from harness.experiment.execute import Stopped
 from harness.experiment.results import RunResult
 from tests.chat_server import ChatServer, Fault, Misbehave, answer_by_rule, completion
-from tests.corpora import write_corpus
 
 Ask = Callable[..., RunResult]
-PLAIN = {"probe": "false", "constrain_with": "regex"}
-
-
-@pytest.fixture
-def ask(tmp_path: Path) -> Ask:
-    """Runs some documents on the server; options are those of ``harness.run``."""
-
-    def ask(server: ChatServer, documents: int = 3, prompt: str = "tagged", **options: Any) -> RunResult:
-        corpus = write_corpus(tmp_path / f"corpus{documents}", documents)
-        chosen = {"dataset": str(corpus), "results": tmp_path / "results", "max_retries": 0, "model_options": PLAIN}
-        return run("scripted", prompt, base_url=server.base_url, **chosen | options)
-
-    return ask
 
 
 def stored(result: RunResult) -> list[dict[str, Any]]:

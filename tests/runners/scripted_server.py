@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -48,17 +49,20 @@ class ScriptedServer:
     What it ``tells`` of itself, by path, it answers without asking ``reply``; other paths to GET are not found.
     """
 
-    def __init__(self, reply: Reply, tells: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, reply: Reply, tells: Mapping[str, object] | None = None, encrypted: ssl.SSLContext | None = None
+    ) -> None:
         self.asked: list[Asked] = []
         self._reply = reply
         self._tells = tells or {}
+        self._encrypted = encrypted
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http{'s' if self._encrypted else ''}://127.0.0.1:{self._port}/v1"
 
     async def __aenter__(self) -> ScriptedServer:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._encrypted)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -89,7 +93,7 @@ class ScriptedServer:
                 await writer.drain()
                 if not answer.startswith(b"HTTP") or b"truncate" in answer[:200]:
                     return
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             return
         finally:
             writer.close()

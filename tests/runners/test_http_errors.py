@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.errors import ContextOverflow, FatalError, RequestError, RetryableError, RunnerError
-from runners.http_errors import error_from_response, retry_after_s
+from harness.errors import ContextOverflow, FatalError, OutageError, RequestError, RetryableError, RunnerError
+from runners.http_errors import error_from_response
+from runners.waits import retry_after_s
 
 KEY = "sk-secret-0123456789abcdef"
 
@@ -25,10 +26,12 @@ def error(status: int, text: str = "", **headers: str) -> RunnerError:
     ("status", "kind"),
     [
         (400, RequestError),
-        (401, FatalError),
-        (402, FatalError),
-        (403, FatalError),
-        (404, FatalError),
+        (401, OutageError),
+        (402, OutageError),
+        (403, OutageError),
+        (404, OutageError),
+        (405, OutageError),
+        (407, FatalError),
         (408, RetryableError),
         (409, RetryableError),
         (413, RequestError),
@@ -73,10 +76,6 @@ def test_every_servers_wording_of_an_overflow_is_understood(text: str) -> None:
     assert type(error(400, text)) is ContextOverflow
 
 
-def test_a_spent_quota_is_not_retried() -> None:
-    assert type(error(429, '{"error": {"code": "insufficient_quota", "message": "quota"}}')) is FatalError
-
-
 def test_the_servers_own_words_are_one_short_line() -> None:
     message = str(error(400, "<html>\n" + "x" * 5000))
     assert "\n" not in message
@@ -104,6 +103,20 @@ NOW = datetime(2026, 1, 2, 3, 4, 0, tzinfo=UTC)
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1h2m3.5s"}, 3723.5),
         ({"x-ratelimit-remaining-requests": "12", "x-ratelimit-reset-requests": "6m0s"}, None),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s later"}, None),
+        ({"x-ratelimit-remaining-requests-day": "0", "x-ratelimit-reset-requests-day": "33011.4"}, 33011.4),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "50"}, 50.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1767323070"}, 30.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1767323070000"}, 30.0),
+        (
+            {
+                "anthropic-ratelimit-requests-remaining": "0",
+                "anthropic-ratelimit-requests-reset": "2026-01-02T04:04:00Z",
+            },
+            3600.0,
+        ),
+        ({"retry-after": "7h12m"}, 25920.0),
+        ({"retry-after": "99999999999999"}, None),
+        ({"retry-after": "9" * 400}, None),
     ],
 )
 def test_the_servers_wish_to_wait_is_read_in_every_form(headers: dict[str, str], wait: float | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.errors import ContextOverflow, FatalError, HarnessError, RequestError, RetryableError
+from harness.errors import ContextOverflow, FatalError, HarnessError, OutageError, RequestError, RetryableError
 from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions, Sampling
 from runners import connections
 from runners.chat_answer import UnusableAnswer
@@ -48,7 +48,7 @@ async def test_an_answer_comes_back_with_its_usage_and_latency() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, RequestError), (401, FatalError), (404, FatalError), (500, RetryableError), (503, RetryableError)],
+    [(400, RequestError), (401, OutageError), (404, OutageError), (500, RetryableError), (503, RetryableError)],
 )
 async def test_a_failure_becomes_its_kind_of_error(status: int, kind: type[HarnessError]) -> None:
     assert type(await failure(lambda _asked: http({"error": {"message": "no"}}, status))) is kind
@@ -98,13 +98,13 @@ async def test_a_refused_connection_is_retryable() -> None:
     async with ScriptedServer(lambda _asked: CLOSE) as server:
         url = server.url
     async with runner_at(url) as runner:
-        with pytest.raises(RetryableError, match="connection"):
+        with pytest.raises(RetryableError, match="connection") as raised:
             await runner.generate(ASKED)
+    assert raised.value.outage == "connection"
 
 
-async def test_an_address_that_is_none_is_fatal() -> None:
-    with pytest.raises(FatalError, match="localhost:8000"):
-        await runner_at("localhost:8000/v1").__aenter__()
+async def test_an_answer_that_breaks_off_is_no_lost_connection() -> None:
+    assert (await failure(lambda _asked: CLOSE)).outage == ""  # type: ignore[attr-defined]
 
 
 def enforcing(asked: Asked) -> bytes:

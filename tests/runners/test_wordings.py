@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from harness.errors import ContextOverflow, RunnerError
 from runners.http_errors import error_from_response, error_in_body
+from runners.waits import wait_of
 from runners.wordings import is_role_refused
 
 ROWS: dict[str, list[dict[str, Any]]] = yaml.safe_load(
@@ -26,8 +28,8 @@ def text_of(row: dict[str, Any]) -> str:
     return str(row["body"]) if "body" in row else json.dumps({"error": {"message": row["error"]}})
 
 
-def error(row: dict[str, Any]) -> RunnerError | None:
-    status, text = row.get("status", 400), text_of(row)
+def error(row: dict[str, Any], usual_status: int = 400) -> RunnerError | None:
+    status, text = row.get("status", usual_status), text_of(row)
     if status == 200:
         return error_in_body(json.loads(text), {}, text, model="m", key_env="", key="")
     return error_from_response(status, {}, text, model="m", key_env="", key="")
@@ -51,3 +53,29 @@ def test_a_refused_system_role_is_understood_in_every_servers_words(row: dict[st
 @pytest.mark.parametrize("row", [*rows("not_role"), *rows("context"), *rows("not_context")])
 def test_other_errors_are_no_refused_role(row: dict[str, Any]) -> None:
     assert is_role_refused(text_of(row)) is (row["server"] == "a system role")
+
+
+@pytest.mark.parametrize("row", rows("quota"))
+def test_credit_or_a_quota_that_is_used_up_is_understood_in_every_servers_words(row: dict[str, Any]) -> None:
+    refused = error(row, 429)
+    assert refused is not None
+    assert refused.outage == "quota"
+
+
+@pytest.mark.parametrize("row", rows("not_quota"))
+def test_a_rate_limit_is_no_quota_whatever_it_says_of_bills(row: dict[str, Any]) -> None:
+    refused = error(row, 429)
+    assert refused is not None
+    assert refused.outage != "quota"
+
+
+@pytest.mark.parametrize("row", [*rows("context"), *rows("not_context"), *rows("role"), *rows("refused")])
+def test_other_errors_speak_of_no_credit(row: dict[str, Any]) -> None:
+    refused = error(row)
+    assert refused is None or refused.outage != "quota"
+
+
+@pytest.mark.parametrize("row", rows("waits"))
+def test_a_wait_is_understood_in_every_servers_words(row: dict[str, Any]) -> None:
+    wait = wait_of(row.get("headers", {}), text_of(row), datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    assert wait == (pytest.approx(row["seconds"]) if "seconds" in row else None)
