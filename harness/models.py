@@ -20,17 +20,6 @@ IMPORTED = "imported"
 """The ``runner`` of stored runs that another system made."""
 
 _FILES_OF_ENCODERS = ("model.safetensors", "training.json", "glidre_config.json")
-_RUNNER_PREFIXES = {
-    "vllm": "vllm_server",
-    "vllm-inprocess": "vllm_inprocess",
-    "transformers": "transformers",
-    "llama_cpp": "llama_cpp",
-    "mock": "mock",
-    ENCODER: ENCODER,
-}
-# The runners of rows whose weights are to be had, and those that can load such a row's model in their stead.
-_OPEN_WEIGHTS = ("llama_cpp", "vllm_server")
-_LOADS_ROWS = ("transformers", "vllm_inprocess", "vllm_server")
 
 
 def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
@@ -59,9 +48,12 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     With ``base_url``, an embedded model's row asks that server instead, and a name without a row is
     asked for as it stands. Raises InputError for anything else, naming the nearest short names.
     """
+    from runners.model_file import is_gguf
     from runners.providers import PROVIDERS
+    from runners.registry import all_declared
 
     models = load_models()
+    prefixes = {runner.prefix: runner.name for runner in all_declared() if runner.prefix} | {ENCODER: ENCODER}
     if spec := models.get(name):
         if base_url and spec.runner == "llama_cpp":
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
@@ -69,13 +61,13 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     if any((Path(name) / file).is_file() for file in _FILES_OF_ENCODERS):
         return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
-    if name.endswith(".gguf") and provider not in _RUNNER_PREFIXES:
+    if is_gguf(name) and provider not in prefixes:
         return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
-    if model_id and provider in _RUNNER_PREFIXES:
-        runner, row = _RUNNER_PREFIXES[provider], models.get(model_id)
-        if row is not None and runner in _LOADS_ROWS and row.runner in _OPEN_WEIGHTS:
-            return _on_another_runner(row, name, runner)
-        return ModelSpec(name=name, runner=runner, model_id=model_id)
+    if model_id and provider in prefixes:
+        row = models.get(model_id)
+        return (row and _on_another_runner(row, name, prefixes[provider])) or ModelSpec(
+            name=name, runner=prefixes[provider], model_id=model_id
+        )
     if model_id and provider in PROVIDERS:
         return ModelSpec(name=name, runner="openai_api", provider=provider, model_id=model_id)
     if base_url:
@@ -89,12 +81,19 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise InputError(
         f"unknown model {name!r}: {hint}`harness models` lists them; provider/name reaches others, "
-        f"with provider one of {', '.join([*_RUNNER_PREFIXES, *PROVIDERS])}"
+        f"with provider one of {', '.join([*prefixes, *PROVIDERS])}"
     )
 
 
-def _on_another_runner(row: ModelSpec, name: str, runner: str) -> ModelSpec:
-    """The model of ``row`` run by ``runner``; transformers reads an embedded model's file, vLLM the hub's weights."""
-    if row.runner == "llama_cpp" and runner != "transformers":
+def _on_another_runner(row: ModelSpec, name: str, runner: str) -> ModelSpec | None:
+    """The model of ``row`` run by ``runner``, which reads an embedded model's file or loads the hub's weights.
+
+    None if the row's weights are not to be had, or ``runner`` takes no row of another.
+    """
+    from runners.registry import declared
+
+    if ENCODER in (runner, row.runner) or not declared(runner).loads_rows or not declared(row.runner).open_weights:
+        return None
+    if declared(row.runner).reads_gguf and not declared(runner).reads_gguf:
         return replace(row, name=name, runner=runner, revision="", extra={})
     return replace(row, name=name, runner=runner)

@@ -11,13 +11,18 @@ import itertools
 import httpx2
 
 CONNECTIONS_PER_POOL = 8
+# Shorter than the five seconds after which uvicorn and llama.cpp close a connection: one that both ends act on at the
+# same moment costs a request.
+KEEPALIVE_S = 3.0
 
 
 class SpreadTransport(httpx2.AsyncBaseTransport):
     """Hands requests to its pools in turn; none of them limits how many connections it opens."""
 
     def __init__(self, connections: int, *, trust_env: bool) -> None:
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=2 * CONNECTIONS_PER_POOL)
+        limits = httpx2.Limits(
+            max_connections=None, max_keepalive_connections=2 * CONNECTIONS_PER_POOL, keepalive_expiry=KEEPALIVE_S
+        )
         count = -(-connections // CONNECTIONS_PER_POOL)
         self._pools = [httpx2.AsyncHTTPTransport(limits=limits, trust_env=trust_env) for _ in range(count)]
         self._turn = itertools.cycle(self._pools)

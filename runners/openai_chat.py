@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from harness.errors import FatalError, RequestError, RetryableError
 from harness.types import Completion, ModelSpec, Request, RunnerOptions, Supports
 from runners.chat_body import chat_body, read_completion
 from runners.contract import identify, not_started, refuse_unsupported
 from runners.http_errors import error_from_response, error_in_body, redact
-from runners.options import body_fields, switch
+from runners.options import SERVER_OPTIONS, Option, body_fields, switch
 from runners.probe import TOKEN_LIMITS, is_conclusive, is_honoured, probe_request
+from runners.progress import ProgressWatch, counters
 from runners.providers import Provider
 
 if TYPE_CHECKING:
@@ -32,8 +35,9 @@ class OpenAIChatRunner:
     The client never retries by itself: the engine does, with the server's own wishes at hand.
     """
 
+    OPTIONS: ClassVar[Mapping[str, Option]] = SERVER_OPTIONS
+
     name: str
-    identity: Mapping[str, str]
     supports: Supports
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions, provider: Provider) -> None:
@@ -51,11 +55,17 @@ class OpenAIChatRunner:
             ),
             context=spec.context,
         )
-        self.identity = self._identify()
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)
         self._probing = switch(extra, "probe", True)
         self._client: openai.AsyncOpenAI | None = None
+        # Set by runners that start the server themselves.
+        self._watch: ProgressWatch | None = None
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        """What tells this model's answers from another's; a model of this machine is read once for it."""
+        return identify(self.provider.name, self.served_model, self.spec, self.options, self.OPTIONS, self._weights())
 
     def check(self) -> None:
         """Raise ModelUnavailable if the model cannot run here."""
@@ -105,7 +115,8 @@ class OpenAIChatRunner:
     async def generate(self, request: Request) -> Completion:
         """Ask the model once. Raises FatalError for a constraint or log-probabilities that it cannot give."""
         refuse_unsupported(self.name, self.supports, request)
-        return await self._send(request)
+        answer = self._send(request)
+        return await (answer if self._watch is None else self._watch.wait_for(answer))
 
     async def _start(self) -> str:
         """Make the server reachable and return its base URL, ``/v1`` included."""
@@ -122,8 +133,9 @@ class OpenAIChatRunner:
         """The key to send; never part of a message, a log or an identity."""
         return os.environ.get(self._key_variable()) or NO_KEY
 
-    def _identify(self) -> dict[str, str]:
-        return identify(self.provider.name, self.served_model, self.spec, self.options)
+    def _weights(self) -> Sequence[Path]:
+        """The files or the folder of a model that is loaded from this machine."""
+        return ()
 
     @property
     def base_url(self) -> str:
@@ -161,6 +173,18 @@ class OpenAIChatRunner:
                 trust_env=not is_local,
             ),
         )
+
+    async def _progress(self) -> object:
+        """What the started server's ``/metrics`` say of its work; None where they say nothing."""
+        import httpx2
+        import openai
+
+        address = f"{self.base_url.removesuffix('/v1')}/metrics"
+        try:
+            response = await self._connection.get(address, cast_to=httpx2.Response)
+        except openai.APIStatusError:
+            return None
+        return counters(response.text)
 
     async def _send(self, request: Request) -> Completion:
         body = chat_body(request, self.served_model, self.spec, self.provider)

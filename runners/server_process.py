@@ -55,11 +55,7 @@ class ServerProcess:
         started = time.monotonic()
         told = started
         while True:
-            if self._process.poll() is not None:
-                raise FatalError(
-                    f"the model server stopped while starting: {last_meaningful_line(self.log_path)} "
-                    f"(log: {self.log_path})"
-                )
+            self.check(" while starting")
             if await asyncio.to_thread(_answers, url):
                 return
             now = time.monotonic()
@@ -73,6 +69,13 @@ class ServerProcess:
                 told = now
                 log.info("model server starting (%.0f s): %s", now - started, _last_line(self.log_path))
             await asyncio.sleep(POLL_S)
+
+    def check(self, when: str = "") -> None:
+        """Raise FatalError with the server's last words if it has stopped."""
+        if self._process.poll() is not None:
+            raise FatalError(
+                f"the model server stopped{when}: {last_meaningful_line(self.log_path)} (log: {self.log_path})"
+            )
 
     async def stop(self) -> None:
         """End the server and its workers; safe to call twice."""

@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError, RetryableError
@@ -26,18 +25,19 @@ from harness.types import (
     Usage,
 )
 from runners.chat_body import IMPOSSIBLE_LOGPROB, split_thinking
-from runners.contract import identify, identify_path
+from runners.contract import Declaration
 from runners.in_process import InProcessRunner
-from runners.options import check_keys, choice
+from runners.options import choice
+from runners.progress import counters
 from runners.vllm_flags import (
-    FLAG_PREFIX,
     FORMS,
+    VLLM_OPTIONS,
     command_line,
     engine_flags,
     has_vllm,
     refuse_without_gpu,
     server_environment,
-    with_given_context,
+    with_chosen_context,
 )
 
 MAX_TOP_LOGPROBS = 20
@@ -50,22 +50,17 @@ LOGGING = {"VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_LOGGING_LEVEL": "WAR
 class VllmInprocessRunner(InProcessRunner):
     """A model in vLLM's ``AsyncLLM``, with the flags that ``vllm_server`` would start it with.
 
-    ``-M device=cpu|gpu`` says where (default: on a GPU if there is one or the model's row counts any),
-    ``-M flag.NAME=VALUE`` sets a flag of vLLM's engine. Log-probabilities are over the tokens that the
-    grammar allows. Models whose answers only vLLM's server can take apart (gpt-oss) need ``vllm_server``.
+    Log-probabilities are over the tokens that the grammar allows. Models whose answers only vLLM's server can take
+    apart (gpt-oss) need ``vllm_server``.
     """
 
+    PROVIDER = "vllm-inprocess"
+    OPTIONS = VLLM_OPTIONS
+
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(options.extra, ("device", "start_timeout_s"), (FLAG_PREFIX,))
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
-        spec = with_given_context(spec, options)
-        super().__init__(
-            spec,
-            options,
-            identity=identify("vllm-inprocess", spec.model_id, spec, options)
-            | identify_path(Path(spec.model_id).expanduser()),
-            supports=Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context),
-        )
+        spec = with_chosen_context(spec, options)
+        super().__init__(spec, options, Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, timeout_s=None))
         self._engine: Any = None
         self._earlier_processes: set[multiprocessing.process.BaseProcess] = set()
         self._numbers = itertools.count()
@@ -115,6 +110,11 @@ class VllmInprocessRunner(InProcessRunner):
             # Left to the interpreter's end, its finalizer would meet modules that are gone, and say so.
             del engine
             gc.collect()
+
+    async def _progress(self) -> object:
+        from prometheus_client import generate_latest
+
+        return counters(generate_latest().decode())
 
     async def _decode(self, prompt: list[int], request: Request) -> Completion:
         from vllm.exceptions import VLLMClientError
@@ -213,3 +213,15 @@ def _token_logprob(token: int, choices: Mapping[int, Any], count: int) -> TokenL
 def _last_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
+
+
+RUNNER = Declaration(
+    "vllm_inprocess",
+    VllmInprocessRunner,
+    VLLM_OPTIONS,
+    prefix="vllm-inprocess",
+    package="vllm",
+    extra="vllm",
+    purpose="models on this machine's GPUs",
+    loads_rows=True,
+)

@@ -5,25 +5,29 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
-from harness.errors import ModelUnavailable, RequestError
-from harness.types import Message, ModelSpec, RunnerOptions
+from harness.errors import ModelUnavailable, RequestError, RetryableError
+from harness.types import Completion, Message, ModelSpec, Request, RunnerOptions
 from runners.chat_body import chat_messages
+from runners.contract import Declaration, local_weights
 from runners.openai_chat import OpenAIChatRunner
-from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, choice, seconds
+from runners.options import SERVER_OPTIONS, Option, choice, seconds
+from runners.progress import ProgressWatch, stall_limit
 from runners.providers import PROVIDERS
 from runners.server_process import ServerProcess, free_port
 from runners.vllm_flags import (
-    FLAG_PREFIX,
     FORMS,
+    VLLM_OPTIONS,
     command_line,
     engine_flags,
     has_vllm,
     refuse_without_gpu,
     server_environment,
-    with_given_context,
+    with_chosen_context,
 )
 
 # Weights of 100 GB and more, read from a network disk, and CUDA graphs take their time.
@@ -53,24 +57,26 @@ def interpreter(options: RunnerOptions) -> str:
 
 
 class VllmServerRunner(OpenAIChatRunner):
-    """A model on a vLLM server: its own child process, or the one at ``options.base_url``.
+    """A model on a vLLM server: its own child process, or the one at ``options.base_url``."""
 
-    ``-M device=cpu|gpu`` says where to serve (default: on a GPU if there is one or the model's row counts
-    any), ``-M python=PATH`` names the interpreter that has vLLM, ``-M flag.NAME=VALUE`` sets a flag of
-    the server, ``-M start_timeout_s=1800`` bounds its start.
-    """
+    OPTIONS = MappingProxyType(
+        {
+            **SERVER_OPTIONS,
+            **VLLM_OPTIONS,
+            "key_env": Option("the variable that holds the key of a server at --base-url", changes_answers=False),
+            "python": Option("the interpreter that has vLLM (or $HARNESS_VLLM_PYTHON)", changes_answers=False),
+        }
+    )
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(
-            options.extra,
-            (*COMMON_KEYS, "device", "key_env", "python", "start_timeout_s"),
-            (BODY_PREFIX, FLAG_PREFIX),
-        )
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         self._start_timeout_s = seconds(options.extra, "start_timeout_s", START_TIMEOUT_S)
-        spec = with_given_context(spec, options)
+        spec = with_chosen_context(spec, options)
         super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=FORMS))
         self._server: ServerProcess | None = None
+        if not options.base_url:
+            self.supports = replace(self.supports, timeout_s=None)
+            self._watch = ProgressWatch(self.name, self._progress, stall_limit(options.extra))
 
     def check(self) -> None:
         if self.options.base_url:
@@ -81,6 +87,15 @@ class VllmServerRunner(OpenAIChatRunner):
                 f"{self.name} runs through vLLM, which {interpreter(self.options)} cannot import: "
                 "pip install 'docre-harness[vllm]', or name an interpreter that has it with -M python=PATH"
             )
+
+    async def generate(self, request: Request) -> Completion:
+        """Ask the model once; raises FatalError if the server that was started here has died."""
+        try:
+            return await super().generate(request)
+        except RetryableError:
+            if self._server is not None:
+                self._server.check()
+            raise
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
@@ -96,6 +111,9 @@ class VllmServerRunner(OpenAIChatRunner):
         if not isinstance(count, int):
             raise RequestError("vLLM did not count the prompt's tokens")
         return count
+
+    def _weights(self) -> Sequence[Path]:
+        return () if self.options.base_url else local_weights(self.spec.model_id)
 
     def _key_variable(self) -> str:
         return (self.key_env or "OPENAI_API_KEY") if self.options.base_url else ""
@@ -119,3 +137,16 @@ class VllmServerRunner(OpenAIChatRunner):
         server, self._server = self._server, None
         if server is not None:
             await server.stop()
+
+
+RUNNER = Declaration(
+    "vllm_server",
+    VllmServerRunner,
+    VllmServerRunner.OPTIONS,
+    prefix="vllm",
+    package="vllm",
+    extra="vllm",
+    purpose="models on this machine's GPUs",
+    open_weights=True,
+    loads_rows=True,
+)

@@ -166,7 +166,8 @@ def asker_of(experiment: Experiment, journal: Journal, session: RunnerSession) -
         raise InputError(f"--max-cost needs prices, and {spec.name} has none: use --max-tokens-total")
     spent = journal.spent(experiment.run_id)
     stop = StopSignal()
-    able = experiment.runner.supports.max_connections or config.max_connections
+    supports = experiment.runner.supports
+    able = supports.max_connections or config.max_connections
     return Asker(
         session=session,
         journal=journal,
@@ -175,5 +176,5 @@ def asker_of(experiment: Experiment, journal: Journal, session: RunnerSession) -
         limiter=AdaptiveLimiter(min(able, config.max_connections), sleep=stop.sleep),
         policy=RetryPolicy(retries=config.max_retries),
         stop=stop,
-        timeout_s=config.timeout_s,
+        timeout_s=supports.timeout_s if config.timeout_s is None else config.timeout_s,
     )
