@@ -1,30 +1,32 @@
-"""Models that run inside this process on the CPU, by llama.cpp (package xllamacpp)."""
+"""Models that run here on the CPU, by llama.cpp (package xllamacpp)."""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions, Supports
+from runners import llama_server
 from runners.chat_body import chat_messages
+from runners.child_server import ChildServerRunner
 from runners.contract import Declaration
 from runners.gguf_header import GgufHeader, read_gguf_header, shards
-from runners.hardware import free_memory, total_memory, usable_cores, wait_passively
+from runners.hardware import free_memory, passive_threads, total_memory, usable_cores
 from runners.model_file import fetch_model, model_file
-from runners.openai_chat import OpenAIChatRunner
 from runners.options import LOCAL_OPTIONS, SERVER_OPTIONS, Option, integer, with_given_context
-from runners.progress import ProgressWatch, stall_limit
 from runners.providers import PROVIDERS
+from runners.server_process import free_port
 from runners.starting import loaded, start_limit
-
-if TYPE_CHECKING:
-    import xllamacpp
 
 # Of a model that says nothing of its context.
 DEFAULT_CONTEXT = 4096
@@ -34,16 +36,11 @@ MOST_SLOTS = 4
 USUAL_CONTEXT = 8192
 # Of this machine's memory, for the keys and values of all slots.
 CACHE_SHARE = 0.25
-# llama.cpp keeps finished prompts in memory for reuse; its own default of 8 GB is not for a library.
-PROMPT_CACHE_MIB = 256
-# What is worked on in one step, and so how often there is a sign of progress.
-BATCH_TOKENS = 512
-
 log = logging.getLogger(__name__)
 
 
-class LlamaCppRunner(OpenAIChatRunner):
-    """A GGUF file behind llama.cpp's own server, which runs in this process.
+class LlamaCppRunner(ChildServerRunner):
+    """A GGUF file behind llama.cpp's own server, which runs in a child process.
 
     Each slot answers one request at a time and has the model's full context. The context is what the model was
     trained for, as far as the memory goes.
@@ -73,10 +70,9 @@ class LlamaCppRunner(OpenAIChatRunner):
             max_top_logprobs=self.provider.max_top_logprobs,
             context=self._context,
             max_connections=self._slots,
-            timeout_s=None,
         )
-        self._watch = ProgressWatch(self.name, self._progress, stall_limit(options.extra))
-        self._server: xllamacpp.Server | None = None
+        self.take_time()
+        self._folder: Path | None = None
 
     def check(self) -> None:
         if find_spec("xllamacpp") is None:
@@ -133,42 +129,27 @@ class LlamaCppRunner(OpenAIChatRunner):
         self.check()
         if (given := Path(self.spec.model_id).name) != self._files[0].name and len(self._files) > 1:
             log.info("%s is one of %d files; the model begins with %s", given, len(self._files), self._files[0].name)
-        server = await loaded(self.name, lambda: self._serve(fetch_model(self.spec, log.info)), self._start_timeout_s)
-        self._server = server
-        return f"{server.listening_address}/v1"
-
-    def _serve(self, path: Path) -> xllamacpp.Server:
-        wait_passively()
-        import xllamacpp
-
-        params = xllamacpp.CommonParams()
-        params.model.path = str(path)
-        params.n_ctx = self._context * self._slots
-        params.n_parallel = self._slots
-        params.n_batch = BATCH_TOKENS
-        params.cpuparams.n_threads = self._threads
-        params.cpuparams_batch.n_threads = self._threads
-        params.cache_prompt = True
-        # One cache a slot: in a unified one, every slot attends over the cells of all (a fifth slower).
-        params.kv_unified = False
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        params.cache_ram_mib = PROMPT_CACHE_MIB
-        params.ui = False
-        params.endpoint_slots = False
-        params.endpoint_metrics = True
-        params.verbosity = -1
+        path = await loaded(self.name, lambda: fetch_model(self.spec, log.info), self._start_timeout_s)
+        port = free_port()
+        settings = {"path": str(path), "port": port, "context": self._context, "slots": self._slots}
+        settings["threads"] = self._threads
+        # -P: the modules beside the script have names of others.
+        command = [sys.executable, "-P", llama_server.__file__, json.dumps(settings)]
+        self._folder = Path(tempfile.mkdtemp(prefix="docre-harness-"))
         try:
-            return xllamacpp.Server(params)
-        except RuntimeError as error:
+            log_file = self._folder / "llama.log"
+            return await self._serve(command, passive_threads(os.environ), log_file, port, self._start_timeout_s)
+        except FatalError as error:
             raise FatalError(
-                f"{self.name}: llama.cpp cannot load {path} with a context of {params.n_ctx} tokens "
-                f"({error}); is the file complete, and is there memory for it? -M context=N and -M slots=N take less"
+                f"{self.name}: llama.cpp cannot load {path} with a context of {self._context} tokens in {self._slots} "
+                f"slots: {error}"
             ) from error
 
     async def _stop(self) -> None:
-        # The server has no shutdown call: it ends with its object, as soon as the answers under way are
-        # done or their connections closed, as has just been done.
-        self._server = None
+        failed = self._server is not None and self._server.has_stopped
+        await super()._stop()
+        if self._folder is not None and not failed:  # else the error names the log
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 RUNNER = Declaration(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from runners.chat_body import split_thinking
 from runners.contract import Declaration, not_started
 from runners.decoding import Mask, Row, decode_rows
 from runners.gguf_header import shards
-from runners.hardware import has_gpu, usable_cores, wait_passively
+from runners.hardware import has_gpu, passive_threads, usable_cores
 from runners.in_process import InProcessRunner
 from runners.model_file import fetch_model, is_gguf, is_path
 from runners.options import LOCAL_OPTIONS, Option, choice, integer, with_given_context
@@ -100,7 +101,8 @@ class TransformersRunner(InProcessRunner):
             )
 
     def _load(self) -> None:
-        wait_passively()
+        # Read when the library is loaded.
+        os.environ.update(passive_threads(os.environ))
         import outlines
         import torch
         import xgrammar

@@ -10,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.errors import ModelUnavailable, RequestError, RetryableError
-from harness.types import Completion, Message, ModelSpec, Request, RunnerOptions
+from harness.errors import ModelUnavailable, RequestError
+from harness.types import Message, ModelSpec, RunnerOptions
 from runners.chat_body import chat_messages
+from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, local_weights
-from runners.openai_chat import OpenAIChatRunner
 from runners.options import SERVER_OPTIONS, Option, choice, seconds
-from runners.progress import ProgressWatch, stall_limit
 from runners.providers import PROVIDERS
-from runners.server_process import ServerProcess, free_port
+from runners.server_process import free_port
 from runners.vllm_flags import (
     FORMS,
     VLLM_OPTIONS,
@@ -56,7 +55,7 @@ def interpreter(options: RunnerOptions) -> str:
     return options.extra.get("python") or os.environ.get("HARNESS_VLLM_PYTHON") or sys.executable
 
 
-class VllmServerRunner(OpenAIChatRunner):
+class VllmServerRunner(ChildServerRunner):
     """A model on a vLLM server: its own child process, or the one at ``options.base_url``."""
 
     OPTIONS = MappingProxyType(
@@ -73,10 +72,8 @@ class VllmServerRunner(OpenAIChatRunner):
         self._start_timeout_s = seconds(options.extra, "start_timeout_s", START_TIMEOUT_S)
         spec = with_chosen_context(spec, options)
         super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=FORMS))
-        self._server: ServerProcess | None = None
         if not options.base_url:
-            self.supports = replace(self.supports, timeout_s=None)
-            self._watch = ProgressWatch(self.name, self._progress, stall_limit(options.extra))
+            self.take_time()
 
     def check(self) -> None:
         if self.options.base_url:
@@ -87,15 +84,6 @@ class VllmServerRunner(OpenAIChatRunner):
                 f"{self.name} runs through vLLM, which {interpreter(self.options)} cannot import: "
                 "pip install 'docre-harness[vllm]', or name an interpreter that has it with -M python=PATH"
             )
-
-    async def generate(self, request: Request) -> Completion:
-        """Ask the model once; raises FatalError if the server that was started here has died."""
-        try:
-            return await super().generate(request)
-        except RetryableError:
-            if self._server is not None:
-                self._server.check()
-            raise
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
@@ -124,19 +112,13 @@ class VllmServerRunner(OpenAIChatRunner):
         self.check()
         port = free_port()
         folder = self.options.log_dir or Path(tempfile.mkdtemp(prefix="docre-harness-"))
-        server = ServerProcess(
+        return await self._serve(
             server_command(self.spec, self.options, port),
             server_environment(self.spec, self.options, os.environ),
             folder / f"vllm-{port}.log",
+            port,
+            self._start_timeout_s,
         )
-        self._server = server
-        await server.wait_until_healthy(f"http://127.0.0.1:{port}/health", self._start_timeout_s)
-        return f"http://127.0.0.1:{port}/v1"
-
-    async def _stop(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            await server.stop()
 
 
 RUNNER = Declaration(

@@ -156,7 +156,7 @@ async def test_a_download_that_broke_off_is_told_in_one_line(model: ModelSpec, t
     path = tmp_path / "half.gguf"
     with embedded_model_file().open("rb") as file:
         path.write_bytes(file.read(20_000_000))
-    with pytest.raises(FatalError, match=r"half\.gguf.*is the file complete") as raised:
+    with pytest.raises(FatalError, match=r"half\.gguf .*model is corrupted or incomplete") as raised:
         await runner_of(path).__aenter__()
     assert "\n" not in str(raised.value)
     assert model.name
