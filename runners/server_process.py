@@ -40,10 +40,9 @@ class ServerProcess:
             output = log_path.open("wb")
         except OSError as error:
             raise StorageError(f"the server's log {log_path} cannot be written ({error})") from error
-        guarded = [sys.executable, "-I", str(Path(guard.__file__).resolve()), *command]
         with output:
             self._process = subprocess.Popen(
-                guarded,
+                guarded(command),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -89,6 +88,11 @@ class ServerProcess:
             with suppress(OSError):
                 self._process.stdin.close()
         await asyncio.to_thread(self._process.wait)
+
+
+def guarded(command: Sequence[str]) -> list[str]:
+    """The command that runs ``command`` and ends it as soon as its own standard input, a pipe, is closed."""
+    return [sys.executable, "-I", str(Path(guard.__file__).resolve()), *command]
 
 
 def free_port() -> int:
