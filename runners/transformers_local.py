@@ -14,11 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.errors import FatalError, HarnessError, InputError, ModelUnavailable, RequestError
-from harness.types import Completion, Constraint, GrammarForm, ModelSpec, Request, RunnerOptions, Supports, Usage
+from harness.types import Completion, GrammarForm, ModelSpec, Request, RunnerOptions, Supports, Usage
 from runners.batching import Batcher
 from runners.chat_body import split_thinking
 from runners.contract import Declaration, not_started
-from runners.decoding import Mask, Row, decode_rows
+from runners.decoding import Row, constraint_mask, decode_rows
 from runners.gguf_header import shards
 from runners.hardware import has_gpu, passive_threads, usable_cores
 from runners.in_process import InProcessRunner
@@ -190,26 +190,10 @@ class TransformersRunner(InProcessRunner):
         if row.request.constraint is None:
             return None
         try:
-            row.mask = self._mask(row.request.constraint)
+            row.mask = constraint_mask(self._grammars, row.request.constraint)
         except (RuntimeError, ValueError) as error:
             return RequestError(f"{self.name}: xgrammar cannot read the grammar ({_first_line(error)})")
         return None
-
-    def _mask(self, constraint: Constraint) -> Mask:
-        """The Outlines logits processor of a constraint; compiled once for all requests that share it."""
-        import xgrammar
-
-        # xgrammar reads all forms as they are; outlines-core, Outlines' default for two, drops valid continuations.
-        mask: Mask
-        if constraint.form == "regex":
-            mask = self._grammars.get_regex_logits_processor(constraint.text)
-        elif constraint.form == "json_schema":
-            # Outlines has no switch for white space, which small models fill until the token limit.
-            grammar = xgrammar.Grammar.from_json_schema(constraint.text, any_whitespace=False)
-            mask = self._grammars.get_cfg_logits_processor(str(grammar))
-        else:
-            mask = self._grammars.get_cfg_logits_processor(constraint.text)
-        return mask
 
     def _completion(self, row: Row) -> Completion | HarnessError:
         if row.finish_reason is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import json
 import multiprocessing
 import os
 import sys
@@ -15,16 +14,11 @@ from typing import Any, NoReturn
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError, RetryableError
 from harness.types import (
     Completion,
-    Constraint,
-    FinishReason,
     ModelSpec,
     Request,
     RunnerOptions,
     Supports,
-    TokenLogprob,
-    Usage,
 )
-from runners.chat_body import IMPOSSIBLE_LOGPROB, split_thinking
 from runners.contract import Declaration
 from runners.in_process import InProcessRunner
 from runners.options import choice
@@ -39,6 +33,7 @@ from runners.vllm_flags import (
     server_environment,
     with_chosen_context,
 )
+from runners.vllm_requests import read_output, sampling_params
 
 MAX_TOP_LOGPROBS = 20
 # vLLM kills its processes at once unless it is given time, and then leaves shared memory behind.
@@ -122,7 +117,7 @@ class VllmInprocessRunner(InProcessRunner):
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         outputs = self._engine.generate(
-            tokens_input(prompt), _sampling_params(request), f"request-{next(self._numbers)}"
+            tokens_input(prompt), sampling_params(request), f"request-{next(self._numbers)}"
         )
         try:
             # With FINAL_ONLY there is one.
@@ -134,7 +129,7 @@ class VllmInprocessRunner(InProcessRunner):
         except EngineGenerateError as error:
             raise RetryableError(f"vLLM failed at this request ({_last_line(error.__cause__ or error)})") from error
         constrained = request.constraint is not None and not self._thinks_apart
-        return _completion(finished[-1], request, constrained=constrained)
+        return read_output(finished[-1], request, constrained=constrained)
 
 
 def _engine_arguments(flags: Mapping[str, str]) -> Any:
@@ -149,65 +144,6 @@ def _engine_arguments(flags: Mapping[str, str]) -> Any:
     # Left alone, the parser would print its usage and exit.
     parser.error = refuse
     return AsyncEngineArgs.from_cli_args(parser.parse_args(command_line(flags)))
-
-
-def _sampling_params(request: Request) -> Any:
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
-    sampling = request.sampling
-    return SamplingParams(
-        max_tokens=sampling.max_tokens,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        seed=sampling.seed + request.repeat,
-        stop=list(sampling.stop),
-        logprobs=request.top_logprobs or None,
-        structured_outputs=_structured_outputs(request.constraint),
-        output_kind=RequestOutputKind.FINAL_ONLY,
-    )
-
-
-def _structured_outputs(constraint: Constraint | None) -> Any:
-    from vllm.sampling_params import StructuredOutputsParams
-
-    if constraint is None:
-        return None
-    match constraint.form:
-        case "regex":
-            return StructuredOutputsParams(regex=constraint.text)
-        case "json_schema":
-            return StructuredOutputsParams(json=json.loads(constraint.text))
-        case _:
-            return StructuredOutputsParams(grammar=constraint.text)
-
-
-def _completion(output: Any, request: Request, *, constrained: bool) -> Completion:
-    """Read a finished ``RequestOutput``; RetryableError for one that was cut off."""
-    if output.outputs[0].finish_reason in (None, "abort", "error"):
-        raise RetryableError("vLLM gave up on its answer")
-    answer = output.outputs[0]
-    finish_reason: FinishReason = "length" if answer.finish_reason == "length" else "stop"
-    text, reasoning = split_thinking(answer.text, constrained=constrained)
-    logprobs = zip(answer.token_ids, answer.logprobs or (), strict=False)
-    return Completion(
-        text=text,
-        finish_reason=finish_reason,
-        usage=Usage(len(output.prompt_token_ids), len(answer.token_ids), output.num_cached_tokens),
-        reasoning=reasoning,
-        logprobs=tuple(_token_logprob(token, choices, request.top_logprobs) for token, choices in logprobs),
-    )
-
-
-def _token_logprob(token: int, choices: Mapping[int, Any], count: int) -> TokenLogprob:
-    # The chosen token is among the choices even where it is not among the most probable ones.
-    ranked = sorted(choices.values(), key=lambda choice: choice.rank)[:count]
-    chosen = choices[token]
-    return TokenLogprob(
-        chosen.decoded_token,
-        max(chosen.logprob, IMPOSSIBLE_LOGPROB),
-        tuple((choice.decoded_token, max(choice.logprob, IMPOSSIBLE_LOGPROB)) for choice in ranked),
-    )
 
 
 def _last_line(error: BaseException) -> str:
