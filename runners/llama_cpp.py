@@ -102,11 +102,11 @@ class LlamaCppRunner(ChildServerRunner):
         except InputError:  # which check() raises again
             header = GgufHeader({})
         per_token = max(1, header.cache_bytes_per_token)
-        room = int(total_memory() * CACHE_SHARE) // per_token
+        fitting = int(total_memory() * CACHE_SHARE) // per_token
         trained = header.context or DEFAULT_CONTEXT
         usual = self.spec.context or min(trained, USUAL_CONTEXT)
-        slots = integer(self.options.extra, "slots", max(1, min(MOST_SLOTS, room // usual)))
-        context = self.spec.context or min(trained, max(SMALLEST_CONTEXT, room // slots // 256 * 256))
+        slots = integer(self.options.extra, "slots", max(1, min(MOST_SLOTS, fitting // usual)))
+        context = self.spec.context or min(trained, max(SMALLEST_CONTEXT, fitting // slots // 256 * 256))
         if "slots" not in self.options.extra:
             slots = max(1, min(slots, free_memory() // per_token // context))
         return context, slots
