@@ -21,17 +21,6 @@ IMPORTED = "imported"
 """The ``runner`` of stored runs that another system made."""
 
 _FILES_OF_ENCODERS = ("model.safetensors", "0/model.safetensors", "training.json", "glidre_config.json")
-_RUNNER_PREFIXES = {
-    "vllm": "vllm_server",
-    "vllm-inprocess": "vllm_inprocess",
-    "transformers": "transformers",
-    "llama_cpp": "llama_cpp",
-    "mock": "mock",
-    ENCODER: ENCODER,
-}
-# The runners of rows whose weights are to be had, and those that can load such a row's model in their stead.
-_OPEN_WEIGHTS = ("llama_cpp", "vllm_server")
-_LOADS_ROWS = ("transformers", "vllm_inprocess", "vllm_server")
 
 
 def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
@@ -61,9 +50,12 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     asked for as it stands, also that of a GGUF file. Raises InputError for anything else, naming the nearest
     short names.
     """
+    from runners.model_file import is_gguf
     from runners.providers import PROVIDERS
+    from runners.registry import all_declared
 
     models = load_models()
+    prefixes = {runner.prefix: runner.name for runner in all_declared() if runner.prefix} | {ENCODER: ENCODER}
     if spec := models.get(name):
         if base_url and spec.runner == "llama_cpp":
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
@@ -72,13 +64,13 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
     is_served = base_url or (model_id and provider in PROVIDERS and not Path(name).is_file())
-    if name.endswith(".gguf") and provider not in _RUNNER_PREFIXES and not is_served:
+    if is_gguf(name) and provider not in prefixes and not is_served:
         return ModelSpec(name=Path(name).stem, runner="llama_cpp", model_id=name)
-    if model_id and provider in _RUNNER_PREFIXES:
-        runner, row = _RUNNER_PREFIXES[provider], models.get(model_id)
-        if row is not None and runner in _LOADS_ROWS and row.runner in _OPEN_WEIGHTS:
-            return _on_another_runner(row, name, runner)
-        return ModelSpec(name=name, runner=runner, model_id=model_id)
+    if model_id and provider in prefixes:
+        row = models.get(model_id)
+        return (row and _on_another_runner(row, name, prefixes[provider])) or ModelSpec(
+            name=name, runner=prefixes[provider], model_id=model_id
+        )
     if model_id and provider in PROVIDERS:
         extra = _extra_of_api_model(models.values(), provider, model_id)
         return ModelSpec(name=name, runner="openai_api", provider=provider, model_id=model_id, extra=extra)
@@ -93,7 +85,7 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise InputError(
         f"unknown model {name!r}: {hint}`harness models` lists them; provider/name reaches others, "
-        f"with provider one of {', '.join([*_RUNNER_PREFIXES, *PROVIDERS])}"
+        f"with provider one of {', '.join([*prefixes, *PROVIDERS])}"
     )
 
 
@@ -115,8 +107,15 @@ def _extra_of_api_model(rows: Iterable[ModelSpec], provider: str, model_id: str)
     return max(named, key=lambda row: len(row.model_id)).extra if named else {}
 
 
-def _on_another_runner(row: ModelSpec, name: str, runner: str) -> ModelSpec:
-    """The model of ``row`` run by ``runner``; transformers reads an embedded model's file, vLLM the hub's weights."""
-    if row.runner == "llama_cpp" and runner != "transformers":
+def _on_another_runner(row: ModelSpec, name: str, runner: str) -> ModelSpec | None:
+    """The model of ``row`` run by ``runner``, which reads an embedded model's file or loads the hub's weights.
+
+    None if the row's weights are not to be had, or ``runner`` takes no row of another.
+    """
+    from runners.registry import declared
+
+    if ENCODER in (runner, row.runner) or not declared(runner).loads_rows or not declared(row.runner).open_weights:
+        return None
+    if declared(row.runner).reads_gguf and not declared(runner).reads_gguf:
         return replace(row, name=name, runner=runner, revision="", extra={})
     return replace(row, name=name, runner=runner)

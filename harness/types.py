@@ -218,12 +218,15 @@ class Supports:
 
     ``max_top_logprobs`` is 0 where the server gives none; ``context`` is in tokens, prompt and
     completion together; ``max_connections`` is how many requests it can work on at once.
+    ``timeout_s`` is how long an answer may take where the user sets no limit; None, for models that the
+    harness runs itself, lets each take its time.
     """
 
     forms: tuple[GrammarForm, ...] = ()
     max_top_logprobs: int = 0
     context: int | None = None
     max_connections: int | None = None
+    timeout_s: float | None = 600.0
 
 
 @dataclass(frozen=True)
@@ -274,8 +277,10 @@ class Runner(Protocol):
     """
 
     name: str
-    identity: Mapping[str, str]
     supports: Supports
+
+    @property
+    def identity(self) -> Mapping[str, str]: ...
 
     def check(self) -> None:
         """Raise ModelUnavailable, at once and without loading it, if the model cannot run here."""

@@ -16,6 +16,9 @@ import httpx2
 from harness.errors import FatalError, RequestError
 
 CONNECTIONS_PER_POOL = 8
+# Shorter than the five seconds after which uvicorn and llama.cpp close a connection: one that both ends act on at the
+# same moment costs a request.
+KEEPALIVE_S = 3.0
 # Some 10,000 tokens with 20 alternatives each, 150 bytes an alternative.
 LONGEST_ANSWER = 32 << 20
 MOST_REDIRECTS = 3
@@ -26,7 +29,9 @@ class SpreadTransport(httpx2.AsyncBaseTransport):
     """Hands requests to its pools in turn; none of them limits how many connections it opens."""
 
     def __init__(self, connections: int, certificates: ssl.SSLContext, proxy: httpx2.Proxy | None) -> None:
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=2 * CONNECTIONS_PER_POOL)
+        limits = httpx2.Limits(
+            max_connections=None, max_keepalive_connections=2 * CONNECTIONS_PER_POOL, keepalive_expiry=KEEPALIVE_S
+        )
         count = -(-connections // CONNECTIONS_PER_POOL)
         self._pools = [
             httpx2.AsyncHTTPTransport(verify=certificates, limits=limits, proxy=proxy, trust_env=False)

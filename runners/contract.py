@@ -1,44 +1,82 @@
-"""What the runners of real models share: who they are, and refusing what they cannot do."""
+"""What the runners of real models share: how they declare themselves, who they are, what they refuse."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import FatalError, InputError
 from harness.redaction import address, looks_like_key, remember
-from harness.types import ModelSpec, Request, RunnerOptions, Supports
+from harness.types import ModelSpec, Request, Runner, RunnerOptions, Supports
+from runners.content import content_digest, paths_in
+from runners.options import Option
 
-# What changes no answer, and so stays out of a runner's identity.
-NEUTRAL_OPTIONS = frozenset({"batch", "ca", "probe", "key_env", "python", "start_timeout_s", "threads", "slots"})
+# Folders that are written to, not read.
+_WRITTEN = frozenset({"flag.download-dir"})
 
 
-def identify(provider: str, model: str, spec: ModelSpec, options: RunnerOptions) -> dict[str, str]:
-    """What tells the answers of ``model`` from another's; empty values are left out."""
+@dataclass(frozen=True)
+class Declaration:
+    """All that the rest of the harness knows of a runner; its file holds one, called ``RUNNER``."""
+
+    name: str
+    """The ``runner`` of a row of ``models.toml``."""
+    build: Callable[[ModelSpec, RunnerOptions], Runner]
+    options: Mapping[str, Option]
+    """By name; a name that ends in a dot stands for all that begin with it."""
+    prefix: str = ""
+    """``--model prefix/MODEL`` runs MODEL here; empty where there is no such form."""
+    package: str = ""
+    """The importable package that the runner needs; empty if it needs none."""
+    extra: str = ""
+    """The extra of this project that installs the package."""
+    purpose: str = ""
+    """What the extra is for, as ``harness doctor`` tells it."""
+    open_weights: bool = False
+    """Its rows name weights that other runners can load."""
+    loads_rows: bool = False
+    """It can load the model of a row of another runner with open weights."""
+    reads_gguf: bool = False
+    """Its weights may be a GGUF file."""
+
+
+def identify(
+    provider: str,
+    model: str,
+    spec: ModelSpec,
+    options: RunnerOptions,
+    known: Mapping[str, Option],
+    weights: Sequence[Path] = (),
+) -> dict[str, str]:
+    """What tells the answers of ``model`` from another's; empty values are left out.
+
+    ``known`` are the runner's options. ``weights`` are the files or the folder of a model on this machine, which is
+    told by its name and content, not by its place. Files that options name are told by their content, too.
+    """
     identity = {
         "provider": provider,
-        "model": model,
+        "model": weights[0].resolve().name if weights else model,
+        "sha256": " ".join(map(content_digest, weights)),
         "revision": spec.revision,
         "base_url": address(options.base_url or ""),
         "chat": json.dumps(dict(spec.chat), sort_keys=True) if spec.chat else "",
     }
-    identity |= {f"-M {key}": value for key, value in options.extra.items() if key not in NEUTRAL_OPTIONS}
+    for key, value in options.extra.items():
+        option = known.get(key)
+        if option is None or option.changes_answers:
+            identity[f"-M {key}"] = value
+            if key not in _WRITTEN and not options.base_url:
+                identity[f"sha256 of -M {key}"] = " ".join(map(content_digest, paths_in(value)))
     return {key: value for key, value in identity.items() if value}
 
 
-def identify_path(path: Path) -> dict[str, str]:
-    """What tells a model's file, or folder of files, from another under the same path; empty if there is none.
-
-    Hashing tens of gigabytes would delay every start; sizes and times tell files apart.
-    """
-    files = [path] if path.is_file() else sorted(file for file in path.glob("*") if file.is_file())
-    if not files:
-        return {}
-    statuses = [file.stat() for file in files]
-    size = sum(status.st_size for status in statuses)
-    changed = max(status.st_mtime_ns for status in statuses)
-    return {"model": str(path.resolve()), "file": f"{size} {changed}"}
+def local_weights(model_id: str) -> list[Path]:
+    """The file or folder of this machine that a model's id names; empty for a model of a hub."""
+    path = Path(model_id).expanduser()
+    return [path] if path.exists() else []
 
 
 def not_started(name: str) -> FatalError:

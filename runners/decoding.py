@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from harness.types import FinishReason, Request, TokenLogprob
+from harness.types import Constraint, FinishReason, Request, TokenLogprob
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +61,23 @@ def decode_rows(model: Any, tokenizer: Any, rows: Sequence[Row], end_tokens: Col
             logits_processor=[_ChosenTokens(rows, tokenizer, end_tokens)],
             stopping_criteria=[_FinishedRows(rows)],
         )
+
+
+def constraint_mask(grammars: Any, constraint: Constraint) -> Mask:
+    """The logits processor of a constraint, from Outlines' xgrammar backend, which compiles each but once."""
+    import xgrammar
+
+    # xgrammar reads all forms as they are; outlines-core, Outlines' default for two, drops valid continuations.
+    mask: Mask
+    if constraint.form == "regex":
+        mask = grammars.get_regex_logits_processor(constraint.text)
+    elif constraint.form == "json_schema":
+        # Outlines has no switch for white space, which small models fill until the token limit.
+        grammar = xgrammar.Grammar.from_json_schema(constraint.text, any_whitespace=False)
+        mask = grammars.get_cfg_logits_processor(str(grammar))
+    else:
+        mask = grammars.get_cfg_logits_processor(constraint.text)
+    return mask
 
 
 class _ChosenTokens:

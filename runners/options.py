@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from harness.errors import InputError
+from harness.types import ModelSpec
 
 BODY_PREFIX, HEADER_PREFIX, QUERY_PREFIX = "body.", "header.", "query."
-COMMON_KEYS = ("model", "omit", "probe")
-# Of servers that the harness did not start.
-SERVER_KEYS = ("ca", "key_env")
-SERVER_PREFIXES = (HEADER_PREFIX, QUERY_PREFIX)
 # What no address, program, file or key is behind, so that a stored run may say it.
 HARMLESS_KEYS = frozenset({
     "batch", "constrain_with", "context", "device", "dtype", "latency_ms", "model", "omit", "precision", "probe",
-    "slots", "start_timeout_s", "threads", "threshold",
+    "slots", "stall_timeout_s", "start_timeout_s", "threads", "threshold",
 })  # fmt: skip
 
 
-def check_keys(extra: Mapping[str, str], known: Iterable[str], prefixes: Iterable[str] = ()) -> None:
-    """Raise InputError for a key that is neither in ``known`` nor starts with one of ``prefixes``."""
-    names = sorted(known)
+class Option(NamedTuple):
+    """An option ``-M name=value``: its description, and whether an answer depends on it."""
+
+    text: str
+    changes_answers: bool = True
+
+
+# Of every model, of every server, of servers that run elsewhere, and of models that the harness runs itself.
+CONTEXT_OPTION = {"context": Option("tokens of prompt and answer together", changes_answers=False)}
+SERVER_OPTIONS: Mapping[str, Option] = {
+    **CONTEXT_OPTION,
+    BODY_PREFIX: Option("a field added to every request; JSON, or text"),
+    "model": Option("the model's name at the server"),
+    "omit": Option("fields left out of every request, separated by commas"),
+    "probe": Option("false: do not test that the server enforces grammars", changes_answers=False),
+}
+REMOTE_OPTIONS: Mapping[str, Option] = {
+    "ca": Option("a file with the certificates (PEM) that the server is trusted by", changes_answers=False),
+    HEADER_PREFIX: Option("a header of every request; env:VARIABLE takes the value from the environment"),
+    "key_env": Option("the variable that holds the server's key", changes_answers=False),
+    QUERY_PREFIX: Option("a query parameter of every request; env:VARIABLE as for headers"),
+}
+LOCAL_OPTIONS: Mapping[str, Option] = {
+    **CONTEXT_OPTION,
+    "stall_timeout_s": Option("seconds without any progress after which the run ends", changes_answers=False),
+    "start_timeout_s": Option("seconds that the start may take", changes_answers=False),
+}
+
+
+def check_keys(extra: Mapping[str, str], known: Collection[str]) -> None:
+    """Raise InputError for a key that is not in ``known``; a known one that ends in a dot is the start of others."""
+    names = sorted(name for name in known if not name.endswith("."))
+    prefixes = sorted(name for name in known if name.endswith("."))
     for key in extra:
         if key in names or any(key.startswith(prefix) and key != prefix for prefix in prefixes):
             continue
@@ -41,6 +70,11 @@ def integer(extra: Mapping[str, str], key: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"-M {key}={text}: a whole number of 1 or more is needed")
     return int(text)
+
+
+def with_given_context(spec: ModelSpec, extra: Mapping[str, str]) -> ModelSpec:
+    """The model with the context of ``-M context=N``, if that was given."""
+    return replace(spec, context=integer(extra, "context", 1)) if "context" in extra else spec
 
 
 def seconds(extra: Mapping[str, str], key: str, default: float) -> float:

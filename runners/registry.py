@@ -1,21 +1,37 @@
-"""The model backends by name, each loaded only when a model asks for it."""
+"""The model backends by name, each loaded only when it is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 
 from harness.errors import InputError
 from harness.types import ModelSpec, Runner, RunnerOptions
+from runners.contract import Declaration
+from runners.options import check_keys
 
-RUNNERS: Mapping[str, str] = {
-    "llama_cpp": "runners.llama_cpp:LlamaCppRunner",
-    "mock": "runners.mock:mock_runner",
-    "openai_api": "runners.openai_api:OpenAIApiRunner",
-    "transformers": "runners.transformers_local:TransformersRunner",
-    "vllm_inprocess": "runners.vllm_inprocess:VllmInprocessRunner",
-    "vllm_server": "runners.vllm_server:VllmServerRunner",
+RUNNERS: MutableMapping[str, str] = {
+    "llama_cpp": "runners.llama_cpp",
+    "mock": "runners.mock",
+    "openai_api": "runners.openai_api",
+    "transformers": "runners.transformers_local",
+    "vllm_inprocess": "runners.vllm_inprocess",
+    "vllm_server": "runners.vllm_server",
 }
+"""Name and module of each; the module declares the runner as ``RUNNER``."""
+
+
+def declared(name: str) -> Declaration:
+    """What a runner declares of itself; raises InputError for an unknown one."""
+    if name not in RUNNERS:
+        raise InputError(f"unknown runner {name!r}; known: {', '.join(RUNNERS)}")
+    declaration: Declaration = import_module(RUNNERS[name]).RUNNER
+    return declaration
+
+
+def all_declared() -> Iterator[Declaration]:
+    """What each runner declares of itself; imports their modules, none of which imports a heavy package."""
+    return map(declared, RUNNERS)
 
 
 def create_runner(spec: ModelSpec, options: RunnerOptions) -> Runner:
@@ -23,9 +39,9 @@ def create_runner(spec: ModelSpec, options: RunnerOptions) -> Runner:
 
     Raises InputError for an unknown runner or ``-M`` option.
     """
-    target = RUNNERS.get(spec.runner)
-    if target is None:
-        raise InputError(f"model {spec.name}: unknown runner {spec.runner!r}; known: {', '.join(RUNNERS)}")
-    module, _, factory = target.partition(":")
-    runner: Runner = getattr(import_module(module), factory)(spec, options)
-    return runner
+    try:
+        declaration = declared(spec.runner)
+    except InputError as error:
+        raise InputError(f"model {spec.name}: {error}") from None
+    check_keys(options.extra, declaration.options)
+    return declaration.build(spec, options)

@@ -19,12 +19,13 @@ from harness.errors import FatalError, StorageError
 from harness.redaction import redact
 from runners import guard
 
-POLL_S = 0.25
+FIRST_POLL_S, LONGEST_POLL_S = 0.05, 0.25
 PROGRESS_EVERY_S = 15.0
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_PREFIX = re.compile(r"^\([A-Za-z_0-9]+ pid=\d+\)\s*")
-_ERROR = re.compile(r"^[\w.]*(Error|Exception|Killed)\b.*")
+# Of vLLM's and of llama.cpp's lines.
+_PREFIX = re.compile(r"^\([A-Za-z_0-9]+ pid=\d+\)\s*|^[\d.]+ [A-Z] (?:llama_model_load: )?")
+_ERROR = re.compile(r"^(?:[\w.]*(?:Error|Exception|Killed)\b|error loading model:|.*GGML_ASSERT).*")
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +41,9 @@ class ServerProcess:
             output = log_path.open("wb")
         except OSError as error:
             raise StorageError(f"the server's log {log_path} cannot be written ({error})") from error
-        guarded = [sys.executable, "-I", str(Path(guard.__file__).resolve()), *command]
         with output:
             self._process = subprocess.Popen(
-                guarded,
+                guarded(command),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -51,20 +51,16 @@ class ServerProcess:
                 start_new_session=True,
             )
 
-    async def wait_until_healthy(self, url: str, timeout_s: float) -> None:
+    async def wait_until_healthy(self, url: str, timeout_s: float | None) -> None:
         """Return once ``url`` answers with success; FatalError if the server dies or is too slow."""
         started = time.monotonic()
         told = started
         while True:
-            if self._process.poll() is not None:
-                raise FatalError(
-                    f"the model server stopped while starting: {last_meaningful_line(self.log_path)} "
-                    f"(log: {self.log_path})"
-                )
+            self.check(" while starting")
             if await asyncio.to_thread(_answers, url):
                 return
             now = time.monotonic()
-            if now - started > timeout_s:
+            if timeout_s is not None and now - started > timeout_s:
                 raise FatalError(
                     f"the model server was not ready after {timeout_s:g} s: "
                     f"{last_meaningful_line(self.log_path)} (log: {self.log_path}); "
@@ -73,7 +69,19 @@ class ServerProcess:
             if now - told >= PROGRESS_EVERY_S:
                 told = now
                 log.info("model server starting (%.0f s): %s", now - started, _last_line(self.log_path))
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(min(LONGEST_POLL_S, max(FIRST_POLL_S, (now - started) / 4)))
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the server has ended by itself."""
+        return self._process.poll() is not None
+
+    def check(self, when: str = "") -> None:
+        """Raise FatalError with the server's last words if it has stopped."""
+        if self.has_stopped:
+            raise FatalError(
+                f"the model server stopped{when}: {last_meaningful_line(self.log_path)} (log: {self.log_path})"
+            )
 
     async def stop(self) -> None:
         """End the server and its workers; safe to call twice."""
@@ -81,6 +89,11 @@ class ServerProcess:
             with suppress(OSError):
                 self._process.stdin.close()
         await asyncio.to_thread(self._process.wait)
+
+
+def guarded(command: Sequence[str]) -> list[str]:
+    """The command that runs ``command`` and ends it as soon as its own standard input, a pipe, is closed."""
+    return [sys.executable, "-I", str(Path(guard.__file__).resolve()), *command]
 
 
 def free_port() -> int:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.errors import FatalError, HarnessError, InputError, ModelUnavailable, RequestError
-from harness.types import Completion, Constraint, GrammarForm, ModelSpec, Request, RunnerOptions, Supports, Usage
+from harness.types import Completion, GrammarForm, ModelSpec, Request, RunnerOptions, Supports, Usage
 from runners.batching import Batcher
 from runners.chat_answer import split_thinking
-from runners.contract import identify, identify_path, not_started
-from runners.decoding import Mask, Row, decode_rows
-from runners.hardware import has_gpu, physical_cores
+from runners.contract import Declaration, not_started
+from runners.decoding import Row, constraint_mask, decode_rows
+from runners.gguf_header import shards
+from runners.hardware import has_gpu, passive_threads, usable_cores
 from runners.in_process import InProcessRunner
-from runners.model_file import fetch_model, is_path
-from runners.options import check_keys, choice, integer
+from runners.model_file import fetch_model, is_gguf, is_path
+from runners.options import LOCAL_OPTIONS, Option, choice, integer, with_given_context
 from runners.vllm_flags import row_flags
 
 # In order of preference: only the context-free form excludes self-pairs.
@@ -33,34 +39,43 @@ GRAMMAR_CACHE_BYTES = 256 * 1024 * 1024
 class TransformersRunner(InProcessRunner):
     """A model from the hub, a local folder or a GGUF file (dequantised), decoded in padded batches.
 
-    ``-M batch=8`` requests are decoded together, ``-M device=cpu|gpu`` says where (default: on the GPU if
-    there is one), ``-M dtype=float32|bfloat16|float16`` in which precision (default: float32 on the CPU,
-    bfloat16 on a GPU), ``-M threads=N`` how many cores PyTorch takes (default: the physical ones; on a busy
-    machine fewer are much faster). Log-probabilities are the model's own, before grammar and temperature. No code
-    of a model's repository is run.
+    Log-probabilities are the model's own, before grammar and temperature. No code of a model's repository is run.
     """
+
+    PROVIDER = "transformers"
+    OPTIONS = MappingProxyType(
+        {
+            **LOCAL_OPTIONS,
+            "batch": Option(f"requests decoded together (default: {DEFAULT_BATCH})", changes_answers=False),
+            "device": Option("cpu or gpu (default: the GPU if there is one)"),
+            "dtype": Option(f"{', '.join(DTYPES)} (default: float32 on the CPU, bfloat16 on a GPU)"),
+            "threads": Option("cores that PyTorch takes (default: those it may use)", changes_answers=False),
+        }
+    )
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
         extra = options.extra
-        check_keys(extra, ("batch", "device", "dtype", "start_timeout_s", "threads"))
         self._device = choice(extra, "device", ("cpu", "gpu"), "gpu" if has_gpu() else "cpu")
         self._dtype = choice(extra, "dtype", DTYPES, "float32" if self._device == "cpu" else "bfloat16")
-        self._threads = integer(extra, "threads", physical_cores())
+        self._threads = integer(extra, "threads", usable_cores())
         batch = integer(extra, "batch", DEFAULT_BATCH)
-        identity = identify("transformers", spec.model_id, spec, options) | {"dtype": self._dtype}
-        if "package" not in spec.extra:
-            identity |= identify_path(Path(spec.model_id).expanduser())
+        spec = with_given_context(spec, extra)
         super().__init__(
             spec,
             options,
-            identity=identity,
-            supports=Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, max_connections=batch),
+            Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, max_connections=batch, timeout_s=None),
         )
         self._model: Any = None
         self._grammars: Any = None
         self._end_tokens: frozenset[int] = frozenset()
         self._rows: set[Row] = set()
         self._batcher = Batcher(self._work, batch)
+        self._worker: int | None = None
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        """What tells this model's answers from another's; the precision belongs to it."""
+        return {**super().identity, "dtype": self._dtype}
 
     def check(self) -> None:
         packages = (*PACKAGES, "gguf") if self._is_gguf() else PACKAGES
@@ -79,8 +94,15 @@ class TransformersRunner(InProcessRunner):
         path = Path(self.spec.model_id).expanduser()
         if "package" not in self.spec.extra and is_path(self.spec.model_id) and not path.exists():
             raise InputError(f"model {self.name}: no such file or folder: {path}")
+        if self._is_gguf() and len(shards(path)) > 1:
+            raise ModelUnavailable(
+                f"{self.name}: transformers reads a GGUF model from one file only; --model {self.spec.model_id} runs "
+                "it on llama.cpp"
+            )
 
     def _load(self) -> None:
+        # Read when the library is loaded.
+        os.environ.update(passive_threads(os.environ))
         import outlines
         import torch
         import xgrammar
@@ -145,6 +167,7 @@ class TransformersRunner(InProcessRunner):
 
     def _work(self, rows: Sequence[Row]) -> list[Completion | HarnessError]:
         """Decode a batch; runs in the batcher's thread."""
+        self._worker = threading.get_ident()
         refused = {id(row): error for row in rows if (error := self._compile(row)) is not None}
         ready = [row for row in rows if id(row) not in refused]
         try:
@@ -157,30 +180,20 @@ class TransformersRunner(InProcessRunner):
             ) from error
         return [refused.get(id(row)) or self._completion(row) for row in rows]
 
+    async def _progress(self) -> object:
+        # Not tokens: while a batch of long prompts is read, there are none for minutes.
+        if self._worker is None or not hasattr(time, "pthread_getcpuclockid"):
+            return None
+        return int(time.clock_gettime(time.pthread_getcpuclockid(self._worker)))
+
     def _compile(self, row: Row) -> RequestError | None:
         if row.request.constraint is None:
             return None
         try:
-            row.mask = self._mask(row.request.constraint)
+            row.mask = constraint_mask(self._grammars, row.request.constraint)
         except (RuntimeError, ValueError) as error:
             return RequestError(f"{self.name}: xgrammar cannot read the grammar ({_first_line(error)})")
         return None
-
-    def _mask(self, constraint: Constraint) -> Mask:
-        """The Outlines logits processor of a constraint; compiled once for all requests that share it."""
-        import xgrammar
-
-        # xgrammar reads all forms as they are; outlines-core, Outlines' default for two, drops valid continuations.
-        mask: Mask
-        if constraint.form == "regex":
-            mask = self._grammars.get_regex_logits_processor(constraint.text)
-        elif constraint.form == "json_schema":
-            # Outlines has no switch for white space, which small models fill until the token limit.
-            grammar = xgrammar.Grammar.from_json_schema(constraint.text, any_whitespace=False)
-            mask = self._grammars.get_cfg_logits_processor(str(grammar))
-        else:
-            mask = self._grammars.get_cfg_logits_processor(constraint.text)
-        return mask
 
     def _completion(self, row: Row) -> Completion | HarnessError:
         if row.finish_reason is None:
@@ -195,8 +208,21 @@ class TransformersRunner(InProcessRunner):
         )
 
     def _is_gguf(self) -> bool:
-        return "package" in self.spec.extra or self.spec.model_id.endswith(".gguf")
+        return "package" in self.spec.extra or is_gguf(self.spec.model_id)
 
 
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+RUNNER = Declaration(
+    "transformers",
+    TransformersRunner,
+    TransformersRunner.OPTIONS,
+    prefix="transformers",
+    package="outlines",
+    extra="transformers",
+    purpose="Hugging Face models in this process",
+    loads_rows=True,
+    reads_gguf=True,
+)

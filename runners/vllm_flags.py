@@ -17,7 +17,7 @@ from harness.redaction import is_secret_name
 from harness.types import GrammarForm, ModelSpec, RunnerOptions
 from runners.hardware import has_gpu
 from runners.model_file import is_path
-from runners.options import HARMLESS_KEYS
+from runners.options import HARMLESS_KEYS, LOCAL_OPTIONS, Option, with_given_context
 from runners.providers import KEY_VARIABLES
 
 # In order of preference: only Lark excludes self-pairs; vLLM's xgrammar backend takes all three.
@@ -34,6 +34,11 @@ HARMLESS_FLAGS = frozenset({
     "tokenizer-mode",
 })  # fmt: skip
 _HARMLESS_VALUE = re.compile(r"\w[\w.]*|")
+VLLM_OPTIONS: Mapping[str, Option] = {
+    **LOCAL_OPTIONS,
+    "device": Option("cpu or gpu (default: a GPU if there is one or the model's row counts any)"),
+    FLAG_PREFIX: Option("a flag of vLLM's engine"),
+}
 
 
 def engine_flags(spec: ModelSpec, options: RunnerOptions) -> dict[str, str]:
@@ -75,10 +80,10 @@ def server_environment(spec: ModelSpec, options: RunnerOptions, env: Mapping[str
     return {"VLLM_CPU_KVCACHE_SPACE": "4", **child} if on_cpu(spec, options) else child
 
 
-def with_given_context(spec: ModelSpec, options: RunnerOptions) -> ModelSpec:
-    """The model with the context of ``-M flag.max-model-len=N``, if that was given."""
+def with_chosen_context(spec: ModelSpec, options: RunnerOptions) -> ModelSpec:
+    """The model with the context of ``-M flag.max-model-len=N`` or ``-M context=N``, if one was given."""
     limit = given_flags(options).get("max-model-len", "")
-    return replace(spec, context=int(limit)) if limit.isdecimal() else spec
+    return replace(spec, context=int(limit)) if limit.isdecimal() else with_given_context(spec, options.extra)
 
 
 def given_flags(options: RunnerOptions) -> dict[str, str]:

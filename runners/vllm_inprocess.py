@@ -5,40 +5,35 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import json
 import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError, RetryableError
 from harness.types import (
     Completion,
-    Constraint,
-    FinishReason,
     ModelSpec,
     Request,
     RunnerOptions,
     Supports,
-    TokenLogprob,
-    Usage,
 )
-from runners.chat_answer import split_thinking
-from runners.contract import identify, identify_path
+from runners.contract import Declaration
 from runners.in_process import InProcessRunner
-from runners.options import check_keys, choice
+from runners.options import choice
+from runners.progress import counters
 from runners.vllm_flags import (
-    FLAG_PREFIX,
     FORMS,
+    VLLM_OPTIONS,
     command_line,
     engine_flags,
     has_vllm,
     refuse_without_gpu,
     server_environment,
-    with_given_context,
+    with_chosen_context,
 )
+from runners.vllm_requests import read_output, sampling_params
 
 MAX_TOP_LOGPROBS = 20
 # vLLM kills its processes at once unless it is given time, and then leaves shared memory behind.
@@ -50,22 +45,17 @@ LOGGING = {"VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_LOGGING_LEVEL": "WAR
 class VllmInprocessRunner(InProcessRunner):
     """A model in vLLM's ``AsyncLLM``, with the flags that ``vllm_server`` would start it with.
 
-    ``-M device=cpu|gpu`` says where (default: on a GPU if there is one or the model's row counts any),
-    ``-M flag.NAME=VALUE`` sets a flag of vLLM's engine. Log-probabilities are over the tokens that the
-    grammar allows. Models whose answers only vLLM's server can take apart (gpt-oss) need ``vllm_server``.
+    Log-probabilities are over the tokens that the grammar allows. Models whose answers only vLLM's server can take
+    apart (gpt-oss) need ``vllm_server``.
     """
 
+    PROVIDER = "vllm-inprocess"
+    OPTIONS = VLLM_OPTIONS
+
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(options.extra, ("device", "start_timeout_s"), (FLAG_PREFIX,))
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
-        spec = with_given_context(spec, options)
-        super().__init__(
-            spec,
-            options,
-            identity=identify("vllm-inprocess", spec.model_id, spec, options)
-            | identify_path(Path(spec.model_id).expanduser()),
-            supports=Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context),
-        )
+        spec = with_chosen_context(spec, options)
+        super().__init__(spec, options, Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, timeout_s=None))
         self._engine: Any = None
         self._earlier_processes: set[multiprocessing.process.BaseProcess] = set()
         self._numbers = itertools.count()
@@ -116,13 +106,18 @@ class VllmInprocessRunner(InProcessRunner):
             del engine
             gc.collect()
 
+    async def _progress(self) -> object:
+        from prometheus_client import generate_latest
+
+        return counters(generate_latest().decode())
+
     async def _decode(self, prompt: list[int], request: Request) -> Completion:
         from vllm.exceptions import VLLMClientError
         from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         outputs = self._engine.generate(
-            tokens_input(prompt), _sampling_params(request), f"request-{next(self._numbers)}"
+            tokens_input(prompt), sampling_params(request), f"request-{next(self._numbers)}"
         )
         try:
             # With FINAL_ONLY there is one.
@@ -134,7 +129,7 @@ class VllmInprocessRunner(InProcessRunner):
         except EngineGenerateError as error:
             raise RetryableError(f"vLLM failed at this request ({_last_line(error.__cause__ or error)})") from error
         constrained = request.constraint is not None and not self._thinks_apart
-        return _completion(finished[-1], request, constrained=constrained)
+        return read_output(finished[-1], request, constrained=constrained)
 
 
 def _engine_arguments(flags: Mapping[str, str]) -> Any:
@@ -151,65 +146,18 @@ def _engine_arguments(flags: Mapping[str, str]) -> Any:
     return AsyncEngineArgs.from_cli_args(parser.parse_args(command_line(flags)))
 
 
-def _sampling_params(request: Request) -> Any:
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
-    sampling = request.sampling
-    return SamplingParams(
-        max_tokens=sampling.max_tokens,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        seed=sampling.seed + request.repeat,
-        stop=list(sampling.stop),
-        logprobs=request.top_logprobs or None,
-        structured_outputs=_structured_outputs(request.constraint),
-        output_kind=RequestOutputKind.FINAL_ONLY,
-    )
-
-
-def _structured_outputs(constraint: Constraint | None) -> Any:
-    from vllm.sampling_params import StructuredOutputsParams
-
-    if constraint is None:
-        return None
-    match constraint.form:
-        case "regex":
-            return StructuredOutputsParams(regex=constraint.text)
-        case "json_schema":
-            return StructuredOutputsParams(json=json.loads(constraint.text))
-        case _:
-            return StructuredOutputsParams(grammar=constraint.text)
-
-
-def _completion(output: Any, request: Request, *, constrained: bool) -> Completion:
-    """Read a finished ``RequestOutput``; RetryableError for one that was cut off."""
-    if output.outputs[0].finish_reason in (None, "abort", "error"):
-        raise RetryableError("vLLM gave up on its answer")
-    answer = output.outputs[0]
-    finish_reason: FinishReason = "length" if answer.finish_reason == "length" else "stop"
-    text, reasoning = split_thinking(answer.text, constrained=constrained)
-    logprobs = zip(answer.token_ids, answer.logprobs or (), strict=False)
-    return Completion(
-        text=text,
-        finish_reason=finish_reason,
-        usage=Usage(len(output.prompt_token_ids), len(answer.token_ids), output.num_cached_tokens),
-        reasoning=reasoning,
-        logprobs=tuple(_token_logprob(token, choices, request.top_logprobs) for token, choices in logprobs),
-    )
-
-
-def _token_logprob(token: int, choices: Mapping[int, Any], count: int) -> TokenLogprob:
-    # The chosen token is among the choices even where it is not among the most probable ones.
-    ranked = sorted(choices.values(), key=lambda choice: choice.rank)[:count]
-    chosen = choices[token]
-    return TokenLogprob(
-        chosen.decoded_token,
-        chosen.logprob,
-        tuple((choice.decoded_token, choice.logprob) for choice in ranked),
-    )
-
-
 def _last_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
+
+
+RUNNER = Declaration(
+    "vllm_inprocess",
+    VllmInprocessRunner,
+    VLLM_OPTIONS,
+    prefix="vllm-inprocess",
+    package="vllm",
+    extra="vllm",
+    purpose="models on this machine's GPUs",
+    loads_rows=True,
+)

@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.errors import ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions
-from runners.contract import key_in
-from runners.openai_chat import OpenAIChatRunner
-from runners.options import BODY_PREFIX, COMMON_KEYS, SERVER_KEYS, SERVER_PREFIXES, check_keys, choice, seconds
+from runners.child_server import ChildServerRunner
+from runners.contract import Declaration, key_in, local_weights
+from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, choice, seconds
 from runners.providers import PROVIDERS
-from runners.server_process import ServerProcess, free_port
+from runners.server_process import free_port
 from runners.vllm_flags import (
-    FLAG_PREFIX,
     FORMS,
+    VLLM_OPTIONS,
     command_line,
     engine_flags,
     has_vllm,
     refuse_without_gpu,
     server_environment,
-    with_given_context,
+    with_chosen_context,
 )
 
 # Weights of 100 GB and more, read from a network disk, and CUDA graphs take their time.
@@ -52,25 +54,25 @@ def interpreter(options: RunnerOptions) -> str:
     return options.extra.get("python") or os.environ.get("HARNESS_VLLM_PYTHON") or sys.executable
 
 
-class VllmServerRunner(OpenAIChatRunner):
-    """A model on a vLLM server: its own child process, or the one at ``options.base_url``.
+class VllmServerRunner(ChildServerRunner):
+    """A model on a vLLM server: its own child process, or the one at ``options.base_url``."""
 
-    ``-M device=cpu|gpu`` says where to serve (default: on a GPU if there is one or the model's row counts
-    any), ``-M python=PATH`` names the interpreter that has vLLM, ``-M flag.NAME=VALUE`` sets a flag of
-    the server, ``-M start_timeout_s=1800`` bounds its start.
-    """
+    OPTIONS = MappingProxyType(
+        {
+            **SERVER_OPTIONS,
+            **VLLM_OPTIONS,
+            **REMOTE_OPTIONS,
+            "python": Option("the interpreter that has vLLM (or $HARNESS_VLLM_PYTHON)", changes_answers=False),
+        }
+    )
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
-        check_keys(
-            options.extra,
-            (*COMMON_KEYS, *SERVER_KEYS, "device", "python", "start_timeout_s"),
-            (BODY_PREFIX, *SERVER_PREFIXES, FLAG_PREFIX),
-        )
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         self._start_timeout_s = seconds(options.extra, "start_timeout_s", START_TIMEOUT_S)
-        spec = with_given_context(spec, options)
+        spec = with_chosen_context(spec, options)
         super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=FORMS))
-        self._server: ServerProcess | None = None
+        if not options.base_url:
+            self.take_time()
 
     def check(self) -> None:
         if self.options.base_url:
@@ -93,6 +95,9 @@ class VllmServerRunner(OpenAIChatRunner):
             raise RequestError("vLLM did not count the prompt's tokens")
         return count
 
+    def _weights(self) -> Sequence[Path]:
+        return () if self.options.base_url else local_weights(self.spec.model_id)
+
     def _key_variable(self) -> str:
         return super()._key_variable() if self.options.base_url else ""
 
@@ -102,16 +107,23 @@ class VllmServerRunner(OpenAIChatRunner):
         self.check()
         port = free_port()
         folder = self.options.log_dir or Path(tempfile.mkdtemp(prefix="docre-harness-"))
-        server = ServerProcess(
+        return await self._serve(
             server_command(self.spec, self.options, port),
             server_environment(self.spec, self.options, os.environ),
             folder / f"vllm-{port}.log",
+            port,
+            self._start_timeout_s,
         )
-        self._server = server
-        await server.wait_until_healthy(f"http://127.0.0.1:{port}/health", self._start_timeout_s)
-        return f"http://127.0.0.1:{port}/v1"
 
-    async def _stop(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            await server.stop()
+
+RUNNER = Declaration(
+    "vllm_server",
+    VllmServerRunner,
+    VllmServerRunner.OPTIONS,
+    prefix="vllm",
+    package="vllm",
+    extra="vllm",
+    purpose="models on this machine's GPUs",
+    open_weights=True,
+    loads_rows=True,
+)

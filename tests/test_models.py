@@ -43,6 +43,7 @@ def test_prices_come_in_pairs() -> None:
         ("transformers/org/model", "transformers", "", "org/model"),
         ("transformers//models/own.gguf", "transformers", "", "/models/own.gguf"),
         ("/models/own.gguf", "llama_cpp", "", "/models/own.gguf"),
+        ("/models/OWN.GGUF", "llama_cpp", "", "/models/OWN.GGUF"),
         ("llama_cpp//models/own.gguf", "llama_cpp", "", "/models/own.gguf"),
         ("llama-server/Some-7B-Q4_K_M.gguf", "openai_api", "llama-server", "Some-7B-Q4_K_M.gguf"),
         ("lmstudio/org/Some-GGUF/some.gguf", "openai_api", "lmstudio", "org/Some-GGUF/some.gguf"),

@@ -44,15 +44,13 @@ def ablate(
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    from harness.cli.display import QuietDisplay, default_display, log_to_stderr, make_display
+    from harness.cli.display import QuietDisplay, chosen_display, make_display
     from harness.cli.run import exit_as_failed, score_first
     from harness.experiment.ablation import run_ablation
     from harness.experiment.execute import Observer
     from harness.experiment.grid import cells, configuration, read_axes
 
-    kind = display or ("none" if as_json else default_display())
-    if kind != "none":
-        log_to_stderr()
+    kind = chosen_display(display, as_json)
     shown: list[QuietDisplay] = []
 
     def observe(number: int, count: int, cell: Cell) -> Observer:

@@ -62,11 +62,9 @@ def annotate(
 
 def _execute(experiment: Experiment, out: Path | None, display: Display | None, quiet: bool) -> AnnotationResult:
     from harness.annotation.execute import annotate as annotate_texts
-    from harness.cli.display import default_display, log_to_stderr, make_display
+    from harness.cli.display import chosen_display, make_display
 
-    kind = display or ("none" if quiet else default_display())
-    if kind != "none":
-        log_to_stderr()
+    kind = chosen_display(display, quiet)
     observer = make_display(kind)
     try:
         return asyncio.run(annotate_texts(experiment, observer, out))

@@ -150,6 +150,14 @@ def default_display() -> Display:
     return "rich" if sys.stderr.isatty() else "plain"
 
 
+def chosen_display(display: Display | None, as_json: bool) -> Display:
+    """How a command shows its progress; unless it shows none, what runners tell of slow starts is shown from now on."""
+    kind = display or ("none" if as_json else default_display())
+    if kind != "none":
+        log_to_stderr()
+    return kind
+
+
 def log_to_stderr() -> None:
     """Show what runners tell of slow starts: downloads, servers that load their weights."""
     logger = logging.getLogger("runners")

@@ -15,11 +15,8 @@ import typer
 from harness.cli.options import JsonOption, ResultsOption
 
 EXTRAS = {
-    "local": ("xllamacpp", "the embedded model"),
     "align": ("sentence_transformers", "relation alignment by SBERT"),
     "encoders": ("torch", "ATLOP, candidate proposer, GLiDRE"),
-    "transformers": ("outlines", "Hugging Face models in this process"),
-    "vllm": ("vllm", "models on this machine's GPUs"),
     "ray": ("ray", "clusters"),
     "report": ("matplotlib", "figures and report pages"),
 }
@@ -54,13 +51,15 @@ def examine(results: Path) -> Iterator[Finding]:
     from harness.models import resolve_model
     from runners.model_file import model_file
     from runners.providers import PROVIDERS
+    from runners.registry import all_declared
 
     machine = hardware()
     yield Finding("harness", True, f"version {__version__}")
     yield Finding("machine", True, f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}")
     cards = gpus()
     yield Finding("GPUs", bool(cards), ", ".join(cards) or "none: use an API model, a server, or smollm2-135m")
-    for extra, (package, purpose) in EXTRAS.items():
+    runners = {runner.extra: (runner.package, runner.purpose) for runner in all_declared() if runner.extra}
+    for extra, (package, purpose) in (runners | EXTRAS).items():
         present = find_spec(package) is not None
         note = "installed" if present else f"not installed: pip install 'docre-harness[{extra}]'"
         yield Finding(f"extra {extra}", present, f"{note} ({purpose})")

@@ -35,6 +35,25 @@ def list_models(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def options(name: Annotated[str, typer.Argument(help="What --model would name.")]) -> None:
+    """List the options that `-M NAME=VALUE` sets for a model.
+
+    \b
+    Example:
+      harness models options smollm2-135m
+    """
+    from harness.errors import InputError
+    from harness.models import ENCODER, resolve_model
+    from runners.registry import declared
+
+    runner = resolve_model(name).runner
+    if runner == ENCODER:
+        raise InputError(f"{name} is an encoder: docs/encoders.md lists its options")
+    for option, (text, _) in sorted(declared(runner).options.items()):
+        typer.echo(f"-M {option}{'NAME' if option.endswith('.') else ''}=  {text}")
+
+
+@app.command()
 def fetch(name: Annotated[str, typer.Argument(help="An embedded model, such as smollm2-135m.")]) -> None:
     """Download and verify the file of an embedded model, so that later runs need no network.
 

@@ -81,10 +81,10 @@ def run(
 
 def score_first(config: RunConfig, display: Display | None, as_json: bool) -> None:
     """Run the encoders that the experiment builds on, unless their scores are stored."""
-    from harness.cli.display import default_display
+    from harness.cli.display import chosen_display
     from harness.experiment.scored import encoders_to_run
 
-    kind = display or ("none" if as_json else default_display())
+    kind = chosen_display(display, as_json)
     for encoder in encoders_to_run(config):
         if kind != "none":
             print(f"{encoder.spec.name} scores the documents first", file=sys.stderr, flush=True)
@@ -163,13 +163,11 @@ def run_and_show(
     track: TrackerName | None = None,
 ) -> None:
     """Execute with a display, print the outcome, and exit with 1 if too many documents failed."""
-    from harness.cli.display import default_display, log_to_stderr, make_display
+    from harness.cli.display import chosen_display, make_display
     from harness.cli.summary import print_result
     from harness.experiment.execute import execute
 
-    kind = display or ("none" if as_json else default_display())
-    if kind != "none":
-        log_to_stderr()
+    kind = chosen_display(display, as_json)
     if experiment.settings.level != experiment.config.constrain:
         typer.echo(
             f"{experiment.spec.name} cannot be held to a grammar: it is run with --constrain none, not "

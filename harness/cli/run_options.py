@@ -56,7 +56,10 @@ def model_fields(
     ] = None,
     max_connections: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
     max_retries: Annotated[int, typer.Option(min=0, help="Tries after the first, per request.")] = 8,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one request.")] = 600.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds for one request (default: 600; none for models that run here)."),
+    ] = None,
     max_time: MaxTimeOption = None,
     max_tokens_total: MaxTokensTotalOption = None,
     max_cost: MaxCostOption = None,

@@ -58,7 +58,7 @@ class Asker:
     limiter: AdaptiveLimiter
     policy: RetryPolicy
     stop: StopSignal
-    timeout_s: float
+    timeout_s: float | None
     traffic: Traffic = field(default_factory=Traffic)
 
     async def answer(self, request: Request) -> Completion:

@@ -39,6 +39,7 @@ class RunConfig:
     ``refiners.options``. ``relation_texts`` is the name or path of a file of them. ``shots`` documents of
     ``shots_from`` (a corpus or a file) are demonstrated. An encoder is run without a prompt.
     ``align`` names an SBERT model; ``theta`` and ``align_over`` go with it and have defaults of their own.
+    ``timeout_s`` bounds one request; None leaves it to the runner.
     """
 
     model: str
@@ -68,7 +69,7 @@ class RunConfig:
     model_options: Mapping[str, str] = field(default_factory=dict)
     max_connections: int = 64
     max_retries: int = 8
-    timeout_s: float = 600.0
+    timeout_s: float | None = None
     limits: Limits = NO_LIMITS
     results: Path = Path("results")
 
@@ -124,6 +125,9 @@ class RunConfig:
                 "original command instead"
             )
         values = dict(content)
+        # What manifests hold that were written when every runner had the same default.
+        if values["timeout_s"] == 600.0:
+            values["timeout_s"] = None
         values["limits"] = Limits(**values["limits"])
         values["data_dir"] = None if values["data_dir"] is None else Path(values["data_dir"])
         values["results"] = Path(values["results"])

@@ -173,7 +173,8 @@ def asker_of(experiment: Experiment, journal: Journal, session: RunnerSession) -
         with traffic.waiting.on(PAUSE, seconds):
             await stop.sleep(seconds)
 
-    able = experiment.runner.supports.max_connections or config.max_connections
+    supports = experiment.runner.supports
+    able = supports.max_connections or config.max_connections
     return Asker(
         session=session,
         journal=journal,
@@ -182,6 +183,6 @@ def asker_of(experiment: Experiment, journal: Journal, session: RunnerSession) -
         limiter=AdaptiveLimiter(min(able, config.max_connections), sleep=pause),
         policy=RetryPolicy(retries=config.max_retries),
         stop=stop,
-        timeout_s=config.timeout_s,
+        timeout_s=supports.timeout_s if config.timeout_s is None else config.timeout_s,
         traffic=traffic,
     )

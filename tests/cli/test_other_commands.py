@@ -130,6 +130,13 @@ def test_models_are_listed() -> None:
     assert listed["qwen2.5-72b"]["model_id"] == "Qwen/Qwen2.5-72B-Instruct"
 
 
+def test_the_options_of_a_model_s_runner_are_listed() -> None:
+    listed = harness("models", "options", "smollm2-135m").stdout
+    assert "-M context=  tokens of prompt and answer together" in listed
+    assert "-M body.NAME=" in listed
+    assert "is an encoder" in error_line(harness("models", "options", "atlop-minilm"))
+
+
 def test_the_doctor_tells_what_is_here_and_shows_no_key(tmp_path: Path) -> None:
     done = harness("doctor", cwd=tmp_path, OPENAI_API_KEY="sk-secret-12345678")
     assert done.returncode == 0, done.stdout

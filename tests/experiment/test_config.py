@@ -25,6 +25,13 @@ def test_a_configuration_is_rebuilt_from_its_json() -> None:
     assert RunConfig.from_json(CONFIG.as_json()) == CONFIG
 
 
+def test_a_limit_for_each_request_is_the_runner_s_unless_it_is_given() -> None:
+    assert CONFIG.timeout_s is None
+    # Manifests of former versions hold the default that all runners had.
+    assert RunConfig.from_json({**CONFIG.as_json(), "timeout_s": 600.0}).timeout_s is None
+    assert RunConfig.from_json({**CONFIG.as_json(), "timeout_s": 90.0}).timeout_s == 90.0
+
+
 @pytest.mark.parametrize("login", ["user:secret", "user:sec/ret", "secret"])
 def test_a_login_in_an_address_is_refused(login: str) -> None:
     with pytest.raises(InputError, match="must not hold a login") as raised:

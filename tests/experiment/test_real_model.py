@@ -47,7 +47,19 @@ def test_format_answers_name_real_entities_and_free_relations(tmp_path: Path) ->
 
 
 def test_unconstrained_answers_never_crash_and_every_loss_has_a_reason(tmp_path: Path) -> None:
-    run = harness_json(*RUN, "--limit", "4", "--constrain", "none", "--max-tokens", "120", "--results-dir", tmp_path)
+    run = harness_json(
+        *RUN,
+        "--limit",
+        "4",
+        "--constrain",
+        "none",
+        "--max-tokens",
+        "120",
+        "--fail-on-error",
+        "1",
+        "--results-dir",
+        tmp_path,
+    )
     assert sum(run["statuses"].values()) == 4
     lines = (Path(run["run_dir"]) / "documents.jsonl").read_text(encoding="utf-8").splitlines()
     for record in map(json.loads, lines):

@@ -1,7 +1,8 @@
 """Stands in for ``python -m vllm.entrypoints.openai.api_server`` in tests of the child process.
 
-``$FAKE_VLLM`` says how it behaves: healthy, dies (with a traceback) or silent (never healthy). It starts
-a worker as vLLM does, and writes both process ids into ``$FAKE_VLLM_PIDS``.
+``$FAKE_VLLM`` says how it behaves: healthy, dies (with a traceback), silent (never healthy), stuck (answers no
+question) or crashes (at the first question). It starts a worker as vLLM does, and writes both process ids into
+``$FAKE_VLLM_PIDS``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -25,18 +27,23 @@ Goodbye.
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self._answer({})
+        self._answer("vllm:generation_tokens_total 1" if self.path == "/metrics" else {})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/tokenize":
             self._answer({"count": sum(len(message["content"].split()) for message in body["messages"])})
             return
+        if os.environ["FAKE_VLLM"] == "stuck":
+            time.sleep(600)
+        if os.environ["FAKE_VLLM"] == "crashes":
+            print("torch.OutOfMemoryError: too long", flush=True)
+            os._exit(1)
         message = {"role": "assistant", "content": f"I am {body['model']}"}
         self._answer({"choices": [{"message": message, "finish_reason": "stop"}]})
 
     def _answer(self, body: object) -> None:
-        content = json.dumps(body).encode()
+        content = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

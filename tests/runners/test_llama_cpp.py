@@ -15,6 +15,7 @@ from harness.types import Constraint, CountsTokens, Message, ModelSpec, Request,
 from runners import llama_cpp
 from runners.llama_cpp import LlamaCppRunner
 from tests.embedded import embedded_model_file
+from tests.runners.gguf_files import BYTES_PER_TOKEN, LLAMA, write_gguf
 
 one_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -147,24 +148,93 @@ def test_a_missing_package_names_its_extra(model: ModelSpec, monkeypatch: pytest
         LlamaCppRunner(model, RunnerOptions()).check()
 
 
-async def test_a_file_that_is_no_model_is_told(model: ModelSpec, tmp_path: Path) -> None:
-    path = tmp_path / "broken.gguf"
-    path.write_bytes(b"nonsense" * 100)
-    broken = LlamaCppRunner(model, RunnerOptions(extra={"path": str(path)}))
-    with pytest.raises(FatalError, match=r"broken\.gguf"):
-        await broken.__aenter__()
+def runner_of(path: Path, **extra: str) -> LlamaCppRunner:
+    return LlamaCppRunner(resolve_model(str(path)), RunnerOptions(extra=extra))
+
+
+async def test_a_download_that_broke_off_is_told_in_one_line(model: ModelSpec, tmp_path: Path) -> None:
+    path = tmp_path / "half.gguf"
+    with embedded_model_file().open("rb") as file:
+        path.write_bytes(file.read(20_000_000))
+    with pytest.raises(FatalError, match=r"half\.gguf .*model is corrupted or incomplete") as raised:
+        await runner_of(path).__aenter__()
+    assert "\n" not in str(raised.value)
+    assert model.name
+
+
+@pytest.mark.parametrize("name", ["m.gguf", "M.GGUF", "m-q4.Gguf"])
+def test_the_context_is_what_the_model_was_trained_for(name: str, tmp_path: Path) -> None:
+    runner = runner_of(write_gguf(tmp_path / name, {**LLAMA, "llama.context_length": 32768}))
+    runner.check()
+    assert (runner.supports.context, runner.supports.max_connections) == (32768, 4)
+    assert runner.supports.timeout_s is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "free", "extra", "context", "slots"),
+    [
+        pytest.param(4 * 16384, None, {}, 8192, 2, id="a quarter holds two slots of the usual context"),
+        pytest.param(4 * 4 * 8192, None, {}, 8192, 4, id="four slots of the usual context come before a longer one"),
+        pytest.param(4 * 5000, None, {}, 4864, 1, id="less than the usual context"),
+        pytest.param(4 * 65536, 20000, {}, 16384, 1, id="memory that others use costs slots only"),
+        pytest.param(4 * 65536, None, {"slots": "1"}, 32768, 1, id="slots as given"),
+        pytest.param(4 * 65536, None, {"context": "1000"}, 1000, 4, id="context as given"),
+    ],
+)
+def test_context_and_slots_follow_the_memory(
+    memory: int, free: int | None, extra: dict[str, str], context: int, slots: int,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(llama_cpp, "total_memory", lambda: memory * BYTES_PER_TOKEN)
+    monkeypatch.setattr(llama_cpp, "free_memory", lambda: (memory if free is None else free) * BYTES_PER_TOKEN)
+    runner = runner_of(write_gguf(tmp_path / "m.gguf", {**LLAMA, "llama.context_length": 32768}), **extra)
+    assert (runner.supports.context, runner.supports.max_connections) == (context, slots)
+    runner.check()
+
+
+def test_more_than_fits_is_refused_with_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_gguf(tmp_path / "m.gguf")
+    with pytest.raises(InputError, match=r"-M context=9000: m was trained for 8192"):
+        runner_of(path, context="9000").check()
+    monkeypatch.setattr(llama_cpp, "free_memory", lambda: 1000)
+    with pytest.raises(ModelUnavailable, match=r"2 slots with a context of 8192 .* -M slots=N or -M context=N"):
+        runner_of(path, slots="2").check()
+
+
+def test_the_context_is_no_part_of_the_model(tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "m.gguf")
+    assert runner_of(path, context="1000", slots="1").identity == runner_of(path).identity
 
 
 def test_another_file_is_another_model(model: ModelSpec, tmp_path: Path) -> None:
-    path = tmp_path / "other.gguf"
-    path.write_bytes(b"a")
+    path = write_gguf(tmp_path / "other.gguf")
     options = RunnerOptions(extra={"path": str(path)})
     first = LlamaCppRunner(model, options).identity
-    path.write_bytes(b"ab")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert first != LlamaCppRunner(model, options).identity
     assert "revision" not in first
+    assert first["model"] == "other.gguf"
+
+
+def test_every_part_of_a_model_in_several_files_names_the_model(tmp_path: Path) -> None:
+    files = [write_gguf(tmp_path / f"m-0000{number}-of-00003.gguf") for number in (1, 2, 3)]
+    first, last = runner_of(files[0]), runner_of(files[2])
+    last.check()
+    assert first.identity == last.identity
+    files[1].write_bytes(b"GGUF, another part")
+    assert runner_of(files[0]).identity != first.identity
+    files[1].unlink()
+    with pytest.raises(InputError, match=r"no such file: .*m-00002-of-00003\.gguf$"):
+        runner_of(files[0]).check()
 
 
 def test_a_missing_file_is_refused_at_once() -> None:
     with pytest.raises(InputError, match=r"no such file: absent\.gguf"):
         LlamaCppRunner(resolve_model("absent.gguf"), RunnerOptions()).check()
+
+
+def test_a_file_that_is_no_model_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"nonsense" * 100)
+    with pytest.raises(InputError, match=r"broken\.gguf is not a GGUF file"):
+        runner_of(path).check()

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.doctor import examine
 from harness.errors import InputError
-from harness.models import ENCODER, load_models
+from harness.experiment.config import RunConfig
+from harness.experiment.execute import Unwatched, execute
+from harness.experiment.plan import prepare
+from harness.models import ENCODER, load_models, resolve_model
 from harness.types import ModelSpec, Runner, RunnerOptions
-from runners.registry import RUNNERS, create_runner
+from runners.registry import RUNNERS, create_runner, declared
 
 PROMPTED = [spec for spec in load_models().values() if spec.runner != ENCODER]
 
@@ -55,6 +59,8 @@ def test_a_mistyped_option_is_told_with_the_nearest_one(runner: str) -> None:
         ("mock", "latency_ms", "inf"),
         ("openai_api", "probe", "maybe"),
         ("vllm_server", "start_timeout_s", "soon"),
+        ("transformers", "context", "long"),
+        ("vllm_inprocess", "stall_timeout_s", "never"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_told(runner: str, key: str, value: str) -> None:
@@ -78,3 +84,39 @@ def test_building_a_runner_loads_no_heavy_package() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout == "[]\n"
+
+
+NEW_RUNNER = """
+from runners.contract import Declaration
+from runners.mock import MockRunner
+from runners.options import Option
+
+def build(spec, options):
+    return MockRunner(lambda _request: options.extra.get("answer", "END"), name=spec.name)
+
+RUNNER = Declaration(
+    "parrot", build, {"answer": Option("what is answered")}, prefix="parrot", package="no_parrot", extra="birds",
+    purpose="birds", loads_rows=True,
+)
+"""
+
+
+async def test_a_new_runner_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "parrot_runner.py").write_text(NEW_RUNNER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(RUNNERS, "parrot", "parrot_runner")
+    spec = resolve_model("parrot/grey")
+    assert (spec.runner, spec.model_id) == ("parrot", "grey")
+    assert resolve_model("parrot/qwen2.5-7b").gpus == load_models()["qwen2.5-7b"].gpus
+    with pytest.raises(InputError, match="did you mean answer"):
+        create_runner(spec, RunnerOptions(extra={"anwser": "x"}))
+    assert ("extra birds", False) in [(finding.name, finding.fine) for finding in examine(tmp_path)]
+    config = RunConfig("parrot/grey", "tagged", dataset="sample", limit=2, results=tmp_path / "results")
+    result = await execute(prepare(config), Unwatched())
+    assert result.manifest["runner"] == "parrot"
+    assert result.manifest["statuses"] == {"ok": 2}
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_runner_is_declared_under_the_name_it_is_registered_by(name: str) -> None:
+    assert declared(name).name == name

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from harness.engine.retry import RetryPolicy, call_with_retries
 from harness.errors import FatalError, InputError, ModelUnavailable, StorageError
 from harness.models import load_models, resolve_model
 from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions, Sampling
@@ -104,6 +106,28 @@ async def test_the_server_starts_with_the_runner_and_stops_with_its_workers(fake
         pids = server_pids(fake)
         assert all(psutil.pid_exists(pid) for pid in pids)
     wait_until_gone(pids)
+
+
+async def test_a_server_that_stands_still_ends_the_run(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_VLLM", "stuck")
+    async with runner_with(fake, stall_timeout_s="0.4") as runner:
+        assert runner.supports.timeout_s is None
+        with pytest.raises(FatalError, match=r"no progress for 0\.4 s"):
+            await runner.generate(ASKED)
+
+
+async def test_a_server_that_dies_at_work_is_told_by_its_last_words(
+    fake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VLLM", "crashes")
+    async with runner_with(fake) as runner:
+        policy = RetryPolicy(retries=100, base_s=0.02, cap_s=0.02)
+        with pytest.raises(FatalError, match=r"the model server stopped: torch\.OutOfMemoryError: too long"):
+            await call_with_retries(partial(runner.generate, ASKED), policy, lambda *_: None, asyncio.sleep)
+
+
+def test_a_running_server_s_answers_are_limited_as_any_server_s() -> None:
+    assert VllmServerRunner(SPEC, RunnerOptions(base_url="http://127.0.0.1:1/v1")).supports.timeout_s == 600
 
 
 async def test_a_server_that_dies_at_start_is_told_by_its_own_last_words(
