@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -29,8 +30,8 @@ _REMEDIES: Mapping[int, str] = {
     62: _NAME,
     64: _NAME,
 }
-# The peer, or something between, hung up; that may pass.
-_BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+# Other reasons of OpenSSL, such as a peer that hangs up, may pass.
+_LASTING = re.compile(r"HANDSHAKE_FAILURE|PROTOCOL|CERTIFICATE|UNKNOWN_CA|CIPHER")
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 _UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
@@ -122,10 +123,10 @@ def connection_error(
         if isinstance(cause, ssl.SSLCertVerificationError):
             remedy = _REMEDIES.get(cause.verify_code, _TRUST)
             return FatalError(f"the certificate of {url} is not accepted ({cause.verify_message}): {remedy}")
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _BROKEN_OFF):
-            if cause.reason in _NO_TLS:
-                return FatalError(f"{url} answers without encryption: write http:// in --base-url")
-            return FatalError(f"no encrypted connection to {url}{through} ({cause.reason or cause})")
+        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+            return FatalError(f"{url} answers without encryption: write http:// in --base-url")
+        if isinstance(cause, ssl.SSLError) and _LASTING.search(cause.reason or ""):
+            return FatalError(f"no encrypted connection to {url}{through} ({cause.reason})")
     reason = next((text for cause in reversed(causes) if (text := str(cause))), type(causes[-1]).__name__)
     is_unreached = any(isinstance(cause, _UNREACHED) for cause in causes)
     return RetryableError(

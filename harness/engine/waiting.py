@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+# What requests wait for that are held back because a server refused another; the reason stands with that one.
+PAUSE = "the server asks for a pause"
 # Shorter waits are not worth a word.
 _SHORTEST_S = 1.0
 _SHORTEST_FOR_ANSWERS_S = 10.0
@@ -48,13 +50,13 @@ class Waiting:
             del self._answers[token]
 
     def in_words(self) -> str:
-        """What the run waits for, the soonest over first; empty while nothing takes long."""
+        """What the run waits for, of several waits the one that ends first; empty while nothing takes long."""
         now = time.monotonic()
         # Copied at once: a progress bar is drawn by another thread.
         waits, answers = list(self._waits.values()), list(self._answers.values())
         bounded = [wait for wait in waits if wait.until is not None and wait.until - now >= _SHORTEST_S]
         if bounded:
-            nearest = min(bounded, key=lambda wait: wait.until or 0.0)
+            nearest = min(bounded, key=lambda wait: (wait.what == PAUSE, wait.until or 0.0))
             return f"waiting {span((nearest.until or now) - now)}: {_short(nearest.what)}"
         open_ended = [wait for wait in waits if wait.until is None and now - wait.since >= _SHORTEST_S]
         if open_ended:

@@ -15,6 +15,7 @@ from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
 from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
+from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
 from harness.experiment.hybrid_scores import llm_scores_of
 from harness.experiment.plan import Experiment
@@ -169,7 +170,7 @@ def asker_of(experiment: Experiment, journal: Journal, session: RunnerSession) -
     stop, traffic = StopSignal(), Traffic()
 
     async def pause(seconds: float) -> None:
-        with traffic.waiting.on("the server asks for a pause", seconds):
+        with traffic.waiting.on(PAUSE, seconds):
             await stop.sleep(seconds)
 
     able = experiment.runner.supports.max_connections or config.max_connections
