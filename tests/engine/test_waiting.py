@@ -35,7 +35,8 @@ def test_of_several_waits_the_one_that_ends_first_is_told_with_its_reason(clock:
         assert waits.in_words() == "waiting for the model to start (70 s)"
 
 
-def test_a_pause_for_all_is_told_with_the_reason_of_the_one_that_was_refused(clock: list[float]) -> None:
+@pytest.mark.usefixtures("clock")
+def test_a_pause_for_all_is_told_with_the_reason_of_the_one_that_was_refused() -> None:
     waits = Waiting()
     with waits.on(PAUSE, 10.0):
         with waits.on("HTTP 429: slow down", 11.0):
@@ -52,7 +53,8 @@ def test_answers_that_take_long_are_counted(clock: list[float]) -> None:
             assert waits.in_words() == "waiting for 2 answers (45 s)"
 
 
-def test_a_reason_is_one_short_line_that_no_terminal_acts_on(clock: list[float]) -> None:
+@pytest.mark.usefixtures("clock")
+def test_a_reason_is_one_short_line_that_no_terminal_acts_on() -> None:
     waits = Waiting()
     with waits.on("\x1b[2J" + "x" * 500, 10.0):
         assert len(waits.in_words()) < 130
