@@ -62,7 +62,7 @@ def error_from_response(
     says what may be wrong with the address if nothing is found there.
     """
     error = _error_of_status(status, headers, text, model, key_env, excerpt(text, key), remedy)
-    error.answer = text
+    error.answer = redact(text, key)
     return error
 
 
