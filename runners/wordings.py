@@ -14,14 +14,16 @@ from collections.abc import Iterator
 # Parts of an error that repeat the request: a document may speak of anything.
 _ECHOES = frozenset({"input", "messages", "prompt", "content", "failed_generation"})
 _DEEPEST = 20
+# An error is at the start of what a server sends; its page, or a trace of the stack, may go on for megabytes.
+_LONGEST = 4_000
 
 
 def said(text: str) -> str:
     """Codes, types and messages of a server's error, one a line, without what it repeats of the request."""
     try:
-        return "\n".join(_texts(json.loads(text), _DEEPEST))
+        return "\n".join(_texts(json.loads(text), _DEEPEST))[:_LONGEST]
     except (ValueError, RecursionError):
-        return text
+        return text[:_LONGEST]
 
 
 def _texts(value: object, depth: int) -> Iterator[str]:

@@ -6,6 +6,8 @@ import pytest
 
 from harness.errors import InputError
 from harness.models import given_base_url, load_models, resolve_model
+from harness.types import RunnerOptions
+from runners.registry import create_runner
 
 OF_THE_PAPERS = [
     *("llama2-7b", "llama2-13b", "llama3-8b", "llama3.1-8b", "gpt-4-turbo"),
@@ -138,3 +140,24 @@ def test_a_bad_row_is_named(row: str, problem: str, tmp_path: Path) -> None:
     path.write_text(row)
     with pytest.raises(InputError, match=f"model m: .*{problem}"):
         load_models(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "strict"),
+    [
+        ("gpt-4-turbo", False),
+        ("gpt-3.5-turbo", False),
+        ("gpt-4o-2024-05-13", False),
+        ("openai/gpt-4-0613", False),
+        ("openai/gpt-4-turbo-2024-04-09", False),
+        ("openai/gpt-3.5-turbo-0125", False),
+        ("openai/gpt-4o-2024-05-13", False),
+        ("openai/gpt-4o-2024-08-06", True),
+        ("openai/gpt-4.1", True),
+        ("gpt-4o", True),
+        ("together/gpt-4", True),
+    ],
+)
+def test_rows_say_which_api_models_cannot_be_held_to_a_json_schema(name: str, strict: bool) -> None:
+    spec = resolve_model(name)
+    assert create_runner(spec, RunnerOptions()).supports.forms == (("json_schema",) if strict else ())

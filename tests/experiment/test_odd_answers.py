@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from harness.cli.summary import result_lines
 from harness.engine.budget import Limits
 from harness.experiment.execute import Stopped
 from harness.experiment.results import RunResult
@@ -105,3 +106,24 @@ def test_a_log_probability_that_is_no_number_counts_as_impossible(ask: Ask, numb
         result = ask(server, prompt="choice", candidates="gold", constrain="none")
     assert result.manifest["statuses"] == {"ok": 3}
     assert stored(result)[0]["steps"][0]["logprobs"][0]["top"] == [["A", -0.1], ["?", -9999.0]]
+
+
+def test_what_was_sent_otherwise_than_asked_is_told_also_of_answers_from_the_journal(ask: Ask) -> None:
+    def refuse_temperature(_number: int, body: dict[str, Any]) -> Fault | None:
+        error = {"error": {"message": "Unsupported value: 'temperature' does not support 0 with this model."}}
+        return Fault("status", 400, (), json.dumps(error)) if "temperature" in body else None
+
+    with ChatServer(misbehave=refuse_temperature) as server:
+        results = [ask(server), ask(server)]
+        assert server.answered.total() == 3
+    for result in results:
+        assert result.manifest["statuses"] == {"ok": 3}
+        assert result.manifest["adjusted"] == {"temperature left out": 3}
+    assert dict(result_lines(results[0]))["adjusted"].startswith("3 temperature left out: the server refuses")
+
+
+def test_a_model_without_a_grammar_is_run_without_one_and_stored_as_such(ask: Ask) -> None:
+    with ChatServer() as server:
+        result = ask(server, constrain="closed", model_options={"constrain_with": "none"})
+    assert result.manifest["question"]["constraint"] == {"level": "none", "form": None}
+    assert dict(result_lines(result))["constraint"].startswith("none: closed is not possible")
