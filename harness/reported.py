@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
+from harness.json_files import finite, shown
 from harness.paths import reported_dir
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def reported_rows(results: Path) -> list[ReportedRow]:
     rows: list[ReportedRow] = []
     for table in index["tables"]:
         source = f"{index['papers'][table['paper']]['name']}, Table {table['table']}"
-        rows.extend(_rows_of(folder / table["file"], source))
+        rows.extend(_rows_of(folder / str(table["file"]), source))
     return rows
 
 
@@ -87,7 +88,7 @@ def _read_index(path: Path) -> dict[str, Any]:
                 raise InputError(f"{path}: {table['file']} is of paper {table['paper']!r}, which is not described")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); it lists the papers' tables") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: a paper needs a name, a table its file, paper and number ({error})") from error
@@ -103,6 +104,8 @@ def _rows_of(path: Path, source: str) -> Iterator[ReportedRow]:
                 yield _row(f"{path}, line {reader.line_num}", source, fields)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {INDEX} names it") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: is no CSV file in UTF-8 ({error}); correct it") from error
 
 
 def _check_columns(path: Path, names: Collection[str]) -> None:
@@ -119,9 +122,9 @@ def _row(where: str, source: str, fields: Mapping[str, str | None]) -> ReportedR
 
     def number(name: str) -> float:
         try:
-            return float(text(name))
+            return finite(text(name))
         except ValueError:
-            raise InputError(f"{where}: {name} is {text(name)!r}; write a number, or nothing") from None
+            raise InputError(f"{where}: {name} is {shown(text(name))}; write a number, or nothing") from None
 
     def percentages(suffix: str = "") -> dict[str, float]:
         return {name: number(name + suffix) / _PERCENT for name in METRICS if text(name + suffix)}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
-from harness import strict_json
 from harness.errors import InputError, StorageError
-from harness.types import Extraction, Prediction, Status, Step, TokenLogprob, Triplet
+from harness.json_files import MAX_STORED_CHARACTERS, json_text, line_values, shown, text_value, whole_value
+from harness.types import Document, Extraction, Prediction, Status, Step, TokenLogprob, Triplet
 
 MANIFEST, PREDICTIONS, DOCUMENTS, METRICS = (
     "manifest.json",
@@ -23,7 +22,8 @@ MANIFEST, PREDICTIONS, DOCUMENTS, METRICS = (
 PARTIAL_DOCUMENTS = "documents.partial.jsonl"
 LOCK = "run.lock"
 LAYOUT_VERSION = 1
-_MANIFEST_KEYS = {"status", "question", "config", "sessions", "documents"}
+REBUILD = "type the run's command again to rebuild it"
+"""What to do about a damaged file of a run: the answers are in the journal, and nothing is asked twice."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,27 @@ class DocumentRecord:
         content["predictions"] = [
             [*prediction.triplet, list(prediction.evidence), prediction.score] for prediction in self.predictions
         ]
-        return strict_json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return json_text(content, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> DocumentRecord:
-        content = json.loads(line)
-        content["predictions"] = tuple(
+        """Inverse of :meth:`to_json`; InputError for anything else."""
+        return cls.from_content(text_value(line, "a record", REBUILD), "a record")
+
+    @classmethod
+    def from_content(cls, content: Any, where: str) -> DocumentRecord:
+        """The record that a JSON object stands for; InputError that names ``where`` if it is none."""
+        from harness.shapes import Record, check_shape
+
+        check_shape(content, Record, where, REBUILD)
+        values = {name: content[name] for name in cls.__dataclass_fields__}
+        values["predictions"] = tuple(
             Prediction(Triplet(head, relation, tail), tuple(evidence), score)
             for head, relation, tail, evidence, score in content["predictions"]
         )
         for name in ("rejects", "steps"):
-            content[name] = tuple(content[name])
-        return cls(**content)
+            values[name] = tuple(content[name])
+        return cls(**values)
 
 
 def _step_record(step: Step) -> dict[str, Any]:
@@ -93,6 +102,7 @@ def _step_record(step: Step) -> dict[str, Any]:
         "finish_reason": completion.finish_reason,
         "usage": asdict(completion.usage),
         "latency_s": round(completion.latency_s, 4),
+        "status": step.status,
         # Left out where none were asked for, as in most runs.
         **({"logprobs": [_logprob_record(token) for token in completion.logprobs]} if completion.logprobs else {}),
         **({"adjusted": list(completion.adjusted)} if completion.adjusted else {}),
@@ -150,15 +160,17 @@ class RunFolder:
         self._write_json(MANIFEST, {"layout": LAYOUT_VERSION, **manifest})
 
     def read_manifest(self) -> dict[str, Any]:
+        from harness.shapes import CompleteManifest, Manifest, check_shape
+
         self._refuse_links()
         manifest = self._read_json(MANIFEST)
-        missing = sorted(_MANIFEST_KEYS - manifest.keys())
-        if manifest.get("layout") == LAYOUT_VERSION and missing:
-            raise InputError(f"{self.path / MANIFEST} lacks {missing[0]!r}: run again to rebuild it")
         if manifest.get("layout") != LAYOUT_VERSION:
             raise InputError(
-                f"{self.path / MANIFEST} has layout {manifest.get('layout')!r}; this harness reads {LAYOUT_VERSION}"
+                f"{self.path / MANIFEST} has layout {shown(str(manifest.get('layout')))}; this harness reads "
+                f"{LAYOUT_VERSION}"
             )
+        shape = CompleteManifest if manifest.get("status") == "complete" else Manifest
+        check_shape(manifest, shape, str(self.path / MANIFEST), REBUILD)
         return manifest
 
     def complete_manifest(self) -> dict[str, Any]:
@@ -172,7 +184,11 @@ class RunFolder:
         self._write_json(METRICS, metrics)
 
     def read_metrics(self) -> dict[str, Any]:
-        return self._read_json(METRICS)
+        from harness.shapes import Metrics, check_shape
+
+        metrics = self._read_json(METRICS)
+        check_shape(metrics, Metrics, str(self.path / METRICS), REBUILD)
+        return metrics
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()
@@ -197,21 +213,37 @@ class RunFolder:
             partial.replace(self.path / DOCUMENTS)
 
     def documents(self) -> Iterator[DocumentRecord]:
-        """The stored records, in the order of the dataset."""
+        """The stored records, in the order of the dataset.
+
+        Raises InputError at a line that is damaged, at one whose title stood there before, and at the end if records
+        are missing.
+        """
         file = self.path / DOCUMENTS
-        try:
-            with file.open(encoding="utf-8") as lines:
-                for number, line in enumerate(lines, 1):
-                    try:
-                        yield DocumentRecord.from_json(line)
-                    except (ValueError, TypeError, KeyError) as error:
-                        raise InputError(
-                            f"{file}, line {number} is damaged ({error}): run again to rebuild it"
-                        ) from error
-        except OSError as error:
-            raise InputError(
-                f"{file} cannot be read ({error.strerror}): the run did not finish; run it again"
-            ) from error
+        if not file.is_file():
+            raise InputError(f"{file}: no such file: the run did not finish; run it again")
+        titles: set[str] = set()
+        for where, content in line_values(file, REBUILD):
+            record = DocumentRecord.from_content(content, where)
+            if record.title in titles:
+                raise InputError(f"{where}: {shown(record.title)} stands there a second time; {REBUILD}")
+            titles.add(record.title)
+            yield record
+        asked = self.read_manifest()["documents"]["asked"]
+        if len(titles) != asked:
+            raise InputError(f"{file}: holds {len(titles):,} of the run's {asked:,} documents; {REBUILD}")
+
+    def records_of(self, documents: Iterable[Document]) -> Iterator[tuple[Document, DocumentRecord]]:
+        """Each of ``documents``, those that the run was asked about, with its record; InputError if they do not fit."""
+        records = self.documents()
+        for document in documents:
+            record = next(records, None)
+            if record is None or record.title != document.title:
+                found = "ends" if record is None else f"has {shown(record.title)}"
+                raise InputError(f"{self.path / DOCUMENTS}: {found} where {shown(document.title)} should be; {REBUILD}")
+            yield document, record
+        # The reader says at its end whether records are missing or left over.
+        for record in records:
+            raise InputError(f"{self.path / DOCUMENTS}: {shown(record.title)} is none of the documents; {REBUILD}")
 
     # --- how
 
@@ -222,20 +254,16 @@ class RunFolder:
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         target, temporary = self.path / name, self.path / f"{name}.tmp"
+        text = json_text(content, ensure_ascii=False, indent=2) + "\n"
         with self.storing():
-            temporary.write_text(strict_json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
             temporary.replace(target)
 
     def _read_json(self, name: str) -> dict[str, Any]:
         file = self.path / name
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{file} cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise InputError(f"{file} is not JSON ({error}): run again to rebuild it") from error
+        content = whole_value(file, "the file", remedy=REBUILD, most=MAX_STORED_CHARACTERS)
         if not isinstance(content, dict):
-            raise InputError(f"{file} should hold one JSON object: run again to rebuild it")
+            raise InputError(f"{file} should hold one JSON object: {REBUILD}")
         return cast(dict[str, Any], content)
 
     @contextmanager

@@ -356,11 +356,12 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One exchange with the model, kept for inspection."""
+    """One exchange with the model, kept for inspection; ``status`` is that of its answer alone."""
 
     name: str
     request: Request
     completion: Completion
+    status: Status = "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,8 +410,10 @@ class PairScores:
         return self.scores[:, :-1] - self.scores[:, -1:]
 
     def predictions(self) -> tuple[Prediction, ...]:
-        """The predicted triplets, each with its margin over NA as score, pair by pair."""
-        margins = self.margins
+        """The predicted triplets, each with its margin over NA as score (a finite number), pair by pair."""
+        import numpy as np
+
+        margins = np.nan_to_num(self.margins)
         return tuple(
             Prediction(
                 Triplet(int(self.pairs[row, 0]), self.relations[column], int(self.pairs[row, 1])),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Self, get_args
+from typing import Self, cast, get_args
 
 from harness.errors import InputError
+from harness.json_files import line_values
 from harness.types import (
     Completion,
     FinishReason,
@@ -121,25 +121,19 @@ def _from_script(answers: Iterable[ScriptedAnswer]) -> Answer:
 
 
 def _read_answers(path: Path) -> list[ScriptedAnswer]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"-M answers={path}: cannot be read ({error})") from error
-    return [
-        _scripted_answer(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()
-    ]
+    example = 'write one object {"contains": "...", "text": "..."} a line'
+    return [_scripted_answer(value, f"-M answers: {where}", example) for where, value in line_values(path, example)]
 
 
-def _scripted_answer(line: str, where: str) -> ScriptedAnswer:
-    try:
-        scripted = ScriptedAnswer(**json.loads(line))
-    except (json.JSONDecodeError, TypeError) as error:
-        raise InputError(f'{where}: an object {{"contains": "...", "text": "..."}} is needed ({error})') from error
-    if not isinstance(scripted.contains, str) or not isinstance(scripted.text, str):
-        raise InputError(f"{where}: contains and text must be strings")
-    if scripted.finish_reason not in get_args(FinishReason):
-        raise InputError(f"{where}: finish_reason must be one of {', '.join(get_args(FinishReason))}")
-    return scripted
+def _scripted_answer(value: object, where: str, example: str) -> ScriptedAnswer:
+    match value:
+        case {"contains": str(contains), "text": str(text), **more} if more.keys() <= {"finish_reason"}:
+            reason = more.get("finish_reason", "stop")
+            if reason not in get_args(FinishReason):
+                raise InputError(f"{where}: finish_reason must be one of {', '.join(get_args(FinishReason))}")
+            return ScriptedAnswer(contains, text, cast(FinishReason, reason))
+        case _:
+            raise InputError(f"{where}: {example}, contains and text both strings")
 
 
 RUNNER = Declaration(

@@ -23,6 +23,33 @@ OF_AN_ENCODER = {
 GOLD = golds(np.random.default_rng(0), 10)
 
 
+def manifest_of(name: str, documents: int, question: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The manifest of a complete run of the model ``name`` in which every document ended ok."""
+    return {
+        "status": "complete",
+        "runner": "mock",
+        "prompt_label": "tagged",
+        "question": {
+            "dataset": {"name": "sample", "split": "dev", "sha256": "aa"},
+            "model": {"name": name},
+            "constraint": {"level": "closed"},
+            "prompt": {"name": "tagged", "options": {}},
+            **(question or {}),
+        },
+        "documents": {"asked": documents, "in_split": documents},
+        "statuses": {"ok": documents},
+        "usage": {"requests": documents, "prompt_tokens": 100, "completion_tokens": 10, "cached_tokens": None},
+        "rejects": {},
+        "details": {},
+        "config": {"dataset": "sample", "split": "dev", "data_dir": None},
+        "sessions": [
+            {"started": 0.0, "finished": 5.0, "seconds": 5.0, "sent": 3},
+            {"started": 9.0, "finished": 99.0, "seconds": 90.0, "sent": 0},
+        ],
+        "prices": {"in": 1.0, "out": None},
+    }
+
+
 def write_run(
     results: Path,
     name: str,
@@ -39,27 +66,7 @@ def write_run(
     run = RunFolder(results / "runs" / name)
     run.path.mkdir(parents=True)
     documents = len(per_document)
-    run.write_manifest(
-        {
-            "status": "complete",
-            "runner": "mock",
-            "prompt_label": "tagged",
-            "question": {
-                "dataset": {"name": "sample", "split": "dev", "sha256": "aa"},
-                "model": {"name": name},
-                "constraint": {"level": "closed"},
-                "prompt": {"name": "tagged", "options": {}},
-                **(question or {}),
-            },
-            "documents": {"asked": documents, "in_split": documents},
-            "statuses": {"ok": documents},
-            "usage": {"requests": documents, "prompt_tokens": 100, "completion_tokens": 10, "cached_tokens": None},
-            "config": {},
-            "sessions": [{"seconds": 5.0, "sent": 3}, {"seconds": 90.0, "sent": 0}],
-            "prices": {"in": 1.0, "out": None},
-            **(manifest or {}),
-        }
-    )
+    run.write_manifest({**manifest_of(name, documents, question), **(manifest or {})})
     scores = Scores.of(Counts(*(sum(column) for column in zip(*per_document, strict=True))))
     run.write_metrics(
         {

@@ -130,6 +130,10 @@ def test_a_results_folder_may_bring_its_own_numbers(tmp_path: Path) -> None:
         ("row,system,setting,dataset,f1\n", "no column 'split'"),
         ("row,system,setting,dataset,split,speed\n", "column 'speed' is none of"),
         ("row,system,setting,dataset,split,f1\na,a,a,a,a,5o\n", "line 2: f1 is '5o'"),
+        ("row,system,setting,dataset,split,f1\na,a,a,a,a,nan\n", "line 2: f1 is 'nan'"),
+        ("row,system,setting,dataset,split,f1\na,a,a,a,a,inf\n", "line 2: f1 is 'inf'"),
+        ("row,system,setting,dataset,split,f1\n\udce9,a,a,a,a,1\n", "is no CSV file in UTF-8"),
+        ("row,system,setting,dataset,split,f1\n" + "a" * 200_000 + ",a,a,a,a,1\n", "is no CSV file in UTF-8"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_told_by_file_and_line(tmp_path: Path, content: str, message: str) -> None:
@@ -142,6 +146,8 @@ def test_a_table_that_cannot_be_read_is_told_by_file_and_line(tmp_path: Path, co
     ("index", "message"),
     [
         ("[papers", "is not TOML"),
+        ("papers = " + "[" * 5000, "is not TOML"),
+        ('[papers.a]\nname="A"\n[[tables]]\nfile=5\npaper="a"\ntable="1"\n', "reported/5: cannot be read"),
         ("[papers.a]\n[[tables]]\n", "needs a name"),
         ('[papers.a]\nname="A"\n[[tables]]\nfile="b.csv"\npaper="b"\ntable="1"\n', "not described"),
         ('[papers.a]\nname="A"\n[[tables]]\nfile="b.csv"\npaper="a"\ntable="1"\n', "b.csv: cannot be read"),
@@ -156,6 +162,6 @@ def test_an_index_that_cannot_be_read_is_told(tmp_path: Path, index: str, messag
 def write_reported(results: Path, content: str, index: str | None = None) -> None:
     folder = results / "reported"
     folder.mkdir()
-    (folder / "a.csv").write_text(content, encoding="utf-8")
+    (folder / "a.csv").write_text(content, encoding="utf-8", errors="surrogateescape")
     default = '[papers.a]\nname = "A"\n[[tables]]\nfile = "a.csv"\npaper = "a"\ntable = "1"\n'
     (folder / "tables.toml").write_text(index or default, encoding="utf-8")

@@ -23,6 +23,7 @@ from harness.types import (
     Triplet,
     Usage,
 )
+from tests.stored_runs import manifest_of
 
 STEP = Step(
     "extract",
@@ -40,7 +41,7 @@ EXTRACTION = Extraction(
 def folder(tmp_path: Path, name: str = "run-1") -> RunFolder:
     run = RunFolder(tmp_path / "runs" / name)
     run.path.mkdir(parents=True)
-    run.write_manifest({"status": "complete"})
+    run.write_manifest(manifest_of(name, 1))
     return run
 
 
@@ -97,7 +98,7 @@ def test_a_damaged_record_is_told_by_its_line(tmp_path: Path, line: str) -> None
     run = folder(tmp_path)
     good = DocumentRecord.of("Title", EXTRACTION, 1, 0.25).to_json()
     (run.path / "documents.jsonl").write_text(f"{good}\n{line}\n", encoding="utf-8")
-    with pytest.raises(InputError, match="line 2 is damaged"):
+    with pytest.raises(InputError, match="line 2: "):
         list(run.documents())
 
 

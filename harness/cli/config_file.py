@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from harness.cli.options import key_values
+from harness.cli.yaml_files import yaml_mapping
 from harness.errors import InputError
 from harness.redaction import address
 
@@ -27,30 +28,21 @@ def read_configuration(context: typer.Context, path: Path | None) -> Path | None
     """
     if path is None:
         return None
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--config {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"--config {path}: write a mapping, such as `model: smollm2-135m`")
-    names = {
-        flag.lstrip("-").replace("-", "_"): parameter.name
-        for parameter in context.command.params
-        for flag in parameter.opts
+    content = yaml_mapping(path, "--config")
+    parameters = {
+        flag.lstrip("-").replace("-", "_"): parameter for parameter in context.command.params for flag in parameter.opts
     }
     defaults: dict[str, Any] = {}
     for key, value in content.items():
-        name = names.get(str(key).replace("-", "_"))
-        if name is None:
+        parameter = parameters.get(key.replace("-", "_"))
+        if parameter is None or parameter.name is None:
             raise InputError(f"--config {path}: `harness {context.info_name}` has no option {key!r}")
         if isinstance(value, dict):
             # Flags and numbers of a mapping are told apart from text as JSON does: true, not True.
             value = [f"{inner}={item if isinstance(item, str) else json.dumps(item)}" for inner, item in value.items()]
-        defaults[name] = value
+        if isinstance(value, list) and not getattr(parameter, "multiple", False):
+            raise InputError(f"--config {path}: {key!r} takes one value; do not write a list or mapping")
+        defaults[parameter.name] = value
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
 

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from harness.cli.options import Display
+from harness.cli.terminal import console
 from harness.engine.asking import Traffic
 from harness.engine.documents import DocumentResult
 from harness.experiment.execute import Unwatched
@@ -83,7 +84,6 @@ class RichDisplay(QuietDisplay):
     """A progress bar with rate, time left, tokens and failures."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -113,7 +113,7 @@ class RichDisplay(QuietDisplay):
             TextColumn("left"),
             TimeRemainingColumn(),
             TrafficColumn(),
-            console=Console(stderr=True),
+            console=console(stderr=True),
         )
         self._task = self._progress.add_task("", total=None, rate="")
         self._traffic = Traffic()
@@ -123,7 +123,9 @@ class RichDisplay(QuietDisplay):
     def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
         self._traffic = traffic
         self._started = time.monotonic()
-        self._progress.console.print(f"run [bold]{run.run_id}[/bold]", highlight=False)
+        from rich.text import Text
+
+        self._progress.console.print(Text.assemble("run ", (run.run_id, "bold")))
         self._progress.update(self._task, total=total)
         self._progress.start()
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -31,8 +31,22 @@ class Finding(NamedTuple):
     needed: bool = False
 
 
-def doctor(results_dir: ResultsOption = Path("results"), as_json: JsonOption = False) -> None:
+def doctor(
+    repair_journal: Annotated[
+        bool, typer.Option("--repair-journal", help="Make a damaged journal anew from the answers that can be read.")
+    ] = False,
+    results_dir: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
     """Look at this machine: packages, models, data, keys, GPUs. Exits with 1 if a run could not be stored."""
+    if repair_journal:
+        from harness.engine.repair import repair_journal as repair
+        from harness.experiment.execute import JOURNAL_FILE
+
+        saved, damaged = repair(results_dir / JOURNAL_FILE)
+        told = f"saved {saved:,} answers; the damaged journal is now {damaged}"
+        typer.echo(json.dumps({"saved": saved, "damaged": str(damaged)}) if as_json else told)
+        return
     findings = list(examine(results_dir))
     if as_json:
         typer.echo(json.dumps([finding._asdict() for finding in findings]))

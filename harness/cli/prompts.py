@@ -20,6 +20,7 @@ from harness.cli.options import (
     ShotsOption,
     key_values,
 )
+from harness.cli.terminal import print_exact
 
 if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
@@ -70,6 +71,8 @@ def show(
 ) -> None:
     """Print the messages of a document's first request, byte for byte, and how many tokens they are.
 
+    On a terminal, control characters in them are shown as escapes; a file or pipe gets them as they are sent.
+
     \b
     Examples:
       harness prompts show tagged
@@ -104,7 +107,7 @@ def show(
     shown = exchanges if gold else exchanges[:1]
     tokens = asyncio.run(_count_tokens(experiment, [one.request for one in shown])) if shown else None
     if as_json:
-        typer.echo(json.dumps(_as_json(found.title, shown, tokens, grammar, gold), ensure_ascii=False))
+        typer.echo(json.dumps(_as_json(found.title, shown, tokens, grammar, gold)))
         return
     if not shown:
         typer.echo(f"there is nothing to ask about {found.title!r}: nothing is sent")
@@ -112,11 +115,11 @@ def show(
         if gold:
             typer.echo(f"------ request {number} of {len(shown)}, step {step}")
         for message in request.messages:
-            typer.echo(f"--- {message.role}\n{message.content}")
+            print_exact(f"--- {message.role}\n{message.content}")
         if grammar and request.constraint:
-            typer.echo(f"--- grammar ({request.constraint.form})\n{request.constraint.text}")
+            print_exact(f"--- grammar ({request.constraint.form})\n{request.constraint.text}")
         if gold:
-            typer.echo(f"--- the answer that the labels give\n{answer}")
+            print_exact(f"--- the answer that the labels give\n{answer}")
     if tokens is not None:
         typer.echo(f"--- {tokens:,} tokens for {experiment.spec.name}", err=True)
 

@@ -58,8 +58,10 @@ def report(
     kind = display or ("none" if as_json else default_display())
     with counting_progress("documents", found.document_count, kind) as advance:
         written = found.write(advance)
+    for damage in written.damaged:
+        typer.echo(f"no documents of a run: {damage}", err=True)
     if as_json:
-        typer.echo(json.dumps(_as_json(written, found.problems)))
+        typer.echo(json.dumps(_as_json(written, [*found.problems, *written.damaged])))
     else:
         megabytes = written.size / 1e6
         typer.echo(f"{written.runs} runs, {written.documents} documents, {megabytes:.1f} MB: {written.index}")

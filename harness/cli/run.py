@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from harness.experiment.failures import Failure
     from harness.experiment.plan import Experiment
     from harness.experiment.results import RunResult
+    from harness.experiment.retrying import BadAnswers
 
 RUN_EXAMPLES = """\
 Ask a model for the relations of every document, then store and score its answers.
@@ -122,8 +123,8 @@ def retry(
     from dataclasses import replace
 
     from harness.errors import InputError
-    from harness.experiment.execute import titles_to_ask_again
     from harness.experiment.plan import prepare
+    from harness.experiment.retrying import bad_answers_of
     from harness.experiment.run_data import DataPlace, run_data
     from harness.experiment.stored import Repeated, config_to_ask
     from harness.models import ENCODER, IMPORTED
@@ -151,7 +152,7 @@ def retry(
             "type the original command to make a new run"
         )
     experiment.runner.check()
-    run_and_show(experiment, display, as_json, fail_on_error, titles_to_ask_again(folder))
+    run_and_show(experiment, display, as_json, fail_on_error, bad_answers_of(folder))
 
 
 def run_and_show(
@@ -159,7 +160,7 @@ def run_and_show(
     display: Display | None,
     as_json: bool,
     fail_on_error: float,
-    ask_again: Collection[str] = (),
+    ask_again: Mapping[str, BadAnswers] | None = None,
     track: TrackerName | None = None,
 ) -> None:
     """Execute with a display, print the outcome, and exit with 1 if too many documents failed."""

@@ -180,9 +180,10 @@ def _percent(fraction: float) -> str:
 def _print_table(points: Sequence[ThetaPoint]) -> None:
     """The points, with a bar as long as F1, the highest filling its column."""
     from rich import box
-    from rich.console import Console
     from rich.progress_bar import ProgressBar
     from rich.table import Table
+
+    from harness.cli.terminal import console
 
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("theta", "kept", "dropped", "inverted", "P", "R", "F1"):
@@ -199,4 +200,4 @@ def _print_table(points: Sequence[ThetaPoint]) -> None:
             *map(_percent, (scores.precision, scores.recall, scores.f1)),
             ProgressBar(total=highest or 1.0, completed=scores.f1, width=20),
         )
-    Console(highlight=False, markup=False).print(table)
+    console().print(table)

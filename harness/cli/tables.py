@@ -19,9 +19,11 @@ def mean_and_deviation(values: pd.Series[float]) -> str:
 def print_table(heading: str, rows: list[list[str]]) -> None:
     """Print ``rows``, the first of which names the columns."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
+    from harness.cli.terminal import console, one_line
+
+    heading, rows = one_line(heading), [[one_line(cell) for cell in row] for row in rows]
     table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
     for name, *cells in zip(*rows, strict=True):
         sample = next(filter(None, cells), "")
@@ -30,8 +32,8 @@ def print_table(heading: str, rows: list[list[str]]) -> None:
         table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     for row in rows[1:]:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
+    screen = console()
+    if not screen.is_terminal:
         # In a file or a pipe nobody wants lines broken at 80 columns.
-        console = Console(highlight=False, markup=False, width=PIPED_WIDTH)
-    console.print(table)
+        screen = console(width=PIPED_WIDTH)
+    screen.print(table)

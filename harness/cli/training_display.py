@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from harness.cli.terminal import console
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -41,7 +43,7 @@ class TrainingDisplay:
         if self._progress is None:
             print(text, file=sys.stderr, flush=True)
         else:
-            self._progress.console.print(text, highlight=False)
+            self._progress.console.print(text)
 
     def _show(self, part: str, done: int, total: int, of: str) -> None:
         if self._progress is not None and self._task is not None:
@@ -55,7 +57,6 @@ def training_display(kind: Display, name: str) -> Iterator[TrainingDisplay]:
     if kind != "rich":
         yield TrainingDisplay(name, None, kind == "none")
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -65,5 +66,5 @@ def training_display(kind: Display, name: str) -> Iterator[TrainingDisplay]:
         TextColumn("{task.fields[of]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console(stderr=True)) as progress:
         yield TrainingDisplay(name, progress, False)

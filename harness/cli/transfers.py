@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from harness.cli.terminal import console
+
 if TYPE_CHECKING:
     from harness.cli.options import Display
 
@@ -15,11 +17,10 @@ if TYPE_CHECKING:
 @contextmanager
 def transfer_progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """Yields a function to call with a file's name, the bytes had so far and the total, if known."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console(stderr=True)) as progress:
         tasks = {}
 
         def update(name: str, have: int, total: int | None) -> None:
@@ -33,7 +34,6 @@ def transfer_progress() -> Iterator[Callable[[str, int, int | None], None]]:
 @contextmanager
 def counting_progress(what: str, total: int, display: Display) -> Iterator[Callable[[], None]]:
     """Yields a function to call for each thing done; a bar on a terminal, a line at the end in a log."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -44,7 +44,7 @@ def counting_progress(what: str, total: int, display: Display) -> Iterator[Calla
         TimeRemainingColumn(),
     )
     started, done = time.perf_counter(), 0
-    with Progress(*columns, console=Console(stderr=True), disable=display != "rich") as progress:
+    with Progress(*columns, console=console(stderr=True), disable=display != "rich") as progress:
         task = progress.add_task("", total=total, rate="")
 
         def advance() -> None:

@@ -12,6 +12,7 @@ from harness.comparison.differences import FOUND, PairedTests, by_part, overall,
 from harness.comparison.pairing import PairedDocument, PairedRuns, pair_runs
 from harness.errors import InputError, StorageError
 from harness.experiment.run_data import WHEREVER, DataPlace
+from harness.json_files import json_text
 from harness.scoring.corrections import Correction
 from harness.scoring.counts import Counts, Scores
 from harness.store import RunFolder
@@ -68,7 +69,7 @@ class Comparison:
             folder.mkdir(parents=True, exist_ok=True)
             for name, table in self.tables.items():
                 table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-            text = json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
+            text = json_text(self.as_json(), indent=2, ensure_ascii=False) + "\n"
             (folder / "comparison.json").write_text(text, encoding="utf-8")
         except OSError as error:
             reason = error.strerror or error
@@ -111,7 +112,8 @@ def compare_runs(
         distances=pd.DataFrame(by_part(documents, PairedDocument.span, tests, correction)),
         types=pd.DataFrame(by_part(documents, PairedDocument.types, tests, correction)),
         documents=_documents_table(paired),
-        triplets=pd.DataFrame(_disagreements(paired, names), columns=list(_TRIPLET_COLUMNS)),
+        # A column without values would have no type, and could not choose rows.
+        triplets=pd.DataFrame(_disagreements(paired, names), columns=list(_TRIPLET_COLUMNS)).astype({"correct": bool}),
         silver=paired.a.label_source.silver or paired.b.label_source.silver,
     )
 

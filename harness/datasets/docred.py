@@ -28,9 +28,9 @@ from harness.datasets.fields import (
     title_of,
     token_of,
 )
-from harness.datasets.json_stream import list_values, shown
 from harness.datasets.relation_table import NONE, relation_id
 from harness.errors import InputError
+from harness.json_files import list_values, shown
 from harness.label_source import HUMAN, NO_LABELS, LabelKind, LabelSource
 from harness.types import Document, Entity, Label, Mention, RelationSchema, Triplet
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import StorageError
+from harness.json_files import json_text
 from harness.label_source import NO_LABELS
 from harness.types import Document, RelationSchema
 
@@ -25,7 +25,7 @@ class DocumentOutput:
     def write(self, document: Document) -> None:
         with _storing(self.path):
             self.file.write(",\n" if self.count else "[\n")
-            self.file.write(json.dumps(as_docred(document), ensure_ascii=False))
+            self.file.write(json_text(as_docred(document), ensure_ascii=False))
         self.count += 1
 
 
@@ -57,7 +57,7 @@ def write_schema(path: Path, schema: RelationSchema) -> None:
     """``rel_info.json``: relation id -> name, in the schema's order; StorageError where it cannot be written."""
     table = {relation.id: relation.name for relation in schema.relations}
     with _storing(path):
-        path.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json_text(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def as_docred(document: Document) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.datasets.json_stream import shown
 from harness.errors import InputError
+from harness.json_files import shown
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DIGITS = re.compile("-?[0-9]{1,18}")

@@ -11,10 +11,10 @@ from typing import Literal
 
 from harness.datasets.docred import DocumentFile, sha256_of
 from harness.datasets.fewrel import read_fewrel
-from harness.datasets.json_stream import whole_value
 from harness.datasets.relation_table import RELATION_TABLES, read_schema
 from harness.datasets.splits import Part, split_documents
 from harness.errors import InputError
+from harness.json_files import whole_value
 from harness.label_source import HUMAN, LabelKind, LabelSource
 from harness.paths import cache_dir
 from harness.types import Dataset, Document, Relation, RelationSchema

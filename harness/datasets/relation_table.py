@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.datasets.fields import Fault, member_of, object_of, text_of, wrong_kind
-from harness.datasets.json_stream import shown, whole_value
 from harness.errors import InputError
+from harness.json_files import shown, whole_value
 from harness.types import Relation, RelationSchema
 
 RELATION_TABLES = ("rel_info.json", "rel_info.json.gz", "rel2id.json")

@@ -59,7 +59,7 @@ def read_config(folder: Path) -> ModelConfig | GlidreConfig:
     path = folder / CONFIG
     try:
         is_glidre = json.loads(path.read_text(encoding="utf-8")).get("task") == "glidre"
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         is_glidre = False  # read_record says what is wrong with it
     return read_record(GlidreConfig, path) if is_glidre else read_record(ModelConfig, path)
 

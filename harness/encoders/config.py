@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import InputError
+from harness.shapes import first_fault
 
 Task = Literal["atlop", "rcp", "glidre"]
 PairReasoning = Literal["none", "triangle", "axial"]
@@ -94,18 +95,10 @@ def with_options(record: _Record, options: Mapping[str, str]) -> _Record:
     for key, value in options.items():
         try:
             lists[key] = json.loads(value) if value.startswith("[") else value
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(f'-O {key}={value}: no list in JSON; quote it, as in \'{key}=["PER","ORG"]\'') from None
     try:
         # What has its default may follow from what is given.
         return type(record).model_validate({**record.model_dump(exclude_unset=True), **lists})
     except ValidationError as error:
         raise InputError(f"-O {first_fault(error)}") from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """The first of a validation's faults in one line: field, what is wrong."""
-    fault = error.errors()[0]
-    field = ".".join(str(part) for part in fault["loc"])
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{field}: {message}" if field else message

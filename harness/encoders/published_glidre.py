@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from harness.encoders.backbone import configuration_of, encoder_of_shape
-from harness.encoders.config import first_fault
 from harness.encoders.glidre_config import GlidreConfig, label_name
 from harness.errors import InputError
+from harness.shapes import first_fault
 from harness.types import RelationSchema
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class PublishedGlidre:
         path = folder / PUBLISHED_CONFIG
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read ({error}); fetch it again") from error
         if not isinstance(fields, dict) or not all(
             isinstance(fields.get(name), str) for name in ("model_name", "labels_encoder")

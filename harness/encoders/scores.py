@@ -7,6 +7,7 @@ and tail) and ``i.scores`` [p, relations + 1] (float16, NA last). ``numpy.load``
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 PAIR_SCORES = "pair_scores.npz"
 """The name of the file in a run's folder."""
+
+MAX_ARRAY_BYTES = 2**30
+"""The largest array read: the scores of 2,300 entities for Re-DocRED's 96 relations."""
+
+DAMAGE = (
+    OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise for a file that is damaged or made by something else."""
 
 
 class ScoreWriter:
@@ -86,20 +96,33 @@ class ScoreFile(Mapping[str, PairScores]):
 
         self._path = path
         try:
+            with zipfile.ZipFile(path) as archive:
+                largest = max((one.file_size for one in archive.infolist()), default=0)
+            if largest > MAX_ARRAY_BYTES:
+                raise ValueError(f"an array of {largest:,} bytes")
             self._archive = np.load(path, allow_pickle=False)
-            self._places = {str(title): number for number, title in enumerate(self._archive["titles"])}
-            self.relations = tuple(str(relation) for relation in self._archive["relations"])
+            titles, relations = self._texts("titles"), self._texts("relations")
             self._roles = [Role(int(role)) for role in self._archive["roles"]] if "roles" in self._archive else None
-            if self._roles is not None and len(self._roles) != len(self._places):
+            if self._roles is not None and len(self._roles) != len(titles):
                 raise ValueError("its roles are not those of its titles")
-        except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             raise InputError(f"{path}: not a file of pair scores ({error}); run the encoder again") from error
+        self._places = {title: number for number, title in enumerate(titles)}
+        self.relations = tuple(relations)
+
+    def _texts(self, name: str) -> list[str]:
+        texts = self._archive[name]
+        if texts.ndim != 1 or texts.dtype.kind != "U" or len({*texts.tolist()}) < len(texts):
+            raise ValueError(f"{name} is no list of different texts")
+        return [str(text) for text in texts]
 
     def __getitem__(self, title: str) -> PairScores:
         number = self._places[title]
         try:
             pairs, scores = self._archive[f"{number}.pairs"], self._archive[f"{number}.scores"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            if pairs.dtype.kind not in "iu" or scores.dtype.kind != "f" or pairs.shape[1:] != (2,) or scores.ndim != 2:
+                raise ValueError("pairs must be whole numbers [pairs, 2], scores numbers [pairs, relations + 1]")
+        except DAMAGE as error:
             raise InputError(f"{self._path}: {title!r} is damaged ({error}); run the encoder again") from error
         return PairScores(title, self.relations, pairs, scores.astype("float32"))
 

@@ -125,7 +125,7 @@ def pretrained_kind(folder: Path) -> str:
 def _configuration(folder: Path) -> Mapping[str, Any]:
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -70,14 +70,21 @@ class Asker:
             return stored
         return await self._ask(key, request)
 
-    async def answer_again(self, request: Request) -> Completion:
-        """The model's answer, which replaces a stored one (``harness retry``)."""
-        return await self._ask(self._key(request), request)
+    async def answer_again(
+        self, request: Request, is_bad: Callable[[Request, Completion], bool], retry: str
+    ) -> Completion:
+        """The stored answer if it is good, or one of this ``retry``; else the model's, which replaces it."""
+        key = self._key(request)
+        stored = self.journal.get(key)
+        if stored is None or (is_bad(request, stored) and not self.journal.was_given_in(retry, key)):
+            return await self._ask(key, request, retry)
+        self.traffic.replayed += 1
+        return stored
 
     def _key(self, request: Request) -> bytes:
         return request_key(self.session.runner.identity, request)
 
-    async def _ask(self, key: bytes, request: Request) -> Completion:
+    async def _ask(self, key: bytes, request: Request, retry: str = "") -> Completion:
         self.stop.check()
         reserved = await self.budget.reserve(request)
         used = Usage()
@@ -92,9 +99,9 @@ class Asker:
         finally:
             self.budget.settle(reserved, used)
         self.session.outages.answered(by_server=True)
-        self.journal.put(key, self.run_id, completion)
+        stored = self.journal.put(key, self.run_id, completion, retry)
         self.traffic.count(completion.usage)
-        return completion
+        return stored
 
     async def _send(self, request: Request) -> Completion:
         async with self.limiter:

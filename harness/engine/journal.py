@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from harness.errors import StorageError
+from harness.errors import InputError, StorageError
+from harness.json_files import json_text, text_value
 from harness.types import Completion, Request, Sampling, TokenLogprob, Usage
+
+log = logging.getLogger(__name__)
 
 LAYOUT_VERSION = 1
 _SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling))
+_COMPLETION_FIELDS, _USAGE_FIELDS = (tuple(field.name for field in fields(kind)) for kind in (Completion, Usage))
 BUSY_TIMEOUT_S = 60.0
+ASKED_AGAIN = "such requests are asked for again"
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -35,7 +42,9 @@ CREATE TABLE IF NOT EXISTS replaced (
     prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS retried (key BLOB PRIMARY KEY, retry TEXT NOT NULL) WITHOUT ROWID;
 """
+"""``replaced`` holds the cost of answers that were paid for and are not used; ``retried`` the answers of retries."""
 
 
 class Spent(NamedTuple):
@@ -69,13 +78,16 @@ class Journal:
     """An append-mostly SQLite file in WAL mode, shared by runs and by processes.
 
     Each answer is committed as it arrives, so a killed process loses none (``synchronous=NORMAL``:
-    a power cut may lose the last few, never the file). Failures are never stored.
+    a power cut may lose the last few, never the file). Failures are never stored. The first answer to a request
+    stays, whichever process stores another; only a retry replaces one. Raises StorageError, with what to do, where the
+    file cannot be used; a stored answer that cannot be read counts as none.
     """
 
     def __init__(self, path: Path) -> None:
         from filelock import FileLock
 
         self.path = path
+        self._has_unreadable = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite refuses a second switch to WAL at the same moment, whatever its busy timeout.
@@ -106,53 +118,82 @@ class Journal:
         self.close()
 
     def get(self, key: bytes) -> Completion | None:
-        """The stored answer, or None if this request was never answered."""
+        """The stored answer, or None if this request was never answered, or its answer cannot be read."""
+        row = self._first_row("SELECT CAST(completion AS BLOB) FROM answers WHERE key = ?", key)
+        if row is None:
+            return None
         try:
-            row = self._connection.execute("SELECT completion FROM answers WHERE key = ?", (key,)).fetchone()
-        except sqlite3.Error as error:
-            raise self._storage_error(error) from error
-        return completion_from_json(row[0]) if row else None
+            return completion_from_json(row[0])
+        except InputError:
+            if not self._has_unreadable:
+                self._has_unreadable = True
+                log.warning("the journal %s holds answers that cannot be read: %s", self.path, ASKED_AGAIN)
+            return None
 
-    def put(self, key: bytes, run_id: str, completion: Completion) -> None:
-        """Commit an answer. Another one under the same key is replaced (``harness retry``), its cost kept."""
+    def put(self, key: bytes, run_id: str, completion: Completion, retry: str = "") -> Completion:
+        """Commit an answer and return the one that stays: the first, whose place only that of a ``retry`` takes.
+
+        ``retry`` is the id of the retry that the answer was given in. What is not used counts as spent all the same.
+        """
         usage = completion.usage
-        row = (
-            key,
-            run_id,
-            time.time(),
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.cached_tokens,
-            completion_to_json(completion),
-        )
-        try:
-            if self.get(key) is not None:
-                self._connection.execute(
-                    "INSERT INTO replaced SELECT run_id, prompt_tokens, completion_tokens FROM answers WHERE key = ?",
-                    (key,),
-                )
+        spent = (run_id, usage.prompt_tokens, usage.completion_tokens)
+        row = (key, run_id, time.time(), *spent[1:], usage.cached_tokens, completion_to_json(completion))
+        with self._transaction():
+            if not retry and (first := self.get(key)) is not None:
+                self._connection.execute("INSERT INTO replaced VALUES (?, ?, ?)", spent)
+                return first
+            self._connection.execute(
+                "INSERT INTO replaced SELECT run_id, prompt_tokens, completion_tokens FROM answers WHERE key = ?",
+                (key,),
+            )
             self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        except sqlite3.Error as error:
-            raise self._storage_error(error) from error
+            if retry:
+                self._connection.execute("INSERT OR REPLACE INTO retried VALUES (?, ?)", (key, retry))
+        return completion
+
+    def was_given_in(self, retry: str, key: bytes) -> bool:
+        """Whether the answer stored under the key is one of this retry."""
+        return self._first_row("SELECT 1 FROM retried WHERE key = ? AND retry = ?", key, retry) is not None
+
+    def end_retry(self, retry: str) -> None:
+        """Forget which answers this retry gave: it has come to its end."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM retried WHERE retry = ?", (retry,))
 
     def spent(self, run_id: str) -> Spent:
         """What this run has asked for itself, in all its sessions, killed ones included."""
-        row = self._connection.execute(
+        row = self._first_row(
             "SELECT count(*), total(prompt_tokens), total(completion_tokens) FROM ("
             "  SELECT run_id, prompt_tokens, completion_tokens FROM answers"
             "  UNION ALL SELECT run_id, prompt_tokens, completion_tokens FROM replaced"
             ") WHERE run_id = ?",
-            (run_id,),
-        ).fetchone()
-        return Spent(int(row[0]), int(row[1]), int(row[2]))
+            run_id,
+        )
+        return Spent(*map(int, row or (0, 0, 0)))
 
     def last_answer_at(self, run_id: str, since: float, until: float) -> float | None:
         """Unix time of the run's last answer in ``[since, until)``: when a killed session stopped."""
-        row = self._connection.execute(
-            "SELECT max(created) FROM answers WHERE run_id = ? AND created >= ? AND created < ?",
-            (run_id, since, until),
-        ).fetchone()
-        return None if row[0] is None else float(row[0])
+        row = self._first_row(
+            "SELECT max(created) FROM answers WHERE run_id = ? AND created >= ? AND created < ?", run_id, since, until
+        )
+        return float(row[0]) if row and isinstance(row[0], int | float) else None
+
+    def _first_row(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        try:
+            row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._storage_error(error) from error
+        return row
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All that the block does to the file, or nothing."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:
+                yield
+        except (sqlite3.Error, OverflowError) as error:
+            raise self._storage_error(error) from error
 
     def close(self) -> None:
         self._connection.close()
@@ -160,7 +201,8 @@ class Journal:
     def _storage_error(self, error: Exception) -> StorageError:
         damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
         remedy = (
-            "It is damaged, or no journal: move it away"
+            "It is damaged, or no journal: end all runs that use it; then "
+            f"`harness doctor --repair-journal --results-dir {self.path.parent}` saves the answers that can be read"
             if damaged
             else "Free some space, make the folder writable, or choose another with --results-dir; "
             "answers already stored are kept"
@@ -169,16 +211,24 @@ class Journal:
 
 
 def completion_to_json(completion: Completion) -> str:
-    return json.dumps(asdict(completion), separators=(",", ":"), ensure_ascii=False)
+    return json_text(asdict(completion), separators=(",", ":"), ensure_ascii=False)
 
 
-def completion_from_json(text: str) -> Completion:
-    """Inverse of :func:`completion_to_json`."""
-    fields = json.loads(text)
-    fields["usage"] = Usage(**fields["usage"])
-    fields["adjusted"] = tuple(fields.get("adjusted", ()))
-    fields["logprobs"] = tuple(
+def usage_from_json(content: Mapping[str, Any]) -> Usage:
+    """The usage that a stored answer tells, whatever else that was told of it."""
+    return Usage(**{name: content[name] for name in _USAGE_FIELDS if name in content})
+
+
+def completion_from_json(text: str | bytes) -> Completion:
+    """Inverse of :func:`completion_to_json`; InputError for anything else."""
+    from harness.shapes import Answer, check_shape
+
+    content: Any = text_value(text, "an answer", ASKED_AGAIN)
+    check_shape(content, Answer, "an answer", ASKED_AGAIN)
+    values = {name: content[name] for name in _COMPLETION_FIELDS if name in content}
+    values["usage"] = usage_from_json(content["usage"])
+    values["logprobs"] = tuple(
         TokenLogprob(item["token"], item["logprob"], tuple((token, value) for token, value in item["top"]))
-        for item in fields["logprobs"]
+        for item in content["logprobs"]
     )
-    return Completion(**fields)
+    return Completion(**values)

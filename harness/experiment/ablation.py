@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness import strict_json
 from harness.datasets.gold import with_gold
 from harness.engine.session import RunnerSession
-from harness.errors import InputError
+from harness.errors import InputError, StorageError
 from harness.experiment.config import RunConfig
 from harness.experiment.execute import Observer, execute
 from harness.experiment.grid import Axis, Cell, cells, configuration
@@ -143,13 +143,16 @@ class Ablation:
         }
 
     def store(self, results: Path) -> Path:
-        """Write ``ablation.json``, ``runs.csv`` and ``effects.csv``; returns their folder."""
+        """Write ``ablation.json``, ``runs.csv`` and ``effects.csv``; returns their folder, or raises StorageError."""
         folder = results / FOLDER / self.name
-        folder.mkdir(parents=True, exist_ok=True)
         content = strict_json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
-        (folder / "ablation.json").write_text(content, encoding="utf-8")
-        self.runs_table().to_csv(folder / "runs.csv", index=False)
-        self.effects_table().to_csv(folder / "effects.csv", index=False)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "ablation.json").write_text(content, encoding="utf-8")
+            self.runs_table().to_csv(folder / "runs.csv", index=False)
+            self.effects_table().to_csv(folder / "effects.csv", index=False)
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
         return folder
 
 

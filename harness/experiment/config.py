@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -81,6 +82,16 @@ class RunConfig:
             )
         if self.limit is not None and self.limit < 1:
             raise InputError(f"--limit {self.limit}: give at least 1 document")
+        numbers: dict[str, float | None] = {
+            "temperature": self.temperature,
+            "top-p": self.top_p,
+            "timeout": self.timeout_s,
+            "max-cost": self.limits.cost_usd,
+            "max-time": self.limits.seconds,
+        }
+        for option, number in numbers.items():
+            if number is not None and not math.isfinite(number):
+                raise InputError(f"--{option} {number}: give a finite number")
 
     def with_absolute_paths(self) -> RunConfig:
         """The same configuration from any working folder."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from harness.engine.asking import Asker, Traffic
@@ -20,16 +21,16 @@ from harness.errors import HarnessError, InputError
 from harness.experiment.hybrid_scores import llm_scores_of
 from harness.experiment.plan import Experiment
 from harness.experiment.results import RunResult, RunTotals
+from harness.experiment.retrying import BadAnswers
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.training import training_of
 from harness.scoring.submission import write_submission
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder
-from harness.types import Status, Usage
+from harness.types import Ask, Document, Usage
 
 JOURNAL_FILE = "journal.sqlite"
 # Documents held at once, per connection: enough that a slow one does not leave connections idle.
 DOCUMENTS_PER_CONNECTION = 4
-ANSWERED_BADLY: tuple[Status, ...] = ("truncated", "refused", "invalid_output")
 
 Outcome = TypeVar("Outcome")
 
@@ -66,13 +67,13 @@ class Stopped(HarnessError):
 async def execute(
     experiment: Experiment,
     observer: Observer,
-    ask_again: Collection[str] = (),
+    ask_again: Mapping[str, BadAnswers] | None = None,
     session: RunnerSession | None = None,
 ) -> RunResult:
     """Run, store and score. Answers already in the journal are not asked for again.
 
-    Documents whose title is in ``ask_again`` are asked anew even if an answer is stored. A ``session`` that is
-    given goes on after the run, for others of the same model. Raises Stopped if the run was interrupted or its
+    The answers in ``ask_again``, by title, are replaced by new ones. A ``session`` that is given goes on after the
+    run, for others of the same model. Raises Stopped if the run was interrupted or its
     budget is exhausted; what arrived is in the journal.
     """
     if session is None:
@@ -82,9 +83,14 @@ async def execute(
     folder = RunFolder(config.results / "runs" / experiment.run_id)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
         asker = asker_of(experiment, journal, session)
-        manifest = RunManifest(folder, experiment.manifest(), journal)
+        manifest = RunManifest(folder, experiment.manifest(), journal, is_retry=bool(ask_again))
         manifest.begin()
-        work = _run_all(experiment, folder, asker, observer, ask_again)
+
+        def ask_for(document: Document) -> Ask:
+            bad = ask_again.get(document.title) if ask_again else None
+            return partial(asker.answer_again, is_bad=bad.holds, retry=manifest.retry) if bad else asker.answer
+
+        work = _run_all(experiment, folder, asker, observer, ask_for)
         totals = await supervise(work, experiment, folder, asker, manifest, observer)
         metrics = llm_scores_of(experiment, totals, training_of(config))
         write_submission(folder.path / PREDICTIONS, totals.predictions())
@@ -118,11 +124,6 @@ async def supervise(
         raise
 
 
-def titles_to_ask_again(folder: RunFolder) -> set[str]:
-    """Documents whose stored answer is no good. One that never got an answer is simply asked."""
-    return {record.title for record in folder.documents() if record.status in ANSWERED_BADLY}
-
-
 @contextmanager
 def _time_limit(stop: StopSignal, seconds: float | None) -> Iterator[None]:
     """Stop the run after so many seconds, also while it waits for a server."""
@@ -138,14 +139,14 @@ def _time_limit(stop: StopSignal, seconds: float | None) -> Iterator[None]:
 
 
 async def _run_all(
-    experiment: Experiment, folder: RunFolder, asker: Asker, observer: Observer, ask_again: Collection[str]
+    experiment: Experiment, folder: RunFolder, asker: Asker, observer: Observer, ask_for: Callable[[Document], Ask]
 ) -> RunTotals:
     totals = RunTotals()
     with folder.document_writer() as writer:
         async for result in run_documents(
             experiment.documents,
             experiment.method(),
-            lambda document: asker.answer_again if document.title in ask_again else asker.answer,
+            ask_for,
             window=asker.limiter.maximum * DOCUMENTS_PER_CONNECTION,
             stop=asker.stop,
             outages=asker.session.outages,

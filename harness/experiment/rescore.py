@@ -11,6 +11,7 @@ from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.encoders.seen import seen_by, seen_of
 from harness.encoders.weights import folder_named
+from harness.engine.journal import usage_from_json
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
 from harness.experiment.hybrid_scores import llm_scores_of
@@ -24,7 +25,7 @@ from harness.models import ENCODER, IMPORTED
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
-from harness.types import Completion, Dataset, Document, ModelSpec, Request, Usage
+from harness.types import Completion, Dataset, Document, ModelSpec, Request
 
 
 async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = WHEREVER) -> RunResult:
@@ -59,7 +60,7 @@ async def replay(experiment: Scope, folder: RunFolder) -> AsyncIterator[tuple[Do
     The records of encoders and of imported runs have no answers and stay as they are.
     """
     method = experiment.method() if isinstance(experiment, Experiment) else None
-    for document, record in zip(experiment.documents, folder.documents(), strict=True):
+    for document, record in folder.records_of(experiment.documents):
         if method and record.steps:
             extraction = await method.extract(document, _StoredAnswers(record).answer)
             yield document, record.with_extraction(extraction)
@@ -101,6 +102,8 @@ def realigned(
     Raises InputError as ``rescore_run`` does, for options that do not fit, and for a run in several steps:
     which questions its later steps ask depends on what its first step's relations were aligned with.
     """
+    if folder.complete_manifest()["runner"] in (ENCODER, IMPORTED):
+        raise InputError(f"{folder.run_id} has no answers whose relations could be aligned: no LLM was asked")
     for record in folder.documents():
         names = dict.fromkeys(step["name"] for step in record.steps)
         if len(names) > 1:
@@ -225,7 +228,7 @@ class _StoredAnswers:
         return Completion(
             text=step["text"],
             finish_reason=step["finish_reason"],
-            usage=Usage(**step["usage"]),
+            usage=usage_from_json(step["usage"]),
             reasoning=step["reasoning"],
             refusal=step["refusal"],
             logprobs=step_logprobs(step),

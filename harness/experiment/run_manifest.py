@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,9 @@ class RunManifest:
     retry, a refused key or a crash takes nothing away.
     """
 
-    def __init__(self, folder: RunFolder, question: Mapping[str, Any], journal: Journal) -> None:
+    def __init__(
+        self, folder: RunFolder, question: Mapping[str, Any], journal: Journal, *, is_retry: bool = False
+    ) -> None:
         self._folder = folder
         self._journal = journal
         earlier = _earlier(folder)
@@ -28,8 +31,16 @@ class RunManifest:
         kept = earlier if self._was_complete else {}
         self._content: dict[str, Any] = {**kept, **question, **describe_environment()}
         self._content["sessions"] = _closed(earlier.get("sessions", []), folder.run_id, journal)
+        if is_retry:
+            # One that was stopped or killed goes on: what it asked again is not asked a third time.
+            self._content.setdefault("retry", uuid.uuid4().hex)
         self._session: dict[str, Any] = {"started": time.time(), "finished": None}
         self._started = time.monotonic()
+
+    @property
+    def retry(self) -> str:
+        """The id of the retry that is under way; empty if none is."""
+        return str(self._content.get("retry", ""))
 
     def begin(self) -> None:
         """Record that a session has begun."""
@@ -48,12 +59,15 @@ class RunManifest:
         }
         spent = self._journal.spent(self._folder.run_id)
         self._content |= {**more, "spent": spent._asdict()}
-        return self._write(status)
+        retry = self._content.pop("retry", "") if status == "complete" else ""
+        self._write(status)
+        if retry:
+            self._journal.end_retry(retry)
+        return self._content
 
-    def _write(self, status: str) -> dict[str, Any]:
+    def _write(self, status: str) -> None:
         self._content["status"] = "complete" if self._was_complete else status
         self._folder.write_manifest(self._content)
-        return self._content
 
 
 def _earlier(folder: RunFolder) -> dict[str, Any]:

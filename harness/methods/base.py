@@ -106,8 +106,9 @@ class Answers:
         for question, completion in zip(questions, completions, strict=True):
             reading = question.form.read(completion)
             readings.append(reading)
-            self._steps.append(Step(question.step, question.request, completion))
-            self._outcomes.append(question.form.status(completion, reading))
+            outcome = question.form.status(completion, reading)
+            self._steps.append(Step(question.step, question.request, completion, outcome[0]))
+            self._outcomes.append(outcome)
             self._rejects += reading.rejects
             if isinstance(reading, Parsed) and reading.repeated:
                 self._counts["repeated"] += reading.repeated

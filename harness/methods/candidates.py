@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import InputError
+from harness.json_files import MAX_STORED_CHARACTERS, shown, whole_value
 from harness.types import Document, RelationSchema
 
 GOLD = "gold"
@@ -125,32 +126,27 @@ class FilePairs:
 
 
 def _read_file(path: Path, schema: RelationSchema) -> FilePairs:
-    try:
-        content = path.read_bytes()
-        by_title = json.loads(content)
-    except OSError as error:
-        raise InputError(
-            f"--candidates {path}: {error.strerror}; give {GOLD}, {ALL} or a JSON file of pairs"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"--candidates {path} is not JSON: {error}") from error
+    if not path.exists():
+        raise InputError(f"--candidates {path}: no such file; give {GOLD}, {ALL} or a JSON file of pairs")
+    by_title = whole_value(path, "the table of pairs", most=MAX_STORED_CHARACTERS)
     if not isinstance(by_title, dict):
         raise InputError(f"--candidates {path}: write one object {{title: [[head, tail], ...]}}")
     pairs = {title: _read_pairs(path, title, listed, schema) for title, listed in by_title.items()}
-    return FilePairs(path.name, f"sha256:{hashlib.sha256(content).hexdigest()}", pairs)
+    return FilePairs(path.name, f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}", pairs)
 
 
 def _read_pairs(path: Path, title: str, listed: object, schema: RelationSchema) -> Mapping[Pair, tuple[str, ...]]:
     """The distinct pairs of one document, in the order listed, each with the relations listed for it, if any."""
+    where = f"--candidates {path}: {shown(title)}"
     if not isinstance(listed, list):
-        raise InputError(f"--candidates {path}: {title!r} should have a list of pairs, not {listed!r}")
+        raise InputError(f"{where} should have a list of pairs, not {reprlib.repr(listed)}")
     pairs: dict[Pair, tuple[str, ...]] = {}
     for item in listed:
         match item:
             case [int() as head, int() as tail, *more] if not isinstance(head, bool) and not isinstance(tail, bool):
-                pairs[head, tail] = _read_relations(more, f"--candidates {path}: {title!r}: {item!r}", schema)
+                pairs[head, tail] = _read_relations(more, f"{where}: [{head}, {tail}, ...]", schema)
             case _:
-                raise InputError(f"--candidates {path}: {title!r}: {item!r} is no pair [head, tail] of entity indices")
+                raise InputError(f"{where}: {reprlib.repr(item)} is no pair [head, tail] of entity indices")
     return pairs
 
 
@@ -162,7 +158,8 @@ def _read_relations(more: list[object], where: str, schema: RelationSchema) -> t
         case [[_, *_] as relations]:
             known = [one for one in relations if isinstance(one, str) and one in schema.by_id]
             if unknown := [one for one in relations if one not in known]:
-                raise InputError(f"{where}: the schema has no relation {unknown[0]!r}; give ids such as P17")
+                unknown_one = reprlib.repr(unknown[0])
+                raise InputError(f"{where}: the schema has no relation {unknown_one}; give ids such as P17")
             return tuple(dict.fromkeys(known))
         case _:
             raise InputError(f'{where} is no pair [head, tail], or [head, tail, ["P17", ...]] with its relations')

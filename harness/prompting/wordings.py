@@ -48,7 +48,7 @@ def read_relation_wordings(path: Path) -> Mapping[str, RelationWordings]:
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     adapter = TypeAdapter(RelationWordings)
     wordings = {}

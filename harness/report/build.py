@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from harness.report.pages import Pages
 from harness.report.runs import RecordStream, ReportBoard, ReportRun, report_boards
 from harness.report.stored_tables import StoredTables, read_stored_tables
 from harness.report.texts import TextTable, shared_lines
+
+log = logging.getLogger(__name__)
 
 REPORTED = "reported by papers, measured elsewhere and never ranked"
 MARK = "harness-report.txt"
@@ -47,12 +50,16 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """What was written: the first page, how many runs and documents, and the size of all files in bytes."""
+    """What was written: the first page, how many runs and documents, and the size of all files in bytes.
+
+    ``damaged`` says of each run whose records cannot be read why its documents are not shown.
+    """
 
     index: Path
     runs: int
     documents: int
     size: int
+    damaged: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,8 @@ class Report:
     def write(self, on_document: Callable[[], None] = lambda: None) -> WrittenReport:
         """Write the folder, which appears whole, in place of an earlier report; called after each document.
 
-        Raises InputError if a run's records are damaged, StorageError if the folder cannot be written.
+        A run whose records are damaged is shown with its scores alone. Raises StorageError if the folder cannot be
+        written.
         """
         runs = _runs_of(self.boards)
         with _new_folder(self.options.out) as folder:
@@ -100,18 +108,23 @@ class Report:
                     writing.write_documents(number, board, on_document)
             writing.write_pages(self.boards, self.stored)
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        return WrittenReport(self.options.out / "index.html", len(runs), len(writing.titles), size)
+        damaged = list(writing.damage.values())
+        return WrittenReport(self.options.out / "index.html", len(runs), len(writing.titles), size, damaged)
 
 
 @dataclass
 class _Writing:
-    """What accumulates while a report is written; ``titles`` are those of its documents, by number."""
+    """What accumulates while a report is written.
+
+    ``titles`` are those of its documents, by number; ``damage`` says why a run's documents are not shown.
+    """
 
     folder: Path
     pages: Pages
     shared: Sequence[str]
     titles: list[str] = field(default_factory=list)
     analyses: dict[int, RunAnalysis] = field(default_factory=dict)
+    damage: dict[int, str] = field(default_factory=dict)
 
     def write_documents(self, number: int, board: ReportBoard, on_document: Callable[[], None]) -> None:
         """The data of every document that a run of the board was asked about."""
@@ -134,8 +147,11 @@ class _Writing:
                 on_document()
             elif all(stream.is_over for _, stream in streams):
                 break
-        for _, stream in streams:
-            stream.check_over()
+        for run, stream in streams:
+            stream.end()
+            if stream.damage:
+                self.damage[run.number] = stream.damage
+                del self.analyses[run.number]
 
     def write_pages(self, boards: Sequence[ReportBoard], stored: StoredTables) -> None:
         write_data(
@@ -198,6 +214,7 @@ class _Writing:
             "confusion_map": confusion_map and self._drawn(confusion_map),
             "relations": tables.run_relations(board, run),
             "documents": len(analysis.rows) if analysis else 0,
+            "damage": self.damage.get(run.number, ""),
         }
         self.pages.write(tables.page_of(run), "run.html", content)
 
@@ -229,21 +246,44 @@ def _without_search_for_cycles() -> Iterator[None]:
 
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside ``out`` that takes its place when the block ends without an error, and is removed otherwise."""
-    folder = out.with_name(f".{out.name}.partial")
+    """A folder beside ``out`` that takes its place when the block ends without an error, and is removed otherwise.
+
+    One process at a time writes a report to a place; another waits. A link is followed first: what it names is
+    replaced, and nothing is removed through it.
+    """
+    from filelock import FileLock, Timeout
+
+    place = out.resolve()
+    folder, earlier = (place.with_name(f".{place.name}.{part}") for part in ("partial", "earlier"))
+    lock = FileLock(place.with_name(f".{place.name}.lock"))
     try:
-        shutil.rmtree(folder, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.warning("waiting for another process that writes %s", out)
+            lock.acquire()
+        _remove(folder, earlier)
         for inner in ("data", "figures"):
             (folder / inner).mkdir(parents=True)
         (folder / MARK).write_text("Written by `harness report`, which may replace this folder.\n", encoding="utf-8")
         yield folder
-        _check_replaceable(out)
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
+        _check_replaceable(place)
+        if place.exists():
+            place.rename(earlier)
+        folder.rename(place)
     except OSError as error:
         raise StorageError(
             f"cannot write {error.filename or out}: {error.strerror or error}. Free some space or name another --out"
         ) from error
     finally:
+        if lock.is_locked:
+            _remove(folder, earlier)
+        lock.release()
+
+
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        if folder.is_symlink():
+            folder.unlink()
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from harness.errors import InputError
 from harness.experiment.results import RunResult
 from harness.experiment.run_data import DataPlace, find_dataset
+from harness.json_files import shown
 from harness.label_source import NOT_SCORED
 from harness.leaderboards import Leaderboard, RunFilter, leaderboards
-from harness.store import DOCUMENTS, METRICS, DocumentRecord, RunFolder
+from harness.store import DOCUMENTS, METRICS, REBUILD, DocumentRecord, RunFolder
 from harness.types import Dataset
 
 if TYPE_CHECKING:
@@ -87,31 +88,41 @@ class ReportBoard:
 
 
 class RecordStream:
-    """The records of a run, taken in the order of the dataset by title, one held at a time."""
+    """The records of a run, taken in the order of the dataset by title, one held at a time.
+
+    ``damage`` says why records cannot be read, or do not fit the dataset; no more are given from there on.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._records = folder.documents()
-        self._next = next(self._records, None)
+        self.damage = ""
+        self._next = self._read()
+
+    def _read(self) -> DocumentRecord | None:
+        try:
+            return next(self._records, None)
+        except InputError as error:
+            self.damage = str(error)
+            return None
 
     def take(self, title: str) -> DocumentRecord | None:
         """The record of the document of that title, if it is the next one."""
         record = self._next
         if record is None or record.title != title:
             return None
-        self._next = next(self._records, None)
+        self._next = self._read()
         return record
 
     @property
     def is_over(self) -> bool:
         return self._next is None
 
-    def check_over(self) -> None:
-        """Raises InputError if a record is left, which then belongs to no document of the dataset."""
+    def end(self) -> None:
+        """The documents are over: a record that is left belongs to none of them."""
         if self._next is not None:
-            raise InputError(
-                f"{self._folder.path / DOCUMENTS}: {self._next.title!r} is not where the dataset has it: "
-                "run again to rebuild it, or leave the run out with --runs"
+            self.damage = (
+                f"{self._folder.path / DOCUMENTS}: {shown(self._next.title)} is not where the dataset has it; {REBUILD}"
             )
 
 

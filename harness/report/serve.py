@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.errors import InputError
 from harness.report.pages import POLICY
@@ -23,6 +26,14 @@ class ReportHandler(SimpleHTTPRequestHandler):
     def do_HEAD(self) -> None:
         if self._is_for_us():
             super().do_HEAD()
+
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        try:
+            return super().send_head()
+        except ValueError:
+            # A path that no file system can hold.
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return None
 
     def _is_for_us(self) -> bool:
         """A page elsewhere could point its own name at this machine and read the report: names must be ours."""
@@ -42,9 +53,18 @@ class ReportHandler(SimpleHTTPRequestHandler):
         """Nothing: the terminal shows the address, not every file."""
 
 
+class ReportServer(ThreadingHTTPServer):
+    """Says nothing of readers that leave, and tells any other failure in one line."""
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - of no use to the user
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            print(f"a request failed: {error!r}", file=sys.stderr)
+
+
 def report_server(folder: Path, port: int) -> ThreadingHTTPServer:
     """A server of the folder on the loopback address; port 0 takes a free one. Raises InputError if it is taken."""
     try:
-        return ThreadingHTTPServer((LOOPBACK, port), partial(ReportHandler, directory=str(folder)))
+        return ReportServer((LOOPBACK, port), partial(ReportHandler, directory=str(folder)))
     except (OSError, OverflowError) as error:
         raise InputError(f"--port {port} cannot be used ({error}): give another, or 0 for a free one") from error

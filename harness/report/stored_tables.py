@@ -18,10 +18,13 @@ from typing import Any, NamedTuple
 
 from harness.errors import InputError
 from harness.experiment.ablation import FOLDER as ABLATIONS
+from harness.json_files import MAX_STORED_CHARACTERS, finite, whole_value
 from harness.report.runs import ReportRun
+from harness.shapes import AblationFile, check_shape
 
 THETA_COLUMNS = {"theta", "f1"}
 FEW_SHOT_COLUMNS = {"model", "n", "seed", "f1"}
+ABLATE_AGAIN = "run `harness ablate` again"
 _WITHOUT_TABLES = {"runs", "logs", "report"}
 
 
@@ -104,7 +107,7 @@ def _read(path: Path) -> tuple[set[str], list[tuple[int, dict[str, str]]]]:
 def _numbers(path: Path, row: tuple[int, Mapping[str, str]], first: str, second: str) -> tuple[float, float]:
     line, values = row
     try:
-        return float(values[first]), float(values[second])
+        return finite(values[first]), finite(values[second])
     except (TypeError, ValueError):
         raise InputError(
             f"{path}, line {line}: {first} {values[first]!r} and {second} {values[second]!r} must be numbers"
@@ -142,9 +145,7 @@ def _few_shot_runs(runs: Iterable[ReportRun]) -> Iterator[tuple[str, Mapping[int
 
 def _ablations(results: Path) -> Iterator[StoredAblation]:
     for path in sorted((results / ABLATIONS).glob("*/ablation.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["effects"]:
-                yield StoredAblation(content["ablation"], content["model"], content["effects"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: not a stored ablation ({error!r}): run `harness ablate` again") from error
+        content: Any = whole_value(path, "the ablation", remedy=ABLATE_AGAIN, most=MAX_STORED_CHARACTERS)
+        check_shape(content, AblationFile, str(path), ABLATE_AGAIN)
+        if content["effects"]:
+            yield StoredAblation(content["ablation"], content["model"], content["effects"])

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from harness.errors import InputError
 from harness.store import DocumentRecord, RunFolder
 
 LOOKED_AT = 3
@@ -52,7 +53,11 @@ def shared_lines(folders: Iterable[RunFolder]) -> list[str]:
     """The lines that prompts of a run have in common over its first documents: instructions, schema, examples."""
     shared: dict[str, None] = {}
     for folder in folders:
-        documents = [_prompt_lines(record) for record in islice(folder.documents(), LOOKED_AT)]
+        try:
+            documents = [_prompt_lines(record) for record in islice(folder.documents(), LOOKED_AT)]
+        except InputError:
+            # It has nothing in common with others; whoever reads all of its records says what is wrong.
+            continue
         times = Counter(line for lines in documents for line in lines)
         shared.update((line, None) for lines in documents for line in lines if times[line] > 1)
     return list(shared)

@@ -19,9 +19,9 @@ from harness.datasets.fields import (
     text_of,
     title_of,
 )
-from harness.datasets.json_stream import list_values
 from harness.datasets.relation_table import NONE, relation_id
 from harness.errors import StorageError
+from harness.json_files import list_values
 from harness.types import Prediction, RelationSchema, Triplet
 
 RESULT_FILE = "result.json"

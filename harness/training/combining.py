@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import operator
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from harness.encoders.text import indexed_labels
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of, made_whole, refuse_existing, storing
 from harness.environment import package_versions
 from harness.errors import InputError
+from harness.json_files import json_text
 from harness.scoring.counts import Scores
 from harness.training.choosing import best_threshold, margins, scores_at
 from harness.training.earlier import refuse_seen
@@ -83,7 +83,7 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Ma
         question = {"task": config.task, **asked}
         content = {"question": question, "result": made.as_json(), "versions": package_versions()}
         with storing(folder):
-            (partial / TRAINING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            (partial / TRAINING).write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
             write_seen(partial, Seen.of(choose=split.choose), question)
     return made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from harness.encoders.weights import (
     storing,
 )
 from harness.errors import InputError
+from harness.json_files import json_text
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,6 @@ def compress(source: Path, rank: int, folder: Path) -> Compressed:
         store(partial, config, stored, {**shared, **{name: checksum(pretrained[name]) for name in changed}})
         if record is not None:
             record["compressed"] = {"rank": rank, "weights_sha256": sha256_of(source / WEIGHTS)}
-            (partial / TRAINING).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            (partial / TRAINING).write_text(json_text(record, indent=2) + "\n", encoding="utf-8")
         write_seen(partial, seen, record and record["question"])
     return Compressed(folder, rank, (source / WEIGHTS).stat().st_size, (folder / WEIGHTS).stat().st_size)

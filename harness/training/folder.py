@@ -17,6 +17,7 @@ from harness.encoders.seen import Seen, write_seen
 from harness.encoders.weights import TRAINING, WEIGHTS, storing
 from harness.environment import package_versions
 from harness.errors import InputError, StorageError
+from harness.json_files import json_text
 
 if TYPE_CHECKING:
     from harness.encoders.pair_model import PairModel
@@ -59,7 +60,7 @@ def finished_training(folder: Path, question: Mapping[str, Any]) -> Trained | No
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
         asked, result = content.get("question"), content.get("result")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{record}: cannot be read ({error}); choose another --out") from error
     if asked != question:
         raise InputError(f"{folder} holds another training: choose another --out, or remove it")
@@ -156,7 +157,7 @@ class TrainingFiles:
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             partial = self.folder / f"{TRAINING}.partial"
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            partial.write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
             partial.replace(self.folder / TRAINING)
 
 

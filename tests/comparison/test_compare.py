@@ -152,6 +152,29 @@ def test_systems_that_agree_everywhere_leave_nothing_to_test(folder: Path, tmp_p
     assert comparison.overall["p_bootstrap"].tolist() == [1.0] * 3
 
 
+@pytest.mark.parametrize(
+    ("claimed", "of_b"),
+    [
+        ({}, {}),
+        ({}, {"first": WRONG}),
+        ({"first": WRONG}, {"first": WRONG}),
+        ({"first": WRONG}, {}),
+    ],
+)
+def test_runs_with_few_or_equal_predictions_are_shown(
+    tmp_path: Path, claimed: dict[str, Triplet], of_b: dict[str, Triplet]
+) -> None:
+    title = documents()[0].title
+    runs = [
+        store(tmp_path, name, {title: list(several.values())}).run_id for name, several in (("a", claimed), ("b", of_b))
+    ]
+    for more in ([], ["--json"], ["--out", str(tmp_path / "out")]):
+        done = CliRunner().invoke(app, ["compare", *runs, "--results-dir", str(tmp_path), "--resamples", "100", *more])
+        assert done.exit_code == 0, done.exception
+        if more == ["--json"]:
+            assert len(json.loads(done.stdout)["triplets"]) == len(claimed.items() ^ of_b.items())
+
+
 def test_what_cannot_be_compared_is_told_in_one_line(folder: Path, tmp_path: Path) -> None:
     first = find_run(folder, "-first-")
     with pytest.raises(InputError, match="compared with itself"):

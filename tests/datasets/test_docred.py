@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.datasets import json_stream, opening
+from harness import json_files, opening
 from harness.datasets.docred import DocumentFile, read_documents, sha256_of
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
@@ -180,7 +180,7 @@ def test_documents_before_a_fault_are_already_yielded() -> None:
 def test_the_size_of_the_reads_changes_nothing(read_characters: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = list(read_documents(GOOD / "odd.json"))
     messages = {path: refusal_of(path) for path in sorted(BAD.glob("*.json")) if path.name in READ_IN_PIECES}
-    monkeypatch.setattr(json_stream, "READ_CHARACTERS", read_characters)
+    monkeypatch.setattr(json_files, "READ_CHARACTERS", read_characters)
     assert list(read_documents(GOOD / "odd.json")) == expected
     assert {path: refusal_of(path) for path in messages} == messages
 
@@ -188,8 +188,8 @@ def test_the_size_of_the_reads_changes_nothing(read_characters: int, monkeypatch
 def test_a_number_split_between_two_reads_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "numbers.json"
     path.write_text("[123456, -70.5e3, 8]", encoding="utf-8")
-    monkeypatch.setattr(json_stream, "READ_CHARACTERS", 1)
-    assert list(json_stream.list_values(path, "number")) == [123456, -70500.0, 8]
+    monkeypatch.setattr(json_files, "READ_CHARACTERS", 1)
+    assert list(json_files.list_values(path, "number")) == [123456, -70500.0, 8]
 
 
 def test_a_document_file_is_a_sized_collection_that_can_be_read_again() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +62,51 @@ def test_what_is_not_a_file_of_scores_is_refused(tmp_path: Path, content: bytes 
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"not a file of pair scores"):
         ScoreFile(path)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"titles": np.array(5)},
+        {"titles": np.array(["T", "T"])},
+        {"titles": np.array([1.5])},
+        {"relations": np.zeros((2, 2))},
+    ],
+)
+def test_names_that_are_none_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(tmp_path / "scores.npz", **{"titles": np.array(["T"]), "relations": np.array(RELATIONS), **arrays})
+    with pytest.raises(InputError, match=r"not a file of pair scores"):
+        ScoreFile(tmp_path / "scores.npz")
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"0.pairs": np.zeros((1, 2))},
+        {"0.pairs": np.array([["a", "b"]])},
+        {"0.pairs": np.zeros(2, dtype=np.int32)},
+        {"0.scores": np.array([["1", "2", "3"]])},
+        {"0.scores": np.zeros(3)},
+        {"0.scores": np.array(1.0)},
+    ],
+)
+def test_arrays_of_another_kind_are_told_by_their_document(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    fit = {"0.pairs": np.zeros((1, 2), dtype=np.int32), "0.scores": np.zeros((1, 3))}
+    np.savez(tmp_path / "scores.npz", titles=np.array(["T"]), relations=np.array(RELATIONS), **{**fit, **arrays})
+    with pytest.raises(InputError, match=r"scores\.npz: 'T' is damaged"):
+        ScoreFile(tmp_path / "scores.npz")["T"]
+
+
+def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "scores.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("titles.npy", b"")
+        archive.getinfo("titles.npy").file_size = 2**31
+    with pytest.raises(InputError, match=r"an array of 2,147,483,648 bytes"):
+        ScoreFile(tmp_path / "scores.npz")
+
+
+def test_a_margin_is_a_finite_number() -> None:
+    scores = np.array([[np.inf, np.nan, 0.0], [1.0, 0.0, -np.inf]], dtype=np.float32)
+    found = PairScores("T", RELATIONS, np.array([[0, 1], [1, 0]]), scores).predictions()
+    assert [one.triplet for one in found] == [Triplet(0, "P17", 1), Triplet(1, "P17", 0), Triplet(1, "P36", 0)]
+    assert all(one.score is not None and math.isfinite(one.score) for one in found)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine.journal import Journal, request_key
+from harness.engine.repair import repair_journal
 from harness.errors import StorageError
 from harness.types import Completion, Constraint, Message, Request, Sampling, TokenLogprob, Usage
 
@@ -94,6 +95,105 @@ def test_two_processes_write_one_journal_at_once_and_lose_nothing(tmp_path: Path
     with Journal(path) as journal:
         assert [journal.spent(name).requests for name in ("a", "b", "c")] == [400, 400, 400]
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_five_processes_that_answer_the_same_requests_all_use_the_first_answer(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from harness.engine.journal import Journal\n"
+        "from harness.types import Completion\n"
+        "with Journal(Path(sys.argv[1])) as journal:\n"
+        "    for number in range(60):\n"
+        "        stored = journal.put(f'{number}'.encode(), sys.argv[2], Completion(sys.argv[2], 'stop'))\n"
+        "        print(stored.text)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    writers = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "abcde"]
+    used = [writer.communicate()[0].split() for writer in writers]
+    assert [len(answers) for answers in used] == [60] * 5
+    with Journal(path) as journal:
+        stored = [journal.get(f"{number}".encode()) for number in range(60)]
+        assert used == [[answer.text for answer in stored if answer]] * 5
+        assert [journal.spent(name).requests for name in "abcde"] == [60] * 5, "what is not used is spent as well"
+
+
+def test_only_a_retry_replaces_an_answer_and_it_knows_its_own(tmp_path: Path) -> None:
+    other = replace(ANSWER, text="other")
+    with Journal(tmp_path / "j.sqlite") as journal:
+        assert journal.put(b"k", "one", ANSWER) == ANSWER
+        assert journal.put(b"k", "two", other) == ANSWER
+        assert not journal.was_given_in("retry", b"k")
+        assert journal.put(b"k", "two", other, retry="retry") == other
+        assert journal.get(b"k") == other
+        assert journal.was_given_in("retry", b"k")
+        assert not journal.was_given_in("another retry", b"k")
+        journal.end_retry("retry")
+        assert not journal.was_given_in("retry", b"k")
+        assert (journal.spent("one").requests, journal.spent("two").requests) == (1, 2)
+
+
+UNREADABLE = {
+    "no JSON": "'{'",
+    "another value": "'[]'",
+    "a wrong type": """'{"text": 5}'""",
+    "nothing": "''",
+    "a number": "17",
+    "bytes": "x'ff00'",
+    "text that is not UTF-8": "CAST(x'22ff22' AS TEXT)",
+    "nested without end": "replace(hex(zeroblob(5000)), '00', '[')",
+    "infinity": "replace(completion, '-0.5', '-Infinity')",
+    "a number beyond all limits": "replace(completion, '-0.5', '1e999')",
+    "more tokens than there are": "replace(completion, '10', '1' || hex(zeroblob(20)))",
+    "fewer tokens than none": "replace(completion, '10', '-10')",
+    "another ending": "replace(completion, 'stop', 'end')",
+}
+
+
+@pytest.mark.parametrize("stored", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_an_answer_that_cannot_be_read_counts_as_none_and_is_replaced(tmp_path: Path, stored: str) -> None:
+    with Journal(tmp_path / "j.sqlite") as journal:
+        for key in (b"a", b"b"):
+            journal.put(key, "run", ANSWER)
+        journal._connection.execute(f"UPDATE answers SET completion = {stored} WHERE key = ?", (b"a",))
+        assert journal.get(b"a") is None
+        assert journal.get(b"b") == ANSWER
+        assert journal.put(b"a", "run", ANSWER) == ANSWER
+        assert journal.get(b"a") == ANSWER
+
+
+def test_a_damaged_page_is_told_and_repaired_without_the_answers_on_it(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    keys = [request_key({"number": str(number)}, REQUEST) for number in range(300)]
+    with Journal(path) as journal:
+        for key in keys:
+            journal.put(key, "run", replace(ANSWER, text="x" * 600))
+    content = bytearray(path.read_bytes())
+    leaf = next(
+        page
+        for page in range(4096, len(content), 4096)
+        if content[page] == 10 and b"x" * 600 in content[page : page + 4096]
+    )
+    content[leaf : leaf + 4096] = b"\xaa" * 4096
+    path.write_bytes(content)
+    with Journal(path) as journal:
+        readable = 0
+        for key in keys:
+            try:
+                readable += journal.get(key) is not None
+            except StorageError as error:
+                assert "doctor --repair-journal" in str(error)  # noqa: PT017 - one of many
+    assert 200 < readable < 300
+    saved, damaged = repair_journal(path)
+    assert saved == readable
+    assert damaged.read_bytes()[leaf] == 0xAA
+    with Journal(path) as journal:
+        assert sum(journal.get(key) is not None for key in keys) == readable
+        assert journal.spent("run").requests == readable
+        assert journal.put(keys[0], "run", ANSWER)
+    with pytest.raises(StorageError, match="move it away"):
+        repair_journal(path)
 
 
 def fill(journal: Journal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,3 +54,16 @@ def test_a_manifest_of_another_version_is_refused() -> None:
     del content["repeat"]
     with pytest.raises(InputError, match="another version"):
         RunConfig.from_json(content)
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"temperature": float("inf")}, "--temperature"),
+        ({"timeout_s": float("nan")}, "--timeout"),
+        ({"limits": Limits(cost_usd=float("inf"))}, "--max-cost"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_refused(given: dict[str, Any], option: str) -> None:
+    with pytest.raises(InputError, match=f"{option} .*: give a finite number"):
+        RunConfig(model="m", **given)

@@ -138,7 +138,7 @@ def test_the_alignment_of_a_run_is_told(tmp_path: Path) -> None:
     simulated_run(tmp_path, "a", 0.5)
     aligned = {"fingerprint": "f", "texts_sha256": "t", "theta": 0.6}
     for name, over in (("b", "names"), ("c", "descriptions")):
-        config = {"align": "/models/minilm", "align_over": over}
+        config = {"dataset": "sample", "split": "dev", "data_dir": None, "align": "/models/minilm", "align_over": over}
         simulated_run(tmp_path, name, 0.5, question={"alignment": aligned}, manifest={"config": config})
     simulated_run(tmp_path, "d", 0.5, manifest=OF_AN_ENCODER, question={"constraint": {"level": ""}})
     ranked = only_board(tmp_path).ranked.set_index("model")

@@ -65,10 +65,10 @@ def test_a_file_gives_its_distinct_pairs_in_its_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("[", "is not JSON"),
+        ("[", "ends inside the table of pairs"),
         ([], "write one object"),
         ({"Title": "gold"}, "should have a list of pairs"),
-        ({"Title": [[0, 1, 2]]}, r"\[0, 1, 2\] is no pair"),
+        ({"Title": [[0, 1, 2]]}, r"\[0, 1, ...\] is no pair"),
         ({"Title": [[0, "1"]]}, "is no pair"),
         ({"Title": [[0, True]]}, "is no pair"),
         ({"Title": [[0, 1, []]]}, "is no pair"),
@@ -79,16 +79,21 @@ def test_a_file_gives_its_distinct_pairs_in_its_order(tmp_path: Path) -> None:
         ({"Title": [[-1, 0]]}, r"cannot have the pair \[-1, 0\]"),
         ({"Title": [[1, 1]]}, r"cannot have the pair \[1, 1\]"),
         ({"Other": []}, "has no document 'Title'"),
+        ('{"Title": ' + "[" * 5000, "nested"),
+        ('{"Title": [], "Title": []}', "given twice"),
+        ({"Title": [[0, [[[[[[[[[[]]]]]]]]]]]]}, "is no pair"),
+        ({"Title": "x" * 10**6}, "should have a list of pairs"),
     ],
 )
 def test_a_file_that_does_not_fit_is_told_in_one_line(tmp_path: Path, content: object, problem: str) -> None:
     with pytest.raises(InputError, match=problem) as raised:
         load(write(tmp_path, content)).pairs(DOCUMENT)
     assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 400
 
 
 def test_a_missing_file_is_told() -> None:
-    with pytest.raises(InputError, match=r"nowhere\.json: No such file.*gold"):
+    with pytest.raises(InputError, match=r"nowhere\.json: no such file.*gold"):
         load("nowhere.json")
 
 

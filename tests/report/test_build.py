@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import html
 import json
 import re
+from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock, Timeout
 
+from harness.datasets import load_dataset
 from harness.errors import InputError
 from harness.report.build import MARK, Report, ReportOptions, WrittenReport
 from harness.report.pages import PACKAGE
+from harness.report.runs import RecordStream
 from harness.reported import reported_rows
 from harness.store import DOCUMENTS
 from tests.report.stored import ATTACK_TITLE, ATTACKS, StoredRuns
@@ -145,7 +150,7 @@ def test_a_report_replaces_a_report_and_nothing_else(stored: StoredRuns, tmp_pat
     (options.out / MARK).unlink()
     with pytest.raises(InputError, match="is no report"):
         Report.find(options)
-    assert not list(tmp_path.glob(".*")), "nothing half-written stays"
+    assert [path.name for path in tmp_path.glob(".*")] == [".report.lock"], "nothing half-written stays"
 
 
 def test_without_the_dataset_there_are_scores_and_the_reason(stored: StoredRuns, tmp_path: Path) -> None:
@@ -163,20 +168,74 @@ def test_without_the_dataset_there_are_scores_and_the_reason(stored: StoredRuns,
     assert "No documents to show" in written.index.read_text(encoding="utf-8")
 
 
-def test_damaged_records_are_told_and_leave_no_folder(stored: StoredRuns, tmp_path: Path) -> None:
+def test_a_link_is_followed_and_stays_and_one_process_writes_at_a_time(stored: StoredRuns, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("", encoding="utf-8")
+    link, real = tmp_path / "link", tmp_path / "real"
+    options = ReportOptions(stored.results, link, runs=[stored.part.folder.run_id])
+    link.symlink_to(tmp_path / "mine")
+    with pytest.raises(InputError, match="is no report"):
+        Report.find(options)
+    link.unlink()
+    link.symlink_to(real)
+    real.mkdir()
+    # What another has put where the new folder is made is no way out of it.
+    (tmp_path / ".real.partial").symlink_to(tmp_path / "mine")
+    lock = FileLock(tmp_path / ".real.lock")
+
+    def another_cannot_write() -> None:
+        with pytest.raises(Timeout):
+            lock.acquire(timeout=0)
+
+    Report.find(options).write(another_cannot_write)
+    with lock.acquire(timeout=0):
+        pass
+    assert link.is_symlink()
+    assert (real / MARK).is_file()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+RECORD_DAMAGE: dict[str, Callable[[list[bytes]], Iterable[bytes]]] = {
+    "is not where the dataset has it": lambda lines: reversed(lines),
+    "line 1: is not JSON": lambda _: [b"{\n"],
+    "holds 2 of the run's 3 documents": lambda lines: lines[:-1],
+    "line 4: 'Document 0' stands there a second time": lambda lines: [*lines, lines[0]],
+    "holds 0 of the run's 3 documents": lambda _: [],
+    "line 2: is not UTF-8 text": lambda lines: [lines[0], b"\xff\xfe", lines[1]],
+}
+
+
+@pytest.fixture
+def records(stored: StoredRuns) -> Iterator[Path]:
+    """The records of a run over three documents, which a test may damage."""
     file = stored.part.folder.path / DOCUMENTS
-    content = file.read_text(encoding="utf-8")
-    options = ReportOptions(stored.results, tmp_path / "report", runs=[stored.part.folder.run_id])
-    try:
-        file.write_text("".join(reversed(content.splitlines(keepends=True))), encoding="utf-8")
-        with pytest.raises(InputError, match="is not where the dataset has it"):
-            Report.find(options).write()
-        file.write_text("{\n", encoding="utf-8")
-        with pytest.raises(InputError, match="line 1 is damaged"):
-            Report.find(options).write()
-    finally:
-        file.write_text(content, encoding="utf-8")
-    assert not list(tmp_path.iterdir())
+    content = file.read_bytes()
+    yield file
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("says", RECORD_DAMAGE)
+def test_records_that_cannot_be_read_or_do_not_fit_are_told(stored: StoredRuns, records: Path, says: str) -> None:
+    records.write_bytes(b"".join(RECORD_DAMAGE[says](records.read_bytes().splitlines(keepends=True))))
+    stream = RecordStream(stored.part.folder)
+    for document in load_dataset(str(stored.corpus)).documents:
+        stream.take(document.title)
+    stream.end()
+    assert str(records) in stream.damage
+    assert says in stream.damage
+
+
+def test_a_run_with_damaged_records_is_shown_by_its_scores_beside_the_others(
+    stored: StoredRuns, tmp_path: Path, records: Path
+) -> None:
+    records.write_bytes(b"".join(records.read_bytes().splitlines(keepends=True)[:-1]))
+    runs = [stored.closed.folder.run_id, stored.part.folder.run_id]
+    written = Report.find(ReportOptions(stored.results, tmp_path / "report", runs)).write()
+    (told,) = written.damaged
+    assert told.startswith(f"{records}: holds 2 of the run's 3 documents")
+    assert (written.runs, written.documents) == (2, ANSWERED + 1)
+    pages = [page.read_text(encoding="utf-8") for page in sorted(written.index.parent.glob("run-*.html"))]
+    assert [told in html.unescape(page) for page in pages] == [False, True]
 
 
 def test_the_graph_library_is_the_published_one() -> None:

@@ -33,9 +33,10 @@ def test_sweeps_and_few_shot_tables_are_known_by_their_columns(tmp_path: Path) -
     assert stored.ablations == []
 
 
-def test_a_number_that_is_none_is_told_with_its_line(tmp_path: Path) -> None:
-    write(tmp_path / "theta.csv", "theta,f1\n0,0.2\n0.5,high\n")
-    with pytest.raises(InputError, match=r"theta\.csv, line 3: theta '0\.5' and f1 'high' must be numbers"):
+@pytest.mark.parametrize("number", ["high", "nan", "inf", ""])
+def test_a_number_that_is_none_is_told_with_its_line(tmp_path: Path, number: str) -> None:
+    write(tmp_path / "theta.csv", f"theta,f1\n0,0.2\n0.5,{number}\n")
+    with pytest.raises(InputError, match=rf"theta\.csv, line 3: theta '0\.5' and f1 '{number}' must be numbers"):
         read_stored_tables(tmp_path, [])
 
 
@@ -46,9 +47,18 @@ def test_an_ablation_without_effects_is_left_out_and_a_damaged_one_told(tmp_path
     write(tmp_path / "ablations" / "two" / "ablation.json", '{"ablation": "two", "model": "m", "effects": []}')
     (ablation,) = read_stored_tables(tmp_path, []).ablations
     assert (ablation.name, ablation.model, ablation.effects) == ("one", "m", [effect])
-    write(folder / "ablation.json", "{}")
-    with pytest.raises(InputError, match="not a stored ablation"):
-        read_stored_tables(tmp_path, [])
+    for content, says in (
+        ("{}", "ablation: Field required"),
+        ("[" * 5000, "nested"),
+        (json.dumps({"ablation": "one", "model": "m", "effects": [{**effect, "low": "0"}]}), r"effects\.0\.low"),
+        (
+            json.dumps({"ablation": "one", "model": "m", "effects": [{**effect, "low": float("nan")}]}),
+            "NaN is not JSON",
+        ),
+    ):
+        write(folder / "ablation.json", content)
+        with pytest.raises(InputError, match=f"ablation.json.*{says}.*harness ablate"):
+            read_stored_tables(tmp_path, [])
 
 
 def test_runs_that_differ_in_shots_and_seed_only_are_a_curve(stored: StoredRuns, tmp_path: Path) -> None:

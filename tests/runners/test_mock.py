@@ -61,6 +61,9 @@ async def test_latency_is_waited_for() -> None:
     "line",
     [
         "not json",
+        "[" * 5000,
+        '{"contains": "a", "text": "\\ud800"}',
+        "null",
         "[]",
         '{"contains": "a"}',
         '{"contains": "a", "text": 3}',
@@ -71,6 +74,12 @@ async def test_latency_is_waited_for() -> None:
 def test_a_bad_line_is_named(line: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="line 2"):
         scripted(tmp_path / "answers.jsonl", '{"contains": "a", "text": "b"}\n' + line)
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "answers.jsonl").write_bytes(b'{"contains": "a", "text": "b"}\n"\xfc"\n')
+    with pytest.raises(InputError, match=r"answers\.jsonl, line 2: is not UTF-8"):
+        mock_runner(SPEC, RunnerOptions(extra={"answers": str(tmp_path / "answers.jsonl")}))
 
 
 def test_a_missing_file_is_named() -> None:

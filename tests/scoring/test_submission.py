@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.datasets import opening
+from harness import opening
 from harness.errors import InputError, StorageError
 from harness.scoring.submission import read_submission, write_submission
 from harness.types import Prediction, Relation, RelationSchema, Triplet

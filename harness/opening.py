@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ def open_text(path: Path, member: str | None = None) -> Iterator[TextIO]:
     content that unpacks to more than ``UNPACKED_RATIO`` times its size and ``UNPACKED_BYTES``.
     """
     with ExitStack() as stack:
-        file = stack.enter_context(_opened(path))
+        file = stack.enter_context(opened(path))
         head = file.peek(BUFFER_BYTES)
         if head.startswith(_GZIP):
             unpacked = stack.enter_context(gzip.GzipFile(fileobj=file))
@@ -66,13 +67,18 @@ def open_text(path: Path, member: str | None = None) -> Iterator[TextIO]:
         yield stack.enter_context(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
 
 
-def _opened(path: Path) -> io.BufferedReader:
+def opened(path: Path) -> io.BufferedReader:
+    """The bytes of a file; InputError where it is missing, unreadable or no file."""
     try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise InputError(f"{path}: is a folder; give a file in it")
+        if not stat.S_ISREG(kind):
+            # Opening a pipe would wait for somebody to write to it.
+            raise InputError(f"{path}: is no regular file; give one")
         return path.open("rb")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the name") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder; give a file in it") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be opened: {error}") from None
 
