@@ -128,7 +128,7 @@ class _Config(Shape):
     theta: Number | None = None
     temperature: Number = 0.0
     top_p: Number = 1.0
-    timeout_s: Number = 1.0
+    timeout_s: Number | None = None
     limits: _Limits = _Limits()
 
 
@@ -274,6 +274,7 @@ class _TokenUsage(Shape):
     prompt_tokens: Total
     completion_tokens: Total
     cached_tokens: Total | None = None
+    estimated: bool = False
 
 
 class _Logprob(Shape):
@@ -299,6 +300,7 @@ class _Step(Shape):
     latency_s: Number
     status: Status = "ok"
     logprobs: list[_Logprob] = []
+    adjusted: list[str] = []
 
 
 class Record(Shape):
@@ -328,6 +330,7 @@ class Answer(Shape):
     refusal: str
     logprobs: list[_Logprob]
     latency_s: Number
+    adjusted: list[str] = []
 
 
 # --- ablation.json ------------------------------------------------------------------------------

@@ -226,6 +226,7 @@ def completion_from_json(text: str | bytes) -> Completion:
     content: Any = text_value(text, "an answer", ASKED_AGAIN)
     check_shape(content, Answer, "an answer", ASKED_AGAIN)
     values = {name: content[name] for name in _COMPLETION_FIELDS if name in content}
+    values["adjusted"] = tuple(content.get("adjusted", ()))
     values["usage"] = usage_from_json(content["usage"])
     values["logprobs"] = tuple(
         TokenLogprob(item["token"], item["logprob"], tuple((token, value) for token, value in item["top"]))
