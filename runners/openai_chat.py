@@ -327,12 +327,12 @@ class OpenAIChatRunner:
         except openai.APIStatusError as error:
             response = error.response
         except openai.APITimeoutError:
-            where = redact(self.base_url, key)
             raise RetryableError(
-                f"no connection to {where} within {CONNECT_TIMEOUT_S:g} s", outage="connection"
+                f"no connection to {redact(self.base_url, key)} within {CONNECT_TIMEOUT_S:g} s", outage="connection"
             ) from None
         except openai.APIConnectionError as error:
-            raise connection_error(error, lambda text: redact(text, key), self.base_url, self._proxy) from None
+            where = redact(self.base_url, key)
+            raise connection_error(error, lambda text: redact(text, key), where, self._proxy) from None
         return json_answer(
             response.status_code,
             response.headers,

@@ -18,8 +18,11 @@ from harness.experiment.config import RunConfig
 from harness.experiment.execute import execute
 from harness.experiment.plan import prepare
 from harness.experiment.rescore import rescore_run
-from harness.experiment.run_data import WHEREVER, DataPlace, run_data
+from harness.experiment.run_data import WHEREVER, DataPlace
+from harness.experiment.run_data import run_data as run_data_of
+from harness.experiment.stored import config_to_score
 from harness.store import RunFolder
+from harness.types import Dataset
 from tests.commands import harness_json
 from tests.paths import REPOSITORY
 
@@ -47,6 +50,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     corpus = corpus_in(tmp_path / "old" / "data")
     executed(RunConfig("mock", "tagged", str(corpus), results=tmp_path / "old" / "results"))
     return tmp_path
+
+
+def run_data(run: RunFolder, place: DataPlace = WHEREVER) -> tuple[RunConfig, Dataset]:
+    manifest = run.read_manifest()
+    return run_data_of(config_to_score(run, manifest), run, manifest, place)
 
 
 def run_in(folder: Path) -> RunFolder:
@@ -112,7 +120,7 @@ def test_data_that_moved_are_found_by_their_checksum(
 ) -> None:
     run = run_in(moving(root))
     place = DataPlace(dataset and str(root / dataset), data_dir and root / data_dir)
-    config, found = run_data(run, run.read_manifest(), place)
+    config, found = run_data(run, place)
     assert prepare(config, dataset=found).run_id == run.run_id
     metrics = run.read_metrics()
     assert asyncio.run(rescore_run(run, None, place)).metrics == metrics
@@ -157,7 +165,7 @@ def test_data_that_cannot_be_used_are_told_in_one_line(
     sha = run.read_manifest()["question"]["dataset"]["sha256"][:12]
     damage(root)
     with pytest.raises(InputError) as caught:
-        run_data(run, run.read_manifest(), place)
+        run_data(run, place)
     assert says.format(sha=sha, root=root) in str(caught.value)
     assert run.run_id in str(caught.value) or "--data" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -169,12 +177,12 @@ def test_a_split_of_a_corpus_is_found_in_the_folder_that_is_named(tmp_path: Path
     run = executed(RunConfig("mock", "tagged", data_dir=old, results=tmp_path / "results"))
     old.rename(new)
     for place in (DataPlace(data_dir=new), DataPlace(str(new / "dev_revised.json"))):
-        config, dataset = run_data(run, run.read_manifest(), place)
+        config, dataset = run_data(run, place)
         assert (config.dataset, config.data_dir) == ("redocred", new)
         assert prepare(config, dataset=dataset).run_id == run.run_id
     (new / "dev_revised.json").rename(new / "other.json")
     with pytest.raises(InputError, match=r"knows it as dev_revised\.json: rename the file"):
-        run_data(run, run.read_manifest(), DataPlace(str(new / "other.json")))
+        run_data(run, DataPlace(str(new / "other.json")))
 
 
 def test_examples_that_moved_with_the_data_are_found_too(root: Path) -> None:
@@ -186,7 +194,7 @@ def test_examples_that_moved_with_the_data_are_found_too(root: Path) -> None:
     config = RunConfig("mock", "tagged", str(corpus), shots=1, shots_from=str(shots), results=root / "shot")
     run = executed(config)
     move(root, "old/data", "new")
-    found, dataset = run_data(run, run.read_manifest(), DataPlace(data_dir=root / "new"))
+    found, dataset = run_data(run, DataPlace(data_dir=root / "new"))
     assert found.shots_from == str(root / "new" / "shots.json")
     assert prepare(found, dataset=dataset).run_id == run.run_id
 
@@ -199,7 +207,7 @@ def test_retry_takes_the_place_notes_it_and_keeps_the_run(root: Path) -> None:
         retry(run.run_id, results_dir=home / "results")
     retried = harness_json("retry", run.run_id, "--results-dir", home / "results", "--dataset", data)
     assert retried["run_id"] == run.run_id
-    assert run_data(run, run.read_manifest())[0].dataset == str(data)
+    assert run_data(run)[0].dataset == str(data)
 
 
 def test_the_place_is_that_of_a_run_and_of_nothing_else(root: Path) -> None:
