@@ -25,6 +25,7 @@ def invoked(*arguments: str) -> dict[str, Any]:
     """What a command prints with --json, run in this process."""
     done = CliRunner().invoke(app, [*arguments, "--json"])
     assert done.exit_code in (0, 1), done.exception
+    assert done.stdout, done.exception
     content: dict[str, Any] = json.loads(done.stdout)
     return content
 
@@ -40,7 +41,8 @@ def test_a_retry_that_is_killed_twice_asks_again_only_what_was_in_flight(
     with ChatServer(rule=cut_off, latency_s=0.05) as server:
         run = invoked(*run_arguments(server.base_url, documents))
         assert run["statuses"] == {"truncated": documents}
-        retry = ["retry", run["run_id"], "--results-dir", str(results), "--max-connections", str(CONNECTIONS)]
+        retry = ["retry", run["run_id"], "--results-dir", str(results), "--base-url", server.base_url]
+        retry += ["--max-connections", str(CONNECTIONS)]
         for moment in (30, 38):
             process = start(*retry)
             wait_until(lambda moment=moment: server.answered.total() >= moment)
@@ -64,8 +66,9 @@ def test_a_retry_leaves_good_answers_and_those_that_another_run_s_retry_gave(
         assert server.answered.total() == 3, "both runs share their answers"
         server.rule = lambda _body: completion("END")
         for run in runs:
-            assert set(invoked("retry", run, "--results-dir", str(results))["statuses"]) == {"ok"}
-        assert server.answered.total() == 4, "one answer was bad, and one retry mended it for both runs"
+            again = invoked("retry", run, "--results-dir", str(results), "--base-url", server.base_url)
+            assert set(again["statuses"]) == {"ok"}
+        assert server.answered.total() == 4, "one answer was bad, and one retry replaced it for both runs"
 
 
 def test_an_answer_that_cannot_be_read_is_asked_for_again(run_arguments: Arguments, results: Path) -> None:
