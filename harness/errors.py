@@ -10,7 +10,7 @@ reached, or has too much to do."""
 
 
 class HarnessError(Exception):
-    """A problem that the user can mend, told in one line; the command line exits with ``exit_code``."""
+    """A problem that the user can solve, reported in one line; the command line exits with ``exit_code``."""
 
     exit_code = 2
 

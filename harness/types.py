@@ -1,4 +1,4 @@
-"""The nouns of the harness: documents, triplets, requests, completions, and the protocols between rooms."""
+"""The nouns of the harness: documents, triplets, requests, completions, and the protocols between packages."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class _ReadingVectors(NamedTuple):
 
 
 def _rounded(cosines: Vectors) -> NDArray[np.float64]:
-    # In double precision, lest 0.55 become 0.5500000119.
+    # In double precision: in single precision 0.55 becomes 0.5500000119.
     return cosines.astype("float64").round(COSINE_DECIMALS)
 
 

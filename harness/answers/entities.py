@@ -78,7 +78,7 @@ class EntityForm(AnswerForm[ParsedEntities]):
 
     def __post_init__(self) -> None:
         if not self.types or self.max_entities < 1 or self.max_mentions < 1:
-            raise ValueError("an entity grammar needs a type, and room for one entity with one mention")
+            raise ValueError("an entity grammar needs a type, at least one entity and at least one mention")
 
     def regex(self) -> str:
         mention = f'"{_mention_regex()}"'

@@ -117,7 +117,7 @@ def _load_dotenv(file: Path) -> None:
         for name in values.keys() & keys:
             os.environ.setdefault(name, values[name] or "")
     except (OSError, ValueError) as error:
-        raise InputError(f"{file.resolve()} cannot be read ({error}): mend it, or move it away") from error
+        raise InputError(f"{file.resolve()} cannot be read ({error}): correct it, or move it away") from error
     if ignored := [ascii(name)[1:-1] for name in values if name not in keys]:
         more = f" and {len(ignored) - _MOST_NAMED} more" if len(ignored) > _MOST_NAMED else ""
         named = ", ".join(ignored[:_MOST_NAMED])

@@ -1,4 +1,4 @@
-"""`harness train compress`: a trained encoder in less room."""
+"""`harness train compress`: a smaller copy of a trained encoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from harness.cli.options import JsonOption
 
 COMPRESS_HELP = """\
-Store a trained encoder in less room: of its encoder only what training changed, in factors of low rank.
+Store a smaller copy of a trained encoder: of its encoder only what training changed, as factors of low rank.
 
 \b
 Examples:

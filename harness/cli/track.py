@@ -17,7 +17,7 @@ def track(
 ) -> None:
     """Hand a stored run to MLflow or Weights & Biases: its question, scores, usage, and two of its files.
 
-    No configuration, path or address of yours goes along. The same run handed over again updates what is there.
+    No configuration, path or address of yours goes along. The same run tracked again updates what is there.
 
     \b
     Examples:

@@ -37,7 +37,7 @@ COLUMNS = (
 """What is known of a run; fractions are 0 to 1. The p-values are those against the row above."""
 
 TERMINAL_COLUMNS = tuple(name for name in COLUMNS if name not in ("alignment", "runner", "run_id"))
-"""What a terminal has room for; files and ``--columns`` have the others."""
+"""The columns that fit a terminal; files and ``--columns`` have the others."""
 
 REPORTED_COLUMNS = ("f1_spread", "source")
 """What only a paper's row has: the deviation that the paper gives beside F1, and the table it is from."""

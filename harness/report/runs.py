@@ -63,7 +63,8 @@ class ReportBoard:
     """One split of one dataset file: its tables, its complete runs, and its documents if they can be found.
 
     ``reported`` are papers' rows, where they were asked for. ``without_documents`` says why the documents cannot be
-    found, and how to mend it. ``note`` says which share of failed documents ranked runs may have, if some have any.
+    found, and what to do about it. ``note`` says which share of failed documents ranked
+    runs may have, if some have any.
     """
 
     title: str

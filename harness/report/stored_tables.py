@@ -101,7 +101,7 @@ def _read(path: Path) -> tuple[set[str], list[tuple[int, dict[str, str]]]]:
             reader = csv.DictReader(file)
             return set(reader.fieldnames or ()), [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error}): mend it, or move it elsewhere") from error
+        raise InputError(f"{path}: cannot be read ({error}): correct it, or move it elsewhere") from error
 
 
 def _numbers(path: Path, row: tuple[int, Mapping[str, str]], first: str, second: str) -> tuple[float, float]:

@@ -32,7 +32,7 @@ def track_run(result: RunResult, tracker: Tracker) -> str:
     """Hand a complete run to a tracker; returns where it is to be found there.
 
     Where it goes and who may write is the tracker's own configuration (``MLFLOW_TRACKING_URI``, ``WANDB_MODE=offline``,
-    ...). The same run handed over again updates what is there. Raises InputError if the package is missing or the
+    ...). The same run tracked again updates what is there. Raises InputError if the package is missing or the
     tracker refuses.
     """
     check_tracker(tracker)

@@ -1,4 +1,4 @@
-"""Storing a trained encoder in less room: what training changed in its encoder, in factors of low rank."""
+"""Stores of a trained encoder only what training changed, as factors of low rank."""
 
 from __future__ import annotations
 

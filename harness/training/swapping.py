@@ -29,9 +29,9 @@ class Swapping:
     """A collator in whose batches a ``share`` of the entities has other names, drawn anew each time.
 
     An entity is given the names, mention by mention, of another of its type in ``documents`` that is head or tail of
-    one of its relations as well, lest a song be called as a prize is. Labels, evidence and a teacher's scores stay, and
-    so do entities with a mention inside another or around it. The draw comes from torch's generator, so that a training
-    that goes on after a kill goes on with the same draws.
+    one of its relations as well, so that a song is not called as a prize is. Labels, evidence and a
+    teacher's scores stay, and so do entities with a mention inside another or around it. The draw comes from torch's
+    generator, so that a training that resumes after a kill has the same draws.
     """
 
     def __init__(

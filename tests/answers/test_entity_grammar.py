@@ -53,5 +53,5 @@ def test_other_answers_are_rejected(form: GrammarForm) -> None:
 
 @pytest.mark.parametrize("bounds", [((), 1, 1), (("PER",), 0, 1), (("PER",), 1, 0)])
 def test_a_grammar_without_room_is_refused(bounds: tuple[tuple[str, ...], int, int]) -> None:
-    with pytest.raises(ValueError, match="room"):
+    with pytest.raises(ValueError, match="at least one entity"):
         EntityForm(*bounds)
