@@ -32,7 +32,7 @@ Examples:
       --axis constrain=closed,format,none --axis seed=0,1,2
 
 \b
-The grid shares one journal and one started model; the same command typed again goes on where it stopped.
+The grid shares one journal and one started model; the same command typed again resumes where it stopped.
 """
 
 

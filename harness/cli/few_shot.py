@@ -27,7 +27,7 @@ Examples:
 \b
 Each training has --steps batches or --epochs passes over its documents, whichever is more, chooses its epoch by
 the choosing documents, and is scored on the reporting ones; mean and deviation are over the seeds, each with other
-documents. The same command typed again goes on where it was cut off. Beside the trainings lie few_shot.csv and,
+documents. The same command typed again resumes where it was cut off. Beside the trainings lie few_shot.csv and,
 where matplotlib is installed, few_shot.svg.
 """
 

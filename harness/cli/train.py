@@ -64,7 +64,7 @@ Examples:
   harness train {task} --train dev_revised.json --from results/encoders/distant/seed-0
 
 \b
-The same command typed again goes on where a training was cut off. With --dev, the scores are those of the
+The same command typed again resumes where a training was cut off. With --dev, the scores are those of the
 choosing split; without it, they are of documents that the training has not seen.
 """
 

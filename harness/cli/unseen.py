@@ -25,7 +25,7 @@ Examples:
 \b
 Macro scores in percent, mean and deviation over the seeds. On documents every pair may hold any of the m
 relations or none, and the threshold decides. On pairs (those of the same documents that hold one of the m, with the
-same trainings) and on FewRel's sentences the highest score is the answer. The same command typed again goes on where
+same trainings) and on FewRel's sentences the highest score is the answer. The same command typed again resumes where
 it was cut off.
 """
 

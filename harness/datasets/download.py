@@ -47,7 +47,7 @@ def fetch(
 
     ``base_url`` is the folder to fetch from, by default the one in the corpus's environment variable or the
     public repository; ``splits`` defaults to all. A file that is there and has the pinned checksum is not
-    fetched again; one that was cut off goes on from its ``.part`` file, also in a later call. Raises InputError
+    fetched again; one that was cut off resumes from its ``.part`` file, also in a later call. Raises InputError
     where the address or what it serves is wrong or out of reach, and StorageError where ``target`` cannot be
     written.
     """

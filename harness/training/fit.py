@@ -112,7 +112,7 @@ def glidre_configs(
 def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     """Train, keep the best weights in ``folder``, and score the reporting documents with what was kept.
 
-    A training that was cut off goes on from the last epoch that was stored when the same job is run again; of one that
+    A training that was cut off resumes from the last epoch that was stored when the same job is run again; of one that
     is finished, the stored outcome is given back. Raises InputError for unfit data or options, or a folder that holds
     another training.
     """

@@ -74,7 +74,7 @@ def finished_training(folder: Path, question: Mapping[str, Any]) -> Trained | No
 
 
 class TrainingFiles:
-    """What a training writes into its folder while it runs, and what it goes on from."""
+    """What a training writes into its folder while it runs, and what it resumes from."""
 
     def __init__(
         self,

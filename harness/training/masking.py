@@ -16,8 +16,8 @@ from harness.errors import InputError
 class Masking:
     """A collator whose batches have ``share`` of their subwords replaced by the mask token, drawn anew each time.
 
-    Markers, special tokens and padding stay. The draw comes from torch's generator, so that a training that goes
-    on after a kill goes on with the same draws.
+    Markers, special tokens and padding stay. The draw comes from torch's generator, so that a training that
+    resumes after a kill has the same draws.
     """
 
     def __init__(

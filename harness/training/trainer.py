@@ -1,7 +1,7 @@
 """Training: epochs over the training documents, F1 on the choosing split, the best weights kept.
 
 Accelerate places the model, its precision and its batches; what is here is what to do with them. The same seed,
-data and machine give the same weights, and a training that was killed goes on from the last epoch that was stored.
+data and machine give the same weights, and a training that was killed resumes from the last epoch that was stored.
 """
 
 from __future__ import annotations
