@@ -59,7 +59,7 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     if spec := models.get(name):
         if base_url and spec.runner == "llama_cpp":
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
-        return spec
+        return _with_known_file(spec)
     if any((Path(name) / file).is_file() for file in _FILES_OF_ENCODERS):
         return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
@@ -118,4 +118,12 @@ def _on_another_runner(row: ModelSpec, name: str, runner: str) -> ModelSpec | No
         return None
     if declared(row.runner).reads_gguf and not declared(runner).reads_gguf:
         return replace(row, name=name, runner=runner, revision="", extra={})
-    return replace(row, name=name, runner=runner)
+    return replace(_with_known_file(row), name=name, runner=runner)
+
+
+def _with_known_file(row: ModelSpec) -> ModelSpec:
+    """A row whose file is at the hub as that of the file on this machine, if it was fetched or registered."""
+    from runners.hub_file import is_hub_row, known_file
+
+    path = known_file(row) if is_hub_row(row) else None
+    return replace(row, model_id=str(path), revision="", extra={}) if path else row

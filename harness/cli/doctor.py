@@ -8,11 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from harness.cli.options import JsonOption, ResultsOption
+
+if TYPE_CHECKING:
+    from harness.types import ModelSpec
 
 EXTRAS = {
     "align": ("sentence_transformers", "relation alignment by SBERT"),
@@ -62,8 +65,7 @@ def examine(results: Path) -> Iterator[Finding]:
     from harness import __version__
     from harness.datasets.registry import CORPORA
     from harness.environment import gpus, hardware
-    from harness.models import resolve_model
-    from runners.model_file import model_file
+    from harness.models import load_models
     from runners.providers import PROVIDERS
     from runners.registry import all_declared
 
@@ -77,8 +79,7 @@ def examine(results: Path) -> Iterator[Finding]:
         present = find_spec(package) is not None
         note = "installed" if present else f"not installed: pip install 'docre-harness[{extra}]'"
         yield Finding(f"extra {extra}", present, f"{note} ({purpose})")
-    file = model_file(resolve_model("smollm2-135m"))
-    yield Finding("smollm2-135m", file.is_file(), str(file) if file.is_file() else "harness models fetch smollm2-135m")
+    yield from (_model_finding(spec) for spec in load_models().values() if spec.runner == "llama_cpp")
     for corpus in CORPORA.values():
         splits = [name for name, one in corpus.splits.items() if (corpus.folder / one.name).is_file()]
         note = f"{', '.join(splits)} in {corpus.folder}" if splits else f"harness data fetch {corpus.name}"
@@ -87,6 +88,24 @@ def examine(results: Path) -> Iterator[Finding]:
         is_set = bool(os.environ.get(variable))
         yield Finding(variable, is_set, "set" if is_set else "not set")
     yield _results_finding(results)
+
+
+def _model_finding(spec: ModelSpec) -> Finding:
+    """Whether a model for the CPU is here, else whether it fits this machine's memory and how to get it."""
+    from harness.models import resolve_model
+    from runners.hardware import total_memory
+    from runners.model_file import model_file
+
+    memory = total_memory() / 1e9
+    if spec.memory_gb > memory:
+        return Finding(
+            spec.name, False, f"does not fit: needs {spec.memory_gb:g} GB of memory, here are {memory:.1f} GB"
+        )
+    file = model_file(resolve_model(spec.name))
+    size = f"{float(str(spec.extra['download_mb'])) / 1000:.1f} GB"
+    return Finding(
+        spec.name, file.is_file(), str(file) if file.is_file() else f"fits: harness models fetch {spec.name} ({size})"
+    )
 
 
 def _results_finding(results: Path) -> Finding:

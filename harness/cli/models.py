@@ -1,16 +1,17 @@
-"""`harness models`: the table of models, and fetching the embedded one."""
+"""`harness models`: the table of models, and fetching the files of those that run on the CPU."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.cli.options import JsonOption
 
-app = typer.Typer(help="List the models, or fetch the file of an embedded one.", invoke_without_command=True)
+app = typer.Typer(help="List the models, or fetch the file of one that runs on the CPU.", invoke_without_command=True)
 
 
 @app.callback()
@@ -54,18 +55,31 @@ def options(name: Annotated[str, typer.Argument(help="What --model would name.")
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="An embedded model, such as smollm2-135m.")]) -> None:
-    """Download and verify the file of an embedded model, so that later runs need no network.
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="A model that runs on the CPU, such as smollm2-135m or qwen2.5-1.5b-gguf.")
+    ],
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Take this GGUF file instead; it stays where it is.")
+    ] = None,
+) -> None:
+    """Download and verify a model's file, so that later runs need no network. A download that was cut off resumes.
 
     \b
-    Example:
+    Examples:
       harness models fetch smollm2-135m
+      harness models fetch qwen2.5-1.5b-gguf
+      harness models fetch qwen2.5-1.5b-gguf --from ~/models/qwen2.5-1.5b-instruct-q4_k_m.gguf
     """
     from harness.errors import InputError
-    from harness.models import resolve_model
+    from harness.models import load_models, resolve_model
+    from runners.hub_file import is_hub_row, register_file
     from runners.model_file import fetch_model
 
-    spec = resolve_model(name)
+    spec = load_models().get(name) or resolve_model(name)
     if spec.runner != "llama_cpp":
-        raise InputError(f"{name} is not an embedded model: {spec.runner} gets its weights itself")
-    typer.echo(str(fetch_model(spec, lambda line: typer.echo(line, err=True))))
+        raise InputError(f"{name} has no file to fetch: {spec.runner} gets its weights itself")
+    if source is not None and not is_hub_row(spec):
+        raise InputError(f"--from {source}: {name} has its own file; run yours with --model {source}")
+    path = register_file(spec, source) if source else fetch_model(spec, lambda line: typer.echo(line, err=True))
+    typer.echo(str(path))
