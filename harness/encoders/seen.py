@@ -1,8 +1,9 @@
 """The documents that a trained encoder saw, by the hashes of their content: a file beside ``training.json``.
 
-The file ``seen.bin`` is a line of JSON and then the hashes, ``HASH_BYTES`` each, sorted: those of the documents trained
-on, then those that epoch or threshold were chosen by. The line holds both numbers, whether that is all that the
-encoder saw, and two checksums: that of the hashes, and that of the question in ``training.json``.
+The file ``seen.bin`` is a line of JSON and then four sorted lists: the hashes (``HASH_BYTES`` each) of the documents
+trained on and of those that epoch or threshold were chosen by, then the sampled pieces (``PIECE_BYTES`` each) of both.
+The line holds the four numbers, whether that is all that the encoder saw, and two checksums: that of the lists, and
+that of the question in ``training.json``. Files of the first version have no pieces.
 """
 
 from __future__ import annotations
@@ -10,20 +11,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from harness.datasets.content import HASH_BYTES, content_hash
+from harness.datasets.content import HASH_BYTES, PIECE_BYTES, content_hash, content_pieces, is_mostly_in
 from harness.encoders.weights import fields_of, read_record, storing
 from harness.errors import InputError
 from harness.types import Document
 
 SEEN = "seen.bin"
-FORMAT = "docre-harness seen 1"
+FORMAT = "docre-harness seen 2"
+_EARLIER = "docre-harness seen 1"
 UNKNOWN = "what the encoder saw in training is unknown"
+_LISTS = (
+    ("trained_on", HASH_BYTES),
+    ("chosen_by", HASH_BYTES),
+    ("trained_pieces", PIECE_BYTES),
+    ("chosen_pieces", PIECE_BYTES),
+)
 
 
 class Role(IntEnum):
@@ -37,32 +45,49 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Seen:
-    """The content hashes of the documents that an encoder, or one that it builds on, was trained on or chosen by.
+    """The content of the documents that an encoder, or one that it builds on, was trained on or chosen by.
 
-    Not ``is_whole``, it may have seen others, too.
+    ``trained_on`` and ``chosen_by`` are hashes of whole documents, ``trained_pieces`` and ``chosen_pieces`` samples of
+    their pieces. Not ``is_whole``, it may have seen others, too.
     """
 
     trained_on: frozenset[bytes] = frozenset()
     chosen_by: frozenset[bytes] = frozenset()
     is_whole: bool = True
+    trained_pieces: frozenset[int] = frozenset()
+    chosen_pieces: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, train: Iterable[Document] = (), choose: Iterable[Document] = ()) -> Seen:
-        return cls(frozenset(map(content_hash, train)), frozenset(map(content_hash, choose)))
+        trained_on, trained_pieces = _contents(train)
+        chosen_by, chosen_pieces = _contents(choose)
+        return cls(trained_on, chosen_by, True, trained_pieces, chosen_pieces)
 
     def __or__(self, other: Seen) -> Seen:
         return Seen(
-            self.trained_on | other.trained_on, self.chosen_by | other.chosen_by, self.is_whole and other.is_whole
+            self.trained_on | other.trained_on,
+            self.chosen_by | other.chosen_by,
+            self.is_whole and other.is_whole,
+            self.trained_pieces | other.trained_pieces,
+            self.chosen_pieces | other.chosen_pieces,
         )
 
     def role(self, document: Document) -> Role:
-        """What the document was; one that was trained on and chosen by was trained on."""
-        content = content_hash(document)
-        if content in self.trained_on:
+        """What the document was, also if parts of it were changed; one trained on and chosen by was trained on."""
+        content, pieces = content_hash(document), content_pieces(document)
+        if content in self.trained_on or is_mostly_in(pieces, self.trained_pieces):
             return Role.TRAINED_ON
-        if content in self.chosen_by:
+        if content in self.chosen_by or is_mostly_in(pieces, self.chosen_pieces):
             return Role.CHOSEN_BY
         return Role.NOT_SEEN if self.is_whole else Role.UNKNOWN
+
+
+def _contents(documents: Iterable[Document]) -> tuple[frozenset[bytes], frozenset[int]]:
+    hashes, pieces = set(), set[int]()
+    for document in documents:
+        hashes.add(content_hash(document))
+        pieces |= content_pieces(document)
+    return frozenset(hashes), frozenset(pieces)
 
 
 def seen_by(folder: Path) -> Seen:
@@ -81,12 +106,13 @@ def _seen_itself(folder: Path) -> Seen:
     question = _digest(read_record(folder))
     path = folder / SEEN
     try:
-        line, _, hashes = path.read_bytes().partition(b"\n")
+        line, _, content = path.read_bytes().partition(b"\n")
         header = json.loads(line)
-        train, choose = (int(header[name]) for name in ("trained_on", "chosen_by"))
-        is_sound = header["format"] == FORMAT and header["sha256"] == hashlib.sha256(hashes).hexdigest()
-        if not is_sound or min(train, choose) < 0 or len(hashes) != (train + choose) * HASH_BYTES:
-            raise ValueError("its numbers or checksum do not fit its hashes")
+        lists = _LISTS if header["format"] == FORMAT else _LISTS[:2]
+        sizes = [int(header[name]) * width for name, width in lists]
+        is_sound = header["format"] in (FORMAT, _EARLIER) and header["sha256"] == hashlib.sha256(content).hexdigest()
+        if not is_sound or min(sizes) < 0 or len(content) != sum(sizes):
+            raise ValueError("its numbers or checksum do not fit its lists")
         is_whole, belongs_to = bool(header["is_whole"]), header["question"]
     except FileNotFoundError:
         return Seen(is_whole=False)
@@ -96,25 +122,38 @@ def _seen_itself(folder: Path) -> Seen:
         return Seen(is_whole=False)
     if question != belongs_to:
         raise InputError(f"{path}: belongs to another training than its {folder.name}; fetch or train it again")
-    each = [hashes[place : place + HASH_BYTES] for place in range(0, len(hashes), HASH_BYTES)]
-    return Seen(frozenset(each[:train]), frozenset(each[train:]), is_whole)
+    values = [frozenset(one) for one in _split(content, zip(sizes, (width for _, width in lists), strict=True))]
+    pieces = [frozenset(map(int.from_bytes, one)) for one in values[2:]] or [frozenset(), frozenset()]
+    return Seen(values[0], values[1], is_whole, *pieces)
+
+
+def _split(content: bytes, lists: Iterable[tuple[int, int]]) -> Iterator[list[bytes]]:
+    """The lists that follow one another, each given by its bytes and the bytes of a value."""
+    place = 0
+    for size, width in lists:
+        yield [content[start : start + width] for start in range(place, place + size, width)]
+        place += size
 
 
 def write_seen(folder: Path, seen: Seen, question: Mapping[str, Any] | None) -> None:
     """Write what the encoder in ``folder`` saw; ``question`` is that of its ``training.json``, None without one."""
-    hashes = b"".join([*sorted(seen.trained_on), *sorted(seen.chosen_by)])
+    pieces = [[one.to_bytes(PIECE_BYTES) for one in some] for some in (seen.trained_pieces, seen.chosen_pieces)]
+    lists: list[Iterable[bytes]] = [seen.trained_on, seen.chosen_by, *pieces]
+    content = b"".join(one for some in lists for one in sorted(some))
     header = {
         "format": FORMAT,
         "trained_on": len(seen.trained_on),
         "chosen_by": len(seen.chosen_by),
+        "trained_pieces": len(seen.trained_pieces),
+        "chosen_pieces": len(seen.chosen_pieces),
         "is_whole": seen.is_whole,
         "question": None if question is None else _digest({"question": question}),
-        "sha256": hashlib.sha256(hashes).hexdigest(),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{SEEN}.partial"
-        partial.write_bytes(json.dumps(header).encode() + b"\n" + hashes)
+        partial.write_bytes(json.dumps(header).encode() + b"\n" + content)
         partial.replace(folder / SEEN)
 
 

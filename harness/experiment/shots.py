@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.datasets.content import content_hash
+from harness.datasets.content import content_hash, content_pieces, is_mostly_in
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import CORPORA, load_dataset
 from harness.errors import InputError
@@ -39,18 +39,20 @@ def draw_shots(config: RunConfig, evaluated: Dataset, documents: Iterable[Docume
 
     They come from ``config.shots_from`` (a corpus's name or a DocRED-format file); else from the corpus's
     training split if it is at hand; else from the built-in corpus. A document counts as evaluated if its title or
-    its content (``content_hash``) is. Labels of relations outside the evaluated schema are left out. Raises
+    its content is, wholly or mostly. Labels of relations outside the evaluated schema are left out. Raises
     InputError where not enough documents are left.
     """
     source = with_gold(_source(config), "--shots")
-    titles, contents = set(), set()
+    titles, contents, pieces = set(), set(), set[int]()
     for document in documents:
         titles.add(document.title)
         contents.add(content_hash(document))
+        pieces |= content_pieces(document)
     others = (
         within
         for document in source.documents
         if document.title not in titles and content_hash(document) not in contents
+        if not is_mostly_in(content_pieces(document), pieces)
         if (within := _within(document, evaluated.schema)).labels
     )
     drawn = heapq.nsmallest(config.shots, others, key=lambda document: _draw(config.seed, document.title))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.datasets.content import content_hash
 from harness.datasets.splits import Split
-from harness.encoders.seen import Seen
+from harness.encoders.seen import Role, Seen
 from harness.errors import InputError
 
 
@@ -14,15 +14,16 @@ def refuse_seen(earlier: Seen, split: Split, train: str) -> None:
     What it was trained on is not to be chosen by either; what it was chosen by may be chosen by again. A document
     that the file holds twice, and this training is trained on as well, is no reason.
     """
-    repeated, chosen, reported = (set(map(content_hash, part)) for part in (split.train, split.choose, split.report))
-    seen = (reported & (earlier.trained_on | earlier.chosen_by)) | (chosen & earlier.trained_on)
+    seen = {content_hash(one) for one in split.report if earlier.role(one) in (Role.TRAINED_ON, Role.CHOSEN_BY)}
+    seen |= {content_hash(one) for one in split.choose if earlier.role(one) == Role.TRAINED_ON}
+    repeated = set(map(content_hash, split.train))
     if seen - repeated:
         raise InputError(
             f"{train}: an earlier training, which this one builds on, saw {len(seen - repeated)} of the documents that "
             "would be held out: hold out the same (--choose and --report as in its training.json), or give other "
             "documents"
         )
-    if reported and not earlier.is_whole:
+    if split.report and not earlier.is_whole:
         raise InputError(
             f"{train}: what an earlier training saw, which this one builds on, is unknown, so that no document can be "
             "held out to report on: record it with `harness train seen`, or give --report 0"

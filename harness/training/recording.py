@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def _record(folder: Path, files: _Files) -> Seen:
         own = files.seen_in(data)
         # An ensemble itself only chooses; what its members were trained on is in their own records.
         seen = (
-            Seen(chosen_by=own.chosen_by, is_whole=own.is_whole)
+            replace(own, trained_on=frozenset(), trained_pieces=frozenset())
             if members
             else functools.reduce(operator.or_, map(files.seen_in, _earlier(data)), own)
         )

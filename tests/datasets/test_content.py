@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from harness.datasets.content import HASH_BYTES, content_hash
+from harness.datasets import load_dataset
+from harness.datasets.content import HASH_BYTES, content_hash, content_pieces, is_mostly_in
 from harness.types import Document
 from tests.documents import document
 
@@ -41,3 +44,35 @@ def test_another_text_has_another_hash(other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), [("की", "का"), ("東京 は", "京都 は"), ("—", "!"), ("3.14", "3.15")])
 def test_every_script_counts(one: str, other: str) -> None:
     assert content_hash(document(one, [])) != content_hash(document(other, []))
+
+
+LONG = list(load_dataset("sample").documents)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sentences: sentences[:-1],
+        lambda sentences: sentences[::-1],
+        lambda sentences: tuple((*sentence, "indeed") for sentence in sentences),
+        lambda sentences: tuple(tuple(token.upper() for token in sentence) for sentence in sentences[1:]),
+        lambda sentences: (*sentences, *LONG[1].sentences[:2]),
+    ],
+    ids=["a sentence less", "reversed", "a word more in each", "in capitals, a sentence less", "sentences of another"],
+)
+def test_a_text_that_was_changed_in_parts_is_recognised_by_its_pieces(change: Callable[[Any], Any]) -> None:
+    known = content_pieces(LONG[0])
+    changed = replace(LONG[0], sentences=change(LONG[0].sentences))
+    assert content_hash(changed) != content_hash(LONG[0])
+    assert is_mostly_in(content_pieces(changed), known)
+
+
+def test_texts_of_one_corpus_are_told_apart_by_their_pieces() -> None:
+    for number, one in enumerate(LONG):
+        others = frozenset[int]().union(*(content_pieces(other) for other in LONG if other is not one))
+        assert not is_mostly_in(content_pieces(one), others), number
+
+
+def test_a_short_text_is_recognised_as_a_whole_only() -> None:
+    assert not is_mostly_in(content_pieces(TEXT), content_pieces(TEXT))
+    assert content_pieces(document("", [])) == frozenset()
