@@ -10,15 +10,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from harness.errors import InputError
-from harness.types import ModelSpec
+from harness.types import ModelSpec, PredictionSource
 
 MODELS_FILE = Path(__file__).with_name("models.toml")
 
-ENCODER = "encoder"
-"""The ``runner`` of models that score pairs instead of answering prompts; ``harness.encoders`` runs them."""
-
-IMPORTED = "imported"
-"""The ``runner`` of stored runs that another system made."""
+ENCODER = PredictionSource.ENCODER.value
+"""The ``runner`` of models that score pairs instead of answering prompts."""
 
 _FILES_OF_ENCODERS = ("model.safetensors", "0/model.safetensors", "training.json", "glidre_config.json")
 

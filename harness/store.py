@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from harness.errors import InputError, StorageError
 from harness.json_files import MAX_STORED_CHARACTERS, json_text, line_values, shown, text_value, whole_value
 from harness.types import Document, Extraction, Prediction, Status, Step, TokenLogprob, Triplet
+
+if TYPE_CHECKING:
+    from harness.records.manifest import CompleteManifest, Manifest
 
 MANIFEST, PREDICTIONS, DOCUMENTS, METRICS = (
     "manifest.json",
@@ -74,9 +77,10 @@ class DocumentRecord:
     @classmethod
     def from_content(cls, content: Any, where: str) -> DocumentRecord:
         """The record that a JSON object stands for; InputError that names ``where`` if it is none."""
-        from harness.shapes import Record, check_shape
+        from harness.records.base import parsed
+        from harness.records.documents import Record
 
-        check_shape(content, Record, where, REBUILD)
+        parsed(Record, content, where, REBUILD)
         values = {name: content[name] for name in cls.__dataclass_fields__}
         values["predictions"] = tuple(
             Prediction(Triplet(head, relation, tail), tuple(evidence), score)
@@ -156,38 +160,40 @@ class RunFolder:
 
     # --- the manifest and the metrics
 
-    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        self._write_json(MANIFEST, {"layout": LAYOUT_VERSION, **manifest})
+    def write_manifest(self, manifest: Manifest) -> None:
+        self._write_json(MANIFEST, {"layout": LAYOUT_VERSION, **manifest.as_json()})
 
-    def read_manifest(self) -> dict[str, Any]:
-        from harness.shapes import CompleteManifest, Manifest, check_shape
+    def read_manifest(self) -> Manifest | CompleteManifest:
+        """The manifest: a CompleteManifest, with its totals, of a run that has ended."""
+        from harness.records.manifest import parsed_manifest
 
         self._refuse_links()
-        manifest = self._read_json(MANIFEST)
-        if manifest.get("layout") != LAYOUT_VERSION:
+        content = self._read_json(MANIFEST)
+        if content.get("layout") != LAYOUT_VERSION:
             raise InputError(
-                f"{self.path / MANIFEST} has layout {shown(str(manifest.get('layout')))}; this harness reads "
+                f"{self.path / MANIFEST} has layout {shown(str(content.get('layout')))}; this harness reads "
                 f"{LAYOUT_VERSION}"
             )
-        shape = CompleteManifest if manifest.get("status") == "complete" else Manifest
-        check_shape(manifest, shape, str(self.path / MANIFEST), REBUILD)
-        return manifest
+        return parsed_manifest(content, str(self.path / MANIFEST), REBUILD)
 
-    def complete_manifest(self) -> dict[str, Any]:
+    def complete_manifest(self) -> CompleteManifest:
         """The manifest of a run that has ended; raises InputError for one that has not."""
+        from harness.records.manifest import CompleteManifest
+
         manifest = self.read_manifest()
-        if manifest["status"] != "complete":
-            raise InputError(f"{self.run_id} is {manifest['status']}: finish it first with the command that made it")
+        if not isinstance(manifest, CompleteManifest):
+            raise InputError(f"{self.run_id} is {manifest.status}: finish it first with the command that made it")
         return manifest
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         self._write_json(METRICS, metrics)
 
     def read_metrics(self) -> dict[str, Any]:
-        from harness.shapes import Metrics, check_shape
+        from harness.records.base import parsed
+        from harness.records.metrics import Metrics
 
         metrics = self._read_json(METRICS)
-        check_shape(metrics, Metrics, str(self.path / METRICS), REBUILD)
+        parsed(Metrics, metrics, str(self.path / METRICS), REBUILD)
         return metrics
 
     def has(self, name: str) -> bool:
@@ -228,7 +234,7 @@ class RunFolder:
                 raise InputError(f"{where}: {shown(record.title)} stands there a second time; {REBUILD}")
             titles.add(record.title)
             yield record
-        asked = self.read_manifest()["documents"]["asked"]
+        asked = self.read_manifest().documents.asked
         if len(titles) != asked:
             raise InputError(f"{file}: holds {len(titles):,} of the run's {asked:,} documents; {REBUILD}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -229,6 +230,21 @@ class Supports:
     timeout_s: float | None = 600.0
 
 
+class PredictionSource(Enum):
+    """What the predictions of a run come from; the ``runner`` of its model decides it, here and nowhere else."""
+
+    LLM = "llm"
+    """A model that answers prompts: any runner of ``runners/``."""
+    ENCODER = "encoder"
+    """A trained model that scores pairs: ``harness.encoders`` runs it."""
+    IMPORTED = "imported"
+    """Another system, whose predictions or scores were imported."""
+
+    @classmethod
+    def of(cls, runner: str) -> PredictionSource:
+        return cls(runner) if runner in (cls.ENCODER.value, cls.IMPORTED.value) else cls.LLM
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """A row of ``models.toml``, or what ``provider/name`` stands for.
@@ -251,6 +267,11 @@ class ModelSpec:
     max_triplets: int | None = None
     chat: Mapping[str, object] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def source(self) -> PredictionSource:
+        """What its predictions come from."""
+        return PredictionSource.of(self.runner)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.records.manifest import Manifest, parsed_manifest
 from harness.scoring.counts import Counts, Scores
 from harness.scoring.official import SCORER_VERSION
 from harness.store import RunFolder
@@ -50,6 +51,11 @@ def manifest_of(name: str, documents: int, question: Mapping[str, Any] | None = 
     }
 
 
+def as_manifest(content: Mapping[str, Any]) -> Manifest:
+    """The manifest with this content."""
+    return parsed_manifest(content, "the manifest", "mend the test")
+
+
 def write_run(
     results: Path,
     name: str,
@@ -66,7 +72,7 @@ def write_run(
     run = RunFolder(results / "runs" / name)
     run.path.mkdir(parents=True)
     documents = len(per_document)
-    run.write_manifest({**manifest_of(name, documents, question), **(manifest or {})})
+    run.write_manifest(as_manifest({**manifest_of(name, documents, question), **(manifest or {})}))
     scores = Scores.of(Counts(*(sum(column) for column in zip(*per_document, strict=True))))
     run.write_metrics(
         {

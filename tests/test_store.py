@@ -23,7 +23,7 @@ from harness.types import (
     Triplet,
     Usage,
 )
-from tests.stored_runs import manifest_of
+from tests.stored_runs import as_manifest, manifest_of
 
 STEP = Step(
     "extract",
@@ -41,7 +41,7 @@ EXTRACTION = Extraction(
 def folder(tmp_path: Path, name: str = "run-1") -> RunFolder:
     run = RunFolder(tmp_path / "runs" / name)
     run.path.mkdir(parents=True)
-    run.write_manifest(manifest_of(name, 1))
+    run.write_manifest(as_manifest(manifest_of(name, 1)))
     return run
 
 

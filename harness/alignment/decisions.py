@@ -73,10 +73,13 @@ class AlignmentExamples:
         (self._kept if decision.kept else self._dropped)[example] += 1
         self._inverted[example] += decision.kept and decision.inverted
 
-    def as_json(self) -> dict[str, list[dict[str, Any]]]:
+    def by_kind(self) -> dict[str, list[Example]]:
         """Up to five examples each, the most frequent first; empty if nothing was outside the schema."""
         named = {"kept": self._kept, "dropped": self._dropped, "inverted": self._inverted}
-        return {name: [one._asdict() for one in _most_common(counts)] for name, counts in named.items() if +counts}
+        return {name: _most_common(counts) for name, counts in named.items() if +counts}
+
+    def as_json(self) -> dict[str, list[dict[str, Any]]]:
+        return {name: [one._asdict() for one in examples] for name, examples in self.by_kind().items()}
 
 
 def as_details(decisions: list[RelationDecision]) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from harness.experiment.plan import Experiment
 from harness.experiment.results import RunTotals
 from harness.experiment.run_manifest import RunManifest
 from harness.label_source import LabelSource
+from harness.records.manifest import CompleteManifest
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Document, Label, RelationSchema
 
@@ -63,7 +63,7 @@ class AnnotationResult:
 
     corpus: Path
     folder: RunFolder
-    manifest: Mapping[str, Any]
+    manifest: CompleteManifest
 
     @property
     def failures(self) -> list[Failure]:
@@ -75,7 +75,7 @@ class AnnotationResult:
 
         Texts whose answers are not whole are dropped and counted; the corpus is none the worse for it.
         """
-        statuses, asked = self.manifest["statuses"], self.manifest["documents"]["asked"]
+        statuses, asked = self.manifest.statuses, self.manifest.documents.asked
         return bool(asked and (not statuses.get("ok") or statuses.get("api_error", 0) > most * asked))
 
     def as_json(self) -> dict[str, Any]:
@@ -85,9 +85,9 @@ class AnnotationResult:
             "out": str(self.corpus),
             "run_id": self.folder.run_id,
             "run_dir": str(self.folder.path),
-            "documents": self.manifest["documents"]["asked"],
+            "documents": self.manifest.documents.asked,
             "failures": [failure._asdict() for failure in self.failures],
-            **{name: self.manifest[name] for name in kept},
+            **{name: value for name, value in self.manifest.as_json().items() if name in kept},
         }
 
 
@@ -106,11 +106,11 @@ async def annotate(experiment: Experiment, observer: Observer, out: Path | None 
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
         async with RunnerSession(experiment.runner) as session:
             asker = asker_of(experiment, journal, session)
-            manifest = RunManifest(folder, experiment.manifest(), journal)
+            manifest = RunManifest(folder, experiment.asked(), journal)
             manifest.begin()
             work = _annotate_all(experiment, folder, corpus, asker, observer)
             counts = await supervise(work, experiment, folder, asker, manifest, observer)
-        return AnnotationResult(corpus, folder, manifest.end("complete", asker.traffic, **counts.as_json()))
+        return AnnotationResult(corpus, folder, manifest.complete(counts.as_json(), asker.traffic))
 
 
 async def _annotate_all(

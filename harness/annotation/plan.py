@@ -15,9 +15,9 @@ from harness.experiment.config import RunConfig
 from harness.experiment.plan import Experiment, runner_of, sampling_of
 from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
-from harness.models import ENCODER, resolve_model
+from harness.models import resolve_model
 from harness.prompting.variant import PromptVariant, load_variant
-from harness.types import Dataset, ModelSpec, RelationSchema
+from harness.types import Dataset, ModelSpec, PredictionSource, RelationSchema
 
 OPEN = "open"
 # Room for '{"type": "PER", "mentions": ["...", "..."]}' with as many mentions as texts commonly have.
@@ -35,7 +35,7 @@ def prepare_annotation(config: RunConfig, schema: str) -> Experiment:
         raise InputError(f"prompt {variant.name!r} does not annotate: its method must be {METHOD!r}")
     relations = _schema(schema)
     spec = resolve_model(config.model, config.base_url)
-    if spec.runner == ENCODER:
+    if spec.source == PredictionSource.ENCODER:
         raise InputError(
             f"model {spec.name} is an encoder, which relates entities that are marked already: annotate with a "
             f"language model first, then `harness run --model {spec.name} --dataset CORPUS.json`"

@@ -77,16 +77,16 @@ def _print(result: AnnotationResult) -> None:
     from harness.experiment.results import tokens_in_words
 
     manifest = result.manifest
-    usage = manifest["usage"]
-    lines = [("documents", f"{manifest['written']['documents']:,} of {manifest['documents']['asked']:,} written")]
+    written = manifest.written
+    lines = [("documents", f"{written['documents']:,} of {manifest.documents.asked:,} written")]
     for label in ("dropped", "rejects", "details"):
-        if manifest[label]:
-            lines.append((label, counts(manifest[label])))
+        if numbers := getattr(manifest, label):
+            lines.append((label, counts(numbers)))
     lines += failure_lines(result.failures)
-    lines += [(name, f"{count:,}") for name, count in manifest["written"].items() if name != "documents"]
+    lines += [(name, f"{count:,}") for name, count in written.items() if name != "documents"]
     lines += [
-        ("requests", f"{usage['requests']:,}"),
-        ("tokens", tokens_in_words(usage)),
+        ("requests", f"{manifest.usage.requests:,}"),
+        ("tokens", tokens_in_words(manifest.usage)),
         ("written to", str(result.corpus)),
         ("records in", str(result.folder.path)),
     ]

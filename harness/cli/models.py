@@ -44,13 +44,14 @@ def options(name: Annotated[str, typer.Argument(help="What --model would name.")
       harness models options smollm2-135m
     """
     from harness.errors import InputError
-    from harness.models import ENCODER, resolve_model
+    from harness.models import resolve_model
+    from harness.types import PredictionSource
     from runners.registry import declared
 
-    runner = resolve_model(name).runner
-    if runner == ENCODER:
+    spec = resolve_model(name)
+    if spec.source == PredictionSource.ENCODER:
         raise InputError(f"{name} is an encoder: docs/encoders.md lists its options")
-    for option, (text, _) in sorted(declared(runner).options.items()):
+    for option, (text, _) in sorted(declared(spec.runner).options.items()):
         typer.echo(f"-M {option}{'NAME' if option.endswith('.') else ''}=  {text}")
 
 

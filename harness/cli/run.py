@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from harness.experiment.plan import Experiment
     from harness.experiment.results import RunResult
     from harness.experiment.retrying import BadAnswers
+    from harness.records.manifest import CompleteManifest
 
 RUN_EXAMPLES = """\
 Ask a model for the relations of every document, then store and score its answers.
@@ -127,14 +128,14 @@ def retry(
     from harness.experiment.retrying import bad_answers_of
     from harness.experiment.run_data import DataPlace, run_data
     from harness.experiment.stored import Repeated, config_to_ask
-    from harness.models import ENCODER, IMPORTED
     from harness.store import find_run
+    from harness.types import PredictionSource
 
     folder = find_run(results_dir, run_id)
     manifest = folder.read_manifest()
-    if manifest["runner"] == IMPORTED:
+    if manifest.source == PredictionSource.IMPORTED:
         raise InputError(f"{folder.run_id} was imported: there is no model here to ask again")
-    if manifest["runner"] == ENCODER:
+    if manifest.source == PredictionSource.ENCODER:
         raise InputError(f"{folder.run_id} is an encoder's run, in which no document fails: there is nothing to retry")
     stored = config_to_ask(folder, manifest, Repeated(model, base_url, key_values(model_option, "-M")))
     config, found = run_data(stored, folder, manifest, DataPlace(dataset, data_dir))
@@ -189,7 +190,7 @@ def run_and_show(
         exit_as_failed(result.manifest, result.failures)
 
 
-def exit_as_failed(manifest: Mapping[str, Any], failures: Sequence[Failure]) -> NoReturn:
+def exit_as_failed(manifest: CompleteManifest, failures: Sequence[Failure]) -> NoReturn:
     """Tell which documents have no full answer and what helps against the commonest failure, and exit with 1."""
     from harness.experiment.failures import unanswered
 

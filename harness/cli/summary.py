@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.experiment.failures import Failure
 from harness.experiment.results import RunResult, scored_against, tokens_in_words
 from harness.label_source import NO_LABELS, NOT_SCORED
-from harness.models import ENCODER, IMPORTED
+from harness.types import PredictionSource
+
+if TYPE_CHECKING:
+    from harness.alignment.decisions import Example
+    from harness.records.manifest import AlignmentExample, EncoderOrigin
 
 NOT_AVAILABLE = "n/a"
 LONGEST_EXAMPLE = 40
@@ -39,26 +43,26 @@ def print_lines(lines: list[tuple[str, str]]) -> None:
 def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     """What the answers are worth: scores, coverage, rejects, and what was aligned, with examples."""
     manifest = result.manifest
-    documents = manifest["documents"]
+    documents = manifest.documents
     lines = [*score_lines(result.metrics), *step_lines(result.metrics.get("steps", {}))]
-    lines += refinement_lines(result.metrics.get("refinement"), manifest["details"])
-    lines += proposal_lines(result.metrics.get("proposal"), manifest.get("encoder", {}))
+    lines += refinement_lines(result.metrics.get("refinement"), manifest.details)
+    lines += proposal_lines(result.metrics.get("proposal"), manifest.encoder)
     if result.seen_by_encoder:
         lines.append(("seen before", f"{result.seen_by_encoder}; not ranked"))
-    elif encoder := manifest.get("encoder"):
-        lines.append(("seen before", f"none of the {encoder['seen_documents']['documents']:,} documents"))
+    elif manifest.encoder and (counted := manifest.encoder.seen_documents):
+        lines.append(("seen before", f"none of the {counted.documents:,} documents"))
     if result.chosen_by_documents:
         lines.append(("chosen here", f"{result.chosen_by_documents}; not ranked"))
     if result.consults_gold:
         lines.append(("consults gold", f"the {result.consults_gold} come from the labels; not ranked"))
-    scope = "" if result.is_whole_split else f"; partial: {documents['asked']} of {documents['in_split']} asked"
-    lines.append(("coverage", f"{result.coverage:.1%} ({counts(manifest['statuses'])}{scope})"))
+    scope = "" if result.is_whole_split else f"; partial: {documents.asked} of {documents.in_split} asked"
+    lines.append(("coverage", f"{result.coverage:.1%} ({counts(manifest.statuses)}{scope})"))
     lines += failure_lines(result.failures)
-    if manifest["rejects"]:
-        lines.append(("rejects", counts(manifest["rejects"])))
-    if manifest["details"]:
-        lines.append(("details", counts(manifest["details"])))
-    lines += example_lines(manifest.get("alignments", {}))
+    if manifest.rejects:
+        lines.append(("rejects", counts(manifest.rejects)))
+    if manifest.details:
+        lines.append(("details", counts(manifest.details)))
+    lines += example_lines(manifest.alignments)
     return lines
 
 
@@ -71,38 +75,38 @@ def failure_lines(failures: Sequence[Failure]) -> list[tuple[str, str]]:
     return lines
 
 
-def example_lines(alignments: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, str]]:
+def example_lines(alignments: Mapping[str, Sequence[AlignmentExample | Example]]) -> list[tuple[str, str]]:
     """A line each for relations outside the schema that were kept, dropped and written from tail to head."""
     return [(f"e.g. {kind}", "; ".join(map(_example, alignments[kind]))) for kind in alignments]
 
 
-def _example(example: Mapping[str, Any]) -> str:
-    text = example["text"]
+def _example(example: AlignmentExample | Example) -> str:
+    text = example.text
     shown = text if len(text) <= LONGEST_EXAMPLE else f"{text[:LONGEST_EXAMPLE]}..."
-    return f"{shown!r} ~ {example['relation']} {example['cosine']:.2f} ({example['times']:,}x)"
+    return f"{shown!r} ~ {example.relation} {example.cosine:.2f} ({example.times:,}x)"
 
 
 def result_lines(result: RunResult) -> list[tuple[str, str]]:
-    usage = result.manifest["usage"]
+    manifest = result.manifest
     lines = answer_lines(result)
-    if result.manifest["runner"] == ENCODER:
-        loading_s = result.manifest["sessions"][-1]["loading_seconds"]
-        rate = result.manifest["documents"]["asked"] / max(result.seconds - loading_s, 1e-9)
+    if manifest.source == PredictionSource.ENCODER:
+        loading_s = manifest.sessions[-1].loading_seconds
+        rate = manifest.documents.asked / max(result.seconds - loading_s, 1e-9)
         return [
             *lines,
             ("time", f"{result.seconds:,.1f} s ({rate:,.1f} documents/s once loaded)"),
             ("stored in", str(result.folder.path)),
         ]
-    if result.manifest["runner"] == IMPORTED:
+    if manifest.source == PredictionSource.IMPORTED:
         return [*lines, ("stored in", str(result.folder.path))]
-    if adjusted := result.manifest.get("adjusted"):
-        lines.append(("adjusted", f"{counts(adjusted)}: the server refuses these requests as asked"))
-    level, asked = result.manifest["question"]["constraint"]["level"], result.manifest["config"]["constrain"]
+    if manifest.adjusted:
+        lines.append(("adjusted", f"{counts(manifest.adjusted)}: the server refuses these requests as asked"))
+    level, asked = manifest.question.constraint.level, manifest.config.constrain
     if level != asked:
         lines.append(("constraint", f"{level}: {asked} is not possible, the model cannot be held to a grammar"))
     lines += [
-        ("requests", f"{usage['requests']:,}"),
-        ("tokens", tokens_in_words(usage)),
+        ("requests", f"{manifest.usage.requests:,}"),
+        ("tokens", tokens_in_words(manifest.usage)),
         ("time", f"{result.seconds:,.1f} s{_borrowed(result)}"),
         ("cost", NOT_AVAILABLE if result.cost_usd is None else f"${result.cost_usd:.4f}"),
         ("stored in", str(result.folder.path)),
@@ -174,13 +178,13 @@ def refinement_lines(refinement: Mapping[str, Any] | None, details: Mapping[str,
     ]
 
 
-def proposal_lines(proposal: Mapping[str, Any] | None, encoder: Mapping[str, Any]) -> list[tuple[str, str]]:
+def proposal_lines(proposal: Mapping[str, Any] | None, encoder: EncoderOrigin | None) -> list[tuple[str, str]]:
     """What the candidate pairs are worth, which errors are theirs, and what they save."""
     if proposal is None:
         return []
     lines = [
         ("candidate pairs", _brief(proposal["pairs"])),
-        *([("proposed above", _threshold(encoder))] if "threshold" in encoder else []),
+        *([("proposed above", _threshold(encoder))] if encoder and encoder.threshold is not None else []),
         ("a perfect LLM", _brief(proposal["perfect_llm"])),
         (
             "their errors",
@@ -193,9 +197,9 @@ def proposal_lines(proposal: Mapping[str, Any] | None, encoder: Mapping[str, Any
     return lines
 
 
-def _threshold(encoder: Mapping[str, Any]) -> str:
-    chosen = f", chosen on {encoder['chosen_on']}" if encoder["chosen_on"] else ""
-    return f"NA's score {encoder['threshold']:+.2f}{chosen}"
+def _threshold(encoder: EncoderOrigin) -> str:
+    chosen = f", chosen on {encoder.chosen_on}" if encoder.chosen_on else ""
+    return f"NA's score {encoder.threshold:+.2f}{chosen}"
 
 
 def _brief(scores: Mapping[str, Any]) -> str:

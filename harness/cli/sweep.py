@@ -127,7 +127,7 @@ def _as_json(
             "titles": None if reported is None else [document.title for document in chosen_on],
         },
         "reported": reported and {**reported.as_json(), "documents": len(read.documents) - len(chosen_on)},
-        "examples": examples_at(chosen_on, best.theta),
+        "examples": examples_at(chosen_on, best.theta).as_json(),
     }
 
 
@@ -153,7 +153,7 @@ def _print(
         f"{len(set(texts)):,} of them distinct\n"
     )
     _print_table(points)
-    for name, value in example_lines(examples_at(chosen_on, best.theta)):
+    for name, value in example_lines(examples_at(chosen_on, best.theta).by_kind()):
         typer.echo(f"{name} at {best.theta:g}: {value}")
     if not has_best(points):
         typer.echo(f"\nF1 is {_percent(best.scores.f1)} at every theta: there is nothing to choose")

@@ -98,12 +98,12 @@ def compare_runs(
     documents = paired.documents
     relations = pd.DataFrame(by_part(documents, lambda _, triplet: triplet.relation, tests, correction))
     relations.insert(1, "name", [names.get(part, part) for part in relations["part"]])
-    dataset = paired.a.manifest["question"]["dataset"]
+    dataset = paired.a.manifest.question.dataset
     return Comparison(
         a=a.run_id,
         b=b.run_id,
-        dataset=dataset["name"],
-        split=dataset["split"],
+        dataset=dataset.name,
+        split=dataset.split,
         documents_compared=len(documents),
         documents_asked=paired.asked,
         correction=correction,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from harness.errors import InputError
 from harness.experiment.results import RunResult
 from harness.experiment.run_data import WHEREVER, DataPlace, find_dataset
 from harness.label_source import NOT_SCORED
+from harness.records.question import DatasetIdentity
 from harness.scoring.breakdowns import Span, Spans
 from harness.scoring.official import SCORER_VERSION
 from harness.scoring.submission import read_submission
@@ -54,7 +54,7 @@ class PairedRuns:
 
     @property
     def asked(self) -> tuple[int, int]:
-        return self.a.manifest["documents"]["asked"], self.b.manifest["documents"]["asked"]
+        return self.a.manifest.documents.asked, self.b.manifest.documents.asked
 
 
 def pair_runs(a: RunFolder, b: RunFolder, place: DataPlace = WHEREVER) -> PairedRuns:
@@ -66,7 +66,7 @@ def pair_runs(a: RunFolder, b: RunFolder, place: DataPlace = WHEREVER) -> Paired
     if a.path == b.path:
         raise InputError(f"{a.run_id} is compared with itself: name two runs")
     first, second = _comparable(a), _comparable(b)
-    one, other = (result.manifest["question"]["dataset"] for result in (first, second))
+    one, other = (result.manifest.question.dataset for result in (first, second))
     if one != other:
         raise InputError(
             f"the runs are not of the same documents: {a.run_id} is of {_named(one)}, {b.run_id} of {_named(other)}"
@@ -102,5 +102,5 @@ def _comparable(folder: RunFolder) -> RunResult:
     return result
 
 
-def _named(dataset: dict[str, Any]) -> str:
-    return f"{dataset['name']} {dataset['split']} (file {dataset['sha256'][:8]})"
+def _named(dataset: DatasetIdentity) -> str:
+    return f"{dataset.name} {dataset.split} (file {dataset.sha256[:8]})"

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import InputError
-from harness.shapes import first_fault
+from harness.records.base import first_fault
 
 Task = Literal["atlop", "rcp", "glidre"]
 PairReasoning = Literal["none", "triangle", "axial"]

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from harness.encoders.backbone import configuration_of, encoder_of_shape
 from harness.encoders.glidre_config import GlidreConfig, label_name
 from harness.errors import InputError
-from harness.shapes import first_fault
+from harness.records.base import first_fault
 from harness.types import RelationSchema
 
 if TYPE_CHECKING:

@@ -221,10 +221,11 @@ def usage_from_json(content: Mapping[str, Any]) -> Usage:
 
 def completion_from_json(text: str | bytes) -> Completion:
     """Inverse of :func:`completion_to_json`; InputError for anything else."""
-    from harness.shapes import Answer, check_shape
+    from harness.records.answers import Answer
+    from harness.records.base import parsed
 
     content: Any = text_value(text, "an answer", ASKED_AGAIN)
-    check_shape(content, Answer, "an answer", ASKED_AGAIN)
+    parsed(Answer, content, "an answer", ASKED_AGAIN)
     values = {name: content[name] for name in _COMPLETION_FIELDS if name in content}
     values["adjusted"] = tuple(content.get("adjusted", ()))
     values["usage"] = usage_from_json(content["usage"])

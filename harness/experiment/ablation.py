@@ -102,8 +102,8 @@ class Ablation:
                 "f1_low": interval.low,
                 "f1_high": interval.high,
                 "coverage": result.coverage,
-                "requests": result.manifest["usage"]["requests"],
-                "tokens": result.manifest["usage"]["prompt_tokens"] + result.manifest["usage"]["completion_tokens"],
+                "requests": result.manifest.usage.requests,
+                "tokens": result.manifest.usage.tokens,
                 "seconds": result.seconds,
                 "run_id": result.folder.run_id,
             }

@@ -86,8 +86,8 @@ def calibration_of(folder: RunFolder, place: DataPlace = WHEREVER) -> Calibratio
     bins = reliability(questions)
     return Calibration(
         run_id=folder.run_id,
-        dataset=manifest["question"]["dataset"]["name"],
-        split=manifest["question"]["dataset"]["split"],
+        dataset=manifest.question.dataset.name,
+        split=manifest.question.dataset.split,
         documents=documents,
         questions=asked,
         unread=asked - len(questions),

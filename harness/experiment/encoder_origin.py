@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.encoders.seen import Role, seen_of, told
 from harness.encoders.weights import data_of, has_chosen_threshold
+
+if TYPE_CHECKING:
+    from harness.records.manifest import EncoderOrigin
 
 UNCOUNTED = (
     "whether the encoder saw the documents was not counted when this was run: `harness score` counts them (the "
@@ -25,14 +28,14 @@ def encoder_origin(folder: Path, threshold: float, roles: Iterable[Role], *, is_
     return {"threshold": threshold, "chosen_on": chosen_on, **seen_of(roles)}
 
 
-def seen_told(encoder: Mapping[str, Any]) -> str:
+def seen_told(encoder: EncoderOrigin | None) -> str:
     """What the manifest's record of an encoder says of the documents in words; "" where none of them was seen.
 
     Manifests once had ``seen`` only, which told whether the encoder was trained on the same file.
     """
-    if "seen_documents" in encoder:
-        return told(encoder["seen_documents"])
-    return f"the encoder saw the documents: {encoder['seen']}" if encoder.get("seen") else UNCOUNTED
+    if encoder and encoder.seen_documents:
+        return told(encoder.seen_documents.as_json())
+    return f"the encoder saw the documents: {encoder.seen}" if encoder and encoder.seen else UNCOUNTED
 
 
 def _chosen_on(data: Mapping[str, Any]) -> str:

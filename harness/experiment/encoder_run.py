@@ -11,15 +11,15 @@ from harness.encoders.ensemble import EnsembleScorer, pair_scorer
 from harness.encoders.scorer import EncoderScorer, encoder_folder
 from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.encoders.seen import Seen, seen_by
-from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
 from harness.experiment.results import RunResult, RunTotals, store_scored
-from harness.experiment.scope import Scope, dataset_of, schema_sha256
-from harness.models import ENCODER, resolve_model
+from harness.experiment.run_manifest import RunManifest
+from harness.experiment.scope import PlannedRun, dataset_of
+from harness.models import resolve_model
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Dataset, Extraction
+from harness.types import Dataset, Extraction, PredictionSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,18 +29,14 @@ _FIELDS_OF_ENCODERS = {"model", "dataset", "split", "data_dir", "limit", "model_
 
 
 @dataclass(frozen=True)
-class EncoderExperiment(Scope):
+class EncoderExperiment(PlannedRun):
     """A checked configuration of an encoder, ready to run."""
 
     scorer: EncoderScorer | EnsembleScorer
     seen: Seen
     """What the encoder saw in training."""
 
-    @property
-    def run_id(self) -> str:
-        return self.id_of(self._question())
-
-    def _question(self) -> dict[str, Any]:
+    def question(self) -> dict[str, Any]:
         return {
             "dataset": self.dataset_identity(),
             "model": {"name": self.spec.name, "identity": dict(self.scorer.identity)},
@@ -48,29 +44,18 @@ class EncoderExperiment(Scope):
             "options": dict(self.config.model_options),
         }
 
-    def manifest(self) -> dict[str, Any]:
-        """The part of the manifest that is known before the run."""
-        return {
-            "run_id": self.run_id,
-            "runner": ENCODER,
-            "prompt_label": "",
-            "encoder": encoder_origin(
-                self.scorer.folder,
-                self.scorer.config.threshold,
-                map(self.seen.role, self.documents),
-                is_given="threshold" in self.config.model_options,
-            ),
-            "question": {**self._question(), "constraint": {"level": ""}, "limit": self.config.limit},
-            "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
-            "prices": {"in": None, "out": None},
-            "schema_sha256": schema_sha256(self.dataset.schema),
-            "config": self.config.with_absolute_paths().as_json(),
-        }
+    def encoder(self) -> Mapping[str, Any]:
+        return encoder_origin(
+            self.scorer.folder,
+            self.scorer.config.threshold,
+            map(self.seen.role, self.documents),
+            is_given="threshold" in self.config.model_options,
+        )
 
 
 def is_encoder(config: RunConfig) -> bool:
     """Whether the configured model is an encoder, which takes no prompt."""
-    return resolve_model(config.model, config.base_url).runner == ENCODER
+    return resolve_model(config.model, config.base_url).source == PredictionSource.ENCODER
 
 
 def prepare_encoder(
@@ -99,12 +84,11 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
     folder = RunFolder(experiment.config.results / "runs" / experiment.run_id)
     totals = RunTotals()
     with folder.locked():
-        begun, clock = time.time(), time.perf_counter()
-        session: dict[str, Any] = {"started": begun, "finished": None}
-        manifest: Mapping[str, Any] = {**experiment.manifest(), **describe_environment(), "sessions": [session]}
-        folder.write_manifest({**manifest, "status": "running"})
+        manifest = RunManifest(folder, experiment.asked())
+        manifest.begin()
+        clock = time.perf_counter()
         experiment.scorer.load()
-        session["loading_seconds"] = round(time.perf_counter() - clock, 3)
+        loading_seconds = round(time.perf_counter() - clock, 3)
         with (
             folder.document_writer() as documents,
             score_writer(folder.path / PAIR_SCORES, experiment.scorer.relations) as pairs,
@@ -117,6 +101,5 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
                 documents.write(record)
                 totals.add(record)
                 scored()
-        seconds = round(time.perf_counter() - clock, 3)
-        session |= {"finished": begun + seconds, "seconds": seconds, "scored": experiment.document_count}
-        return store_scored(folder, manifest, totals, experiment)
+        work = {"loading_seconds": loading_seconds, "scored": experiment.document_count}
+        return store_scored(folder, manifest, totals, experiment, work)

@@ -83,7 +83,7 @@ async def execute(
     folder = RunFolder(config.results / "runs" / experiment.run_id)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
         asker = asker_of(experiment, journal, session)
-        manifest = RunManifest(folder, experiment.manifest(), journal, is_retry=bool(ask_again))
+        manifest = RunManifest(folder, experiment.asked(), journal, is_retry=bool(ask_again))
         manifest.begin()
 
         def ask_for(document: Document) -> Ask:
@@ -95,7 +95,7 @@ async def execute(
         metrics = llm_scores_of(experiment, totals, training_of(config))
         write_submission(folder.path / PREDICTIONS, totals.predictions())
         folder.write_metrics(metrics)
-        return RunResult(folder, manifest.end("complete", asker.traffic, **totals.as_json()), metrics)
+        return RunResult(folder, manifest.complete(totals.as_json(), asker.traffic), metrics)
 
 
 async def supervise(

@@ -34,14 +34,14 @@ def export_run(folder: RunFolder, kind: ExportFormat, out: Path | None = None) -
     Raises InputError for a run that is not complete or whose predictions are damaged, and for a file whose ending is
     none of the format's; StorageError if it cannot be written.
     """
-    documents = folder.complete_manifest()["documents"]
+    documents = folder.complete_manifest().documents
     write, endings = FORMATS[kind]
     path = out or Path(f"{folder.run_id}{endings[0]}")
     if path.suffix.lower() not in endings:
         raise InputError(f"--out {path}: a file of format {kind} ends in {' or '.join(endings)}")
     predictions = list(_distinct(read_submission(folder.path / PREDICTIONS)))
     write_whole(path, write(predictions, path.suffix.lower()))
-    return Export(path, len(predictions), documents["asked"], documents["in_split"])
+    return Export(path, len(predictions), documents.asked, documents.in_split)
 
 
 Titled = tuple[str, Prediction]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from harness.records.manifest import CompleteManifest, FailureSummary
 from harness.store import DocumentRecord
 
 MOST_FAILED = 0.05
@@ -67,42 +67,45 @@ class FailureCounts:
         }
 
 
-def failures_of(manifest: Mapping[str, Any], again: str) -> list[Failure]:
+def failures_of(manifest: CompleteManifest, again: str) -> list[Failure]:
     """The failures of a run, the most frequent status first; ``again`` says how to ask for them again."""
-    told = manifest.get("failures", {})
-    counts = Counter({status: count for status, count in manifest["statuses"].items() if status != "ok" and count})
+    counts = Counter({status: count for status, count in manifest.statuses.items() if status != "ok" and count})
     return [
-        Failure(status, count, told.get(status, {}).get("error", ""), _remedy(status, manifest, again))
+        Failure(status, count, _summary(manifest, status).error, _remedy(status, manifest, again))
         for status, count in counts.most_common()
     ]
 
 
-def failed_documents(manifest: Mapping[str, Any]) -> int:
+def failed_documents(manifest: CompleteManifest) -> int:
     """How many of the documents that were asked about have no full answer: all that did not end ``ok``."""
-    return int(manifest["documents"]["asked"] - manifest["statuses"].get("ok", 0))
+    return manifest.documents.asked - manifest.statuses.get("ok", 0)
 
 
-def failed_too_often(manifest: Mapping[str, Any], most: float) -> bool:
+def failed_too_often(manifest: CompleteManifest, most: float) -> bool:
     """Whether more than the share ``most`` of the documents asked about have no full answer, or none has one."""
-    asked, failed = manifest["documents"]["asked"], failed_documents(manifest)
+    asked, failed = manifest.documents.asked, failed_documents(manifest)
     return bool(failed and (failed == asked or failed > most * asked))
 
 
-def unanswered(manifest: Mapping[str, Any]) -> str:
+def unanswered(manifest: CompleteManifest) -> str:
     """``39 of 40 documents without a full answer: 39 truncated``."""
     by_status = ", ".join(f"{one.documents:,} {one.status}" for one in failures_of(manifest, ""))
-    asked = manifest["documents"]["asked"]
+    asked = manifest.documents.asked
     return f"{failed_documents(manifest):,} of {asked:,} documents without a full answer: {by_status}"
 
 
-def _remedy(status: str, manifest: Mapping[str, Any], again: str) -> str:
-    question = manifest["question"]
-    level = question["constraint"]["level"]
-    tokens = question.get("sampling", {}).get("max_tokens", 0)
+def _summary(manifest: CompleteManifest, status: str) -> FailureSummary:
+    """What the manifest tells of the documents with that status; an older one tells nothing."""
+    return manifest.failures.get(status) or FailureSummary()
+
+
+def _remedy(status: str, manifest: CompleteManifest, again: str) -> str:
+    level = manifest.question.constraint.level
+    tokens = manifest.question.sampling.get("max_tokens", 0)
     match status:
         case "truncated":
             more = f"--max-tokens {_MORE_TOKENS * tokens} (now {tokens})" if tokens else "--max-tokens"
-            if manifest.get("failures", {}).get(status, {}).get("thinking"):
+            if _summary(manifest, status).thinking:
                 return f"{_WITHOUT_THINKING}, or {more}"
             return more if level == "closed" else f"{more}, or --constrain closed, which bounds the list"
         case "context_overflow":

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,48 +11,42 @@ from harness.datasets.docred import sha256_of
 from harness.encoders.scores import PAIR_SCORES, ScoreFile, score_writer
 from harness.encoders.seen import Role, Seen, seen_by, seen_of
 from harness.encoders.weights import folder_named
-from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.results import RunResult, RunTotals, store_scored
-from harness.experiment.scope import Scope, dataset_of, schema_sha256
-from harness.models import IMPORTED
+from harness.experiment.run_manifest import RunManifest
+from harness.experiment.scope import PlannedRun, dataset_of
 from harness.refiners.stored_scores import check_relations, check_scores
 from harness.scoring.submission import read_submission
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Document, Extraction, ModelSpec, PairScores, Prediction, RelationSchema
+from harness.types import Document, Extraction, ModelSpec, PairScores, Prediction, PredictionSource, RelationSchema
 
 
 @dataclass(frozen=True)
-class ImportedRun(Scope):
+class ImportedRun(PlannedRun):
     """A file of predictions or of pair scores over a whole split, and the checksum of its content."""
 
     file_sha256: str
     seen: Seen | None
     """What the encoder saw in training whose name the system has; None for any other system."""
 
-    def manifest(self) -> dict[str, Any]:
-        """The part of the manifest that is known before the file is read."""
-        question = {
+    def question(self) -> dict[str, Any]:
+        return {
             "dataset": self.dataset_identity(),
             "model": {"name": self.spec.name, "identity": {"file": self.file_sha256}},
         }
-        return {
-            "run_id": self.id_of(question, IMPORTED),
-            "runner": IMPORTED,
-            "prompt_label": "",
-            "question": {**question, "constraint": {"level": ""}, "limit": None},
-            "documents": {"asked": self.document_count, "in_split": self.document_count},
-            **({"encoder": seen_of(map(self.seen.role, self.documents))} if self.seen else {}),
-            "prices": {"in": None, "out": None},
-            "schema_sha256": schema_sha256(self.dataset.schema),
-            "config": self.config.with_absolute_paths().as_json(),
-        }
+
+    @property
+    def id_parts(self) -> tuple[str, ...]:
+        return (self.spec.runner,)
+
+    def encoder(self) -> Mapping[str, Any]:
+        return seen_of(map(self.seen.role, self.documents)) if self.seen else {}
 
 
 def imported_scope(config: RunConfig, file_sha256: str) -> ImportedRun:
     """The documents that a system named ``config.model`` was run on."""
-    spec = ModelSpec(name=config.model, runner=IMPORTED, model_id=config.model)
+    spec = ModelSpec(name=config.model, runner=PredictionSource.IMPORTED.value, model_id=config.model)
     folder = folder_named(config.model)
     return ImportedRun(config, spec, dataset_of(config), file_sha256, seen_by(folder) if folder else None)
 
@@ -67,20 +60,16 @@ def import_run(path: Path, config: RunConfig) -> RunResult:
     if not path.is_file():
         raise InputError(f"{path}: no such file; give predictions (.json, .jsonl, .gz, .zip) or pair scores (.npz)")
     imported = imported_scope(config, sha256_of(path))
-    manifest = {
-        **imported.manifest(),
-        **describe_environment(),
-        "sessions": [{"started": time.time(), "finished": time.time()}],
-    }
-    folder = RunFolder(config.results / "runs" / manifest["run_id"])
+    folder = RunFolder(config.results / "runs" / imported.run_id)
     totals = RunTotals()
     with folder.locked():
+        asked = imported.asked()
         if path.suffix == ".npz":
             roles = _store_scores(path, imported, folder, totals)
-            manifest |= {"encoder": seen_of(roles)} if roles else {}
+            asked = asked.changed(encoder=seen_of(roles)) if roles else asked
         else:
             _store_predictions(path, imported, folder, totals)
-        return store_scored(folder, manifest, totals, imported)
+        return store_scored(folder, RunManifest(folder, asked), totals, imported, {})
 
 
 def _store_predictions(path: Path, imported: ImportedRun, folder: RunFolder, totals: RunTotals) -> None:

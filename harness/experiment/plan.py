@@ -11,22 +11,21 @@ from harness.errors import InputError
 from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.chosen import chosen_settings
 from harness.experiment.config import RunConfig
-from harness.experiment.scope import Scope, dataset_of, schema_sha256
+from harness.experiment.scope import PlannedRun, Scope, dataset_of
 from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
 from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
 from harness.methods.table import create_method, enough_tokens, uses_relation_texts
-from harness.models import ENCODER, resolve_model
+from harness.models import resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
-from harness.redaction import shown
 from harness.refiners.options import RefineOptions
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.refined import Refined
 from harness.refiners.task_distribution import HardPairs
-from harness.types import Dataset, ModelSpec, Runner, RunnerOptions, Sampling
+from harness.types import Dataset, ModelSpec, PredictionSource, Runner, RunnerOptions, Sampling
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Refinement:
 
 
 @dataclass(frozen=True)
-class Experiment(Scope):
+class Experiment(PlannedRun):
     """A checked configuration, ready to run: every input was found and fits the others."""
 
     runner: Runner
@@ -59,10 +58,10 @@ class Experiment(Scope):
         return Refined(method, self.refinement.hard_pairs, self.refinement.options.fusion)
 
     @property
-    def run_id(self) -> str:
-        return self.id_of(self._question(), self.settings.variant.name, self.settings.level)
+    def id_parts(self) -> tuple[str, ...]:
+        return self.settings.variant.name, self.settings.level
 
-    def _question(self) -> dict[str, Any]:
+    def question(self) -> dict[str, Any]:
         settings = self.settings
         return {
             "dataset": self.dataset_identity(),
@@ -85,7 +84,8 @@ class Experiment(Scope):
             **({"alignment": alignment_identity(settings.alignment)} if settings.alignment else {}),
         }
 
-    def _prompt_label(self) -> str:
+    @property
+    def prompt_label(self) -> str:
         """The variant's name with the options not at their default, its shots, the source of its pairs, alignment."""
         variant = self.settings.variant
         defaults = variant.choose({})
@@ -103,31 +103,14 @@ class Experiment(Scope):
                 changed.append("align-over=descriptions")
         return " ".join([variant.name, *changed])
 
-    def _encoder(self) -> Mapping[str, Any]:
-        """What is known of the encoder that the run builds on; empty without one."""
+    def encoder(self) -> Mapping[str, Any]:
         if self.refinement:
             return self.refinement.hard_pairs.scores.encoder
         source = self.settings.candidates
         return source.scores.encoder if isinstance(source, ScoredPairs) else {}
 
-    def manifest(self) -> dict[str, Any]:
-        """The part of the manifest that does not change while the run goes on."""
-        return {
-            "run_id": self.run_id,
-            "runner": self.spec.runner,
-            "prompt_label": self._prompt_label(),
-            "question": {
-                **self._question(),
-                "model": {"name": self.spec.name, "identity": shown(self.runner.identity)},
-                "limit": self.config.limit,
-            },
-            "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
-            **({"encoder": dict(encoder)} if (encoder := self._encoder()) else {}),
-            **({"chosen_settings": chosen} if (chosen := chosen_settings(self)) else {}),
-            "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
-            "schema_sha256": schema_sha256(self.dataset.schema),
-            "config": self.config.with_absolute_paths().as_json(),
-        }
+    def chosen(self) -> list[dict[str, Any]]:
+        return chosen_settings(self)
 
 
 def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | None = None) -> Experiment:
@@ -137,7 +120,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
     with one line on what is wrong; without ``model_needed`` it does not matter whether the model could run here.
     """
     spec = resolve_model(config.model, config.base_url)
-    if spec.runner == ENCODER:
+    if spec.source == PredictionSource.ENCODER:
         raise InputError(f"model {spec.name} is an encoder: `harness run` takes it without --prompt; nothing else does")
     if not config.prompt:
         raise InputError(f"model {spec.name} needs a prompt: give --prompt (`harness prompts` lists them)")

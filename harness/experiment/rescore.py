@@ -21,11 +21,11 @@ from harness.experiment.run_data import WHEREVER, DataPlace, run_data
 from harness.experiment.scope import Scope
 from harness.experiment.stored import config_to_score
 from harness.experiment.training import read_training, training_of
-from harness.models import ENCODER, IMPORTED
+from harness.records.manifest import Asked
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
-from harness.types import Completion, Dataset, Document, ModelSpec, Request
+from harness.types import Completion, Dataset, Document, ModelSpec, PredictionSource, Request
 
 
 async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = WHEREVER) -> RunResult:
@@ -45,9 +45,9 @@ async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = 
         metrics = llm_scores_of(experiment, totals, training)
     else:
         metrics = scores_of(experiment.documents, totals.by_title, training)
-    manifest = folder.read_manifest()
+    manifest = folder.complete_manifest()
     encoder = _encoder_of(experiment, manifest)
-    manifest = {**manifest, **({"encoder": encoder} if encoder else {}), **totals.as_json()}
+    manifest = manifest.changed(**({"encoder": encoder} if encoder else {}), **totals.as_json())
     write_submission(folder.path / PREDICTIONS, totals.predictions())
     folder.write_metrics(metrics)
     folder.write_manifest(manifest)
@@ -87,7 +87,7 @@ async def score_realigned(
         totals.add(record)
     training = training_of(experiment.config) if train is None else read_training(train)
     metrics = scores_of(experiment.documents, totals.by_title, training)
-    return RunResult(folder, {**folder.read_manifest(), **totals.as_json()}, metrics)
+    return RunResult(folder, folder.complete_manifest().changed(**totals.as_json()), metrics)
 
 
 def realigned(
@@ -102,7 +102,7 @@ def realigned(
     Raises InputError as ``rescore_run`` does, for options that do not fit, and for a run in several steps:
     which questions its later steps ask depends on what its first step's relations were aligned with.
     """
-    if folder.complete_manifest()["runner"] in (ENCODER, IMPORTED):
+    if folder.complete_manifest().source != PredictionSource.LLM:
         raise InputError(f"{folder.run_id} has no answers whose relations could be aligned: no LLM was asked")
     for record in folder.documents():
         names = dict.fromkeys(step["name"] for step in record.steps)
@@ -130,9 +130,7 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
     asked = [document for document in labelled.documents if document.title in totals.by_title]
     training = None if train is None else read_training(train)
     predictions = read_submission(folder.path / PREDICTIONS, labelled.schema)
-    # An encoder's run has no prompt.
-    options = result.manifest["question"].get("prompt", {}).get("options", {})
-    steps = step_scores_of(asked, totals.found, predictions, options)
+    steps = step_scores_of(asked, totals.found, predictions, result.manifest.question.prompt.options)
     return replace(result, metrics={**scores_of(asked, predictions, training), **steps})
 
 
@@ -169,20 +167,20 @@ def surface_of_run(folder: RunFolder, place: DataPlace = WHEREVER) -> dict[str, 
 def _run_of(folder: RunFolder, place: DataPlace) -> Scope:
     """What made a complete run, its data and alignment unchanged."""
     manifest = folder.complete_manifest()
-    if manifest["runner"] not in (ENCODER, IMPORTED):
+    if manifest.source == PredictionSource.LLM:
         return _experiment_of(folder, place)
     # Neither has answers to read again, so its documents are enough.
     config, dataset = run_data(config_to_score(folder, manifest), folder, manifest, place)
-    return Scope(config, ModelSpec(config.model, manifest["runner"], config.model), dataset)
+    return Scope(config, ModelSpec(config.model, manifest.runner, config.model), dataset)
 
 
-def _encoder_of(experiment: Scope, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _encoder_of(experiment: Scope, manifest: Asked) -> Mapping[str, Any]:
     """What is known of the run's encoder: what it saw in training may have been recorded since the run."""
     if isinstance(experiment, Experiment):
-        return dict(experiment.manifest().get("encoder", {}))
+        return experiment.encoder()
     folder = folder_named(experiment.config.model)
     counted = seen_of(map(seen_by(folder).role, experiment.documents)) if folder else {}
-    return {**manifest.get("encoder", {}), **counted}
+    return {**(manifest.encoder.as_json() if manifest.encoder else {}), **counted}
 
 
 def _experiment_of(
@@ -205,7 +203,8 @@ def _experiment_of(
         )
     experiment = prepare(config, model_needed=False, dataset=dataset)
     alignment = experiment.settings.alignment
-    if as_run and alignment and alignment_identity(alignment) != manifest["question"]["alignment"]:
+    asked = manifest.question.alignment
+    if as_run and alignment and (asked is None or alignment_identity(alignment) != asked.as_json()):
         raise InputError(
             f"{folder.run_id}: the model or the texts of its alignment have changed since; type the run's command to "
             "run it anew, or score it with --align"

@@ -10,6 +10,7 @@ from typing import Any
 from harness.alignment.decisions import AlignmentExamples, decisions_of
 from harness.experiment.encoder_origin import seen_told
 from harness.experiment.failures import Failure, FailureCounts, failed_too_often, failures_of
+from harness.experiment.run_manifest import RunManifest
 from harness.experiment.scope import Scope
 from harness.experiment.stored import retry_command
 from harness.experiment.tables import ScoreTables
@@ -18,13 +19,13 @@ from harness.label_source import HUMAN, NO_LABELS, NOT_SCORED, LabelSource
 from harness.methods.candidates import GOLD
 from harness.methods.questions import OPTIONS
 from harness.methods.settings import GIVEN
-from harness.models import ENCODER
 from harness.prompting.relations import COUNTED_TYPES
+from harness.records.manifest import CompleteManifest, UsageTotals
 from harness.scoring.official import SCORER_VERSION, score
 from harness.scoring.steps import Found, score_steps
 from harness.scoring.submission import write_submission
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder
-from harness.types import Document, Prediction
+from harness.types import Document, Prediction, PredictionSource
 
 
 @dataclass
@@ -89,7 +90,7 @@ class RunResult:
     """A complete, scored run: its folder and the two files that describe it."""
 
     folder: RunFolder
-    manifest: Mapping[str, Any]
+    manifest: CompleteManifest
     metrics: Mapping[str, Any]
 
     @classmethod
@@ -105,12 +106,12 @@ class RunResult:
     @property
     def coverage(self) -> float:
         """Documents that ended ``ok``, as a fraction of all documents of the split."""
-        return float(self.manifest["statuses"].get("ok", 0) / max(1, self.manifest["documents"]["in_split"]))
+        return self.manifest.statuses.get("ok", 0) / max(1, self.manifest.documents.in_split)
 
     @property
     def is_whole_split(self) -> bool:
-        documents = self.manifest["documents"]
-        return bool(documents["asked"] == documents["in_split"])
+        documents = self.manifest.documents
+        return documents.asked == documents.in_split
 
     @property
     def consults_gold(self) -> str:
@@ -118,27 +119,27 @@ class RunResult:
 
         Types are those by which earlier versions chose the options of ``choice`` and ``judge``.
         """
-        question = self.manifest["question"]
-        if question.get("candidates") == GOLD:
+        question = self.manifest.question
+        if question.candidates == GOLD:
             return "candidates"
-        options = question.get("prompt", {"options": {}})["options"]  # encoders have no prompt
-        if question.get("relation_texts") == COUNTED_TYPES and OPTIONS in options and "refine" not in question:
+        options = question.prompt.options
+        if question.relation_texts == COUNTED_TYPES and OPTIONS in options and question.refine is None:
             return "argument types"
         given = options.get(GIVEN, "none")
-        return "" if given == "none" else str(given)
+        return "" if given == "none" else given
 
     @property
     def seen_by_encoder(self) -> str:
         """In words, if the encoder of the run saw its documents in training, or may have: such scores say nothing."""
-        encoder = self.manifest.get("encoder", {})
-        return seen_told(encoder) if encoder or self.manifest["runner"] == ENCODER else ""
+        encoder = self.manifest.encoder
+        return seen_told(encoder) if encoder or self.manifest.source == PredictionSource.ENCODER else ""
 
     @property
     def chosen_by_documents(self) -> str:
         """In words, the options of the run that are known to be chosen by the scores of its own documents."""
         return "; ".join(
-            f"{one['option']} was chosen by {one['documents']:,} of the {one['of']:,} documents"
-            for one in self.manifest.get("chosen_settings", ())
+            f"{one.option} was chosen by {one.documents:,} of the {one.of:,} documents"
+            for one in self.manifest.chosen_settings
         )
 
     @property
@@ -163,33 +164,29 @@ class RunResult:
     @property
     def seconds(self) -> float:
         """Wall time of the sessions in which the model was asked, or the encoder scored, anything."""
-        sessions = [
-            session
-            for session in self.manifest["sessions"]
-            if session.get("sent") or session.get("scored") or session.get("ended") == "killed"
-        ]
-        return float(sum(session["seconds"] for session in sessions))
+        return float(sum(session.seconds for session in self.manifest.sessions if session.has_worked))
 
     @property
     def answers_of_other_runs(self) -> int:
         """Answers that the journal already held from other runs: their time is not in ``seconds``."""
-        spent = self.manifest.get("spent", {}).get("requests", 0)
-        return max(0, int(self.manifest["usage"]["requests"]) - int(spent))
+        spent = self.manifest.spent
+        return max(0, self.manifest.usage.requests - (spent.requests if spent else 0))
 
     @property
     def cost_usd(self) -> float | None:
         """What the run's tokens cost at the price in models.toml; None without a price."""
-        prices, usage = self.manifest["prices"], self.manifest["usage"]
-        if prices["in"] is None or prices["out"] is None:
+        prices, usage = self.manifest.prices, self.manifest.usage
+        if prices.price_in is None or prices.price_out is None:
             return None
-        return float((usage["prompt_tokens"] * prices["in"] + usage["completion_tokens"] * prices["out"]) / 1e6)
+        return (usage.prompt_tokens * prices.price_in + usage.completion_tokens * prices.price_out) / 1e6
 
     def as_json(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
+        manifest = self.manifest.as_json()
         return {
             "run_id": self.folder.run_id,
             "run_dir": str(self.folder.path),
-            "status": self.manifest["status"],
+            "status": manifest["status"],
             "metrics": self.metrics["metrics"],
             "labels": asdict(self.label_source),
             "not_scored": None if self.is_scored else NOT_SCORED,
@@ -199,18 +196,18 @@ class RunResult:
             "proposal": self.metrics.get("proposal"),
             "consults_gold": self.consults_gold or None,
             "seen_by_encoder": self.seen_by_encoder or None,
-            "seen_documents": self.manifest.get("encoder", {}).get("seen_documents"),
+            "seen_documents": manifest.get("encoder", {}).get("seen_documents"),
             "chosen_by_documents": self.chosen_by_documents or None,
             "coverage": self.coverage,
             "whole_split": self.is_whole_split,
-            "statuses": self.manifest["statuses"],
+            "statuses": manifest["statuses"],
             "failures": [failure._asdict() for failure in self.failures],
-            "rejects": self.manifest["rejects"],
-            "details": self.manifest["details"],
-            "alignments": self.manifest.get("alignments", {}),
-            "usage": self.manifest["usage"],
-            "adjusted": self.manifest.get("adjusted", {}),
-            "spent": self.manifest.get("spent"),
+            "rejects": manifest["rejects"],
+            "details": manifest["details"],
+            "alignments": manifest.get("alignments", {}),
+            "usage": manifest["usage"],
+            "adjusted": manifest.get("adjusted", {}),
+            "spent": manifest.get("spent"),
             "seconds": round(self.seconds, 3),
             "cost_usd": self.cost_usd,
         }
@@ -223,13 +220,12 @@ def scored_against(scored: Mapping[str, Any]) -> LabelSource:
     return HUMAN if scored["metrics"].get("gold", 1) else NO_LABELS
 
 
-def tokens_in_words(usage: Mapping[str, Any]) -> str:
-    """The tokens of a manifest's ``usage``; says so where the server did not report those of some answers."""
-    cached, prompt_tokens = usage.get("cached_tokens"), usage["prompt_tokens"]
+def tokens_in_words(usage: UsageTotals) -> str:
+    """The tokens of a run; says so where the server did not report those of some answers."""
+    cached, prompt_tokens = usage.cached_tokens, usage.prompt_tokens
     share = f", {cached / prompt_tokens:.0%} from the prefix cache" if cached and prompt_tokens else ""
-    estimated = usage.get("estimated", 0)
-    note = f"; an estimate for {estimated:,} answers, whose tokens the server did not report" if estimated else ""
-    return f"{prompt_tokens:,} prompt{share}, {usage['completion_tokens']:,} completion{note}"
+    note = f"; an estimate for {usage.estimated:,} answers, whose tokens the server did not report"
+    return f"{prompt_tokens:,} prompt{share}, {usage.completion_tokens:,} completion{note if usage.estimated else ''}"
 
 
 def scores_of(
@@ -251,14 +247,14 @@ def scores_of(
     }
 
 
-def store_scored(folder: RunFolder, manifest: Mapping[str, Any], totals: RunTotals, scope: Scope) -> RunResult:
+def store_scored(
+    folder: RunFolder, manifest: RunManifest, totals: RunTotals, scope: Scope, work: Mapping[str, float]
+) -> RunResult:
     """Score what stands in a run's records and finish its folder: predictions, metrics, manifest."""
     metrics = scores_of(scope.documents, totals.by_title, training_of(scope.config))
     write_submission(folder.path / PREDICTIONS, totals.predictions())
     folder.write_metrics(metrics)
-    complete = {**manifest, **totals.as_json(), "status": "complete"}
-    folder.write_manifest(complete)
-    return RunResult(folder, complete, metrics)
+    return RunResult(folder, manifest.complete(totals.as_json(), work), metrics)
 
 
 def step_scores_of(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from harness.datasets.docred import sha256_of
 from harness.datasets.registry import CORPORA, DATA_SUFFIXES, load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.scope import schema_sha256
+from harness.records.manifest import Asked, StoredConfig
 from harness.store import RunFolder
 from harness.types import Dataset
 
@@ -35,7 +35,7 @@ WHEREVER = DataPlace()
 
 
 def run_data(
-    config: RunConfig, folder: RunFolder, manifest: Mapping[str, Any], place: DataPlace = WHEREVER
+    config: RunConfig, folder: RunFolder, manifest: Asked, place: DataPlace = WHEREVER
 ) -> tuple[RunConfig, Dataset]:
     """The configuration of a stored run and its dataset, both naming the data where they are now.
 
@@ -46,17 +46,15 @@ def run_data(
     dataset = _load(folder, manifest, path)
     place_now = {"data_dir": path.parent} if config.dataset in CORPORA else {"dataset": str(path)}
     config = replace(config, **place_now)
-    shots = manifest["question"].get("shots")
+    shots = manifest.question.shots
     if config.shots_from and config.shots_from not in CORPORA and shots:
-        search = _Search(shots["sha256"])
+        search = _Search(shots.sha256)
         found = search.first(_named(Path(config.shots_from), [path.parent, *_near(folder)]))
         config = replace(config, shots_from=str(found or config.shots_from))
     return config, dataset
 
 
-def find_dataset(
-    folder: RunFolder, manifest: Mapping[str, Any], place: DataPlace = WHEREVER, remedy: str = OPTIONS
-) -> Dataset:
+def find_dataset(folder: RunFolder, manifest: Asked, place: DataPlace = WHEREVER, remedy: str = OPTIONS) -> Dataset:
     """The documents that a stored run was made on.
 
     They are looked for where the user says, where they were, beside the results, in the working folder and in the
@@ -66,10 +64,10 @@ def find_dataset(
     return _load(folder, manifest, _find(folder, manifest, place, remedy))
 
 
-def _find(folder: RunFolder, manifest: Mapping[str, Any], place: DataPlace, remedy: str) -> Path:
-    recorded, wanted = manifest["config"], manifest["question"]["dataset"]
-    original = _recorded(recorded, wanted["split"])
-    search = _Search(wanted["sha256"])
+def _find(folder: RunFolder, manifest: Asked, place: DataPlace, remedy: str) -> Path:
+    recorded, wanted = manifest.config, manifest.question.dataset
+    original = _recorded(recorded, wanted.split)
+    search = _Search(wanted.sha256)
     if place.data_dir and not place.data_dir.is_dir():
         raise InputError(f"--data-dir {place.data_dir}: no such folder; check the name")
     if place.dataset and place.dataset not in CORPORA:
@@ -83,40 +81,40 @@ def _find(folder: RunFolder, manifest: Mapping[str, Any], place: DataPlace, reme
     else:
         said = [place.data_dir] if place.data_dir else []
         said += [CORPORA[place.dataset].folder] if place.dataset else []
-        known = [CORPORA[recorded["dataset"]].folder] if recorded["dataset"] in CORPORA else []
+        known = [CORPORA[recorded.dataset].folder] if recorded.dataset in CORPORA else []
         folders = [*known, *_near(folder)]
         found = search.first([one / original.name for one in said])
         found = found or search.first(_named(original, folders))
         if not found and not known:
             found = search.first(_renamed([*said, original.parent, *_near(folder)[:2]]), note=False)
-    if found and recorded["dataset"] in CORPORA and found.name != original.name:
+    if found and recorded.dataset in CORPORA and found.name != original.name:
         raise InputError(f"{found} is the data of {folder.run_id}, which knows it as {original.name}: rename the file")
     if not found:
         raise InputError(f"{folder.run_id}: its data file {original.name} {search.report()}: {remedy}")
     return found
 
 
-def _recorded(config: Mapping[str, Any], split: str) -> Path:
+def _recorded(config: StoredConfig, split: str) -> Path:
     """The file as the run's command named it."""
-    corpus = CORPORA.get(config["dataset"])
+    corpus = CORPORA.get(config.dataset)
     if corpus is None:
-        return Path(config["dataset"])
-    folder = Path(config["data_dir"]) if config["data_dir"] and corpus.url else corpus.folder
+        return Path(config.dataset)
+    folder = Path(config.data_dir) if config.data_dir and corpus.url else corpus.folder
     return folder / corpus.splits[split].name
 
 
-def _load(folder: RunFolder, manifest: Mapping[str, Any], path: Path) -> Dataset:
-    recorded, wanted = manifest["config"]["dataset"], manifest["question"]["dataset"]
+def _load(folder: RunFolder, manifest: Asked, path: Path) -> Dataset:
+    recorded, wanted = manifest.config.dataset, manifest.question.dataset
     if recorded in CORPORA:
-        dataset = load_dataset(recorded, wanted["split"], path.parent)
+        dataset = load_dataset(recorded, wanted.split, path.parent)
     else:
-        dataset = load_dataset(str(path), wanted["split"])
+        dataset = load_dataset(str(path), wanted.split)
     # Runs of before this was recorded have none.
-    if manifest.get("schema_sha256") not in (None, schema_sha256(dataset.schema)):
+    if manifest.schema_sha256 not in (None, schema_sha256(dataset.schema)):
         raise InputError(
             f"{folder.run_id}: the relations beside {path} are not the run's: put the rel_info.json of its data there"
         )
-    return replace(dataset, name=wanted["name"], split=wanted["split"])
+    return replace(dataset, name=wanted.name, split=wanted.split)
 
 
 def _near(folder: RunFolder) -> list[Path]:

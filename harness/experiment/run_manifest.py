@@ -11,30 +11,35 @@ from harness.engine.asking import Traffic
 from harness.engine.journal import Journal
 from harness.environment import describe_environment
 from harness.errors import InputError
-from harness.store import RunFolder
+from harness.records.manifest import COMPLETE, Asked, CompleteManifest, Manifest, Session, parsed_manifest
+from harness.store import MANIFEST, REBUILD, RunFolder
+
+TOLD_OF_TRAFFIC = ("sent", "replayed", "retried")
 
 
 class RunManifest:
-    """Rewrites ``manifest.json`` as the run goes on; every state names all sessions so far.
+    """Writes ``manifest.json`` of a run of any source, as the run goes on.
 
-    A run that was complete stays so, with its totals, until new results replace them: a stopped
-    retry, a refused key or a crash takes nothing away.
+    With a journal a run goes on where earlier sessions ended: every state names them all, and a run that was complete
+    stays so, with its totals, until new results replace them. A stopped retry, a refused key or a crash takes nothing
+    away. Without a journal a run starts again.
     """
 
-    def __init__(
-        self, folder: RunFolder, question: Mapping[str, Any], journal: Journal, *, is_retry: bool = False
-    ) -> None:
+    def __init__(self, folder: RunFolder, asked: Asked, journal: Journal | None = None, *, is_retry: bool = False):
         self._folder = folder
         self._journal = journal
-        earlier = _earlier(folder)
-        self._was_complete = earlier.get("status") == "complete"
-        kept = earlier if self._was_complete else {}
-        self._content: dict[str, Any] = {**kept, **question, **describe_environment()}
-        self._content["sessions"] = _closed(earlier.get("sessions", []), folder.run_id, journal)
+        earlier = _earlier(folder) if journal else None
+        self._sessions = _closed(earlier.sessions, folder.run_id, journal) if earlier and journal else []
+        self._was_complete = isinstance(earlier, CompleteManifest)
+        self._content = {
+            **(earlier.as_json() if earlier and self._was_complete else {}),
+            **asked.as_json(),
+            **describe_environment(),
+        }
         if is_retry:
             # One that was stopped or killed goes on: what it asked again is not asked a third time.
             self._content.setdefault("retry", uuid.uuid4().hex)
-        self._session: dict[str, Any] = {"started": time.time(), "finished": None}
+        self._session = Session(started=time.time(), finished=None)
         self._started = time.monotonic()
 
     @property
@@ -44,46 +49,59 @@ class RunManifest:
 
     def begin(self) -> None:
         """Record that a session has begun."""
-        self._content["sessions"].append(self._session)
         self._write("running")
 
-    def end(self, status: str, traffic: Traffic, **more: Any) -> dict[str, Any]:
-        """Record how the session ended (complete, stopped or failed); returns the manifest as written."""
-        self._session |= {
-            "finished": time.time(),
-            "seconds": round(time.monotonic() - self._started, 3),
-            "sent": traffic.sent,
-            "replayed": traffic.replayed,
-            "retried": traffic.retried,
-            **({} if status == "complete" else {"ended": status}),
-        }
-        spent = self._journal.spent(self._folder.run_id)
-        self._content |= {**more, "spent": spent._asdict()}
-        retry = self._content.pop("retry", "") if status == "complete" else ""
+    def end(self, status: str, traffic: Traffic) -> None:
+        """Record that the session was ``stopped`` or ``failed``."""
+        self._close({name: getattr(traffic, name) for name in TOLD_OF_TRAFFIC}, ended=status)
         self._write(status)
-        if retry:
+
+    def complete(self, totals: Mapping[str, Any], work: Traffic | Mapping[str, float]) -> CompleteManifest:
+        """Record that the run is complete; ``work`` is what the session did, by the names of ``Session``."""
+        done = {name: getattr(work, name) for name in TOLD_OF_TRAFFIC} if isinstance(work, Traffic) else work
+        self._close(done)
+        self._content |= totals
+        retry = self._content.pop("retry", "")
+        manifest = self._write(COMPLETE)
+        if retry and self._journal:
             self._journal.end_retry(retry)
-        return self._content
+        assert isinstance(manifest, CompleteManifest), "its status says so"
+        return manifest
 
-    def _write(self, status: str) -> None:
-        self._content["status"] = "complete" if self._was_complete else status
-        self._folder.write_manifest(self._content)
+    def _close(self, work: Mapping[str, float], **told: str) -> None:
+        seconds = round(time.monotonic() - self._started, 3)
+        self._session = self._session.changed(finished=time.time(), seconds=seconds, **work, **told)
+        if self._journal:
+            self._content["spent"] = self._journal.spent(self._folder.run_id)._asdict()
+
+    def _write(self, status: str) -> Manifest | CompleteManifest:
+        self._content |= {
+            "sessions": [session.as_json() for session in (*self._sessions, self._session)],
+            "status": COMPLETE if self._was_complete else status,
+        }
+        manifest = parsed_manifest(self._content, str(self._folder.path / MANIFEST), REBUILD)
+        self._folder.write_manifest(manifest)
+        return manifest
 
 
-def _earlier(folder: RunFolder) -> dict[str, Any]:
-    """The manifest of the sessions before this one; empty if there is none, or none that can be read."""
+def _earlier(folder: RunFolder) -> Manifest | CompleteManifest | None:
+    """The manifest of the sessions before this one; None if there is none, or none that can be read."""
     try:
         return folder.read_manifest()
     except InputError:
-        return {}
+        return None
 
 
-def _closed(sessions: list[dict[str, Any]], run_id: str, journal: Journal) -> list[dict[str, Any]]:
+def _closed(sessions: list[Session], run_id: str, journal: Journal) -> list[Session]:
     """Earlier sessions; one that was killed is given the time of its last answer as its end."""
-    ends = [*(session["started"] for session in sessions[1:]), time.time()]
-    for session, end in zip(sessions, ends if sessions else [], strict=True):
-        if session["finished"] is None:
-            started = session["started"]
-            last = journal.last_answer_at(run_id, started, end) or started
-            session |= {"finished": last, "seconds": round(last - started, 3), "ended": "killed"}
-    return sessions
+    ends = [*(session.started for session in sessions[1:]), time.time()]
+    return [
+        _killed(session, journal.last_answer_at(run_id, session.started, end) or session.started)
+        if session.finished is None
+        else session
+        for session, end in zip(sessions, ends if sessions else [], strict=True)
+    ]
+
+
+def _killed(session: Session, last: float) -> Session:
+    return session.changed(finished=last, seconds=round(last - session.started, 3), ended="killed")

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from harness.datasets.gold import label_source_of
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
+from harness.records.manifest import Asked
+from harness.redaction import shown
 from harness.types import Dataset, Document, ModelSpec, RelationSchema
 
 
@@ -58,6 +61,57 @@ class Scope:
 
     def dataset_identity(self) -> dict[str, str]:
         return {"name": self.dataset.name, "split": self.dataset.split, "sha256": self.dataset.sha256}
+
+
+@dataclass(frozen=True)
+class PlannedRun(Scope, ABC):
+    """A run that can be made; each source of predictions says what its question is."""
+
+    @abstractmethod
+    def question(self) -> dict[str, Any]:
+        """All that can change the result, as JSON, besides the number of documents."""
+
+    @property
+    def id_parts(self) -> tuple[str, ...]:
+        """What the run's id names besides dataset, split and model."""
+        return ()
+
+    @property
+    def prompt_label(self) -> str:
+        """The prompt with what was changed in it, for tables; empty where no LLM is asked."""
+        return ""
+
+    def encoder(self) -> Mapping[str, Any]:
+        """What is known of the encoder that the run builds on, as ``EncoderOrigin``; empty without one."""
+        return {}
+
+    def chosen(self) -> list[dict[str, Any]]:
+        """The options that were chosen by scores of the run's own documents, each as ``ChosenSetting``."""
+        return []
+
+    @property
+    def run_id(self) -> str:
+        return self.id_of(self.question(), *self.id_parts)
+
+    def asked(self) -> Asked:
+        """What is asked, for the manifest. Whatever could be a secret is hidden."""
+        question = self.question()
+        model = {**question["model"], "identity": shown(question["model"]["identity"])}
+        return Asked.model_validate(
+            {
+                "run_id": self.run_id,
+                "runner": self.spec.runner,
+                "prompt_label": self.prompt_label,
+                "question": {"constraint": {"level": ""}, **question, "model": model, "limit": self.config.limit},
+                "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
+                # Left out where there is nothing to tell, as in most runs.
+                **({"encoder": dict(encoder)} if (encoder := self.encoder()) else {}),
+                **({"chosen_settings": chosen} if (chosen := self.chosen()) else {}),
+                "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
+                "schema_sha256": schema_sha256(self.dataset.schema),
+                "config": self.config.with_absolute_paths().as_json(),
+            }
+        )
 
 
 def schema_sha256(schema: RelationSchema) -> str:

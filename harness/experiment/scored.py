@@ -10,11 +10,12 @@ from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_run import EncoderExperiment, prepare_encoder
 from harness.methods.candidates import ALL, GOLD, PairSource, load_pair_source
-from harness.models import ENCODER, resolve_model
+from harness.models import resolve_model
+from harness.records.manifest import COMPLETE
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.stored_scores import StoredScores, open_scores
 from harness.store import RunFolder, find_run
-from harness.types import Dataset, Document
+from harness.types import Dataset, Document, PredictionSource
 
 
 def encoders_to_run(config: RunConfig) -> Iterator[EncoderExperiment]:
@@ -72,7 +73,7 @@ def _encoder_named(option: str, name: str, config: RunConfig, dataset: Dataset |
         except InputError as error:
             raise InputError(f"{option} {name}: there is no encoder of that name, and {error}") from None
         return None
-    if spec.runner != ENCODER:
+    if spec.source != PredictionSource.ENCODER:
         raise InputError(f"{option} {name}: that is no encoder; `harness models` lists them")
     return prepare_encoder(
         RunConfig(
@@ -93,7 +94,7 @@ def _folder_of(experiment: EncoderExperiment) -> RunFolder:
 
 
 def _is_stored(folder: RunFolder) -> bool:
-    return folder.has(PAIR_SCORES) and folder.read_manifest()["status"] == "complete"
+    return folder.has(PAIR_SCORES) and folder.read_manifest().status == COMPLETE
 
 
 def _command(config: RunConfig) -> str:

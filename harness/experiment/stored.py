@@ -9,12 +9,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.scope import question_digest
 from harness.models import load_models, resolve_model
+from harness.records.manifest import Asked
 from harness.redaction import HIDDEN, address, redact, shown
 from harness.store import RunFolder
 
@@ -34,7 +34,7 @@ class Repeated:
 NOTHING_REPEATED = Repeated()
 
 
-def config_to_score(folder: RunFolder, manifest: Mapping[str, Any]) -> RunConfig:
+def config_to_score(folder: RunFolder, manifest: Asked) -> RunConfig:
     """The configuration of a run whose answers are read again; no model can be reached or started with it.
 
     Raises InputError for a manifest of another version.
@@ -43,7 +43,7 @@ def config_to_score(folder: RunFolder, manifest: Mapping[str, Any]) -> RunConfig
     return replace(stored, base_url=stored.base_url and _NO_SERVER, model_options=_harmless(stored))
 
 
-def config_to_ask(folder: RunFolder, manifest: Mapping[str, Any], repeated: Repeated) -> RunConfig:
+def config_to_ask(folder: RunFolder, manifest: Asked, repeated: Repeated) -> RunConfig:
     """The configuration of a run whose model is asked again.
 
     Raises InputError where the manifest is that of another run, and where the run needs something that the command
@@ -64,17 +64,16 @@ def config_to_ask(folder: RunFolder, manifest: Mapping[str, Any], repeated: Repe
     )
 
 
-def _stored(folder: RunFolder, manifest: Mapping[str, Any]) -> RunConfig:
+def _stored(folder: RunFolder, manifest: Asked) -> RunConfig:
     """What is written goes where the run lies, whatever folder it names."""
-    return replace(RunConfig.from_json(manifest["config"]), results=folder.path.parents[1])
+    return replace(RunConfig.from_json(manifest.config.as_json()), results=folder.path.parents[1])
 
 
-def _check_question(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
-    question = manifest["question"]
+def _check_question(folder: RunFolder, manifest: Asked) -> None:
     if folder.path.parent.name != "runs":
         raise InputError(f"{folder.path}: move the folder into RESULTS/runs, so that its answers have a journal beside")
-    hidden = HIDDEN in question["model"]["identity"].values()
-    if not hidden and not folder.run_id.endswith(f"-{question_digest(question)}"):
+    hidden = HIDDEN in manifest.question.model.identity.values()
+    if not hidden and not folder.run_id.endswith(f"-{question_digest(manifest.question.as_json())}"):
         raise InputError(
             f"{folder.run_id}: its manifest was changed or is that of another run: type the original command instead"
         )
@@ -99,7 +98,7 @@ def options_to_repeat(stored: RunConfig, repeated: Repeated = NOTHING_REPEATED) 
     return missing
 
 
-def retry_command(folder: RunFolder, manifest: Mapping[str, Any]) -> str:
+def retry_command(folder: RunFolder, manifest: Asked) -> str:
     """What to type to ask again for the documents of this run that did not end ok."""
     try:
         repeated = options_to_repeat(_stored(folder, manifest))

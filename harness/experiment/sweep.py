@@ -9,7 +9,6 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, RelationDecision, decisions_of
 from harness.datasets.content import content_hash
@@ -113,7 +112,7 @@ async def read_alignable(
 
     The model is the run's own unless given, or MiniLM. Raises InputError as ``rescore.realigned`` does.
     """
-    own = folder.read_manifest()["config"].get("align")
+    own = folder.read_manifest().config.align
     experiment = realigned(folder, align or own or DEFAULT_MODEL, None, over, place)
     with_gold(experiment.dataset, "a sweep")
     alignment = experiment.settings.alignment
@@ -184,13 +183,13 @@ def best_point(points: Sequence[ThetaPoint]) -> ThetaPoint:
     return max(points, key=lambda point: (point.scores.f1, point.theta))
 
 
-def examples_at(documents: Iterable[AlignableDocument], theta: float) -> dict[str, list[dict[str, Any]]]:
+def examples_at(documents: Iterable[AlignableDocument], theta: float) -> AlignmentExamples:
     """The most frequent relations outside the schema that are kept, dropped and inverted at ``theta``."""
     examples = AlignmentExamples()
     for document in documents:
         for decision in document.decisions:
             examples.add(replace(decision, kept=decision.cosine >= theta))
-    return examples.as_json()
+    return examples
 
 
 def split_documents(

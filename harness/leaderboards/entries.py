@@ -14,6 +14,7 @@ from harness.experiment.encoder_run import PROPOSES_PAIRS
 from harness.experiment.failures import unanswered
 from harness.experiment.results import RunResult
 from harness.label_source import NOT_SCORED
+from harness.records.manifest import Asked, CompleteManifest
 from harness.scoring.official import SCORER_VERSION
 from harness.store import METRICS, RunFolder
 
@@ -84,13 +85,13 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
     """
     try:
         manifest = folder.read_manifest()
-        dataset = manifest["question"]["dataset"]
-        key = BoardKey(dataset["name"], dataset["split"], dataset["sha256"])
+        dataset = manifest.question.dataset
+        key = BoardKey(dataset.name, dataset.split, dataset.sha256)
         row = _described(folder, manifest)
         if not chosen.takes(key, row):
             return None
-        if manifest["status"] != "complete" or not folder.has(METRICS):
-            return Entry(key, manifest["status"], row)
+        if not isinstance(manifest, CompleteManifest) or not folder.has(METRICS):
+            return Entry(key, manifest.status, row)
         result = RunResult(folder, manifest, folder.read_metrics())
         row |= _scored(result)
         reason = "; ".join(_reasons_not_ranked(result, max_failed))
@@ -100,35 +101,33 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
         return Entry(DAMAGED, f"damaged: {error}", row) if chosen.takes(DAMAGED, row) else None
 
 
-def _described(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    question = manifest["question"]
+def _described(folder: RunFolder, manifest: Asked) -> dict[str, Any]:
     return {
-        "model": question["model"]["name"],
-        "prompt": manifest["prompt_label"],
-        "constraint": question["constraint"]["level"],
+        "model": manifest.question.model.name,
+        "prompt": manifest.prompt_label,
+        "constraint": manifest.question.constraint.level,
         "alignment": _alignment(manifest),
-        "runner": manifest["runner"],
+        "runner": manifest.runner,
         "run_id": folder.run_id,
     }
 
 
-def _alignment(manifest: Mapping[str, Any]) -> str:
+def _alignment(manifest: Asked) -> str:
     """The SBERT model and theta that relations outside the schema were aligned with; "" where no model wrote any."""
-    question = manifest["question"]
-    if "alignment" not in question:
-        return "none" if question["constraint"]["level"] else ""
-    config = manifest["config"]
-    over = " over descriptions" if config.get("align_over") == "descriptions" else ""
-    return f"{Path(config['align']).name} {question['alignment']['theta']:g}{over}"
+    alignment, config = manifest.question.alignment, manifest.config
+    if alignment is None:
+        return "none" if manifest.question.constraint.level else ""
+    over = " over descriptions" if config.align_over == "descriptions" else ""
+    return f"{Path(config.align or '').name} {alignment.theta:g}{over}"
 
 
 def _scored(result: RunResult) -> dict[str, Any]:
-    metrics, usage = result.metrics["metrics"], result.manifest["usage"]
+    metrics, usage = result.metrics["metrics"], result.manifest.usage
     return {
         **{name: metrics[name] if result.is_scored else None for name in _SCORES},
         "coverage": result.coverage,
-        "requests": usage["requests"],
-        "tokens": usage["prompt_tokens"] + usage["completion_tokens"],
+        "requests": usage.requests,
+        "tokens": usage.tokens,
         "seconds": result.seconds,
         "cost_usd": result.cost_usd,
     }
@@ -145,9 +144,9 @@ def _counts(result: RunResult) -> tuple[NDArray[np.int32], str]:
 
 
 def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
-    documents = result.manifest["documents"]
+    documents = result.manifest.documents
     if not result.is_whole_split:
-        yield f"partial: {documents['asked']} of {documents['in_split']} documents"
+        yield f"partial: {documents.asked} of {documents.in_split} documents"
     if not result.is_scored:
         yield NOT_SCORED
     if silver := result.label_source.silver:
@@ -158,9 +157,9 @@ def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield result.seen_by_encoder
     if result.chosen_by_documents:
         yield result.chosen_by_documents
-    if result.manifest["question"].get("task") == PROPOSES_PAIRS:
+    if result.manifest.question.task == PROPOSES_PAIRS:
         yield "proposes pairs without relations: see its pair F1"
-    if not documents["asked"]:
+    if not documents.asked:
         yield "no document"
     elif result.failed_too_often(max_failed):
         yield unanswered(result.manifest)

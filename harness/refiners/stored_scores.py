@@ -11,6 +11,8 @@ from harness.encoders.config import RELATED
 from harness.encoders.scores import PAIR_SCORES, ScoreFile
 from harness.encoders.seen import Role, Seen, seen_of
 from harness.errors import InputError
+from harness.records.manifest import COMPLETE
+from harness.records.question import DatasetIdentity
 from harness.store import RunFolder
 from harness.types import Dataset, Document, PairScores
 
@@ -50,11 +52,11 @@ def open_scores(
     """
     manifest = folder.read_manifest()
     run_id = folder.run_id
-    if manifest["status"] != "complete":
-        raise InputError(f"run {run_id} is not complete ({manifest['status']}): type its command again first")
+    if manifest.status != COMPLETE:
+        raise InputError(f"run {run_id} is not complete ({manifest.status}): type its command again first")
     if not folder.has(PAIR_SCORES):
         raise InputError(f"run {run_id} holds no pair scores: name a run of an encoder, or one that was imported")
-    _check_dataset(run_id, manifest["question"]["dataset"], dataset)
+    _check_dataset(run_id, manifest.question.dataset, dataset)
     file = ScoreFile(folder.path / PAIR_SCORES)
     check_relations(f"run {run_id}", file.relations, dataset)
     digest = hashlib.sha256("\n".join(file.relations).encode())
@@ -73,10 +75,10 @@ def open_scores(
         digest.update(scores.pairs.tobytes())
         digest.update(scores.scores.tobytes())
         roles.append(seen.role(document) if seen else file.role(title))
-    encoder = dict(manifest.get("encoder", {}))
+    encoder = manifest.encoder.as_json() if manifest.encoder else {}
     if None not in roles:
         encoder |= seen_of(role for role in roles if role is not None)
-    name = str(manifest["question"]["model"]["name"])
+    name = manifest.question.model.name
     return StoredScores(name, f"sha256:{digest.hexdigest()}", run_id, encoder, file)
 
 
@@ -93,11 +95,11 @@ def without_nan(scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return finite
 
 
-def _check_dataset(run_id: str, stored: dict[str, str], dataset: Dataset) -> None:
+def _check_dataset(run_id: str, stored: DatasetIdentity, dataset: Dataset) -> None:
     wanted = {"name": dataset.name, "split": dataset.split, "sha256": dataset.sha256}
     for field, value in wanted.items():
-        if stored[field] != value:
-            what = "file (checksum)" if field == "sha256" else f"{field} {stored[field]!r}"
+        if (found := getattr(stored, field)) != value:
+            what = "file (checksum)" if field == "sha256" else f"{field} {found!r}"
             raise InputError(
                 f"run {run_id} scored another {what} than {dataset.name} {dataset.split}, which is asked about: "
                 "run the encoder on it"

@@ -84,7 +84,7 @@ class Report:
     def document_count(self) -> int:
         """Documents that will have a page: those that any run of their board was asked about."""
         return sum(
-            max(run.result.manifest["documents"]["asked"] for run in board.runs)
+            max(run.result.manifest.documents.asked for run in board.runs)
             for board in self.boards
             if board.dataset and board.runs
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from harness.report import figures
 from harness.report.analysis import RunAnalysis, precision_recall
 from harness.report.figures import Figure
 from harness.report.runs import ReportBoard, ReportRun
-from harness.report.stored_tables import StoredTables
+from harness.report.stored_tables import StoredEffect, StoredTables
 from harness.report.tables import confusion_matrix, percent, relation_name
 
 MOST_RUNS_MAPPED = 24
@@ -107,7 +106,7 @@ def settings_figures(tables: StoredTables) -> Iterator[Figure]:
         yield Figure(
             name=f"ablation-{number}",
             title=f"Ablation of {ablation.model}",
-            caption=f"What each change does to F1, with its 95% interval, paired over documents ({ablation.name}).",
+            caption=f"What each change does to F1, with its 95% interval, paired over documents ({ablation.ablation}).",
             draw=figures.effects(changes),
             size=(7.2, 1.2 + 0.45 * len(changes)),
             table=[
@@ -117,10 +116,10 @@ def settings_figures(tables: StoredTables) -> Iterator[Figure]:
         )
 
 
-def _change(effect: Mapping[str, Any]) -> tuple[str, float, float, float]:
+def _change(effect: StoredEffect) -> tuple[str, float, float, float]:
     """The effect's name, and its difference of F1 with the interval in points."""
-    value, low, high = (100 * float(effect[name]) for name in ("f1_difference", "low", "high"))
-    return f"{effect['axis']}: {effect['baseline']} → {effect['value']}", value, low, high
+    value, low, high = (100 * one for one in (effect.f1_difference, effect.low, effect.high))
+    return f"{effect.axis}: {effect.baseline} → {effect.value}", value, low, high
 
 
 def _scatter(name: str, title: str, unit: str, points: Sequence[tuple[float, float, str]], shown: str) -> Figure:

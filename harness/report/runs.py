@@ -34,13 +34,13 @@ class ReportRun:
 
     @property
     def model(self) -> str:
-        return str(self.result.manifest["question"]["model"]["name"])
+        return self.result.manifest.question.model.name
 
     @property
     def label(self) -> str:
         """Model, prompt with its options, and constraint."""
-        level = self.result.manifest["question"]["constraint"]["level"]
-        return " ".join(part for part in (self.model, self.result.manifest["prompt_label"], level) if part)
+        level = self.result.manifest.question.constraint.level
+        return " ".join(part for part in (self.model, self.result.manifest.prompt_label, level) if part)
 
     @property
     def f1(self) -> float:
@@ -48,14 +48,12 @@ class ReportRun:
 
     @property
     def tokens(self) -> int:
-        usage = self.result.manifest["usage"]
-        return int(usage["prompt_tokens"] + usage["completion_tokens"])
+        return self.result.manifest.usage.tokens
 
     @property
     def by_id(self) -> bool:
         """Whether its answers refer to entities by id; an encoder's have no answers."""
-        options = self.result.manifest["question"].get("prompt", {}).get("options", {})
-        return bool(options.get("refs", "id") == "id")
+        return self.result.manifest.question.prompt.options.get("refs", "id") == "id"
 
 
 @dataclass(frozen=True)
@@ -175,10 +173,8 @@ def _runs(results: Path, board: Leaderboard, first: int) -> Iterator[ReportRun]:
         # A damaged or unfinished run stands in the table with its reason, and has nothing more to show.
         if reason.startswith("damaged") or not (folder.has(METRICS) and folder.has(DOCUMENTS)):
             continue
-        result = RunResult.load(folder)
-        if result.manifest["status"] == "complete":
-            yield ReportRun(first, result, reason)
-            first += 1
+        yield ReportRun(first, RunResult.load(folder), reason)
+        first += 1
 
 
 def _dataset_of(runs: Iterable[ReportRun], data_dir: Path | None) -> tuple[Dataset | None, str]:
@@ -186,8 +182,8 @@ def _dataset_of(runs: Iterable[ReportRun], data_dir: Path | None) -> tuple[Datas
     problem = ""
     tried, place = set(), DataPlace(data_dir=data_dir)
     for run in runs:
-        config = run.result.manifest["config"]
-        recorded = (config["dataset"], config["data_dir"])
+        config = run.result.manifest.config
+        recorded = (config.dataset, config.data_dir)
         if recorded in tried:
             continue
         tried.add(recorded)

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from harness.errors import InputError
 from harness.experiment.ablation import FOLDER as ABLATIONS
 from harness.json_files import MAX_STORED_CHARACTERS, finite, whole_value
+from harness.records.base import Checked, Number, parsed
 from harness.report.runs import ReportRun
-from harness.shapes import AblationFile, check_shape
 
 THETA_COLUMNS = {"theta", "f1"}
 FEW_SHOT_COLUMNS = {"model", "n", "seed", "f1"}
@@ -45,13 +45,23 @@ class FewShotPoint(NamedTuple):
     seeds: int
 
 
-@dataclass(frozen=True)
-class StoredAblation:
-    """The effects of a stored ablation, as ``Ablation.effects_table`` names them."""
+class StoredEffect(Checked):
+    """What a value of an axis does to F1 (0 to 1), as ``Ablation.effects_table`` names it."""
 
-    name: str
+    axis: str
+    baseline: str
+    value: str
+    f1_difference: Number
+    low: Number
+    high: Number
+
+
+class StoredAblation(Checked):
+    """What is read of a stored ablation: its name, its model, its effects."""
+
+    ablation: str
     model: str
-    effects: Sequence[Mapping[str, Any]]
+    effects: list[StoredEffect]
 
 
 @dataclass(frozen=True)
@@ -123,8 +133,8 @@ def _few_shot_runs(runs: Iterable[ReportRun]) -> Iterator[tuple[str, Mapping[int
     groups: defaultdict[str, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     names: dict[str, str] = {}
     for run in runs:
-        config = run.result.manifest["config"]
-        if not run.reason and "shots" in config:
+        config = run.result.manifest.config
+        if not run.reason and "shots" in config.model_fields_set:
             without = {
                 "shots",
                 "shots_from",
@@ -135,8 +145,9 @@ def _few_shot_runs(runs: Iterable[ReportRun]) -> Iterator[tuple[str, Mapping[int
                 "limits",
                 "results",
             }
-            key = json.dumps({name: value for name, value in config.items() if name not in without}, sort_keys=True)
-            groups[key][config["shots"]].append(run.f1)
+            shared = {name: value for name, value in config.as_json().items() if name not in without}
+            key = json.dumps(shared, sort_keys=True)
+            groups[key][config.shots].append(run.f1)
             names.setdefault(key, run.label)
     for key, by_shots in groups.items():
         if len(by_shots) > 1:
@@ -146,6 +157,6 @@ def _few_shot_runs(runs: Iterable[ReportRun]) -> Iterator[tuple[str, Mapping[int
 def _ablations(results: Path) -> Iterator[StoredAblation]:
     for path in sorted((results / ABLATIONS).glob("*/ablation.json")):
         content: Any = whole_value(path, "the ablation", remedy=ABLATE_AGAIN, most=MAX_STORED_CHARACTERS)
-        check_shape(content, AblationFile, str(path), ABLATE_AGAIN)
-        if content["effects"]:
-            yield StoredAblation(content["ablation"], content["model"], content["effects"])
+        ablation = parsed(StoredAblation, content, str(path), ABLATE_AGAIN)
+        if ablation.effects:
+            yield ablation

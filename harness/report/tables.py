@@ -217,24 +217,23 @@ def score_table(run: ReportRun) -> PageTable:
 def settings_table(run: ReportRun) -> PageTable:
     """What the run was: model, prompt, options, sampling, statuses, usage, times."""
     manifest, result = run.result.manifest, run.result
-    question = manifest["question"]
-    statuses = ", ".join(f"{count:,} {status}" for status, count in manifest["statuses"].items())
-    adjusted = ", ".join(f"{count:,} {change}" for change, count in manifest.get("adjusted", {}).items())
-    usage = manifest["usage"]
+    question = manifest.question
+    statuses = ", ".join(f"{count:,} {status}" for status, count in manifest.statuses.items())
+    adjusted = ", ".join(f"{count:,} {change}" for change, count in manifest.adjusted.items())
     settings = {
-        "documents": f"{manifest['documents']['asked']:,} of {manifest['documents']['in_split']:,}",
+        "documents": f"{manifest.documents.asked:,} of {manifest.documents.in_split:,}",
         "statuses": statuses,
         "coverage": f"{percent(result.coverage, 1)}%",
-        "requests": f"{usage['requests']:,}",
-        "tokens": tokens_in_words(usage),
+        "requests": f"{manifest.usage.requests:,}",
+        "tokens": tokens_in_words(manifest.usage),
         "refused by the server": adjusted,
         "seconds": f"{result.seconds:,.1f}",
         "cost $": "n/a: no prices" if result.cost_usd is None else f"{result.cost_usd:.4f}",
-        "runner": manifest["runner"],
-        "constraint": " ".join(str(value) for value in question["constraint"].values() if value),
-        **{f"prompt: {name}": _shown(value) for name, value in question.get("prompt", {}).items()},
-        **{f"sampling: {name}": _shown(value) for name, value in question.get("sampling", {}).items()},
-        "git": _shown(manifest.get("git", "")),
+        "runner": manifest.runner,
+        "constraint": " ".join(str(value) for value in question.constraint.as_json().values() if value),
+        **{f"prompt: {name}": _shown(value) for name, value in question.prompt.as_json().items()},
+        **{f"sampling: {name}": _shown(value) for name, value in question.sampling.items()},
+        "git": _shown(manifest.git),
     }
     rows = [[Cell(name), Cell(value)] for name, value in settings.items() if value]
     return PageTable("What was run", [Column("setting"), Column("value")], rows)
@@ -243,8 +242,8 @@ def settings_table(run: ReportRun) -> PageTable:
 def loss_table(run: ReportRun) -> PageTable | None:
     """What became no prediction, by reason, and what else was counted; None if there is nothing."""
     manifest = run.result.manifest
-    rows = [[Cell("rejected"), Cell(_plain(name)), number_cell(count)] for name, count in manifest["rejects"].items()]
-    rows += [[Cell("counted"), Cell(_plain(name)), number_cell(count)] for name, count in manifest["details"].items()]
+    rows = [[Cell("rejected"), Cell(_plain(name)), number_cell(count)] for name, count in manifest.rejects.items()]
+    rows += [[Cell("counted"), Cell(_plain(name)), number_cell(count)] for name, count in manifest.details.items()]
     columns = [Column("what"), Column("reason"), Column("times", number=True)]
     return PageTable("Pieces of answers that became no prediction, and other counts", columns, rows) if rows else None
 

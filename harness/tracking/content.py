@@ -32,23 +32,23 @@ class TrackedRun:
 def tracked(result: RunResult) -> TrackedRun:
     """The content of a complete run; scores are fractions (0 to 1), ``cost_usd`` US dollars."""
     manifest = result.manifest
-    question = manifest["question"]
-    model = {**question["model"], "identity": _without_places(question["model"].get("identity", {}))}
+    question = manifest.question
+    model = {**question.model.as_json(), "identity": _without_places(question.model.identity)}
     measured: dict[str, float | int | None] = {
         **result.metrics["metrics"],
         "coverage": result.coverage,
         "seconds": result.seconds,
         "cost_usd": result.cost_usd,
-        **{f"usage.{name}": count for name, count in manifest["usage"].items()},
-        **{f"statuses.{name}": count for name, count in manifest["statuses"].items()},
+        **{f"usage.{name}": count for name, count in manifest.usage.as_json().items()},
+        **{f"statuses.{name}": count for name, count in manifest.statuses.items()},
     }
     return TrackedRun(
         name=result.folder.run_id,
-        parameters={"runner": manifest["runner"], **dict(_flat({**question, "model": model}))},
+        parameters={"runner": manifest.runner, **dict(_flat({**question.as_json(), "model": model}))},
         metrics={name: float(value) for name, value in measured.items() if value is not None},
         tags={
             "harness.run_id": result.folder.run_id,
-            "harness.version": manifest["versions"]["docre-harness"],
+            "harness.version": manifest.versions["docre-harness"],
             "harness.scorer_version": str(result.metrics["scorer_version"]),
             "harness.whole_split": str(result.is_whole_split).lower(),
             "harness.consults_gold": result.consults_gold or "no",

@@ -36,7 +36,7 @@ def model_card_block(result: RunResult) -> str:
     except ImportError:
         raise InputError("a model card needs huggingface_hub: pip install 'docre-harness[tracking]'") from None
 
-    data = ModelCardData(model_name=result.manifest["question"]["model"]["name"], eval_results=_evaluations(result))
+    data = ModelCardData(model_name=result.manifest.question.model.name, eval_results=_evaluations(result))
     return f"---\n{data.to_yaml()}\n---\n"
 
 
@@ -44,11 +44,11 @@ def _evaluations(result: RunResult) -> list[EvalResult]:
     from huggingface_hub import EvalResult
 
     manifest = result.manifest
-    dataset, documents = manifest["question"]["dataset"], manifest["documents"]
+    dataset, documents = manifest.question.dataset, manifest.documents
     made = {
-        "prompt": manifest["prompt_label"],
-        "constraint": manifest["question"]["constraint"]["level"],
-        "documents": f"{documents['asked']} of {documents['in_split']}",
+        "prompt": manifest.prompt_label,
+        "constraint": manifest.question.constraint.level,
+        "documents": f"{documents.asked} of {documents.in_split}",
         "coverage": round(result.coverage, _DIGITS),
         "consults_gold": result.consults_gold or "no",
         "labels": result.label_source.silver or result.label_source.kind,
@@ -61,10 +61,10 @@ def _evaluations(result: RunResult) -> list[EvalResult]:
         EvalResult(
             task_type=TASK,
             task_name="Document-level relation extraction",
-            dataset_type=dataset["name"],
-            dataset_name=dataset["name"],
-            dataset_split=dataset["split"],
-            dataset_args={"sha256": dataset["sha256"]},
+            dataset_type=dataset.name,
+            dataset_name=dataset.name,
+            dataset_split=dataset.split,
+            dataset_args={"sha256": dataset.sha256},
             metric_type=metric,
             metric_name=name,
             metric_value=round(value, _DIGITS),

@@ -7,7 +7,6 @@ and as many random ones. Documents are Re-DocRED's dev split where it lies besid
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import resource
 import sys
@@ -75,7 +74,7 @@ def _write_run(results: Path, template: RunResult, documents: list[Document], nu
     """A copy of a run under another name, with answers of its own."""
     rng = random.Random(number)
     folder = RunFolder(results / "runs" / f"made-{number:03}-{template.folder.run_id}")
-    manifest = json.loads(json.dumps(template.manifest))
+    manifest = template.manifest.as_json()
     manifest["question"]["model"]["name"] = f"model-{number:03}"
     by_title = {}
     with folder.locked(), folder.document_writer() as writer:
@@ -88,7 +87,7 @@ def _write_run(results: Path, template: RunResult, documents: list[Document], nu
             by_title[document.title] = predictions
     write_submission(folder.path / PREDICTIONS, [(title, one) for title, some in by_title.items() for one in some])
     folder.write_metrics(scores_of(documents, by_title, None))
-    folder.write_manifest(manifest)
+    folder.write_manifest(template.manifest.changed(**manifest))
 
 
 def _guesses(document: Document, rng: random.Random) -> Iterator[Prediction]:

@@ -188,9 +188,9 @@ def test_a_run_with_damaged_records_is_made_anew_without_asking(run: RunFolder) 
     file = run.path / "documents.jsonl"
     whole = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     file.write_bytes(b"")
-    config = RunConfig.from_json(run.read_manifest()["config"])
+    config = RunConfig.from_json(run.read_manifest().config.as_json())
     result = asyncio.run(execute(prepare(config), QuietDisplay()))
-    assert result.manifest["sessions"][-1]["sent"] == 0
+    assert result.manifest.sessions[-1].sent == 0
     anew = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert [one["steps"] for one in anew] == [one["steps"] for one in whole]
 

@@ -184,11 +184,11 @@ def test_what_cannot_be_compared_is_told_in_one_line(folder: Path, tmp_path: Pat
     for change, message in (
         ({"status": "stopped"}, "is stopped: finish it first"),
         (
-            {"question": {**manifest["question"], "dataset": {"name": "x", "split": "y", "sha256": "z"}}},
+            {"question": {**manifest.question.as_json(), "dataset": {"name": "x", "split": "y", "sha256": "z"}}},
             r"not of the same documents: .* sample dev \(file .*\), .* x y \(file z\)",
         ),
     ):
-        other.write_manifest({**manifest, **change})
+        other.write_manifest(manifest.changed(**change))
         with pytest.raises(HarnessError, match=message):
             compare_runs(first, other)
     other.write_manifest(manifest)

@@ -43,7 +43,7 @@ def config(trained: Path, corpus: Path, tmp_path: Path) -> RunConfig:
 def run(config: RunConfig) -> RunResult:
     scored: list[None] = []
     result = execute_encoder(prepare_encoder(config), lambda: scored.append(None))
-    assert len(scored) == result.manifest["documents"]["asked"]
+    assert len(scored) == result.manifest.documents.asked
     return result
 
 
@@ -52,7 +52,7 @@ def test_a_run_is_stored_and_scored_like_any_other(config: RunConfig) -> None:
     metrics = result.metrics["metrics"]
     assert metrics["predicted"] > 0
     assert result.coverage == 1.0
-    assert result.manifest["usage"]["requests"] == 0
+    assert result.manifest.usage.requests == 0
     assert result.seconds > 0
     submitted = read_submission(result.folder.path / PREDICTIONS)
     assert sum(map(len, submitted.values())) == metrics["predicted"]

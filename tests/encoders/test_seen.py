@@ -200,7 +200,7 @@ async def test_an_older_run_is_ranked_once_it_was_scored_again(trained: Path, ot
         ("", UNCOUNTED),
         ("it was trained on documents of this file", "the encoder saw the documents: it was trained on documents of"),
     ):
-        folder.write_manifest({**manifest, "encoder": {"threshold": 0.0, "chosen_on": "", "seen": seen}})
+        folder.write_manifest(manifest.changed(encoder={"threshold": 0.0, "chosen_on": "", "seen": seen}))
         assert unranked(tmp_path, "tiny-atlop").startswith(reason)
     result = await rescore_run(folder, None)
     assert (result.seen_by_encoder, unranked(tmp_path, "tiny-atlop")) == ("", "")

@@ -15,21 +15,20 @@ from typer.testing import CliRunner
 from harness.cli.main import app
 from harness.experiment.failures import LONGEST_ERROR, FailureCounts, failed_too_often, failures_of, unanswered
 from harness.leaderboards import leaderboards
+from harness.records.manifest import CompleteManifest
 from harness.store import DocumentRecord
 from harness.types import Extraction, Status
+from tests import stored_runs
 from tests.chat_server import ChatServer, Fault, completion
 
 Arguments = Callable[..., list[str]]
 REMEDIES = yaml.safe_load(Path(__file__).with_name("failure_remedies.yaml").read_text(encoding="utf-8"))
 
 
-def manifest_of(statuses: dict[str, int], level: str = "closed", **told: Any) -> dict[str, Any]:
-    return {
-        "question": {"constraint": {"level": level}, "sampling": {"max_tokens": 1000}},
-        "documents": {"asked": sum(statuses.values()), "in_split": 100},
-        "statuses": statuses,
-        **told,
-    }
+def manifest_of(statuses: dict[str, int], level: str = "closed", **told: Any) -> CompleteManifest:
+    question = {"constraint": {"level": level}, "sampling": {"max_tokens": 1000}}
+    content = stored_runs.manifest_of("m", sum(statuses.values()), question)
+    return CompleteManifest.model_validate({**content, "statuses": statuses, **told})
 
 
 def counted(*failures: tuple[Status, str]) -> dict[str, Any]:

@@ -41,9 +41,9 @@ def with_usage(usage: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
 def test_a_budget_holds_without_usage_and_says_that_tokens_are_estimated(ask: Ask, usage: object) -> None:
     with ChatServer(with_usage(usage)) as server:
         whole = ask(server)
-        assert whole.manifest["usage"]["estimated"] == 3
-        assert whole.manifest["usage"]["prompt_tokens"] > 3 * 300
-        each = whole.manifest["usage"]["prompt_tokens"] / 3
+        assert whole.manifest.usage.estimated == 3
+        assert whole.manifest.usage.prompt_tokens > 3 * 300
+        each = whole.manifest.usage.prompt_tokens / 3
         with pytest.raises(Stopped, match=r"--max-tokens-total .*estimated"):
             ask(server, 12, limits=Limits(tokens=int(6 * each)), max_tokens=50)
         assert 3 + 3 <= server.answered.total() <= 3 + 6
@@ -55,7 +55,7 @@ def test_a_prompt_that_the_server_cut_is_an_overflow(ask: Ask) -> None:
 
     with ChatServer(cut) as server:
         result = ask(server, dataset="sample", limit=3, prompt_options={"descriptions": "full"})
-    assert result.manifest["statuses"] == {"context_overflow": 3}
+    assert result.manifest.statuses == {"context_overflow": 3}
     assert "num_ctx" in stored(result)[0]["error"]
 
 
@@ -68,7 +68,7 @@ def test_twenty_documents_that_are_too_long_do_not_end_a_run(ask: Ask) -> None:
     too_long = Fault("status", 400, (), json.dumps({"object": "error", "message": words, "code": 400}))
     with ChatServer(misbehave=first(24, too_long)) as server:
         result = ask(server, 30)
-    assert result.manifest["statuses"] == {"context_overflow": 24, "ok": 6}
+    assert result.manifest.statuses == {"context_overflow": 24, "ok": 6}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_twenty_documents_that_are_too_long_do_not_end_a_run(ask: Ask) -> None:
 def test_an_odd_error_is_one_of_its_document(ask: Ask, fault: Fault) -> None:
     with ChatServer(misbehave=first(1, fault)) as server:
         result = ask(server)
-    assert result.manifest["statuses"] == {"api_error": 1, "ok": 2}
+    assert result.manifest.statuses == {"api_error": 1, "ok": 2}
     (error,) = [record["error"] for record in stored(result) if record["error"]]
     assert len(error.splitlines()) == 1
 
@@ -102,7 +102,7 @@ def test_log_probabilities_that_are_no_numbers_count_as_impossible(ask: Ask) -> 
 
     with ChatServer(odd) as server:
         result = ask(server, prompt="choice", candidates="gold", constrain="none")
-    assert result.manifest["statuses"] == {"ok": 3}
+    assert result.manifest.statuses == {"ok": 3}
     assert stored(result)[0]["steps"][0]["logprobs"][0]["top"] == [["A", -0.1], *[["?", -9999.0]] * 4]
 
 
@@ -115,13 +115,13 @@ def test_what_was_sent_otherwise_than_asked_is_told_also_of_answers_from_the_jou
         results = [ask(server), ask(server)]
         assert server.answered.total() == 3
     for result in results:
-        assert result.manifest["statuses"] == {"ok": 3}
-        assert result.manifest["adjusted"] == {"temperature left out": 3}
+        assert result.manifest.statuses == {"ok": 3}
+        assert result.manifest.adjusted == {"temperature left out": 3}
     assert dict(result_lines(results[0]))["adjusted"].startswith("3 temperature left out: the server refuses")
 
 
 def test_a_model_without_a_grammar_is_run_without_one_and_stored_as_such(ask: Ask) -> None:
     with ChatServer() as server:
         result = ask(server, constrain="closed", model_options={"constrain_with": "none"})
-    assert result.manifest["question"]["constraint"] == {"level": "none", "form": None}
+    assert result.manifest.question.constraint.as_json() == {"level": "none", "form": None}
     assert dict(result_lines(result))["constraint"].startswith("none: closed is not possible")

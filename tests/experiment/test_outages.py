@@ -50,7 +50,7 @@ def test_an_outage_after_answers_stops_the_run_which_the_same_command_resumes(
         assert manifest_of(tmp_path / "results")["status"] == "stopped"
         assert not list(tmp_path.glob("results/runs/*/documents.jsonl"))
         server.misbehave = lambda _number, _body: None
-        assert ask(server, 12).manifest["statuses"] == {"ok": 12}
+        assert ask(server, 12).manifest.statuses == {"ok": 12}
         assert server.answered.total() == 12
 
 
@@ -71,7 +71,7 @@ def test_a_server_that_is_gone_for_good_stops_the_run(ask: Ask) -> None:
 
 def test_an_outage_that_passes_costs_its_documents_only(ask: Ask) -> None:
     with ChatServer(misbehave=lambda number, _body: OUTAGES["key"][0] if number in (4, 5) else None) as server:
-        assert ask(server, 12, max_connections=1).manifest["statuses"] == {"api_error": 2, "ok": 10}
+        assert ask(server, 12, max_connections=1).manifest.statuses == {"api_error": 2, "ok": 10}
 
 
 @pytest.mark.parametrize("name", ["key", "access", "model"])

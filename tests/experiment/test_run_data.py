@@ -162,7 +162,7 @@ def test_data_that_cannot_be_used_are_told_in_one_line(
     damage: Callable[[Path], None], place: DataPlace, says: str, root: Path
 ) -> None:
     run = run_in(root / "old")
-    sha = run.read_manifest()["question"]["dataset"]["sha256"][:12]
+    sha = run.read_manifest().question.dataset.sha256[:12]
     damage(root)
     with pytest.raises(InputError) as caught:
         run_data(run, place)

@@ -74,9 +74,9 @@ def test_shots_are_part_of_the_question(corpus: Path) -> None:
         for shots, seed in [(1, 0), (2, 0), (1, 1)]
     }
     assert len(ids | {experiment(corpus, limit=2).run_id}) == 4
-    manifest = experiment(corpus, limit=2, shots=2, shots_from=str(corpus)).manifest()
-    assert manifest["prompt_label"] == "tagged shots=2"
-    assert len(manifest["question"]["shots"]["titles"]) == 2
+    manifest = experiment(corpus, limit=2, shots=2, shots_from=str(corpus)).asked()
+    assert manifest.prompt_label == "tagged shots=2"
+    assert len(manifest.question.shots.titles) == 2
 
 
 @pytest.mark.parametrize(

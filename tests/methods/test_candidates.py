@@ -116,13 +116,13 @@ def test_the_content_of_the_candidates_is_part_of_the_question(tmp_path: Path) -
     other = write(tmp_path / "other", {title: [] for title in TITLES})
     runs = [planned("classify", candidates) for candidates in ("gold", one, other)]
     assert len({run.run_id for run in runs}) == 3
-    assert runs[0].manifest()["question"]["candidates"] == "gold"
-    assert runs[1].manifest()["question"]["candidates"].startswith("sha256:")
-    assert [run.manifest()["prompt_label"] for run in runs[:2]] == [
+    assert runs[0].question()["candidates"] == "gold"
+    assert runs[1].question()["candidates"].startswith("sha256:")
+    assert [run.prompt_label for run in runs[:2]] == [
         "classify candidates=gold",
         "classify candidates=pairs.json",
     ]
-    assert "candidates" not in planned("tagged", None).manifest()["question"]
+    assert "candidates" not in planned("tagged", None).question()
 
 
 def test_room_for_the_answer_grows_with_the_pairs_of_a_request() -> None:

@@ -90,12 +90,12 @@ def test_the_command_shows_that_a_model_chooses_by_place(refined: RunResult, tmp
     assert first["chosen"] == content["questions"] > first["chosen_rightly"]
     assert not any(one["chosen"] for one in others)
     assert content["encoder_temperature"] is not None
-    again = RunConfig.from_json(refined.manifest["config"])
+    again = RunConfig.from_json(refined.manifest.config.as_json())
     for limit, temperature in ((4, content["model_temperature"]), (4, 3.21)):
         options = {"model_temperature": f"{temperature:.3g}"}
-        manifest = prepare(replace(again, limit=limit, refine_options=options)).manifest()
-        chosen = manifest.get("chosen_settings", [])
-        assert [one["documents"] for one in chosen] == ([4] if temperature != 3.21 else [])
+        manifest = prepare(replace(again, limit=limit, refine_options=options)).asked()
+        chosen = manifest.chosen_settings
+        assert [one.documents for one in chosen] == ([4] if temperature != 3.21 else [])
 
 
 def test_a_run_without_such_questions_is_refused(imported: RunResult) -> None:

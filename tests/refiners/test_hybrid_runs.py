@@ -59,8 +59,8 @@ async def test_an_llm_that_always_says_none_leaves_the_encoders_answer(imported:
     result = await run(answering(experiment, lambda request: said({last_label(request): 1.0})))
     assert result.metrics["metrics"]["f1"] == imported.metrics["metrics"]["f1"]
     assert result.metrics["refinement"]["added"] == 0
-    details = result.manifest["details"]
-    assert details["hard_pairs"] + details["easy_pairs"] == imported.manifest["details"]["pairs"]
+    details = result.manifest.details
+    assert details["hard_pairs"] + details["easy_pairs"] == imported.manifest.details["pairs"]
     assert details["questions"] == details["hard_pairs"]
 
 
@@ -73,13 +73,13 @@ def last_label(request: Request) -> str:
 async def test_answers_that_cannot_be_read_add_nothing_and_are_counted(imported: RunResult) -> None:
     result = await run(answering(prepare(refined(imported, repeat=2)), lambda _: "I would rather not say."))
     assert result.metrics["refinement"]["added"] == 0
-    assert result.manifest["details"]["undecided"] == result.manifest["details"]["questions"]
-    assert result.manifest["statuses"]["invalid_output"] > 0
+    assert result.manifest.details["undecided"] == result.manifest.details["questions"]
+    assert result.manifest.statuses["invalid_output"] > 0
 
 
 async def test_an_answer_without_probabilities_counts_as_certain(imported: RunResult) -> None:
     result = await run(answering(prepare(refined(imported, repeat=3)), lambda _: "A"))
-    details = result.manifest["details"]
+    details = result.manifest.details
     assert details["without_probabilities"] == details["questions"] == result.metrics["refinement"]["added"]
 
 
@@ -87,7 +87,7 @@ async def test_reading_the_stored_answers_again_changes_nothing(imported: RunRes
     result = await run(all_knowing(prepare(refined(imported, repeat=4))))
     again = await rescore_run(result.folder, None)
     assert again.metrics == result.metrics
-    assert again.manifest["details"] == result.manifest["details"]
+    assert again.manifest.details == result.manifest.details
 
 
 async def test_results_that_moved_are_read_again_with_the_scores_beside(logits: Path, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_run_without_scores_or_unfinished_is_refused(copied: RunFolder) -> Non
     (copied.path / PAIR_SCORES).rename(copied.path / "elsewhere.npz")
     with pytest.raises(InputError, match="holds no pair scores"):
         prepare(config)
-    copied.write_manifest({**copied.read_manifest(), "status": "running"})
+    copied.write_manifest(copied.read_manifest().changed(status="running"))
     with pytest.raises(InputError, match="is not complete"):
         prepare(config)
 

@@ -56,10 +56,9 @@ def store_runs(folder: Path) -> StoredRuns:
     closed = _run(results, corpus, {"answers": answers})
     attacked = _run(results, corpus, {"answers": attacks}, constrain="none")
     part = _run(results, corpus, {"answers": answers}, limit=3)
-    manifest: dict[str, Any] = json.loads(json.dumps(attacked.manifest))
-    manifest["question"]["model"]["name"] = ATTACKS[1]
-    manifest["prompt_label"] = ATTACKS[4]
-    attacked.folder.write_manifest(manifest)
+    question = attacked.manifest.question.as_json()
+    question["model"]["name"] = ATTACKS[1]
+    attacked.folder.write_manifest(attacked.manifest.changed(question=question, prompt_label=ATTACKS[4]))
     return StoredRuns(results, corpus, closed, RunResult.load(attacked.folder), part)
 
 

@@ -113,8 +113,8 @@ async def test_a_new_runner_is_one_file_and_one_line(tmp_path: Path, monkeypatch
     assert ("extra birds", False) in [(finding.name, finding.fine) for finding in examine(tmp_path)]
     config = RunConfig("parrot/grey", "tagged", dataset="sample", limit=2, results=tmp_path / "results")
     result = await execute(prepare(config), Unwatched())
-    assert result.manifest["runner"] == "parrot"
-    assert result.manifest["statuses"] == {"ok": 2}
+    assert result.manifest.runner == "parrot"
+    assert result.manifest.statuses == {"ok": 2}
 
 
 @pytest.mark.parametrize("name", RUNNERS)

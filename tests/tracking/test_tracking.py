@@ -159,7 +159,7 @@ def test_the_card_is_printed_and_a_run_that_has_not_ended_is_refused(result: Run
     manifest = result.folder.read_manifest()
     stopped = tmp_path / "runs" / "stopped"
     stopped.mkdir(parents=True)
-    (stopped / "manifest.json").write_text(json.dumps({**manifest, "status": "stopped"}), encoding="utf-8")
+    (stopped / "manifest.json").write_text(json.dumps({**manifest.as_json(), "status": "stopped"}), encoding="utf-8")
     done = harness("card", stopped)
     assert done.returncode == 2
     assert "stopped is stopped: finish it first" in error_line(done)

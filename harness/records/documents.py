@@ -1,0 +1,97 @@
+"""A line of ``documents.jsonl``: what became of one document."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Strict, model_validator
+
+from harness.records.answers import Logprob, TokenUsage
+from harness.records.base import Checked, Count, Number
+from harness.types import FinishReason, Status
+
+_Prediction = Annotated[tuple[int, str, int, list[int], Number | None], Strict(False)]
+_Head = Annotated[tuple[str, int], Strict(False)]
+_Pair = Annotated[tuple[int, int], Strict(False)]
+
+
+class _Reject(Checked):
+    reason: str
+    text: str
+
+
+class _Decision(Checked):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    text: str
+    relation: str
+    cosine: Number
+    kept: bool
+    inverted: bool
+    head: int | None = None
+    tail: int | None = None
+
+
+class _Found(Checked):
+    relations: list[str] = []
+    heads: list[_Head] = []
+
+
+class _OptionAnswer(Checked):
+    pair: _Pair
+    options: list[str | None]
+    probabilities: list[Number] | None
+    encoder: list[Number] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> _OptionAnswer:
+        if self.options.count(None) != 1:
+            raise ValueError("one of the options must be null: none of the relations")
+        if any(one is not None and len(one) != len(self.options) for one in (self.probabilities, self.encoder)):
+            raise ValueError("each option must have a probability")
+        return self
+
+
+class _Details(Checked):
+    alignments: list[_Decision] = []
+    found: _Found = _Found()
+    answers: list[_OptionAnswer] | None = None
+
+
+class _Message(Checked):
+    role: str
+    content: str
+
+
+class _StoredGrammar(Checked):
+    form: str
+    sha256: str
+
+
+class _Step(Checked):
+    name: str
+    messages: list[_Message]
+    constraint: _StoredGrammar | None
+    text: str
+    reasoning: str
+    refusal: str
+    finish_reason: FinishReason
+    usage: TokenUsage
+    latency_s: Number
+    status: Status = "ok"
+    logprobs: list[Logprob] = []
+    adjusted: list[str] = []
+
+
+class Record(Checked):
+    """What is stored of one document."""
+
+    title: str
+    status: Status
+    error: str
+    predictions: list[_Prediction]
+    rejects: list[_Reject]
+    details: _Details
+    steps: list[_Step]
+    requests: Count
+    seconds: Number

@@ -1,0 +1,286 @@
+"""``manifest.json``: what was asked, what answered, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from harness.records.base import Count, Natural, NumberAsWritten, StoredModel, Total, parsed
+from harness.records.question import Question
+from harness.types import PredictionSource
+
+COMPLETE = "complete"
+"""The status of a run that has ended with all its documents."""
+
+
+class DocumentCounts(StoredModel):
+    """How many documents a run is about."""
+
+    asked: Count
+    """Documents that the run is over."""
+    in_split: Count
+    """Documents that the split has."""
+
+
+class SeenDocuments(StoredModel):
+    """What the documents of a run were to the training of its encoder."""
+
+    documents: Count = 0
+    """All documents of the run."""
+    trained_on: Count = 0
+    """Those that the encoder was trained on."""
+    chosen_by: Count = 0
+    """Those whose scores chose its epoch or threshold."""
+    unknown: Count = 0
+    """Those of which its record does not tell."""
+
+
+class EncoderOrigin(StoredModel):
+    """What an encoder brings from its training; an imported run may know only which documents were seen."""
+
+    threshold: NumberAsWritten | None = None
+    """Added to NA's score."""
+    chosen_on: str | None = None
+    """The documents that the threshold was chosen on; empty where it was given, or where nothing tells."""
+    seen: str = ""
+    """``seen_documents`` in words; empty if none was seen."""
+    seen_documents: SeenDocuments | None = None
+    """Counts of the run's documents; None in manifests from before they were counted."""
+
+
+class ChosenSetting(StoredModel):
+    """An option of the run that was chosen by scores of its own documents."""
+
+    option: str
+    """The option as it is typed."""
+    documents: Count
+    """How many of the run's documents chose it."""
+    of: Count
+    """All documents of the run."""
+
+
+class StoredPrices(StoredModel):
+    """US dollars for a million tokens; None where ``models.toml`` has none."""
+
+    price_in: NumberAsWritten | None = Field(alias="in")
+    """Of prompts."""
+    price_out: NumberAsWritten | None = Field(alias="out")
+    """Of completions."""
+
+
+class StoredLimits(StoredModel):
+    """The budget of the session; None for no limit."""
+
+    tokens: int | None = None
+    """Of prompts and completions together."""
+    cost_usd: NumberAsWritten | None = None
+    """US dollars."""
+    seconds: NumberAsWritten | None = None
+    """Wall time."""
+
+
+class StoredConfig(StoredModel):
+    """What the user asked for, as ``RunConfig.as_json`` writes it, which has a line on each of these options.
+
+    Options that did not exist when the run was made have their default.
+    """
+
+    model: str = ""
+    prompt: str = ""
+    dataset: str
+    split: str | None
+    data_dir: str | None
+    limit: Natural | None = None
+    constrain: str = ""
+    prompt_options: dict[str, str] = {}
+    candidates: str | None = None
+    refine: str | None = None
+    refine_options: dict[str, str] = {}
+    relation_texts: str | None = None
+    shots: Natural = 0
+    shots_from: str | None = None
+    align: str | None = None
+    theta: NumberAsWritten | None = None
+    align_over: str | None = None
+    max_triplets: Natural | None = None
+    max_tokens: Natural | None = None
+    temperature: NumberAsWritten = 0.0
+    top_p: NumberAsWritten = 1.0
+    seed: int = 0
+    repeat: int = 0
+    base_url: str | None = None
+    model_options: dict[str, str] = {}
+    max_connections: Natural = 1
+    max_retries: Natural = 0
+    timeout_s: NumberAsWritten | None = None
+    limits: StoredLimits = StoredLimits()
+    results: str = ""
+
+
+class Session(StoredModel):
+    """One process that worked on the run. Times are seconds since 1970."""
+
+    started: NumberAsWritten
+    """When it began."""
+    finished: NumberAsWritten | None
+    """When it ended; None while it goes on, and where it was killed."""
+    loading_seconds: NumberAsWritten = 0.0
+    """Of an encoder: the time until it could score."""
+    seconds: NumberAsWritten = 0.0
+    """Wall time."""
+    sent: Count = 0
+    """Requests that went to the model."""
+    replayed: Count = 0
+    """Requests that the journal answered."""
+    retried: Count = 0
+    """Tries after the first."""
+    scored: Count = 0
+    """Documents that an encoder scored."""
+    ended: str = ""
+    """``stopped``, ``failed`` or ``killed``; empty for a session that came to the end."""
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether a model was asked, or may have been, or an encoder scored."""
+        return bool(self.sent or self.scored or self.ended == "killed")
+
+
+class Spent(StoredModel):
+    """What the journal holds of this run's own requests, those included whose answers were replaced."""
+
+    requests: Total = 0
+    """Answers."""
+    prompt_tokens: Total = 0
+    """Tokens of their prompts."""
+    completion_tokens: Total = 0
+    """Tokens of their completions."""
+
+
+class Asked(StoredModel):
+    """What was asked: the part of a manifest that stays the same while the run goes on."""
+
+    layout: int = 1
+    """The version of the layout of a run's folder."""
+    run_id: str = ""
+    """The name of the run's folder when it was made."""
+    runner: str
+    """The backend that answered: a file of ``runners/``, ``encoder`` or ``imported``."""
+    prompt_label: str
+    """The prompt with what was changed in it, for tables; empty where no LLM was asked."""
+    question: Question
+    """All that can change the result."""
+    documents: DocumentCounts
+    """How many documents."""
+    encoder: EncoderOrigin | None = None
+    """What is known of the encoder that scored, proposed pairs or was refined."""
+    chosen_settings: list[ChosenSetting] = []
+    """Options that were chosen by scores of the run's own documents."""
+    prices: StoredPrices
+    """Prices of the model."""
+    schema_sha256: str | None = None
+    """The checksum of the relations; None in manifests from before it was recorded."""
+    config: StoredConfig
+    """What the user asked for."""
+
+    @property
+    def source(self) -> PredictionSource:
+        """What the run's predictions come from."""
+        return PredictionSource.of(self.runner)
+
+
+class Manifest(Asked):
+    """The manifest of a run in any state."""
+
+    versions: dict[str, str] = {}
+    """Versions of the packages that can change an answer."""
+    git: dict[str, Any] = {}
+    """Commit of the harness's checkout, and whether it was changed since; empty for an installed wheel."""
+    hardware: dict[str, Any] = {}
+    """The machine that the harness ran on."""
+    sessions: list[Session]
+    """The processes that worked on the run."""
+    retry: str = ""
+    """The id of the retry that is under way; empty if none is."""
+    status: str
+    """``running``, ``stopped``, ``failed`` or ``complete``."""
+    spent: Spent | None = None
+    """What the journal holds of the run's requests; None for encoders and imported runs."""
+
+
+class UsageTotals(StoredModel):
+    """What the answers of all documents took, whichever run asked for them first."""
+
+    requests: Total
+    """Requests."""
+    prompt_tokens: Total
+    """Tokens of prompts."""
+    completion_tokens: Total
+    """Tokens of completions."""
+    cached_tokens: Total | None
+    """Tokens of prompts that the server's prefix cache held; None where no server told."""
+    estimated: Count = 0
+    """Answers whose tokens the server did not report, and that are estimated here."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of prompts and completions."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class FailureSummary(StoredModel):
+    """The documents that ended with a status other than ``ok``."""
+
+    documents: Count = 0
+    """How many."""
+    error: str = ""
+    """The commonest error."""
+    thinking: Count = 0
+    """How many were cut off before any text followed the model's reasoning."""
+
+
+class AlignmentExample(StoredModel):
+    """A relation outside the schema."""
+
+    text: str
+    """What the model wrote."""
+    relation: str
+    """The nearest relation of the schema."""
+    cosine: NumberAsWritten
+    """How near it is."""
+    times: Count
+    """How often it was written."""
+
+
+class Totals(StoredModel):
+    """What came of a run, over its documents."""
+
+    statuses: dict[str, Count]
+    """Documents by status."""
+    failures: dict[str, FailureSummary] = {}
+    """The statuses other than ``ok`` with their commonest error."""
+    rejects: dict[str, Count]
+    """Pieces of answers that became no prediction, by reason."""
+    details: dict[str, Total | bool]
+    """What else a method counted."""
+    alignments: dict[str, list[AlignmentExample]] = {}
+    """The commonest relations outside the schema that were kept, dropped and inverted."""
+    usage: UsageTotals
+    """Requests and tokens."""
+    adjusted: dict[str, Count] = {}
+    """Requests that the server refuses as asked, by what was changed in them."""
+    written: dict[str, Count] = {}
+    """Of an annotation: documents, entities, mentions, triplets and relations that were written."""
+    dropped: dict[str, Count] = {}
+    """Of an annotation: documents that were not written, by reason."""
+
+
+class CompleteManifest(Totals, Manifest):
+    """The manifest of a run that has ended, with its totals."""
+
+
+def parsed_manifest(content: Mapping[str, Any], where: str, remedy: str) -> Manifest | CompleteManifest:
+    """The manifest in a file: complete or not, as its status says; InputError in one line if it is none."""
+    kind = CompleteManifest if content.get("status") == COMPLETE else Manifest
+    return parsed(kind, content, where, remedy)
