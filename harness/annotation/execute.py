@@ -19,8 +19,8 @@ from harness.errors import InputError
 from harness.experiment.execute import DOCUMENTS_PER_CONNECTION, JOURNAL_FILE, Observer, asker_of, supervise
 from harness.experiment.failures import Failure, failures_of
 from harness.experiment.plan import Experiment
-from harness.experiment.results import RunTotals
 from harness.experiment.run_manifest import RunManifest
+from harness.experiment.totals import RunTotals
 from harness.label_source import LabelSource
 from harness.records.manifest import CompleteManifest
 from harness.store import DocumentRecord, RunFolder

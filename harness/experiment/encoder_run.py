@@ -14,9 +14,10 @@ from harness.encoders.seen import Seen, seen_by
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
-from harness.experiment.results import RunResult, RunTotals, store_scored
+from harness.experiment.results import RunResult, store_scored
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.scope import PlannedRun, dataset_of
+from harness.experiment.totals import RunTotals
 from harness.models import resolve_model
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Dataset, Extraction, PredictionSource

@@ -18,14 +18,12 @@ from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
-from harness.experiment.hybrid_scores import llm_scores_of
 from harness.experiment.plan import Experiment
-from harness.experiment.results import RunResult, RunTotals
+from harness.experiment.results import RunResult, store_scored
 from harness.experiment.retrying import BadAnswers
 from harness.experiment.run_manifest import RunManifest
-from harness.experiment.training import training_of
-from harness.scoring.submission import write_submission
-from harness.store import PREDICTIONS, DocumentRecord, RunFolder
+from harness.experiment.totals import RunTotals
+from harness.store import DocumentRecord, RunFolder
 from harness.types import Ask, Document, Usage
 
 JOURNAL_FILE = "journal.sqlite"
@@ -92,10 +90,7 @@ async def execute(
 
         work = _run_all(experiment, folder, asker, observer, ask_for)
         totals = await supervise(work, experiment, folder, asker, manifest, observer)
-        metrics = llm_scores_of(experiment, totals, training_of(config))
-        write_submission(folder.path / PREDICTIONS, totals.predictions())
-        folder.write_metrics(metrics)
-        return RunResult(folder, manifest.complete(totals.as_json(), asker.traffic), metrics)
+        return store_scored(folder, manifest, totals, experiment, asker.traffic)
 
 
 async def supervise(

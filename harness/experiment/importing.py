@@ -13,9 +13,10 @@ from harness.encoders.seen import Role, Seen, seen_by, seen_of
 from harness.encoders.weights import folder_named
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
-from harness.experiment.results import RunResult, RunTotals, store_scored
+from harness.experiment.results import RunResult, store_scored
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.scope import PlannedRun, dataset_of
+from harness.experiment.totals import RunTotals
 from harness.refiners.stored_scores import check_relations, check_scores
 from harness.scoring.submission import read_submission
 from harness.store import DocumentRecord, RunFolder

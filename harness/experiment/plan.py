@@ -11,9 +11,12 @@ from harness.errors import InputError
 from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.chosen import chosen_settings
 from harness.experiment.config import RunConfig
+from harness.experiment.metrics import NOT_GIVEN, LlmPart, metrics_of
 from harness.experiment.scope import PlannedRun, Scope, dataset_of
 from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
+from harness.experiment.totals import RunTotals
+from harness.experiment.training import TrainingFile
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
 from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
@@ -108,6 +111,11 @@ class Experiment(PlannedRun):
             return self.refinement.hard_pairs.scores.encoder
         source = self.settings.candidates
         return source.scores.encoder if isinstance(source, ScoredPairs) else {}
+
+    def metrics(self, totals: RunTotals, training: TrainingFile | None) -> dict[str, Any]:
+        llm = LlmPart(self.settings, self.refinement.hard_pairs if self.refinement else None)
+        given = self.settings.options.get(GIVEN, NOT_GIVEN)
+        return metrics_of(self.documents, totals, training, given=given, llm=llm)
 
     def chosen(self) -> list[dict[str, Any]]:
         return chosen_settings(self)

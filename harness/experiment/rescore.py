@@ -14,13 +14,15 @@ from harness.encoders.weights import folder_named
 from harness.engine.journal import usage_from_json
 from harness.errors import InputError
 from harness.experiment.aligning import AlignOver, alignment_identity
-from harness.experiment.hybrid_scores import llm_scores_of
+from harness.experiment.metrics import NOT_GIVEN, metrics_of
 from harness.experiment.plan import Experiment, prepare
-from harness.experiment.results import RunResult, RunTotals, scores_of, step_scores_of
+from harness.experiment.results import RunResult
 from harness.experiment.run_data import WHEREVER, DataPlace, run_data
 from harness.experiment.scope import Scope
 from harness.experiment.stored import config_to_score
+from harness.experiment.totals import RunTotals
 from harness.experiment.training import read_training, training_of
+from harness.methods.settings import GIVEN
 from harness.records.manifest import Asked
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
@@ -41,10 +43,7 @@ async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = 
         async for _, record in replay(experiment, folder):
             writer.write(record)
             totals.add(record)
-    if isinstance(experiment, Experiment):
-        metrics = llm_scores_of(experiment, totals, training)
-    else:
-        metrics = scores_of(experiment.documents, totals.by_title, training)
+    metrics = experiment.metrics(totals, training)
     manifest = folder.complete_manifest()
     encoder = _encoder_of(experiment, manifest)
     manifest = manifest.changed(**({"encoder": encoder} if encoder else {}), **totals.as_json())
@@ -86,7 +85,7 @@ async def score_realigned(
     async for _, record in replay(experiment, folder):
         totals.add(record)
     training = training_of(experiment.config) if train is None else read_training(train)
-    metrics = scores_of(experiment.documents, totals.by_title, training)
+    metrics = experiment.metrics(totals, training)
     return RunResult(folder, folder.complete_manifest().changed(**totals.as_json()), metrics)
 
 
@@ -129,16 +128,17 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
         raise InputError(f"{gold} lacks {len(missing)} of the run's documents, such as {min(missing)!r}")
     asked = [document for document in labelled.documents if document.title in totals.by_title]
     training = None if train is None else read_training(train)
-    predictions = read_submission(folder.path / PREDICTIONS, labelled.schema)
-    steps = step_scores_of(asked, totals.found, predictions, result.manifest.question.prompt.options)
-    return replace(result, metrics={**scores_of(asked, predictions, training), **steps})
+    submitted = replace(totals, by_title={**read_submission(folder.path / PREDICTIONS, labelled.schema)})
+    given = result.manifest.question.prompt.options.get(GIVEN, NOT_GIVEN)
+    return replace(result, metrics=metrics_of(asked, submitted, training, given=given))
 
 
 def score_submission(predictions: Path, gold: Path, train: Path | None) -> dict[str, Any]:
     """The official scores of a predictions file, as ``metrics.json`` holds those of a run."""
     training = None if train is None else read_training(train)
     labelled = gold_of(gold)
-    return scores_of(labelled.documents, read_submission(predictions, labelled.schema), training)
+    totals = RunTotals({**read_submission(predictions, labelled.schema)})
+    return metrics_of(labelled.documents, totals, training)
 
 
 def gold_of(file: Path) -> Dataset:

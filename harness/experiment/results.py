@@ -2,87 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.alignment.decisions import AlignmentExamples, decisions_of
+from harness.engine.asking import Traffic
 from harness.experiment.encoder_origin import seen_told
-from harness.experiment.failures import Failure, FailureCounts, failed_too_often, failures_of
+from harness.experiment.failures import Failure, failed_too_often, failures_of
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.scope import Scope
 from harness.experiment.stored import retry_command
 from harness.experiment.tables import ScoreTables
-from harness.experiment.training import TrainingFile, training_of
+from harness.experiment.totals import RunTotals
+from harness.experiment.training import training_of
 from harness.label_source import HUMAN, NO_LABELS, NOT_SCORED, LabelSource
 from harness.methods.candidates import GOLD
 from harness.methods.questions import OPTIONS
 from harness.methods.settings import GIVEN
 from harness.prompting.relations import COUNTED_TYPES
 from harness.records.manifest import CompleteManifest, UsageTotals
-from harness.scoring.official import SCORER_VERSION, score
-from harness.scoring.steps import Found, score_steps
 from harness.scoring.submission import write_submission
-from harness.store import PREDICTIONS, DocumentRecord, RunFolder
-from harness.types import Document, Prediction, PredictionSource
-
-
-@dataclass
-class RunTotals:
-    """What accumulates over the documents of a run, of size proportional to its predictions."""
-
-    by_title: dict[str, tuple[Prediction, ...]] = field(default_factory=dict)
-    statuses: Counter[str] = field(default_factory=Counter)
-    failures: FailureCounts = field(default_factory=FailureCounts)
-    rejects: Counter[str] = field(default_factory=Counter)
-    details: Counter[str] = field(default_factory=Counter)
-    usage: Counter[str] = field(default_factory=Counter)
-    adjusted: Counter[str] = field(default_factory=Counter)
-    found: dict[str, Found] = field(default_factory=dict)
-    cached_tokens_known: bool = False
-    alignments: AlignmentExamples = field(default_factory=AlignmentExamples)
-
-    def add(self, record: DocumentRecord) -> None:
-        self.by_title[record.title] = record.predictions
-        self.statuses[record.status] += 1
-        self.failures.add(record)
-        self.rejects.update(reject["reason"] for reject in record.rejects)
-        self.details.update({key: value for key, value in record.details.items() if isinstance(value, int) and value})
-        for decision in decisions_of(record.details):
-            self.alignments.add(decision)
-        if found := Found.of(record.details):
-            self.found[record.title] = found
-        self.usage["requests"] += record.requests
-        for step in record.steps:
-            usage = step["usage"]
-            self.cached_tokens_known |= usage["cached_tokens"] is not None
-            for name in ("prompt_tokens", "completion_tokens", "cached_tokens"):
-                self.usage[name] += usage[name] or 0
-            self.usage["estimated"] += usage.get("estimated", False)
-            self.adjusted.update(step.get("adjusted", ()))
-
-    def predictions(self) -> Iterator[tuple[str, Prediction]]:
-        return ((title, one) for title, several in self.by_title.items() for one in several)
-
-    def as_json(self) -> dict[str, Any]:
-        usage: dict[str, int | None] = {
-            name: self.usage[name] for name in ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
-        }
-        if not self.cached_tokens_known:
-            usage["cached_tokens"] = None
-        if self.usage["estimated"]:
-            usage["estimated"] = self.usage["estimated"]
-        return {
-            "statuses": dict(self.statuses),
-            "failures": self.failures.as_json(),
-            "rejects": dict(self.rejects),
-            "details": dict(self.details),
-            "alignments": self.alignments.as_json(),
-            "usage": usage,
-            # Left out where nothing was, as in most runs.
-            **({"adjusted": dict(self.adjusted)} if self.adjusted else {}),
-        }
+from harness.store import PREDICTIONS, RunFolder
+from harness.types import PredictionSource
 
 
 @dataclass(frozen=True)
@@ -228,47 +169,11 @@ def tokens_in_words(usage: UsageTotals) -> str:
     return f"{prompt_tokens:,} prompt{share}, {usage.completion_tokens:,} completion{note if usage.estimated else ''}"
 
 
-def scores_of(
-    documents: Iterable[Document], predictions: Mapping[str, Sequence[Prediction]], training: TrainingFile | None
-) -> dict[str, Any]:
-    """What ``metrics.json`` holds: the official scores, in all and per relation and document, and who wrote the labels.
-
-    Without gold labels every score is None and there is nothing per relation or document.
-    """
-    metrics = score(documents, predictions, training.facts if training else None)
-    is_scored = metrics.label_source != NO_LABELS
-    return {
-        "scorer_version": SCORER_VERSION,
-        "training_sha256": training.sha256 if training else None,
-        "labels": asdict(metrics.label_source),
-        "metrics": metrics.as_dict(),
-        "per_relation": {one: asdict(scores) for one, scores in metrics.per_relation.items()} if is_scored else {},
-        "per_document": {one: list(counts) for one, counts in metrics.per_document.items()} if is_scored else {},
-    }
-
-
 def store_scored(
-    folder: RunFolder, manifest: RunManifest, totals: RunTotals, scope: Scope, work: Mapping[str, float]
+    folder: RunFolder, manifest: RunManifest, totals: RunTotals, run: Scope, work: Traffic | Mapping[str, float]
 ) -> RunResult:
-    """Score what stands in a run's records and finish its folder: predictions, metrics, manifest."""
-    metrics = scores_of(scope.documents, totals.by_title, training_of(scope.config))
+    """Score a run's records and finish its folder: predictions, metrics, manifest; ``work`` is what the session did."""
+    metrics = run.metrics(totals, training_of(run.config))
     write_submission(folder.path / PREDICTIONS, totals.predictions())
     folder.write_metrics(metrics)
     return RunResult(folder, manifest.complete(totals.as_json(), work), metrics)
-
-
-def step_scores_of(
-    documents: Iterable[Document],
-    found: Mapping[str, Found],
-    predictions: Mapping[str, Sequence[Prediction]],
-    options: Mapping[str, str],
-) -> dict[str, Any]:
-    """What ``metrics.json`` holds besides for a method in steps; nothing for any other.
-
-    ``given`` says which result was taken from the labels, by the prompt's ``options``: no step before it was asked.
-    """
-    given = options.get(GIVEN, "none")
-    if not found and given == "none":
-        return {}
-    scores = {step: asdict(one) for step, one in score_steps(documents, found, predictions).items()}
-    return {"steps": {"given": given, **scores}}

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ from harness.datasets.gold import label_source_of
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
+from harness.experiment.metrics import metrics_of
+from harness.experiment.totals import RunTotals
+from harness.experiment.training import TrainingFile
 from harness.records.manifest import Asked
 from harness.redaction import shown
 from harness.types import Dataset, Document, ModelSpec, RelationSchema
@@ -37,6 +40,17 @@ def dataset_of(config: RunConfig, loaded: Dataset | None = None, *, knows_relati
 
 
 @dataclass(frozen=True)
+class FirstDocuments:
+    """The first ``count`` of ``documents``."""
+
+    documents: Iterable[Document]
+    count: int
+
+    def __iter__(self) -> Iterator[Document]:
+        return itertools.islice(iter(self.documents), self.count)
+
+
+@dataclass(frozen=True)
 class Scope:
     """What experiments with LLMs and with encoders share."""
 
@@ -50,8 +64,13 @@ class Scope:
         return size if self.config.limit is None else min(self.config.limit, size)
 
     @property
-    def documents(self) -> Iterator[Document]:
-        return itertools.islice(iter(self.dataset.documents), self.document_count)
+    def documents(self) -> Iterable[Document]:
+        """The documents that are asked about; they can be iterated again and again."""
+        return FirstDocuments(self.dataset.documents, self.document_count)
+
+    def metrics(self, totals: RunTotals, training: TrainingFile | None) -> dict[str, Any]:
+        """What ``metrics.json`` holds of the run's records."""
+        return metrics_of(self.documents, totals, training)
 
     def id_of(self, question: Mapping[str, Any], *names: str) -> str:
         """Readable parts, then a hash of everything that can change the result: same question, same folder."""

@@ -20,8 +20,10 @@ from harness.datasets.registry import load_dataset
 from harness.escaping import format_triplet
 from harness.experiment.config import RunConfig
 from harness.experiment.execute import execute
+from harness.experiment.metrics import metrics_of
 from harness.experiment.plan import prepare
-from harness.experiment.results import RunResult, scores_of
+from harness.experiment.results import RunResult
+from harness.experiment.totals import RunTotals
 from harness.report.build import Report, ReportOptions
 from harness.scoring.submission import write_submission
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder
@@ -86,7 +88,7 @@ def _write_run(results: Path, template: RunResult, documents: list[Document], nu
             writer.write(DocumentRecord(**{**content, "predictions": predictions}))
             by_title[document.title] = predictions
     write_submission(folder.path / PREDICTIONS, [(title, one) for title, some in by_title.items() for one in some])
-    folder.write_metrics(scores_of(documents, by_title, None))
+    folder.write_metrics(metrics_of(documents, RunTotals({**by_title}), None))
     folder.write_manifest(template.manifest.changed(**manifest))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,13 +10,13 @@ import pytest
 from harness.alignment.entities import EntityMapper
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError, RetryableError
-from harness.experiment.results import step_scores_of
+from harness.experiment.metrics import metrics_of
+from harness.experiment.totals import RunTotals
 from harness.methods.facts import FactSteps, facts, relation_facts, relations_facts, rhf
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant
-from harness.scoring.official import score
 from harness.scoring.steps import Found
 from harness.types import (
     Completion,
@@ -102,7 +102,7 @@ def expected_requests(prompt: str, document: Document) -> int:
 async def test_perfect_answers_by_id_score_100_on_every_dev_document(prompt: str) -> None:
     dataset = redocred()
     one = METHODS[prompt](replace(settings(prompt, dataset), max_triplets=1000))
-    predictions: dict[str, tuple[Prediction, ...]] = {}
+    predictions: dict[str, Sequence[Prediction]] = {}
     found: dict[str, Found] = {}
     for document in dataset.documents:
         extraction, requests = await extract(one, document, perfect(one, document))
@@ -112,9 +112,10 @@ async def test_perfect_answers_by_id_score_100_on_every_dev_document(prompt: str
         assert extraction.details.keys() <= {"found"}
         if here := Found.of(extraction.details):
             found[document.title] = here
-    metrics = score(dataset.documents, predictions)
-    assert (len(predictions), metrics.as_dict()["f1"]) == (500, 1.0)
-    steps = step_scores_of(dataset.documents, found, predictions, one.settings.options).get("steps", {})
+    totals = RunTotals(predictions, found=found)
+    metrics = metrics_of(dataset.documents, totals, None, given=one.settings.options.get("given", "none"))
+    assert (len(predictions), metrics["metrics"]["f1"]) == (500, 1.0)
+    steps = metrics.get("steps", {})
     scores = [one["f1"] for step, one in steps.items() if step != "given"]
     assert scores == [1.0] * {"facts": 0, "rhf": 3}.get(prompt, 2)
 
