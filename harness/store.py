@@ -15,6 +15,7 @@ from harness.types import Document, Extraction, Prediction, Status, Step, TokenL
 
 if TYPE_CHECKING:
     from harness.records.manifest import CompleteManifest, Manifest
+    from harness.records.metrics import Metrics
 
 MANIFEST, PREDICTIONS, DOCUMENTS, METRICS = (
     "manifest.json",
@@ -185,16 +186,14 @@ class RunFolder:
             raise InputError(f"{self.run_id} is {manifest.status}: finish it first with the command that made it")
         return manifest
 
-    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        self._write_json(METRICS, metrics)
+    def write_metrics(self, metrics: Metrics) -> None:
+        self._write_json(METRICS, metrics.as_json())
 
-    def read_metrics(self) -> dict[str, Any]:
+    def read_metrics(self) -> Metrics:
         from harness.records.base import parsed
         from harness.records.metrics import Metrics
 
-        metrics = self._read_json(METRICS)
-        parsed(Metrics, metrics, str(self.path / METRICS), REBUILD)
-        return metrics
+        return parsed(Metrics, self._read_json(METRICS), str(self.path / METRICS), REBUILD)
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()

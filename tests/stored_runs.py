@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.records.manifest import Manifest, parsed_manifest
+from harness.records.metrics import Metrics
 from harness.scoring.counts import Counts, Scores
 from harness.scoring.official import SCORER_VERSION
 from harness.store import RunFolder
@@ -74,22 +75,20 @@ def write_run(
     documents = len(per_document)
     run.write_manifest(as_manifest({**manifest_of(name, documents, question), **(manifest or {})}))
     scores = Scores.of(Counts(*(sum(column) for column in zip(*per_document, strict=True))))
-    run.write_metrics(
-        {
-            "scorer_version": scorer_version,
-            **({"labels": labels} if labels else {}),
-            "metrics": {
-                "precision": scores.precision,
-                "recall": scores.recall,
-                **dict.fromkeys(("f1", "intra_f1", "inter_f1"), scores.f1),
-                "ign_f1": None,
-            },
-            "per_relation": {f"P{number}": {"f1": 0.0, "gold": number} for number in range(relations)},
-            "per_document": dict(
-                zip(titles or [f"document {number}" for number in range(documents)], per_document, strict=True)
-            ),
-        }
-    )
+    titles = titles or [f"document {number}" for number in range(documents)]
+    metrics = {
+        "scorer_version": scorer_version,
+        **({"labels": labels} if labels else {}),
+        "metrics": {
+            "precision": scores.precision,
+            "recall": scores.recall,
+            **dict.fromkeys(("f1", "intra_f1", "inter_f1"), scores.f1),
+            "ign_f1": None,
+        },
+        "per_relation": {f"P{number}": {"f1": 0.0, "gold": number} for number in range(relations)},
+        "per_document": {title: list(counts) for title, counts in zip(titles, per_document, strict=True)},
+    }
+    run.write_metrics(Metrics.model_validate(metrics))
     return run
 
 

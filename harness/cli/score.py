@@ -132,7 +132,7 @@ def _score_file(predictions: Path, gold: Path, train: Path | None, surface: bool
     by_strings = rescore.surface_scores(predictions, rescore.gold_of(gold)) if surface else None
     if as_json:
         nothing_run = {"coverage": None, "run_id": None, "run_dir": None, "usage": None}
-        kept = {name: scored[name] for name in ("metrics", "labels")}
+        kept = {name: value for name, value in scored.as_json().items() if name in ("metrics", "labels")}
         _print_json({**kept, **nothing_run}, by_strings)
         return
     print_scores(scored)

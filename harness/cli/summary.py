@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.experiment.failures import Failure
-from harness.experiment.results import RunResult, scored_against, tokens_in_words
+from harness.experiment.results import RunResult, tokens_in_words
 from harness.label_source import NO_LABELS, NOT_SCORED
 from harness.types import PredictionSource
 
 if TYPE_CHECKING:
     from harness.alignment.decisions import Example
     from harness.records.manifest import AlignmentExample, EncoderOrigin
+    from harness.records.metrics import Metrics, ProposalScores, RefinementScores, StepScores, StoredScores
 
 NOT_AVAILABLE = "n/a"
 LONGEST_EXAMPLE = 40
@@ -28,8 +29,8 @@ def print_realigned(result: RunResult) -> None:
     print_lines([*answer_lines(result), ("stored", f"nothing; {result.folder.path} is as it was")])
 
 
-def print_scores(scored: Mapping[str, Any]) -> None:
-    """The official scores alone, of what ``metrics.json`` holds."""
+def print_scores(scored: Metrics) -> None:
+    """The official scores alone."""
     print_lines(score_lines(scored))
 
 
@@ -44,9 +45,9 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     """What the answers are worth: scores, coverage, rejects, and what was aligned, with examples."""
     manifest = result.manifest
     documents = manifest.documents
-    lines = [*score_lines(result.metrics), *step_lines(result.metrics.get("steps", {}))]
-    lines += refinement_lines(result.metrics.get("refinement"), manifest.details)
-    lines += proposal_lines(result.metrics.get("proposal"), manifest.encoder)
+    lines = [*score_lines(result.metrics), *step_lines(result.metrics.steps)]
+    lines += refinement_lines(result.metrics.refinement, manifest.details)
+    lines += proposal_lines(result.metrics.proposal, manifest.encoder)
     if result.seen_by_encoder:
         lines.append(("seen before", f"{result.seen_by_encoder}; not ranked"))
     elif manifest.encoder and (counted := manifest.encoder.seen_documents):
@@ -119,81 +120,79 @@ def _borrowed(result: RunResult) -> str:
     return f" ({count:,} answers came from the journal of other runs)" if count else ""
 
 
-def score_lines(scored: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Precision, recall, F1 and the breakdowns of what ``metrics.json`` holds, in percent with two decimals."""
-    metrics, source = scored["metrics"], scored_against(scored)
+def score_lines(scored: Metrics) -> list[tuple[str, str]]:
+    """Precision, recall, F1 and the breakdowns, in percent with two decimals."""
+    scores, source = scored.official, scored.label_source
+    correct, predicted, gold = (f"{one or 0:,}" for one in (scores.correct, scores.predicted, scores.gold))
     if source == NO_LABELS:
-        return [("scores", NOT_SCORED), ("predicted", f"{metrics['predicted']:,} triplets")]
+        return [("scores", NOT_SCORED), ("predicted", f"{predicted} triplets")]
 
-    def percent(name: str) -> str:
-        return NOT_AVAILABLE if metrics[name] is None else f"{100 * metrics[name]:.2f}"
+    def percent(score: float | None) -> str:
+        return NOT_AVAILABLE if score is None else f"{100 * score:.2f}"
 
-    ign = percent("ign_f1") if metrics["ign_f1"] is not None else "n/a: no training file"
+    ign = "n/a: no training file" if scores.ign_f1 is None else percent(scores.ign_f1)
     return [
         *([("labels", source.silver)] if source.silver else []),
-        (
-            "precision",
-            f"{percent('precision')} ({metrics['correct']:,} of {metrics['predicted']:,} predicted)",
-        ),
-        ("recall", f"{percent('recall')} ({metrics['correct']:,} of {metrics['gold']:,} gold)"),
-        ("F1", percent("f1")),
+        ("precision", f"{percent(scores.precision)} ({correct} of {predicted} predicted)"),
+        ("recall", f"{percent(scores.recall)} ({correct} of {gold} gold)"),
+        ("F1", percent(scores.f1)),
         ("Ign F1", ign),
-        ("intra / inter F1", f"{percent('intra_f1')} / {percent('inter_f1')}"),
-        ("macro / pair F1", f"{percent('macro_f1')} / {percent('pair_f1')}"),
+        ("intra / inter F1", f"{percent(scores.intra_f1)} / {percent(scores.inter_f1)}"),
+        ("macro / pair F1", f"{percent(scores.macro_f1)} / {percent(scores.pair_f1)}"),
     ]
 
 
-def step_lines(steps: Mapping[str, Any]) -> list[tuple[str, str]]:
+def step_lines(steps: StepScores | None) -> list[tuple[str, str]]:
     """Precision, recall and F1 of each step, in percent with two decimals."""
-    condition = "" if steps.get("given", "none") == "none" else f" given gold {steps['given']}"
+    if steps is None:
+        return []
+    condition = "" if steps.given == "none" else f" given gold {steps.given}"
     return [
         (
             f"{step}{condition}",
-            f"P {100 * one['precision']:.2f}, R {100 * one['recall']:.2f}, F1 {100 * one['f1']:.2f} "
-            f"({one['correct']:,} of {one['predicted']:,} found, {one['gold']:,} gold)",
+            f"{_brief(one)} ({one.correct:,} of {one.predicted:,} found, {one.gold:,} gold)",
         )
-        for step, one in steps.items()
-        if step != "given"
+        for step, one in steps.asked().items()
     ]
 
 
-def refinement_lines(refinement: Mapping[str, Any] | None, details: Mapping[str, int]) -> list[tuple[str, str]]:
+def refinement_lines(refinement: RefinementScores | None, details: Mapping[str, int]) -> list[tuple[str, str]]:
     """What an LLM added to an encoder: scores before and after, what was asked, and the bound of any LLM."""
     if refinement is None:
         return []
-    low, high = refinement["interval"]
+    low, high = refinement.interval
     hard, easy = details.get("hard_pairs", 0), details.get("easy_pairs", 0)
     undecided = details.get("undecided", 0)
     return [
-        ("encoder alone", _brief(refinement["encoder"])),
+        ("encoder alone", _brief(refinement.encoder)),
         (
             "refined",
-            f"F1 {100 * refinement['f1_difference']:+.2f} (95% {100 * low:+.2f} to {100 * high:+.2f}, "
-            f"p {refinement['p_value']:.3f})",
+            f"F1 {100 * refinement.f1_difference:+.2f} (95% {100 * low:+.2f} to {100 * high:+.2f}, "
+            f"p {refinement.p_value:.3f})",
         ),
-        ("added", f"{refinement['added']:,}: {refinement['added_right']:,} right, {refinement['added_wrong']:,} wrong"),
+        ("added", f"{refinement.added:,}: {refinement.added_right:,} right, {refinement.added_wrong:,} wrong"),
         ("pairs", f"{hard:,} hard, {easy:,} easy"),
         *([("undecided", f"{undecided:,} questions for want of probabilities")] if undecided else []),
-        ("a perfect LLM", _brief(refinement["perfect_llm"])),
+        ("a perfect LLM", _brief(refinement.perfect_llm)),
     ]
 
 
-def proposal_lines(proposal: Mapping[str, Any] | None, encoder: EncoderOrigin | None) -> list[tuple[str, str]]:
+def proposal_lines(proposal: ProposalScores | None, encoder: EncoderOrigin | None) -> list[tuple[str, str]]:
     """What the candidate pairs are worth, which errors are theirs, and what they save."""
     if proposal is None:
         return []
     lines = [
-        ("candidate pairs", _brief(proposal["pairs"])),
+        ("candidate pairs", _brief(proposal.pairs)),
         *([("proposed above", _threshold(encoder))] if encoder and encoder.threshold is not None else []),
-        ("a perfect LLM", _brief(proposal["perfect_llm"])),
+        ("a perfect LLM", _brief(proposal.perfect_llm)),
         (
             "their errors",
-            f"{proposal['share_of_errors']:.1%} of {proposal['missed'] + proposal['wrong']:,}: "
-            f"{proposal['not_proposed']:,} missed with their pair, {proposal['unrelated']:,} on unrelated pairs",
+            f"{proposal.share_of_errors:.1%} of {proposal.missed + proposal.wrong:,}: "
+            f"{proposal.not_proposed:,} missed with their pair, {proposal.unrelated:,} on unrelated pairs",
         ),
     ]
-    if saved := proposal["saved"]:
-        lines.append(("saved", f"{saved['requests']:,} requests, about {saved['tokens']:,} tokens, against all pairs"))
+    if saved := proposal.saved:
+        lines.append(("saved", f"{saved.requests:,} requests, about {saved.tokens:,} tokens, against all pairs"))
     return lines
 
 
@@ -202,11 +201,8 @@ def _threshold(encoder: EncoderOrigin) -> str:
     return f"NA's score {encoder.threshold:+.2f}{chosen}"
 
 
-def _brief(scores: Mapping[str, Any]) -> str:
-    parts = (
-        f"{heading} {100 * scores[name]:.2f}" for heading, name in (("P", "precision"), ("R", "recall"), ("F1", "f1"))
-    )
-    return ", ".join(parts)
+def _brief(scores: StoredScores) -> str:
+    return f"P {100 * scores.precision:.2f}, R {100 * scores.recall:.2f}, F1 {100 * scores.f1:.2f}"
 
 
 def counts(numbers: Mapping[str, int]) -> str:

@@ -72,7 +72,7 @@ def pair_runs(a: RunFolder, b: RunFolder, place: DataPlace = WHEREVER) -> Paired
             f"the runs are not of the same documents: {a.run_id} is of {_named(one)}, {b.run_id} of {_named(other)}"
         )
     dataset = find_dataset(a, first.manifest, place)
-    shared = first.metrics["per_document"].keys() & second.metrics["per_document"].keys()
+    shared = first.metrics.per_document.keys() & second.metrics.per_document.keys()
     if not shared:
         raise InputError(f"{a.run_id} and {b.run_id} share no document")
     documents = (document for document in dataset.documents if document.title in shared)
@@ -97,7 +97,7 @@ def _comparable(folder: RunFolder) -> RunResult:
     result = RunResult.load(folder)
     if not result.is_scored:
         raise InputError(f"{folder.run_id}: {NOT_SCORED}, so there is nothing to compare")
-    if result.metrics["scorer_version"] != SCORER_VERSION:
+    if result.metrics.scorer_version != SCORER_VERSION:
         raise InputError(f"{folder.run_id} was scored by another version of the scorer: `harness score` it again")
     return result
 

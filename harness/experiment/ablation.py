@@ -84,8 +84,8 @@ class Ablation:
     @cached_property
     def _counts(self) -> Sequence[Sequence[Counts]]:
         """A row of counts per document for every run, the documents always in the same order."""
-        titles = list(self.runs[0][1].metrics["per_document"])
-        return [in_order(result.metrics["per_document"], titles) for _, result in self.runs]
+        titles = list(self.runs[0][1].metrics.per_document)
+        return [in_order(result.metrics.per_document, titles) for _, result in self.runs]
 
     @cached_property
     def _resampling(self) -> Resampling:
@@ -98,7 +98,7 @@ class Ablation:
         rows = [
             {
                 **cell,
-                **{name: result.metrics["metrics"][name] for name in ("precision", "recall", "f1")},
+                **{name: getattr(result.metrics.official, name) for name in ("precision", "recall", "f1")},
                 "f1_low": interval.low,
                 "f1_high": interval.high,
                 "coverage": result.coverage,

@@ -12,6 +12,7 @@ from harness.label_source import NO_LABELS
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
 from harness.prompting.variant import load_variant
+from harness.records.metrics import Metrics
 from harness.refiners.evaluation import proposal_scores, refinement_scores
 from harness.refiners.task_distribution import HardPairs
 from harness.scoring.official import SCORER_VERSION, score
@@ -40,8 +41,8 @@ def metrics_of(
     *,
     given: str = NOT_GIVEN,
     llm: LlmPart | None = None,
-) -> dict[str, Any]:
-    """What ``metrics.json`` holds of records that were added up in ``totals``; ``documents`` can be iterated again.
+) -> Metrics:
+    """The metrics of records that were added up in ``totals``; ``documents`` can be iterated again.
 
     The official scores, in all and per relation and document, and who wrote the labels. Besides: the scores of the
     ``steps`` of a method in steps, of which the one named ``given`` was taken from the labels; and of the ``llm`` that
@@ -69,7 +70,7 @@ def metrics_of(
             **proposal_scores(documents, source, totals.by_title),
             "saved": _saved_against_all_pairs(documents, llm.settings, totals.usage),
         }
-    return content
+    return Metrics.model_validate(content)
 
 
 def _saved_against_all_pairs(

@@ -24,6 +24,7 @@ from harness.methods.table import create_method, enough_tokens, uses_relation_te
 from harness.models import resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
+from harness.records.metrics import Metrics
 from harness.refiners.options import RefineOptions
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.refined import Refined
@@ -112,7 +113,7 @@ class Experiment(PlannedRun):
         source = self.settings.candidates
         return source.scores.encoder if isinstance(source, ScoredPairs) else {}
 
-    def metrics(self, totals: RunTotals, training: TrainingFile | None) -> dict[str, Any]:
+    def metrics(self, totals: RunTotals, training: TrainingFile | None) -> Metrics:
         llm = LlmPart(self.settings, self.refinement.hard_pairs if self.refinement else None)
         given = self.settings.options.get(GIVEN, NOT_GIVEN)
         return metrics_of(self.documents, totals, training, given=given, llm=llm)

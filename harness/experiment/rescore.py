@@ -24,6 +24,7 @@ from harness.experiment.totals import RunTotals
 from harness.experiment.training import read_training, training_of
 from harness.methods.settings import GIVEN
 from harness.records.manifest import Asked
+from harness.records.metrics import Metrics
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
@@ -133,8 +134,8 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
     return replace(result, metrics=metrics_of(asked, submitted, training, given=given))
 
 
-def score_submission(predictions: Path, gold: Path, train: Path | None) -> dict[str, Any]:
-    """The official scores of a predictions file, as ``metrics.json`` holds those of a run."""
+def score_submission(predictions: Path, gold: Path, train: Path | None) -> Metrics:
+    """The metrics of a predictions file."""
     training = None if train is None else read_training(train)
     labelled = gold_of(gold)
     totals = RunTotals({**read_submission(predictions, labelled.schema)})

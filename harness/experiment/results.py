@@ -15,12 +15,13 @@ from harness.experiment.stored import retry_command
 from harness.experiment.tables import ScoreTables
 from harness.experiment.totals import RunTotals
 from harness.experiment.training import training_of
-from harness.label_source import HUMAN, NO_LABELS, NOT_SCORED, LabelSource
+from harness.label_source import NO_LABELS, NOT_SCORED, LabelSource
 from harness.methods.candidates import GOLD
 from harness.methods.questions import OPTIONS
 from harness.methods.settings import GIVEN
 from harness.prompting.relations import COUNTED_TYPES
 from harness.records.manifest import CompleteManifest, UsageTotals
+from harness.records.metrics import Metrics
 from harness.scoring.submission import write_submission
 from harness.store import PREDICTIONS, RunFolder
 from harness.types import PredictionSource
@@ -32,7 +33,7 @@ class RunResult:
 
     folder: RunFolder
     manifest: CompleteManifest
-    metrics: Mapping[str, Any]
+    metrics: Metrics
 
     @classmethod
     def load(cls, folder: RunFolder) -> RunResult:
@@ -86,7 +87,7 @@ class RunResult:
     @property
     def label_source(self) -> LabelSource:
         """Who wrote the labels that the run was scored against."""
-        return scored_against(self.metrics)
+        return self.metrics.label_source
 
     @property
     def is_scored(self) -> bool:
@@ -123,18 +124,18 @@ class RunResult:
 
     def as_json(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
-        manifest = self.manifest.as_json()
+        manifest, metrics = self.manifest.as_json(), self.metrics.as_json()
         return {
             "run_id": self.folder.run_id,
             "run_dir": str(self.folder.path),
             "status": manifest["status"],
-            "metrics": self.metrics["metrics"],
+            "metrics": metrics["metrics"],
             "labels": asdict(self.label_source),
             "not_scored": None if self.is_scored else NOT_SCORED,
             "silver": self.label_source.silver or None,
-            "steps": self.metrics.get("steps"),
-            "refinement": self.metrics.get("refinement"),
-            "proposal": self.metrics.get("proposal"),
+            "steps": metrics.get("steps"),
+            "refinement": metrics.get("refinement"),
+            "proposal": metrics.get("proposal"),
             "consults_gold": self.consults_gold or None,
             "seen_by_encoder": self.seen_by_encoder or None,
             "seen_documents": manifest.get("encoder", {}).get("seen_documents"),
@@ -152,13 +153,6 @@ class RunResult:
             "seconds": round(self.seconds, 3),
             "cost_usd": self.cost_usd,
         }
-
-
-def scored_against(scored: Mapping[str, Any]) -> LabelSource:
-    """Who wrote the labels behind a ``metrics.json``; an older one does not tell, but counts what is gold."""
-    if "labels" in scored:
-        return LabelSource(**scored["labels"])
-    return HUMAN if scored["metrics"].get("gold", 1) else NO_LABELS
 
 
 def tokens_in_words(usage: UsageTotals) -> str:

@@ -19,6 +19,7 @@ from harness.experiment.metrics import metrics_of
 from harness.experiment.totals import RunTotals
 from harness.experiment.training import TrainingFile
 from harness.records.manifest import Asked
+from harness.records.metrics import Metrics
 from harness.redaction import shown
 from harness.types import Dataset, Document, ModelSpec, RelationSchema
 
@@ -68,8 +69,8 @@ class Scope:
         """The documents that are asked about; they can be iterated again and again."""
         return FirstDocuments(self.dataset.documents, self.document_count)
 
-    def metrics(self, totals: RunTotals, training: TrainingFile | None) -> dict[str, Any]:
-        """What ``metrics.json`` holds of the run's records."""
+    def metrics(self, totals: RunTotals, training: TrainingFile | None) -> Metrics:
+        """The metrics of the run's records."""
         return metrics_of(self.documents, totals, training)
 
     def id_of(self, question: Mapping[str, Any], *names: str) -> str:

@@ -122,9 +122,9 @@ def _alignment(manifest: Asked) -> str:
 
 
 def _scored(result: RunResult) -> dict[str, Any]:
-    metrics, usage = result.metrics["metrics"], result.manifest.usage
+    metrics, usage = result.metrics.official, result.manifest.usage
     return {
-        **{name: metrics[name] if result.is_scored else None for name in _SCORES},
+        **{name: getattr(metrics, name) if result.is_scored else None for name in _SCORES},
         "coverage": result.coverage,
         "requests": usage.requests,
         "tokens": usage.tokens,
@@ -137,7 +137,7 @@ def _counts(result: RunResult) -> tuple[NDArray[np.int32], str]:
     """The counts per document in the order of the titles, and a digest of these."""
     import numpy as np
 
-    per_document = result.metrics["per_document"]
+    per_document = result.metrics.per_document
     titles = sorted(per_document)
     digest = hashlib.sha256("\n".join(titles).encode()).hexdigest()
     return np.array([per_document[title] for title in titles], dtype=np.int32), digest
@@ -163,8 +163,8 @@ def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield "no document"
     elif result.failed_too_often(max_failed):
         yield unanswered(result.manifest)
-    if result.metrics["scorer_version"] != SCORER_VERSION:
-        yield f"scored by version {result.metrics['scorer_version']} of the scorer: `harness score` it again"
+    if result.metrics.scorer_version != SCORER_VERSION:
+        yield f"scored by version {result.metrics.scorer_version} of the scorer: `harness score` it again"
 
 
 def _fits(pattern: str | None, *names: str) -> bool:

@@ -1,39 +1,165 @@
-"""``metrics.json``: the scores of a run."""
+"""``metrics.json``: the scores of a run. All scores are fractions, 0 to 1; None is a score that is not available."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from harness.records.base import Checked, Count, Number
+from harness.label_source import HUMAN, NO_LABELS, LabelKind, LabelSource
+from harness.records.base import Count, Number, StoredModel
 
 
-class _Scores(Checked):
-    model_config = ConfigDict(strict=True, extra="allow")
+class StoredScores(StoredModel):
+    """Micro precision, recall and F1, and the counts that they come from."""
+
+    precision: Number = 0.0
+    recall: Number = 0.0
+    f1: Number
+    correct: Count = 0
+    predicted: Count = 0
+    gold: Count
+
+
+class OfficialScores(StoredModel):
+    """The scores over all documents, as ``harness.scoring.official.Metrics`` explains them."""
+
     __pydantic_extra__: dict[str, Number | None] = Field(init=False)
 
     precision: Number | None
     recall: Number | None
     f1: Number | None
+    ign_precision: Number | None = None
     ign_f1: Number | None
+    evidence_precision: Number | None = None
+    evidence_recall: Number | None = None
+    evidence_f1: Number | None = None
     intra_f1: Number | None
     inter_f1: Number | None
+    inter_long_f1: Number | None = None
+    frequent_f1: Number | None = None
+    long_tail_f1: Number | None = None
+    macro_f1: Number | None = None
+    pair_precision: Number | None = None
+    pair_recall: Number | None = None
+    pair_f1: Number | None = None
+    correct: Count | None = None
+    predicted: Count | None = None
+    gold: Count | None = None
+    correct_in_train: Count | None = None
+    predicted_elsewhere: Count | None = None
+    documents: Count | None = None
 
 
-class _RelationScores(Checked):
-    f1: Number
-    gold: Count
-    precision: Number = 0.0
-    recall: Number = 0.0
-    predicted: Count = 0
-    correct: Count = 0
+class StoredLabelSource(StoredModel):
+    """Who wrote the labels that the run was scored against."""
+
+    kind: LabelKind
+    """``human``, ``model``, ``distant`` or ``none``."""
+    name: str = ""
+    """Of a model: which."""
 
 
-class Metrics(Checked):
-    """The scores of a run: in all, by relation, and by document as counts of correct, predicted and gold."""
+class StepScores(StoredModel):
+    """The scores of a method in steps; None for a step that it has not."""
+
+    given: str = "none"
+    """The step whose result was taken from the labels."""
+    relations: StoredScores | None = None
+    """The relations of a document."""
+    heads: StoredScores | None = None
+    """The heads of a relation."""
+    facts: StoredScores | None = None
+    """The triplets."""
+
+    def asked(self) -> dict[str, StoredScores]:
+        """The steps that were asked, in their order."""
+        steps = {"relations": self.relations, "heads": self.heads, "facts": self.facts}
+        return {step: scores for step, scores in steps.items() if scores}
+
+
+class RefinementScores(StoredModel):
+    """What an LLM added to an encoder, see ``harness.refiners.evaluation``."""
+
+    encoder: StoredScores
+    """Of the encoder alone."""
+    refined: StoredScores
+    """With the LLM's answers."""
+    perfect_llm: StoredScores
+    """Of an LLM that decides all hard pairs rightly: the bound of any."""
+    f1_difference: Number
+    """Of ``refined`` from ``encoder``."""
+    interval: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    """Its 95% interval, by a paired bootstrap over documents."""
+    p_value: Number
+    """By approximate randomisation, paired over documents."""
+    added: Count
+    """Triplets that the LLM added."""
+    added_right: Count
+    """Those that are gold."""
+    added_wrong: Count
+    """Those that are not."""
+    per_document: dict[str, list[Count]] = {}
+    """By title: triplets that were added rightly and wrongly."""
+
+
+class Saved(StoredModel):
+    """What asking about every pair would have taken besides; below 0 where it had taken less."""
+
+    requests: int
+    """Requests, counted."""
+    tokens: int
+    """Tokens, estimated."""
+
+
+class ProposalScores(StoredModel):
+    """What candidate pairs are worth, see ``harness.refiners.evaluation``."""
+
+    source: str = ""
+    """Where the pairs came from."""
+    pairs: StoredScores
+    """Of the pairs: related or not."""
+    perfect_llm: StoredScores
+    """Of an LLM that answers all proposed pairs rightly."""
+    missed: Count
+    """Gold triplets that were not found."""
+    wrong: Count
+    """Triplets that were found and are not gold."""
+    not_proposed: Count
+    """Missed ones whose pair was not proposed."""
+    unrelated: Count
+    """Wrong ones whose pair has no relation."""
+    share_of_errors: Number
+    """The share of the last two in all errors."""
+    saved: Saved | None = None
+    """Against asking about every pair; None where no tokens were counted."""
+
+
+class Metrics(StoredModel):
+    """The scores of a run: in all, by relation, by document."""
 
     scorer_version: int
-    metrics: _Scores
-    per_relation: dict[str, _RelationScores]
+    """``harness.scoring.official.SCORER_VERSION`` of the scorer."""
+    training_sha256: str | None = None
+    """The checksum of the training file behind Ign F1; None without one."""
+    labels: StoredLabelSource | None = None
+    """Who wrote the labels; None in files from before that was recorded."""
+    official: OfficialScores = Field(alias="metrics")
+    """The scores over all documents."""
+    per_relation: dict[str, StoredScores]
+    """By relation id, for relations that are gold or were predicted."""
     per_document: dict[str, Annotated[list[Count], Field(min_length=3, max_length=3)]]
+    """By title, in the order of the documents: how many triplets were correct, predicted and gold."""
+    steps: StepScores | None = None
+    """Of a method in steps."""
+    refinement: RefinementScores | None = None
+    """Of an LLM that decided an encoder's hard pairs."""
+    proposal: ProposalScores | None = None
+    """Of an LLM that was given candidate pairs."""
+
+    @property
+    def label_source(self) -> LabelSource:
+        """Who wrote the labels; where the file does not tell, they are human unless there are none."""
+        if self.labels:
+            return LabelSource(self.labels.kind, self.labels.name)
+        return NO_LABELS if self.official.gold == 0 else HUMAN

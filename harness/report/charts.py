@@ -39,8 +39,8 @@ def board_figures(board: ReportBoard, anchor: str, analyses: Mapping[int, RunAna
 def heat_map(board: ReportBoard, anchor: str, relations: Sequence[tuple[str, int]]) -> Figure | None:
     """F1 by run and relation (LMRC, Figure 2); None without any F1 to show."""
     runs, columns = board.runs[:MOST_RUNS_MAPPED], relations[:MOST_RELATIONS_MAPPED]
-    per_relation = [run.result.metrics["per_relation"] for run in runs]
-    values = [[100 * scores[name]["f1"] if name in scores else None for name, _ in columns] for scores in per_relation]
+    per_relation = [run.result.metrics.per_relation for run in runs]
+    values = [[100 * scores[name].f1 if name in scores else None for name, _ in columns] for scores in per_relation]
     if not any(value for row in values for value in row):
         return None
     left_out = len(board.runs) - len(runs)

@@ -44,7 +44,7 @@ class ReportRun:
 
     @property
     def f1(self) -> float:
-        return float(self.result.metrics["metrics"]["f1"])
+        return self.result.metrics.official.f1 or 0.0
 
     @property
     def tokens(self) -> int:

@@ -132,8 +132,8 @@ def relations_by_frequency(board: ReportBoard) -> list[tuple[str, int]]:
     """
     gold: Counter[str] = Counter()
     for run in board.runs:
-        for relation, scores in run.result.metrics["per_relation"].items():
-            gold[relation] = max(gold[relation], scores["gold"])
+        for relation, scores in run.result.metrics.per_relation.items():
+            gold[relation] = max(gold[relation], scores.gold)
     return sorted(((relation, count) for relation, count in gold.items() if count), key=lambda one: (-one[1], one[0]))
 
 
@@ -203,13 +203,13 @@ def score_table(run: ReportRun) -> PageTable:
     """The official scores of a run, and what to say of its labels if no human wrote them."""
     silver = run.result.label_source.silver
     told = NOT_SCORED if not run.result.is_scored else f"Official scores ({silver})" if silver else "Official scores"
-    metrics = run.result.metrics["metrics"]
+    metrics = run.result.metrics.official
     rows = [
         [Cell(_plain(name)), number_cell(value, percent(value) if isinstance(value, float) else f"{value:,}")]
-        for name, value in metrics.items()
+        for name, value in metrics.as_json().items()
         if value is not None
     ]
-    if metrics["ign_f1"] is None and run.result.is_scored:
+    if metrics.ign_f1 is None and run.result.is_scored:
         rows.append([Cell("ign f1"), Cell("n/a: no training file", classes="number")])
     return PageTable(f"{told}: fractions in percent, and counts", [Column("score"), Column("value", True)], rows)
 
@@ -251,10 +251,10 @@ def loss_table(run: ReportRun) -> PageTable | None:
 def run_relations(board: ReportBoard, run: ReportRun) -> PageTable:
     """Scores of a run by relation, the most frequent in the labels first."""
     rows = []
-    per_relation = run.result.metrics["per_relation"]
-    for relation, scores in sorted(per_relation.items(), key=lambda one: (-one[1]["gold"], one[0])):
-        rates = [number_cell(scores[name], percent(scores[name], 1)) for name in ("precision", "recall", "f1")]
-        counts = [number_cell(scores[name]) for name in ("gold", "predicted", "correct")]
+    per_relation = run.result.metrics.per_relation
+    for relation, scores in sorted(per_relation.items(), key=lambda one: (-one[1].gold, one[0])):
+        rates = [number_cell(rate, percent(rate, 1)) for rate in (scores.precision, scores.recall, scores.f1)]
+        counts = [number_cell(count) for count in (scores.gold, scores.predicted, scores.correct)]
         rows.append([Cell(relation_name(board, relation)), Cell(relation), *rates, *counts])
     columns = [Column("relation"), Column("id")]
     columns += [Column(name, number=True) for name in ("P", "R", "F1", "gold", "predicted", "correct")]
@@ -272,8 +272,8 @@ def _between_relations(analysis: RunAnalysis) -> Counter[tuple[str, str]]:
 
 
 def _f1(run: ReportRun, relation: str) -> float | None:
-    scores = run.result.metrics["per_relation"].get(relation)
-    return None if scores is None else float(scores["f1"])
+    scores = run.result.metrics.per_relation.get(relation)
+    return None if scores is None else scores.f1
 
 
 def _most_common(counts: Counter[Any], most: int) -> list[tuple[Any, int]]:

@@ -35,7 +35,7 @@ def tracked(result: RunResult) -> TrackedRun:
     question = manifest.question
     model = {**question.model.as_json(), "identity": _without_places(question.model.identity)}
     measured: dict[str, float | int | None] = {
-        **result.metrics["metrics"],
+        **result.metrics.official.as_json(),
         "coverage": result.coverage,
         "seconds": result.seconds,
         "cost_usd": result.cost_usd,
@@ -49,7 +49,7 @@ def tracked(result: RunResult) -> TrackedRun:
         tags={
             "harness.run_id": result.folder.run_id,
             "harness.version": manifest.versions["docre-harness"],
-            "harness.scorer_version": str(result.metrics["scorer_version"]),
+            "harness.scorer_version": str(result.metrics.scorer_version),
             "harness.whole_split": str(result.is_whole_split).lower(),
             "harness.consults_gold": result.consults_gold or "no",
             "harness.labels": result.label_source.silver or result.label_source.kind,

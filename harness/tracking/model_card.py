@@ -54,7 +54,7 @@ def _evaluations(result: RunResult) -> list[EvalResult]:
         "labels": result.label_source.silver or result.label_source.kind,
         "seen_by_encoder": result.seen_by_encoder or "no",
         "chosen_by_documents": result.chosen_by_documents or "no",
-        "scorer_version": result.metrics["scorer_version"],
+        "scorer_version": result.metrics.scorer_version,
         "run_id": result.folder.run_id,
     }
     return [
@@ -71,5 +71,5 @@ def _evaluations(result: RunResult) -> list[EvalResult]:
             metric_args=made,
         )
         for metric, name in _METRICS.items()
-        if (value := result.metrics["metrics"][metric]) is not None
+        if (value := getattr(result.metrics.official, metric)) is not None
     ]

@@ -60,9 +60,9 @@ def test_the_overall_scores_are_those_of_the_runs(folder: Path) -> None:
     comparison = compared(folder, "country", "first")
     table = comparison.overall.set_index("measure")
     for column, name in (("a", "country"), ("b", "first")):
-        metrics = RunResult.load(find_run(folder, f"-{name}-")).metrics["metrics"]
+        metrics = RunResult.load(find_run(folder, f"-{name}-")).metrics.official
         assert {measure: table.loc[measure, column] for measure in table.index} == pytest.approx(
-            {measure: metrics[measure] for measure in ("precision", "recall", "f1")}
+            {measure: getattr(metrics, measure) for measure in ("precision", "recall", "f1")}
         )
     assert (table["low"] <= table["difference"]).all()
     assert (table["difference"] <= table["high"]).all()
@@ -197,7 +197,7 @@ def test_what_cannot_be_compared_is_told_in_one_line(folder: Path, tmp_path: Pat
         ({"scorer_version": 0}, "another version of the scorer"),
         ({"per_document": {"elsewhere": [0, 0, 0]}}, "share no document"),
     ):
-        other.write_metrics({**metrics, **changed})
+        other.write_metrics(metrics.changed(**changed))
         with pytest.raises(HarnessError, match=message):
             compare_runs(first, other)
 

@@ -49,7 +49,7 @@ def run(config: RunConfig) -> RunResult:
 
 def test_a_run_is_stored_and_scored_like_any_other(config: RunConfig) -> None:
     result = run(config)
-    metrics = result.metrics["metrics"]
+    metrics = result.metrics.official.as_json()
     assert metrics["predicted"] > 0
     assert result.coverage == 1.0
     assert result.manifest.usage.requests == 0

@@ -86,7 +86,7 @@ def test_an_axis_that_no_run_could_have_is_told_before_anything_runs(axes: list[
 
 async def test_the_effect_of_an_axis_is_the_mean_difference_of_runs_alike_in_all_else(config: RunConfig) -> None:
     ablation = await ablate(config, "refs=id,name", "types=shown,hidden")
-    by_cell = {(cell["refs"], cell["types"]): result.metrics["metrics"]["f1"] for cell, result in ablation.runs}
+    by_cell = {(cell["refs"], cell["types"]): result.metrics.official.f1 for cell, result in ablation.runs}
     assert by_cell["id", "shown"] == by_cell["id", "hidden"] == 0.5, "one of three gold triplets, all of them right"
     assert by_cell["name", "shown"] == by_cell["name", "hidden"] == 0.0, "nobody is called E1"
     refs, types = ablation.effects

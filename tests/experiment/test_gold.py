@@ -20,6 +20,7 @@ from harness.experiment.config import RunConfig
 from harness.experiment.importing import import_run
 from harness.experiment.results import RunResult
 from harness.leaderboards import leaderboards
+from harness.records.metrics import Metrics
 from harness.tracking.content import tracked
 from harness.tracking.model_card import model_card_block
 from harness.types import PairScores
@@ -78,7 +79,7 @@ def test_runs_without_gold_of_before_this_was_told_are_not_ranked_either(unlabel
     folder = run(unlabelled).folder
     zeros = dict.fromkeys(("precision", "recall", "f1", "intra_f1", "inter_f1"), 0.0)
     old = {"metrics": {**zeros, "ign_f1": None, "gold": 0, "predicted": 2}, "per_document": {}, "per_relation": {}}
-    folder.write_metrics({"scorer_version": 1, **old})
+    folder.write_metrics(Metrics.model_validate({"scorer_version": 1, **old}))
     (board,) = leaderboards(folder.path.parents[1])
     assert list(board.ranked["run_id"]) == []
     assert list(board.unranked["reason"]) == ["no gold labels: not scored"]
@@ -106,7 +107,7 @@ def test_every_other_method_runs_without_gold(unlabelled: Path, prompt: str) -> 
     needs_pairs = {"candidates": "all"} if prompt in ("judge", "choice", "statements") else {}
     result = run(unlabelled, prompt, limit=1, **needs_pairs)
     assert not result.is_scored
-    assert {"steps", "proposal", "refinement"}.isdisjoint(result.metrics)
+    assert {"steps", "proposal", "refinement"}.isdisjoint(result.metrics.as_json())
 
 
 def test_examples_and_other_gold_do_not_come_from_documents_without_labels(unlabelled: Path, tmp_path: Path) -> None:

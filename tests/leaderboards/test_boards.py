@@ -172,7 +172,8 @@ def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
     broken = simulated_run(tmp_path, "broken", 0.1)
     (broken.path / "manifest.json").write_text("{", encoding="utf-8")
     no_counts = simulated_run(tmp_path, "no counts", 0.1)
-    no_counts.write_metrics({**no_counts.read_metrics(), "per_document": {"document 0": "none"}})
+    metrics = {**no_counts.read_metrics().as_json(), "per_document": {"document 0": "none"}}
+    (no_counts.path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     damaged, board = leaderboards(tmp_path)
     assert list(board.ranked["model"]) == ["a"]
     assert damaged.title == "damaged runs"

@@ -114,9 +114,9 @@ async def test_perfect_answers_by_id_score_100_on_every_dev_document(prompt: str
             found[document.title] = here
     totals = RunTotals(predictions, found=found)
     metrics = metrics_of(dataset.documents, totals, None, given=one.settings.options.get("given", "none"))
-    assert (len(predictions), metrics["metrics"]["f1"]) == (500, 1.0)
-    steps = metrics.get("steps", {})
-    scores = [one["f1"] for step, one in steps.items() if step != "given"]
+    assert (len(predictions), metrics.official.f1) == (500, 1.0)
+    steps = metrics.steps.asked() if metrics.steps else {}
+    scores = [one.f1 for one in steps.values()]
     assert scores == [1.0] * {"facts": 0, "rhf": 3}.get(prompt, 2)
 
 

@@ -46,19 +46,19 @@ async def test_an_llm_that_knows_the_labels_reaches_the_bound(
     imported: RunResult, prompt: str, options: dict[str, str]
 ) -> None:
     result = await run(all_knowing(prepare(refined(imported, prompt, refine_options=options))))
-    scores = result.metrics["refinement"]
+    scores = result.metrics.as_json()["refinement"]
     assert scores["refined"] == scores["perfect_llm"]
     assert scores["added_wrong"] == 0
     assert scores["added"] == scores["added_right"] > 10
-    assert scores["encoder"]["f1"] < scores["refined"]["f1"] == result.metrics["metrics"]["f1"]
+    assert scores["encoder"]["f1"] < scores["refined"]["f1"] == result.metrics.official.f1
     assert 0 < scores["interval"][0] <= scores["f1_difference"] <= scores["interval"][1]
 
 
 async def test_an_llm_that_always_says_none_leaves_the_encoders_answer(imported: RunResult) -> None:
     experiment = prepare(refined(imported, repeat=1))
     result = await run(answering(experiment, lambda request: said({last_label(request): 1.0})))
-    assert result.metrics["metrics"]["f1"] == imported.metrics["metrics"]["f1"]
-    assert result.metrics["refinement"]["added"] == 0
+    assert result.metrics.official.f1 == imported.metrics.official.f1
+    assert result.metrics.as_json()["refinement"]["added"] == 0
     details = result.manifest.details
     assert details["hard_pairs"] + details["easy_pairs"] == imported.manifest.details["pairs"]
     assert details["questions"] == details["hard_pairs"]
@@ -72,7 +72,7 @@ def last_label(request: Request) -> str:
 
 async def test_answers_that_cannot_be_read_add_nothing_and_are_counted(imported: RunResult) -> None:
     result = await run(answering(prepare(refined(imported, repeat=2)), lambda _: "I would rather not say."))
-    assert result.metrics["refinement"]["added"] == 0
+    assert result.metrics.as_json()["refinement"]["added"] == 0
     assert result.manifest.details["undecided"] == result.manifest.details["questions"]
     assert result.manifest.statuses["invalid_output"] > 0
 
@@ -80,7 +80,7 @@ async def test_answers_that_cannot_be_read_add_nothing_and_are_counted(imported:
 async def test_an_answer_without_probabilities_counts_as_certain(imported: RunResult) -> None:
     result = await run(answering(prepare(refined(imported, repeat=3)), lambda _: "A"))
     details = result.manifest.details
-    assert details["without_probabilities"] == details["questions"] == result.metrics["refinement"]["added"]
+    assert details["without_probabilities"] == details["questions"] == result.metrics.as_json()["refinement"]["added"]
 
 
 async def test_reading_the_stored_answers_again_changes_nothing(imported: RunResult) -> None:
@@ -110,8 +110,8 @@ async def test_the_record_of_a_document_tells_what_every_sum_was_made_of(importe
 async def test_classifying_the_gold_pairs_perfectly_scores_100(tmp_path: Path) -> None:
     config = RunConfig(model="mock", prompt="classify", dataset="sample", results=tmp_path, candidates="gold")
     result = await run(all_knowing(prepare(config)))
-    assert result.metrics["metrics"]["f1"] == 1.0
-    proposal = result.metrics["proposal"]
+    assert result.metrics.official.f1 == 1.0
+    proposal = result.metrics.as_json()["proposal"]
     assert (proposal["pairs"]["f1"], proposal["perfect_llm"]["f1"], proposal["share_of_errors"]) == (1.0, 1.0, 0.0)
 
 
@@ -121,10 +121,10 @@ async def test_an_encoder_proposes_what_it_scores_above_na(imported: RunResult) 
         model="mock", prompt="classify", dataset="sample", results=results, candidates=imported.folder.run_id
     )
     result = await run(all_knowing(prepare(config)))
-    proposal, pairs = result.metrics["proposal"], imported.metrics["metrics"]["pair_f1"]
+    proposal, pairs = result.metrics.as_json()["proposal"], imported.metrics.official.pair_f1
     assert proposal["source"] == "my-encoder"
     assert proposal["pairs"]["f1"] == pytest.approx(pairs)
-    assert proposal["perfect_llm"]["recall"] == result.metrics["metrics"]["recall"]
+    assert proposal["perfect_llm"]["recall"] == result.metrics.official.recall
     assert proposal["share_of_errors"] == 1.0
     assert proposal["missed"] == proposal["not_proposed"] > 0
     assert proposal["saved"]["requests"] > 0

@@ -62,7 +62,7 @@ def test_a_relation_that_stands_for_none_is_no_prediction(tmp_path: Path) -> Non
     ]
     asked = replace(config(tmp_path), dataset=str(corpus))
     result = import_run(stored(tmp_path / "theirs.json", items), asked)
-    assert (result.metrics["metrics"]["predicted"], result.metrics["metrics"]["gold"]) == (1, 2)
+    assert (result.metrics.official.predicted, result.metrics.official.gold) == (1, 2)
     with score_writer(tmp_path / "scores.npz", ("P17", "NR")):
         pass
     with pytest.raises(InputError, match="scores 'NR', which stands for no relation in corpus"):

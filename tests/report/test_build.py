@@ -105,7 +105,7 @@ def test_a_documents_data_says_what_each_run_made_of_it(folder: Path) -> None:
 def test_mistakes_add_up_to_the_official_counts(folder: Path, stored: StoredRuns) -> None:
     for number, run in ((1, stored.closed), (2, stored.attacked), (3, stored.part)):
         rows = unpacked(folder, f"run-{number}")["rows"]
-        metrics = run.metrics["metrics"]
+        metrics = run.metrics.official.as_json()
         assert sum(row[3] for row in rows) == metrics["correct"]
         assert sum(sum(row[4].values()) for row in rows) == metrics["predicted"] - metrics["correct"]
         assert sum(sum(row[5].values()) for row in rows) == metrics["gold"] - metrics["correct"]

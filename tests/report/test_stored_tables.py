@@ -65,7 +65,7 @@ def test_runs_that_differ_in_shots_and_seed_only_are_a_curve(stored: StoredRuns,
     def run(number: int, shots: int, seed: int, f1: float, prompt: str = "tagged") -> ReportRun:
         config = {**stored.closed.manifest.config.as_json(), "shots": shots, "seed": seed, "prompt": prompt}
         manifest = stored.closed.manifest.changed(config=config)
-        metrics = {**stored.closed.metrics, "metrics": {"f1": f1}}
+        metrics = stored.closed.metrics.changed(metrics={**stored.closed.metrics.official.as_json(), "f1": f1})
         return ReportRun(number, type(stored.closed)(RunFolder(tmp_path), manifest, metrics), "")
 
     runs = [run(1, 0, 0, 0.1), run(2, 3, 0, 0.2), run(3, 3, 1, 0.4), run(4, 0, 0, 0.5, prompt="facts")]

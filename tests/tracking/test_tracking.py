@@ -64,7 +64,7 @@ def test_mlflow_keeps_one_run_of_a_stored_run(
     assert logged.info.run_id == run_id
     assert logged.info.status == "FINISHED"
     assert logged.info.run_name == result.folder.run_id
-    assert logged.data.metrics["f1"] == result.metrics["metrics"]["f1"]
+    assert logged.data.metrics["f1"] == result.metrics.official.f1
     assert logged.data.params["prompt.name"] == "tagged"
     assert {one.path for one in client.list_artifacts(run_id)} == {"metrics.json", "predictions.json"}
     written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
@@ -147,7 +147,7 @@ def test_the_card_block_is_a_model_index_that_the_hub_reads(result: RunResult) -
     read = hub.ModelCardData(**metadata).eval_results
     values = {one.metric_type: one.metric_value for one in read}
     assert values["precision"] == 1.0
-    assert values["f1"] == round(result.metrics["metrics"]["f1"], 4)
+    assert values["f1"] == round(result.metrics.official.f1, 4)
     assert "ign_f1" not in values
     assert {(one.dataset_type, one.dataset_split) for one in read} == {("sample", "dev")}
     assert read[0].metric_args["documents"] == "33 of 33"

@@ -113,7 +113,7 @@ def test_a_trained_folder_scores_the_relations_of_any_corpus(job: TrainingJob, t
     lower = prepare_encoder(replace(config, model_options={"threshold": "0.01"}))
     assert lower.run_id != experiment.run_id
     more = execute_encoder(lower, lambda: None)
-    assert more.metrics["metrics"]["predicted"] > result.metrics["metrics"]["predicted"]
+    assert more.metrics.official.predicted > result.metrics.official.predicted
 
 
 def fewrel(folder: Path) -> Path:
