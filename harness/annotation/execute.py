@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.annotation.method import Annotate
 from harness.annotation.open_relations import relation_of
+from harness.annotation.plan import AnnotationRun
 from harness.datasets.docred_output import document_output, write_schema
 from harness.datasets.registry import CORPORA
 from harness.engine.asking import Asker
@@ -18,7 +18,6 @@ from harness.engine.session import RunnerSession
 from harness.errors import InputError
 from harness.experiment.execute import DOCUMENTS_PER_CONNECTION, JOURNAL_FILE, Observer, asker_of, supervise
 from harness.experiment.failures import Failure, failures_of
-from harness.experiment.plan import Experiment
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.totals import RunTotals
 from harness.label_source import LabelSource
@@ -91,7 +90,7 @@ class AnnotationResult:
         }
 
 
-async def annotate(experiment: Experiment, observer: Observer, out: Path | None = None) -> AnnotationResult:
+async def annotate(experiment: AnnotationRun, observer: Observer, out: Path | None = None) -> AnnotationResult:
     """Annotate every text, write the whole answers' documents to ``out`` and the relations beside it.
 
     Only a document that ends ``ok`` and has an entity is written: a broken-off list would call pairs
@@ -114,13 +113,13 @@ async def annotate(experiment: Experiment, observer: Observer, out: Path | None 
 
 
 async def _annotate_all(
-    experiment: Experiment, folder: RunFolder, corpus: Path, asker: Asker, observer: Observer
+    experiment: AnnotationRun, folder: RunFolder, corpus: Path, asker: Asker, observer: Observer
 ) -> AnnotationCounts:
     counts = AnnotationCounts()
     with folder.document_writer() as records, document_output(corpus) as output:
         async for result in run_documents(
             experiment.documents,
-            Annotate(experiment.settings),
+            experiment.method(),
             lambda _document: asker.answer,
             window=asker.limiter.maximum * DOCUMENTS_PER_CONNECTION,
             stop=asker.stop,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.annotation.method import MAX_ENTITIES, METHOD, Annotate
@@ -12,7 +13,8 @@ from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
-from harness.experiment.plan import Experiment, runner_of, sampling_of
+from harness.experiment.llm_run import LlmRun
+from harness.experiment.plan import runner_of, sampling_of
 from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
@@ -24,8 +26,17 @@ OPEN = "open"
 TOKENS_PER_ENTITY = 64
 
 
-def prepare_annotation(config: RunConfig, schema: str) -> Experiment:
-    """The experiment whose documents are the texts under ``config.dataset``, without entities.
+@dataclass(frozen=True)
+class AnnotationRun(LlmRun):
+    """A checked annotation, ready to run."""
+
+    def method(self) -> Annotate:
+        """What turns a text into a document with entities and labels; InputError for settings that do not fit."""
+        return Annotate(self.settings)
+
+
+def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
+    """The annotation whose documents are the texts under ``config.dataset``, without entities.
 
     ``schema`` is ``open``, a corpus of the table such as redocred, or a ``rel_info.json``. Raises
     InputError or ModelUnavailable with one line on what is wrong.
@@ -57,9 +68,10 @@ def prepare_annotation(config: RunConfig, schema: str) -> Experiment:
         sampling=sampling_of(config, runner, spec, enough),
         repeat=config.repeat,
     )
-    Annotate(settings)
     dataset = Dataset(texts.path.stem, "", relations, texts, _checksum(texts, relations))
-    return Experiment(config, spec, dataset, runner, settings)
+    annotation = AnnotationRun(config, spec, dataset, runner, settings)
+    annotation.method()
+    return annotation
 
 
 def _schema(name: str) -> RelationSchema:

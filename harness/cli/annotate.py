@@ -16,7 +16,7 @@ from harness.experiment.failures import MOST_FAILED
 
 if TYPE_CHECKING:
     from harness.annotation.execute import AnnotationResult
-    from harness.experiment.plan import Experiment
+    from harness.annotation.plan import AnnotationRun
 
 
 @with_options_of(model_fields)
@@ -60,7 +60,7 @@ def annotate(
         exit_as_failed(result.manifest, result.failures)
 
 
-def _execute(experiment: Experiment, out: Path | None, display: Display | None, quiet: bool) -> AnnotationResult:
+def _execute(experiment: AnnotationRun, out: Path | None, display: Display | None, quiet: bool) -> AnnotationResult:
     from harness.annotation.execute import annotate as annotate_texts
     from harness.cli.display import chosen_display, make_display
 

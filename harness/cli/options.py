@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from harness.errors import InputError
+from harness.experiment.config import OPTIONS
+
+
+def declared(name: str, **more: Any) -> Any:
+    """An option of a run for Typer, with the text, flags and bounds that ``RunConfig`` declares."""
+    option = OPTIONS[name]
+    metavar = "KEY=VALUE" if option.flags[:1] and not option.flags[0].startswith("--") else None
+    return typer.Option(*option.flags, help=option.text, min=option.least, max=option.most, metavar=metavar, **more)
+
 
 Display = Literal["rich", "plain", "none"]
 DisplayOption = Annotated[Display | None, typer.Option(help="Default: rich on a terminal, else plain.")]
@@ -18,69 +27,25 @@ FailOnErrorOption = Annotated[
 MaxTimeOption = Annotated[float | None, typer.Option(min=0.0, help="Seconds for this command.")]
 MaxTokensTotalOption = Annotated[int | None, typer.Option(min=1, help="Tokens for the whole run.")]
 MaxCostOption = Annotated[float | None, typer.Option(min=0.0, help="US dollars for the whole run.")]
-ResultsOption = Annotated[
-    Path,
-    typer.Option("--results-dir", envvar="HARNESS_RESULTS_DIR", help="Where runs and the journal are kept."),
-]
+ResultsOption = Annotated[Path, declared("results", envvar="HARNESS_RESULTS_DIR")]
 TrackerName = Literal["mlflow", "wandb"]
 TrackOption = Annotated[
     TrackerName | None,
     typer.Option(help="Hand the finished run to this tracker, too (see `harness track`)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
-CandidatesOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Pairs for a prompt about given pairs: gold, all, a file {title: [[head, tail], ...]}, an encoder, or a "
-        "stored run of one."
-    ),
-]
-RefineOption = Annotated[
-    str | None,
-    typer.Option(help="An encoder, or a stored run of one, whose hard pairs the prompt (choice, judge) decides."),
-]
-RefineOptionsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-R",
-        "--refine-option",
-        metavar="KEY=VALUE",
-        help="k, hardness, encoder_weight, model_weight, encoder_temperature or model_temperature; repeatable.",
-    ),
-]
-PromptOptionsOption = Annotated[
-    list[str] | None,
-    typer.Option("-P", "--prompt-option", metavar="KEY=VALUE", help="An option of the prompt; repeatable."),
-]
-ModelOptionsOption = Annotated[
-    list[str] | None,
-    typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner; repeatable."),
-]
-RelationTextsOption = Annotated[
-    str | None,
-    typer.Option(help="A file of relation texts, for prompts that describe relations (default: the shipped ones)."),
-]
-ShotsOption = Annotated[int, typer.Option(min=0, help="Labelled documents to show as examples, drawn by --seed.")]
-ShotsFromOption = Annotated[
-    str | None,
-    typer.Option(help="Where examples come from: a dataset or a file (default: the training split, else sample)."),
-]
-AlignOption = Annotated[
-    str | None,
-    typer.Option(help="SBERT model for relations outside the schema: minilm, a folder, or a hub id."),
-]
-ThetaOption = Annotated[
-    float | None,
-    typer.Option(help="With --align: least cosine at which the nearest relation is taken (default 0.55)."),
-]
-AlignOverOption = Annotated[
-    Literal["names", "descriptions"] | None,
-    typer.Option(help="With --align: what relations are compared by (default names)."),
-]
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder with train/dev/test_revised.json and rel_info.json (default: fetched data)."),
-]
+CandidatesOption = Annotated[str | None, declared("candidates")]
+RefineOption = Annotated[str | None, declared("refine")]
+RefineOptionsOption = Annotated[list[str] | None, declared("refine_options")]
+PromptOptionsOption = Annotated[list[str] | None, declared("prompt_options")]
+ModelOptionsOption = Annotated[list[str] | None, declared("model_options")]
+RelationTextsOption = Annotated[str | None, declared("relation_texts")]
+ShotsOption = Annotated[int, declared("shots")]
+ShotsFromOption = Annotated[str | None, declared("shots_from")]
+AlignOption = Annotated[str | None, declared("align")]
+ThetaOption = Annotated[float | None, declared("theta")]
+AlignOverOption = Annotated[Literal["names", "descriptions"] | None, declared("align_over")]
+DataDirOption = Annotated[Path | None, declared("data_dir")]
 RunDatasetOption = Annotated[
     str | None,
     typer.Option("--dataset", help="The file or corpus that the run's data is in now (default: looked for)."),

@@ -25,6 +25,7 @@ from harness.cli.options import (
     RunDatasetOption,
     TrackerName,
     TrackOption,
+    declared,
     key_values,
 )
 from harness.cli.run_options import with_run_options
@@ -98,8 +99,8 @@ def retry(
     model: Annotated[str | None, typer.Option(help="Repeats the run's model, where that is a file or folder.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Repeats the address of the run's server.")] = None,
     model_option: ModelOptionsOption = None,
-    max_connections: Annotated[int | None, typer.Option(min=1, help="Most requests in flight.")] = None,
-    max_retries: Annotated[int | None, typer.Option(min=0, help="Tries after the first, per request.")] = None,
+    max_connections: Annotated[int | None, declared("max_connections")] = None,
+    max_retries: Annotated[int | None, declared("max_retries")] = None,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds for one request.")] = None,
     max_time: MaxTimeOption = None,
     max_tokens_total: MaxTokensTotalOption = None,

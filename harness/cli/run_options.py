@@ -29,6 +29,7 @@ from harness.cli.options import (
     ShotsFromOption,
     ShotsOption,
     ThetaOption,
+    declared,
     key_values,
 )
 from harness.engine.budget import Limits
@@ -40,30 +41,23 @@ Fields = Callable[..., dict[str, Any]]
 
 def model_fields(
     context: typer.Context,
-    model: Annotated[
-        str, typer.Option(help="A name from `harness models`, provider/name, a GGUF file, or an encoder's folder.")
-    ],
+    model: Annotated[str, declared("model")],
     prompt_option: PromptOptionsOption = None,
     model_option: ModelOptionsOption = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first N documents (marked as partial).")] = None,
-    max_triplets: Annotated[int | None, typer.Option(min=1, help="Longest list a model may give.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy decoding.")] = 0.0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus sampling.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Draws examples, and samples where the server honours a seed.")] = 0,
-    base_url: Annotated[
-        str | None, typer.Option(help="OpenAI-compatible address of a server (models of OpenAI: or $OPENAI_BASE_URL).")
-    ] = None,
-    max_connections: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
-    max_retries: Annotated[int, typer.Option(min=0, help="Tries after the first, per request.")] = 8,
-    timeout: Annotated[
-        float | None,
-        typer.Option(min=0.1, help="Seconds for one request (default: 600; none for models that run here)."),
-    ] = None,
+    limit: Annotated[int | None, declared("limit")] = None,
+    max_triplets: Annotated[int | None, declared("max_triplets")] = None,
+    max_tokens: Annotated[int | None, declared("max_tokens")] = None,
+    temperature: Annotated[float, declared("temperature")] = RunConfig.temperature,
+    top_p: Annotated[float, declared("top_p")] = RunConfig.top_p,
+    seed: Annotated[int, declared("seed")] = RunConfig.seed,
+    base_url: Annotated[str | None, declared("base_url")] = None,
+    max_connections: Annotated[int, declared("max_connections")] = RunConfig.max_connections,
+    max_retries: Annotated[int, declared("max_retries")] = RunConfig.max_retries,
+    timeout: Annotated[float | None, declared("timeout_s")] = None,
     max_time: MaxTimeOption = None,
     max_tokens_total: MaxTokensTotalOption = None,
     max_cost: MaxCostOption = None,
-    results_dir: ResultsOption = Path("results"),
+    results_dir: ResultsOption = RunConfig.results,
     config: Annotated[
         Path | None,
         typer.Option(callback=read_configuration, is_eager=True, help="YAML with options; flags win."),
@@ -100,26 +94,21 @@ def _server(model: str, base_url: str | None) -> str | None:
 
 
 def question_fields(
-    prompt: Annotated[
-        str, typer.Option(help="A name from `harness prompts`, or the path of a folder; encoders take none.")
-    ] = "",
-    dataset: Annotated[str, typer.Option(help="redocred, fewrel, sample, or a DocRED-format file.")] = "redocred",
-    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
+    prompt: Annotated[str, declared("prompt")] = RunConfig.prompt,
+    dataset: Annotated[str, declared("dataset")] = RunConfig.dataset,
+    split: Annotated[str | None, declared("split")] = None,
     data_dir: DataDirOption = None,
-    constrain: Annotated[
-        Literal["closed", "format", "none"],
-        typer.Option(help="closed: only existing entities and relations; format: any relation; none."),
-    ] = "closed",
+    constrain: Annotated[Literal["closed", "format", "none"], declared("constrain")] = RunConfig.constrain,
     candidates: CandidatesOption = None,
     refine: RefineOption = None,
     refine_option: RefineOptionsOption = None,
     relation_texts: RelationTextsOption = None,
-    shots: ShotsOption = 0,
+    shots: ShotsOption = RunConfig.shots,
     shots_from: ShotsFromOption = None,
     align: AlignOption = None,
     theta: ThetaOption = None,
     align_over: AlignOverOption = None,
-    repeat: Annotated[int, typer.Option(min=0, help="Number of an independent repetition.")] = 0,
+    repeat: Annotated[int, declared("repeat")] = RunConfig.repeat,
 ) -> dict[str, Any]:
     """The fields of a ``RunConfig`` that say what is asked about which documents."""
     return {

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.encoders.ensemble import EnsembleScorer, pair_scorer
 from harness.encoders.scorer import EncoderScorer, encoder_folder
 from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.encoders.seen import Seen, seen_by
-from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
 from harness.experiment.results import RunResult, store_scored
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROPOSES_PAIRS = "rcp"
-_FIELDS_OF_ENCODERS = {"model", "dataset", "split", "data_dir", "limit", "model_options", "results"}
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,7 @@ def prepare_encoder(
     encoder does not have, a relation of the corpus that it does not know, or a damaged record of its training;
     ModelUnavailable, if the ``model_needed``, for a missing package.
     """
-    for one in fields(RunConfig):
-        default = one.default if one.default_factory is MISSING else one.default_factory()
-        if one.name not in _FIELDS_OF_ENCODERS and getattr(config, one.name) != default:
-            raise InputError(f"{config.model} is an encoder: leave out --{one.name.replace('_', '-')}")
+    config.check_source(PredictionSource.ENCODER)
     spec = resolve_model(config.model)
     dataset = dataset_of(config, dataset, knows_relations=True)
     scorer = pair_scorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)

@@ -18,6 +18,7 @@ from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
+from harness.experiment.llm_run import LlmRun
 from harness.experiment.plan import Experiment
 from harness.experiment.results import RunResult, store_scored
 from harness.experiment.retrying import BadAnswers
@@ -95,7 +96,7 @@ async def execute(
 
 async def supervise(
     work: Coroutine[Any, Any, Outcome],
-    experiment: Experiment,
+    experiment: LlmRun,
     folder: RunFolder,
     asker: Asker,
     manifest: RunManifest,
@@ -154,7 +155,7 @@ async def _run_all(
     return totals
 
 
-def asker_of(experiment: Experiment, journal: Journal, session: RunnerSession) -> Asker:
+def asker_of(experiment: LlmRun, journal: Journal, session: RunnerSession) -> Asker:
     """What asks the experiment's model, within its limits; raises InputError for a cost limit without prices."""
     config, spec = experiment.config, experiment.spec
     prices = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
+from harness.experiment.config import OPTIONS, RunConfig
 from harness.prompting.variant import load_variant
 from harness.types import ConstraintLevel
 
@@ -40,19 +40,9 @@ def _prompt(text: str) -> str:
 
 
 RUN_AXES: Mapping[str, Callable[[str], Any]] = {
+    **{name: option.axis for name, option in OPTIONS.items() if option.axis},
     "prompt": _prompt,
     "constrain": _level,
-    "candidates": str,
-    "refine": str,
-    "shots": int,
-    "align": str,
-    "theta": float,
-    "seed": int,
-    "repeat": int,
-    "temperature": float,
-    "top_p": float,
-    "max_triplets": int,
-    "max_tokens": int,
 }
 """Fields of a run that can be varied, and how their values are read; every other axis is an option of the prompt."""
 

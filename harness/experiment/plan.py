@@ -11,8 +11,9 @@ from harness.errors import InputError
 from harness.experiment.aligning import alignment_identity, load_alignment
 from harness.experiment.chosen import chosen_settings
 from harness.experiment.config import RunConfig
+from harness.experiment.llm_run import LlmRun
 from harness.experiment.metrics import NOT_GIVEN, LlmPart, metrics_of
-from harness.experiment.scope import PlannedRun, Scope, dataset_of
+from harness.experiment.scope import Scope, dataset_of
 from harness.experiment.scored import pair_source_of, scores_named
 from harness.experiment.shots import Shots, draw_shots
 from harness.experiment.totals import RunTotals
@@ -45,11 +46,9 @@ class Refinement:
 
 
 @dataclass(frozen=True)
-class Experiment(PlannedRun):
+class Experiment(LlmRun):
     """A checked configuration, ready to run: every input was found and fits the others."""
 
-    runner: Runner
-    settings: MethodSettings
     relation_texts: RelationTexts | None = None
     shots: Shots | None = None
     refinement: Refinement | None = None
@@ -61,25 +60,10 @@ class Experiment(PlannedRun):
             return method
         return Refined(method, self.refinement.hard_pairs, self.refinement.options.fusion)
 
-    @property
-    def id_parts(self) -> tuple[str, ...]:
-        return self.settings.variant.name, self.settings.level
-
     def question(self) -> dict[str, Any]:
         settings = self.settings
         return {
-            "dataset": self.dataset_identity(),
-            "model": {"name": self.spec.name, "identity": dict(self.runner.identity)},
-            "prompt": {
-                "name": settings.variant.name,
-                "version": settings.variant.description.version,
-                "sha256": settings.variant.sha256,
-                "options": dict(settings.options),
-            },
-            "constraint": {"level": settings.level, "form": settings.form},
-            "max_triplets": settings.max_triplets,
-            "sampling": asdict(settings.sampling),
-            "repeat": settings.repeat,
+            **super().question(),
             # Left out where there are none, so that such runs keep the ids they always had.
             **({"candidates": settings.candidates.identity} if settings.candidates else {}),
             **({"refine": self.refinement.identity} if self.refinement else {}),
@@ -91,21 +75,19 @@ class Experiment(PlannedRun):
     @property
     def prompt_label(self) -> str:
         """The variant's name with the options not at their default, its shots, the source of its pairs, alignment."""
-        variant = self.settings.variant
-        defaults = variant.choose({})
-        changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults[key]]
+        parts = [super().prompt_label]
         if self.shots:
-            changed.append(f"shots={len(self.shots.documents)}")
+            parts.append(f"shots={len(self.shots.documents)}")
         if self.settings.candidates:
-            changed.append(f"candidates={self.settings.candidates.name}")
+            parts.append(f"candidates={self.settings.candidates.name}")
         if self.refinement:
-            changed.append(f"refine={self.refinement.hard_pairs.scores.name}")
-            changed += [f"{key}={value}" for key, value in self.config.refine_options.items()]
+            parts.append(f"refine={self.refinement.hard_pairs.scores.name}")
+            parts += [f"{key}={value}" for key, value in self.config.refine_options.items()]
         if alignment := self.settings.alignment:
-            changed.append(f"align={alignment.relations.embedder.name} theta={alignment.theta:g}")
+            parts.append(f"align={alignment.relations.embedder.name} theta={alignment.theta:g}")
             if self.config.align_over == "descriptions":
-                changed.append("align-over=descriptions")
-        return " ".join([variant.name, *changed])
+                parts.append("align-over=descriptions")
+        return " ".join(parts)
 
     def encoder(self) -> Mapping[str, Any]:
         if self.refinement:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import InputError
 from harness.experiment.ablation import FOLDER as ABLATIONS
+from harness.experiment.config import OPTIONS
 from harness.json_files import MAX_STORED_CHARACTERS, finite, whole_value
 from harness.records.base import Checked, Number, parsed
 from harness.report.runs import ReportRun
@@ -25,6 +26,8 @@ from harness.report.runs import ReportRun
 THETA_COLUMNS = {"theta", "f1"}
 FEW_SHOT_COLUMNS = {"model", "n", "seed", "f1"}
 ABLATE_AGAIN = "run `harness ablate` again"
+_APART = {"shots", "shots_from", "seed", *(name for name, option in OPTIONS.items() if not option.in_question)}
+"""Options in which runs of one few-shot curve may differ."""
 _WITHOUT_TABLES = {"runs", "logs", "report"}
 
 
@@ -135,17 +138,7 @@ def _few_shot_runs(runs: Iterable[ReportRun]) -> Iterator[tuple[str, Mapping[int
     for run in runs:
         config = run.result.manifest.config
         if not run.reason and "shots" in config.model_fields_set:
-            without = {
-                "shots",
-                "shots_from",
-                "seed",
-                "max_connections",
-                "max_retries",
-                "timeout_s",
-                "limits",
-                "results",
-            }
-            shared = {name: value for name, value in config.as_json().items() if name not in without}
+            shared = {name: value for name, value in config.as_json().items() if name not in _APART}
             key = json.dumps(shared, sort_keys=True)
             groups[key][config.shots].append(run.f1)
             names.setdefault(key, run.label)

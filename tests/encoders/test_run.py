@@ -15,6 +15,7 @@ from harness.datasets.registry import load_dataset
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, trained_folder
+from harness.engine.budget import Limits
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
 from harness.experiment.encoder_origin import encoder_origin
@@ -98,6 +99,8 @@ def test_a_limited_run_is_not_ranked(config: RunConfig) -> None:
         ({"prompt": "tagged"}, "leave out --prompt"),
         ({"temperature": 0.5}, "leave out --temperature"),
         ({"candidates": "gold"}, "leave out --candidates"),
+        ({"prompt_options": {"refs": "name"}}, "leave out --prompt-option"),
+        ({"limits": Limits(seconds=1)}, "leave out --max-time or --max-tokens-total or --max-cost"),
         ({"model_options": {"colour": "blue"}}, "-M colour"),
     ],
 )
