@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.records.manifest import CompleteManifest, FailureSummary
 from harness.store import DocumentRecord
+
+if TYPE_CHECKING:
+    from harness.records.manifest import CompleteManifest, FailureSummary
 
 MOST_FAILED = 0.05
 """The share of documents without a full answer up to which a run is ranked and ends with exit code 0 by default.
@@ -96,6 +98,8 @@ def unanswered(manifest: CompleteManifest) -> str:
 
 def _summary(manifest: CompleteManifest, status: str) -> FailureSummary:
     """What the manifest tells of the documents with that status; an older one tells nothing."""
+    from harness.records.manifest import FailureSummary
+
     return manifest.failures.get(status) or FailureSummary()
 
 
