@@ -64,6 +64,10 @@ def _print(comparison: Comparison, top: int) -> None:
     typer.echo(f"{title}: {comparison.documents_compared:,} documents in both (asked about {asked})\n")
     if comparison.silver:
         typer.echo(f"{comparison.silver}\n")
+    for run, reason in comparison.not_ranked.items():
+        typer.echo(f"{run.upper()} is not ranked: {reason}")
+    if comparison.not_ranked:
+        typer.echo("")
     _print_part("overall", comparison.overall, _OVERALL, top)
     for heading, table in (
         ("by distance", comparison.distances),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.comparison.differences import FOUND, PairedTests, by_part, overall, tally
 from harness.comparison.pairing import PairedDocument, PairedRuns, pair_runs
 from harness.errors import InputError, StorageError
+from harness.experiment.failures import MOST_FAILED
+from harness.experiment.ranking import reasons_not_ranked
 from harness.experiment.run_data import WHEREVER, DataPlace
 from harness.json_files import json_text
 from harness.scoring.corrections import Correction
@@ -35,6 +37,7 @@ class Comparison:
     - ``documents``: a row per document, in which one of the runs found the most that the other missed first.
     - ``triplets``: every triplet that only one of the runs predicted, right or wrong.
     - ``silver``: what to say of the labels if no human wrote them; else empty.
+    - ``not_ranked``: by run, ``a`` or ``b``, why a leaderboard would not rank it; runs that it ranks are left out.
     """
 
     a: str
@@ -51,6 +54,7 @@ class Comparison:
     documents: pd.DataFrame
     triplets: pd.DataFrame
     silver: str = ""
+    not_ranked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -61,7 +65,7 @@ class Comparison:
         """The object that ``--json`` prints; None for what is not available."""
         facts = ("a", "b", "dataset", "split", "documents_compared", "documents_asked", "correction", "silver")
         tables = {name: json.loads(table.to_json(orient="records")) for name, table in self.tables.items()}
-        return {**{name: getattr(self, name) for name in facts}, **tables}
+        return {**{name: getattr(self, name) for name in facts}, "not_ranked": dict(self.not_ranked), **tables}
 
     def store(self, folder: Path) -> None:
         """Write every table as a CSV file of its name, and ``comparison.json``; raises StorageError."""
@@ -115,6 +119,11 @@ def compare_runs(
         # A column without values would have no type, and could not choose rows.
         triplets=pd.DataFrame(_disagreements(paired, names), columns=list(_TRIPLET_COLUMNS)).astype({"correct": bool}),
         silver=paired.a.label_source.silver or paired.b.label_source.silver,
+        not_ranked={
+            name: "; ".join(reasons)
+            for name, result in (("a", paired.a), ("b", paired.b))
+            if (reasons := list(reasons_not_ranked(result, MOST_FAILED)))
+        },
     )
 
 

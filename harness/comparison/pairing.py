@@ -71,6 +71,12 @@ def pair_runs(a: RunFolder, b: RunFolder, place: DataPlace = WHEREVER) -> Paired
         raise InputError(
             f"the runs are not of the same documents: {a.run_id} is of {_named(one)}, {b.run_id} of {_named(other)}"
         )
+    relations = {result.manifest.schema_sha256 for result in (first, second)} - {None}
+    if len(relations) > 1:
+        raise InputError(
+            f"{a.run_id} and {b.run_id} are of the same documents with other relations (another rel_info.json), so "
+            "their gold triplets differ"
+        )
     dataset = find_dataset(a, first.manifest, place)
     shared = first.metrics.per_document.keys() & second.metrics.per_document.keys()
     if not shared:

@@ -48,9 +48,12 @@ def metrics_of(
     ``steps`` of a method in steps, of which the one named ``given`` was taken from the labels; and of the ``llm`` that
     worked with an encoder, ``refinement`` where it decided hard pairs, ``proposal`` where it was given pairs.
 
-    Without gold labels every score is None, and there is nothing else.
+    Without a gold triplet every score is None, and there is nothing else.
     """
     metrics = score(documents, totals.by_title, training.facts if training else None)
+    if not metrics.triplets.gold:
+        # Recall is no number then, whether the labels are empty or left out.
+        metrics = replace(metrics, label_source=NO_LABELS)
     is_scored = metrics.label_source != NO_LABELS
     content: dict[str, Any] = {
         "scorer_version": SCORER_VERSION,

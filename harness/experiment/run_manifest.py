@@ -22,13 +22,20 @@ class RunManifest:
 
     With a journal a run goes on where earlier sessions ended: every state names them all, and a run that was complete
     stays so, with its totals, until new results replace them. A stopped retry, a refused key or a crash takes nothing
-    away. Without a journal a run starts again.
+    away. Without a journal a run starts again. Raises InputError for a folder whose run was made with other relations.
     """
 
     def __init__(self, folder: RunFolder, asked: Asked, journal: Journal | None = None, *, is_retry: bool = False):
         self._folder = folder
         self._journal = journal
-        earlier = _earlier(folder) if journal else None
+        earlier = _earlier(folder)
+        if earlier and earlier.schema_sha256 not in (None, asked.schema_sha256):
+            # The relations are no part of the question, so both runs have one id.
+            raise InputError(
+                f"{folder.run_id} was made with other relations than those of rel_info.json now: name another "
+                "--results-dir, or move that run away"
+            )
+        earlier = earlier if journal else None
         self._sessions = _closed(earlier.sessions, folder.run_id, journal) if earlier and journal else []
         self._was_complete = isinstance(earlier, CompleteManifest)
         self._content = {

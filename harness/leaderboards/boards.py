@@ -91,15 +91,17 @@ def leaderboards(
 ) -> list[Leaderboard]:
     """A board per dataset, split and file checksum among the stored runs, by name.
 
-    A run is ranked if it is complete, covers the whole split, was scored against labels of humans by this version of
-    the scorer, and at most ``max_failed`` of its documents are without a full answer. With ``reported``, papers' rows
-    stand on the boards of their dataset and split, or on one of their own. Raises InputError for files of papers' rows
-    that cannot be read.
+    Runs over the same file with other relations (another rel_info.json) have other gold, so they have boards of their
+    own. A run is ranked if it is complete, covers the whole split, was scored against labels of humans by this version
+    of the scorer, and at most ``max_failed`` of its documents are without a full answer. With ``reported``, papers'
+    rows stand on the boards of their dataset and split, or on one of their own. Raises InputError for files of papers'
+    rows that cannot be read.
     """
     entries: dict[BoardKey, list[Entry]] = {}
     for folder in run_folders(results):
         if entry := read_entry(folder, chosen, max_failed):
             entries.setdefault(entry.key, []).append(entry)
+    _join_earlier(entries)
     from_papers = reported_boards(results, chosen) if reported else {}
     for dataset, split in from_papers:
         if not any((key.dataset, key.split) == (dataset, split) for key in entries):
@@ -109,6 +111,14 @@ def leaderboards(
         _board(key, entries[key], from_papers.get(key[:2], ()), files[key[:2]] > 1, resamples, max_failed)
         for key in sorted(entries)
     ]
+
+
+def _join_earlier(entries: dict[BoardKey, list[Entry]]) -> None:
+    """Put runs from before relations were recorded on the board of their file, where it has one other board only."""
+    for key in [key for key in entries if not key.relations]:
+        others = [other for other in entries if other[:3] == key[:3] and other != key]
+        if len(others) == 1:
+            entries[others[0]] += entries.pop(key)
 
 
 def _board(
@@ -121,12 +131,13 @@ def _board(
 ) -> Leaderboard:
     comparable, mismatched = without_mismatched([entry for entry in entries if not entry.reason])
     apart = [*(entry for entry in entries if entry.reason), *mismatched]
+    relations = f", relations {key.relations[:_DIGITS_OF_CHECKSUM]}" if key.relations else ""
     title = "damaged runs" if key == DAMAGED else f"{key.dataset} {key.split}"
     return Leaderboard(
         key.dataset,
         key.split,
         key.sha256,
-        f"{title}, file {key.sha256[:_DIGITS_OF_CHECKSUM]}" if one_of_several else title,
+        title if not one_of_several else f"{title}, file {key.sha256[:_DIGITS_OF_CHECKSUM]}{relations}",
         frame(ranked_rows(comparable, resamples), COLUMNS),
         frame([{"reason": entry.reason, **entry.row} for entry in apart], ["reason", *COLUMNS[1:]]),
         frame(from_papers, [*COLUMNS, *REPORTED_COLUMNS, "reason"]),

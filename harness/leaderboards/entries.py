@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import InputError
-from harness.experiment.encoder_run import PROPOSES_PAIRS
-from harness.experiment.failures import unanswered
+from harness.experiment.ranking import reasons_not_ranked
 from harness.experiment.results import RunResult
-from harness.label_source import NOT_SCORED
 from harness.records.manifest import Asked, CompleteManifest
-from harness.scoring.official import SCORER_VERSION
 from harness.store import METRICS, RunFolder
 
 if TYPE_CHECKING:
@@ -26,11 +23,15 @@ _SCORES = ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1")
 
 
 class BoardKey(NamedTuple):
-    """What the runs of a leaderboard share: dataset, split and checksum of the dataset's file."""
+    """What the runs of a leaderboard share: dataset, split, and the checksums of the dataset's file and its relations.
+
+    ``relations`` is empty for runs from before it was recorded.
+    """
 
     dataset: str
     split: str
     sha256: str
+    relations: str = ""
 
 
 DAMAGED = BoardKey("(damaged)", "", "")
@@ -86,7 +87,7 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
     try:
         manifest = folder.read_manifest()
         dataset = manifest.question.dataset
-        key = BoardKey(dataset.name, dataset.split, dataset.sha256)
+        key = BoardKey(dataset.name, dataset.split, dataset.sha256, manifest.schema_sha256 or "")
         row = _described(folder, manifest)
         if not chosen.takes(key, row):
             return None
@@ -94,7 +95,7 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
             return Entry(key, manifest.status, row)
         result = RunResult(folder, manifest, folder.read_metrics())
         row |= _scored(result)
-        reason = "; ".join(_reasons_not_ranked(result, max_failed))
+        reason = "; ".join(reasons_not_ranked(result, max_failed))
         return Entry(key, reason, row) if reason else Entry(key, "", row, *_counts(result))
     except (InputError, KeyError, TypeError, ValueError) as error:
         row = {"run_id": folder.run_id}
@@ -141,30 +142,6 @@ def _counts(result: RunResult) -> tuple[NDArray[np.int32], str]:
     titles = sorted(per_document)
     digest = hashlib.sha256("\n".join(titles).encode()).hexdigest()
     return np.array([per_document[title] for title in titles], dtype=np.int32), digest
-
-
-def _reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
-    documents = result.manifest.documents
-    if not result.is_whole_split:
-        yield f"partial: {documents.asked} of {documents.in_split} documents"
-    if not result.is_scored:
-        yield NOT_SCORED
-    if silver := result.label_source.silver:
-        yield silver
-    if result.consults_gold:
-        yield f"consults gold: the {result.consults_gold} come from the labels"
-    if result.seen_by_encoder:
-        yield result.seen_by_encoder
-    if result.chosen_by_documents:
-        yield result.chosen_by_documents
-    if result.manifest.question.task == PROPOSES_PAIRS:
-        yield "proposes pairs without relations: see its pair F1"
-    if not documents.asked:
-        yield "no document"
-    elif result.failed_too_often(max_failed):
-        yield unanswered(result.manifest)
-    if result.metrics.scorer_version != SCORER_VERSION:
-        yield f"scored by version {result.metrics.scorer_version} of the scorer: `harness score` it again"
 
 
 def _fits(pattern: str | None, *names: str) -> bool:

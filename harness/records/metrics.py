@@ -160,6 +160,6 @@ class Metrics(StoredModel):
     @property
     def label_source(self) -> LabelSource:
         """Who wrote the labels; where the file does not tell, they are human unless there are none."""
-        if self.labels:
-            return LabelSource(self.labels.kind, self.labels.name)
-        return NO_LABELS if self.official.gold == 0 else HUMAN
+        if self.official.gold == 0:
+            return NO_LABELS
+        return LabelSource(self.labels.kind, self.labels.name) if self.labels else HUMAN
