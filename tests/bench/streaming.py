@@ -15,10 +15,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
+from harness.datasets.registry import load_dataset
+from harness.methods import context
+from harness.methods.table import create_method
+from harness.prompting import template
+from harness.store import DocumentRecord
+from harness.types import Completion
 from tests.bench.engine_speed import Server, run_child
 from tests.bench.report import Measurement, report
 from tests.corpora import write_corpus
+from tests.variants import extract, settings_of
 
 DOCUMENTS, ENTITIES, CONNECTIONS = 400, 80, 64
 LIMIT_S, LATENCY_S = 8.0, 0.05
@@ -35,13 +43,34 @@ def measure() -> Iterator[Measurement]:
     yield Measurement(f"s that a run with --max-time {LIMIT_S:g} ends late", run["late_s"], at_most=1)
     more_mb = run["peak_mb"] - begun["peak_mb"]
     yield Measurement("MB above a run of one document", more_mb, at_most=200, note=f"{run['peak_mb']:.0f} MB in all")
+    yield from _one_document()
     yield Measurement("answers a second", run["answers"] / run["seconds"], note=f"latency {LATENCY_S * 1000:g} ms")
+
+
+def _one_document() -> Iterator[Measurement]:
+    """Prompts of one long document with and without what they share, in CPU time and in its stored record."""
+    with tempfile.TemporaryDirectory() as name:
+        dataset = load_dataset(str(write_long_documents(Path(name), 1, ENTITIES)))
+        (document,) = dataset.documents
+        method = create_method(settings_of("pairwise", dataset.schema, "gbnf"))
+    seconds = {}
+    for kept in (True, False):
+        render = template.render if kept else lambda one, step, context, _kept: template.render(one, step, context)
+        with patch.object(context, "render", render):
+            begun = time.process_time()
+            extraction, requests = asyncio.run(extract(method, document, lambda _request: Completion("END", "stop")))
+            seconds[kept] = time.process_time() - begun
+    note = f"{seconds[True] / len(requests) * 1000:.2f} ms a question"
+    yield Measurement("CPU time of a document, shared beginnings / whole", seconds[True] / seconds[False], 0, 0.4, note)
+    record = DocumentRecord.of(document.title, extraction, len(requests), 0)
+    whole = len(json.dumps(record.steps))
+    yield Measurement(
+        "size of its record, shared / whole", len(record.to_json()) / whole, at_most=0.2, note=f"{whole:,} B"
+    )
 
 
 def write_long_documents(folder: Path, documents: int, entities: int) -> Path:
     """A corpus of documents with so many entities, one sentence each, over the schema of Re-DocRED."""
-    from harness.datasets.registry import load_dataset
-
     content = []
     for number in range(documents):
         sentences = [f"Town{number}x{one} lies on the long river below the hill .".split() for one in range(entities)]
