@@ -9,13 +9,16 @@ from itertools import count
 from harness.engine.stop import Interrupted, StopSignal
 from harness.types import Ask, Completion, Request
 
+# Building the longest prompts takes a few milliseconds each.
+SLOTS_PER_TURN = 8
+
 
 class Slots:
     """``free`` slots, taken by documents by number. A smaller number goes first, so that one document's requests are
     sent back to back.
 
-    At most one slot is given in one turn of the event loop: between two requests that are built, answers are read
-    and a stop is seen. A stop ends all waiting.
+    Few slots are given in one turn of the event loop, so that answers are read and a stop is seen while requests are
+    built. A stop ends all waiting.
     """
 
     def __init__(self, free: int, stop: StopSignal) -> None:
@@ -51,12 +54,13 @@ class Slots:
 
     def _give(self) -> None:
         self._is_scheduled = False
-        while self._free and self._waiting:
+        given = 0
+        while self._free and self._waiting and given < SLOTS_PER_TURN:
             _, _, slot = heapq.heappop(self._waiting)
             if not slot.done():
                 self._free -= 1
                 slot.set_result(None)
-                break
+                given += 1
         self._schedule()
 
     def _end_waiting(self) -> None:
