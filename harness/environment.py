@@ -11,7 +11,7 @@ from typing import Any
 
 PACKAGES = (
     "docre-harness",
-    "openai",
+    "httpx2",
     "xllamacpp",
     "vllm",
     "outlines",

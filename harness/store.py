@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from harness.errors import InputError, StorageError
 from harness.json_files import MAX_STORED_CHARACTERS, json_text, line_values, shown, text_value, whole_value
+from harness.shared_prompts import packed, unpacked
 from harness.types import Document, Extraction, Prediction, Status, Step, TokenLogprob, Triplet
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ MANIFEST, PREDICTIONS, DOCUMENTS, METRICS = (
 PARTIAL_DOCUMENTS = "documents.partial.jsonl"
 LOCK = "run.lock"
 LAYOUT_VERSION = 1
+RECORD_LAYOUT = 2
+"""Of a record whose steps share the beginnings of their prompts; a record without a layout has whole prompts."""
 REBUILD = "type the run's command again to rebuild it"
 """What to do about a damaged file of a run: the answers are in the journal, and nothing is asked twice."""
 
@@ -68,6 +71,9 @@ class DocumentRecord:
         content["predictions"] = [
             [*prediction.triplet, list(prediction.evidence), prediction.score] for prediction in self.predictions
         ]
+        shared, steps = packed(self.steps)
+        if shared:
+            content |= {"layout": RECORD_LAYOUT, "shared": shared, "steps": steps}
         return json_text(content, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -82,13 +88,15 @@ class DocumentRecord:
         from harness.records.documents import Record
 
         parsed(Record, content, where, REBUILD)
+        if content.get("layout", 1) > RECORD_LAYOUT:
+            raise InputError(f"{where}: has layout {content['layout']}; this harness reads up to {RECORD_LAYOUT}")
         values = {name: content[name] for name in cls.__dataclass_fields__}
         values["predictions"] = tuple(
             Prediction(Triplet(head, relation, tail), tuple(evidence), score)
             for head, relation, tail, evidence, score in content["predictions"]
         )
-        for name in ("rejects", "steps"):
-            values[name] = tuple(content[name])
+        values["rejects"] = tuple(content["rejects"])
+        values["steps"] = unpacked(content.get("shared", ()), content["steps"], where, REBUILD)
         return cls(**values)
 
 

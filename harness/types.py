@@ -343,6 +343,17 @@ class CountsTokens(Protocol):
 Ask = Callable[[Request], Awaitable[Completion]]
 
 
+@runtime_checkable
+class PacedAsk(Protocol):
+    """An ``Ask`` that limits how many requests are held: each is built when there is a slot for it."""
+
+    async def slot(self) -> None:
+        """Wait until the next request may be built; it is then asked."""
+        ...
+
+    async def __call__(self, request: Request) -> Completion: ...
+
+
 # --- what comes back ----------------------------------------------------------------------------
 
 

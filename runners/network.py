@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+import anyio
 import httpx2
 
 from harness.errors import FatalError, InputError, RetryableError, RunnerError
@@ -34,6 +35,8 @@ _REMEDIES: Mapping[int, str] = {
 _LASTING = re.compile(r"HANDSHAKE_FAILURE|PROTOCOL|CERTIFICATE|UNKNOWN_CA|CIPHER")
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+# What a request that gets no answer raises; httpx2 leaves some failures of TLS as they are.
+FAILURES = (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream)
 _UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -31,10 +32,13 @@ from runners.server_context import server_context
 
 if TYPE_CHECKING:
     import httpx2
-    import openai
 
-# The openai client insists on a key; this one is not sent.
+    from runners.connections import BoundedClient
+
+# Stands for no key; it is not sent.
 NO_KEY = "none"
+# Sent with OpenAI's own key, as its clients do.
+_OF_OPENAI_KEY = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 CONNECT_TIMEOUT_S = 30.0
 # For the questions about the server's context, which no start waits for.
 CONTEXT_TIMEOUT_S = 5.0
@@ -45,7 +49,8 @@ log = logging.getLogger(__name__)
 class OpenAIChatRunner:
     """Sends requests to one server; subclasses say which, and may start it.
 
-    The client never retries by itself: the engine does, with the server's own wishes at hand.
+    Requests are posted with httpx2: importing the client of the openai package takes longer than a short run. Nothing
+    is retried here: the engine does that, with the server's own wishes at hand.
     """
 
     OPTIONS: ClassVar[Mapping[str, Option]] = SERVER_OPTIONS
@@ -77,7 +82,7 @@ class OpenAIChatRunner:
         self._adjustments = Adjustments()
         self._told: set[str] = set()
         self._server_context: int | None = None
-        self._client: openai.AsyncOpenAI | None = None
+        self._client: BoundedClient | None = None
         self._address: Address | None = None
         self._proxy: httpx2.Proxy | None = None
         # Set by runners that start the server themselves.
@@ -107,7 +112,7 @@ class OpenAIChatRunner:
         client, self._client = self._client, None
         try:
             if client is not None:
-                await client.close()
+                await client.aclose()
         finally:
             await self._stop()
 
@@ -172,7 +177,7 @@ class OpenAIChatRunner:
         return self.base_url.removesuffix("/v1")
 
     @property
-    def _connection(self) -> openai.AsyncOpenAI:
+    def _connection(self) -> BoundedClient:
         if self._client is None:
             raise not_started(self.name)
         return self._client
@@ -186,35 +191,39 @@ class OpenAIChatRunner:
         given_headers(self.options.extra)
         given_query(self.options.extra)
 
-    def _new_client(self, base_url: str) -> openai.AsyncOpenAI:
+    def _new_client(self, base_url: str) -> BoundedClient:
         import httpx2
-        import openai
 
         from runners.connections import BoundedClient, SpreadTransport
         from runners.network import certificates, proxy_for
 
         self._address = read_address(base_url)
         self._proxy = proxy_for(self._address)
-        key, extra, connections = self._api_key(), self.options.extra, self.options.max_connections
+        extra, connections = self.options.extra, self.options.max_connections
         trusted = certificates(self._address, self._proxy, extra.get("ca"))
-        headers = given_headers(extra)
-        if key != NO_KEY and self._address.is_azure:
-            headers = {"api-key": key} | headers
-        has_authorization = key != NO_KEY or any(name.lower() == "authorization" for name in headers)
-        return openai.AsyncOpenAI(
+        return BoundedClient(
             base_url=self._address.url,
-            api_key=key,
-            default_headers=headers,
-            max_retries=0,
+            headers=self._headers(self._address),
+            transport=SpreadTransport(connections, trusted, self._proxy),
             timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S),
-            http_client=BoundedClient(
-                transport=SpreadTransport(connections, trusted, self._proxy),
-                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=connections),
-                params=httpx2.QueryParams(self._address.query).merge(given_query(extra)),
-                event_hooks={} if has_authorization else {"request": [_without_key]},
-                trust_env=False,
-            ),
+            params=httpx2.QueryParams(self._address.query).merge(given_query(extra)),
+            trust_env=False,
         )
+
+    def _headers(self, address: Address) -> httpx2.Headers:
+        """The headers of every request; those that the user gives take the place of others."""
+        import httpx2
+
+        key = self._api_key()
+        headers = httpx2.Headers({"Accept": "application/json", "User-Agent": "docre-harness"})
+        if key != NO_KEY:
+            headers["Authorization"] = f"Bearer {key}"
+            if address.is_azure:
+                headers["api-key"] = key
+            if self._key_variable() == "OPENAI_API_KEY":
+                headers.update({name: os.environ[it] for name, it in _OF_OPENAI_KEY.items() if os.environ.get(it)})
+        headers.update(given_headers(self.options.extra))
+        return headers
 
     async def _test_system_role(self, request: Request) -> None:
         """Find out whether the chat template leaves system messages out, where the server counts tokens."""
@@ -231,14 +240,8 @@ class OpenAIChatRunner:
 
     async def _progress(self) -> object:
         """What the started server's ``/metrics`` say of its work; None where they say nothing."""
-        import httpx2
-        import openai
-
-        try:
-            response = await self._connection.get(f"{self.root_url}/metrics", cast_to=httpx2.Response)
-        except openai.APIStatusError:
-            return None
-        return counters(response.text)
+        response = await self._connection.get(f"{self.root_url}/metrics")
+        return counters(response.text) if response.is_success else None
 
     async def _send(self, request: Request) -> Completion:
         """Ask once, and again at once without what the server refuses of it."""
@@ -299,38 +302,30 @@ class OpenAIChatRunner:
             return None
 
     async def _ask_server(self, method: Literal["GET", "POST"], path: str, body: Mapping[str, object] | None) -> object:
-        import httpx2
-
         client = self._connection
         url = f"{self.root_url}{path}" if path.startswith("/") else f"/{path}"
         try:
-            if method == "GET":
-                response = await client.get(url, cast_to=httpx2.Response)
-            else:
-                response = await client.post(url, body=body, cast_to=httpx2.Response)
-            return json.loads(response.text)
+            response = await client.request(method, url, json=body)
+            return json.loads(response.text) if response.is_success else None
         except Exception:  # whatever a server that knows no such path does, the run goes on without its context
             return None
 
     async def _post(self, path: str, body: Mapping[str, object]) -> object:
         """Post JSON, return the JSON of the answer; every failure becomes an error of ``harness.errors``."""
         import httpx2
-        import openai
 
-        from runners.network import connection_error
+        from runners.network import FAILURES, connection_error
 
         client = self._connection
         key = self._api_key()
         key_env = "" if key == NO_KEY else self._key_variable()
         try:
-            response = await client.post(path, body=body, cast_to=httpx2.Response)
-        except openai.APIStatusError as error:
-            response = error.response
-        except openai.APITimeoutError:
+            response = await client.post(path, json=body)
+        except httpx2.TimeoutException:
             raise RetryableError(
                 f"no connection to {redact(self.base_url, key)} within {CONNECT_TIMEOUT_S:g} s", outage="connection"
             ) from None
-        except openai.APIConnectionError as error:
+        except FAILURES as error:
             where = redact(self.base_url, key)
             raise connection_error(error, lambda text: redact(text, key), where, self._proxy) from None
         return json_answer(
@@ -342,8 +337,3 @@ class OpenAIChatRunner:
             key=key,
             remedy=self._address.remedy if self._address else "",
         )
-
-
-async def _without_key(request: httpx2.Request) -> None:
-    """Take out the header that the openai client makes of no key."""
-    request.headers.pop("authorization", None)

@@ -69,6 +69,28 @@ def test_log_probabilities_come_back_as_the_model_gave_them() -> None:
     assert [step_logprobs(one) for one in restored.steps] == [(), logprobs]
 
 
+def test_prompts_that_steps_share_are_stored_once_and_whole_ones_are_still_read() -> None:
+    document = "The text of a document. " * 500
+    steps = tuple(
+        replace(STEP, request=Request((Message("system", "Answer. " * 50), Message("user", f"{document}{number}"))))
+        for number in range(20)
+    )
+    record = DocumentRecord.of("Title", replace(EXTRACTION, steps=steps), 20, 0.25)
+    line = record.to_json()
+    assert DocumentRecord.from_json(line) == record
+    content = json.loads(line)
+    assert (content["layout"], [len(one) for one in content["shared"]]) == (2, [400, len(document)])
+    assert line.count("The text of a document.") == 500
+    whole = {**content, "steps": list(record.steps)}
+    del whole["layout"], whole["shared"]
+    assert DocumentRecord.from_json(json.dumps(whole)) == record
+    content["steps"][3]["messages"][1]["shared"] = 2
+    with pytest.raises(InputError, match="shared text 2 of 2"):
+        DocumentRecord.from_json(json.dumps(content))
+    with pytest.raises(InputError, match="layout 3"):
+        DocumentRecord.from_json(json.dumps({**content, "layout": 3}))
+
+
 def write_and_fail(writer: DocumentWriter, record: DocumentRecord) -> None:
     writer.write(record)
     raise ConnectionError

@@ -16,7 +16,7 @@ from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.journal import Journal
 from harness.engine.session import RunnerSession
 from harness.errors import InputError
-from harness.experiment.execute import DOCUMENTS_PER_CONNECTION, JOURNAL_FILE, Observer, asker_of, supervise
+from harness.experiment.execute import JOURNAL_FILE, Observer, asker_of, supervise
 from harness.experiment.failures import Failure, failures_of
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.totals import RunTotals
@@ -121,7 +121,7 @@ async def _annotate_all(
             experiment.documents,
             experiment.method(),
             lambda _document: asker.answer,
-            window=asker.limiter.maximum * DOCUMENTS_PER_CONNECTION,
+            connections=asker.limiter.maximum,
             stop=asker.stop,
             outages=asker.session.outages,
             on_finished=observer.finished,

@@ -72,7 +72,7 @@ class Annotate(PromptedMethod):
 
     async def _find(self, document: Document, first: int, answers: Answers) -> PartFound:
         """What a document short enough says, which begins with sentence ``first`` of the whole."""
-        (listed,) = await answers.to([self._entity_question(document)])
+        listed = await answers.to(self._entity_question(document))
         grounded = ground(listed.entities, document.sentences)
         answers.add(grounded.rejects, _entity_counts(grounded))
         predictions: tuple[Prediction, ...] = ()
@@ -95,7 +95,7 @@ class Annotate(PromptedMethod):
     async def _relate(self, document: Document, answers: Answers) -> tuple[Prediction, ...]:
         """The relations between the entities that were found, which ``document`` now has."""
         context = self.context(document)
-        (parsed,) = await answers.to([self.question(context, RELATIONS, self.triplet_form(context))])
+        parsed = await answers.to(self.question(context, RELATIONS, self.triplet_form(context)))
         aligned = align_triplets(parsed.entries, context.mapper, self._relation_mapper(parsed))
         answers.add(aligned.rejects, aligned.matches)
         return aligned.predictions

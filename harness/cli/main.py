@@ -19,6 +19,8 @@ def main() -> NoReturn:
     try:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _leave)
+        # Read when torch is loaded: threads that spin while they wait take the cores from those that work.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         from harness.cli.commands import run_command
         from harness.cli.terminal import guarded_streams
         from runners.starting import is_loading

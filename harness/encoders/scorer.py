@@ -132,6 +132,8 @@ class EncoderScorer:
 
     @cached_property
     def _inference(self) -> Inference:
+        # Read when torch is loaded: threads that spin while they wait take the cores from those that work.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import torch
 
         from harness.encoders.backbone import load_tokenizer

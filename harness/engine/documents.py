@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from harness.engine.budget import BudgetExhausted
 from harness.engine.outages import Outages
+from harness.engine.slots import DocumentAsk, Slots
 from harness.engine.stop import Interrupted, StopSignal
 from harness.errors import ContextOverflow, FatalError, HarnessError, RequestRefused, RunnerError
-from harness.types import Ask, Completion, Document, Extraction, Method, Request, Status
+from harness.types import Ask, Document, Extraction, Method, Status
+
+# Requests built or in flight, per connection: one ready for each that is under way, so that no connection waits.
+REQUESTS_PER_CONNECTION = 2
+# Documents held at once, per connection: enough that a slow one does not leave connections idle.
+DOCUMENTS_PER_CONNECTION = 4
 
 STATUS_OF_ERROR: tuple[tuple[type[RunnerError], Status], ...] = (
     (ContextOverflow, "context_overflow"),
@@ -35,77 +41,83 @@ async def run_documents(
     method: Method,
     ask_for: Callable[[Document], Ask],
     *,
-    window: int,
+    connections: int,
     stop: StopSignal,
     outages: Outages,
     on_finished: Callable[[DocumentResult], None],
 ) -> AsyncIterator[DocumentResult]:
     """Yield the result of every document in the order of ``documents``.
 
-    At most ``window`` documents are held at once, so memory does not grow with their number; they
-    start in order, so the requests of one document are sent back to back. ``ask_for`` gives what each
-    document asks the model with, which reports to ``outages``. ``on_finished`` hears of
+    A document is started when the requests held are fewer than ``connections`` can soon send, and no document before it
+    has more to ask. So memory grows neither with the number of documents nor with their requests.
+    ``ask_for`` gives what each document asks the model with, which reports to ``outages``. ``on_finished`` hears of
     each document as it ends, in any order. A failed model call ends its document with a status
     and an error; FatalError and a full disk end the whole run at once, a stop or an exhausted budget
     (Interrupted, BudgetExhausted) once the requests in flight have arrived.
     """
-    pending: deque[asyncio.Task[DocumentResult]] = deque()
-    source = iter(documents)
+    slots = Slots(connections * REQUESTS_PER_CONNECTION, stop)
+    window = asyncio.Semaphore(connections * DOCUMENTS_PER_CONNECTION)
+    started: asyncio.Queue[asyncio.Task[DocumentResult] | None] = asyncio.Queue()
 
-    def start_more() -> None:
-        while len(pending) < window and not stop.requested:
-            document = next(source, None)
-            if document is None:
-                return
-            pending.append(asyncio.create_task(_extract(document, method, ask_for(document), stop, on_finished)))
+    async def start_all() -> None:
+        try:
+            for number, document in enumerate(documents):
+                await window.acquire()
+                await slots.take(number)
+                ask = DocumentAsk(ask_for(document), slots, number)
+                started.put_nowait(asyncio.create_task(_extract(document, method, ask, stop, on_finished)))
+        except HarnessError as error:
+            stop.request(str(error))
+            raise
+        finally:
+            started.put_nowait(None)
 
+    def rest() -> list[asyncio.Task[Any]]:
+        starting.cancel()
+        tasks = [started.get_nowait() for _ in range(started.qsize())]
+        return [starting, *(task for task in tasks if task is not None)]
+
+    starting = asyncio.create_task(start_all())
+    task = None
     try:
-        start_more()
-        while pending:
+        while (task := await started.get()) is not None:
             try:
-                result = await pending[0]
+                result = await task
             except (Interrupted, BudgetExhausted):
                 # What is in flight has been paid for: let it arrive and be journalled.
-                outcomes = await asyncio.gather(*pending, return_exceptions=True)
+                outcomes = await asyncio.gather(*rest(), return_exceptions=True)
                 for outcome in outcomes:
                     if isinstance(outcome, HarnessError):
                         raise outcome from None
                 raise
-            pending.popleft()
-            start_more()
+            window.release()
             yield result
-        if stop.requested and next(source, None) is not None:
-            stop.check()
+        await starting
         outages.check_end(stop)
     finally:
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        unfinished = [*rest(), *([task] if task is not None else [])]
+        for one in unfinished:
+            one.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
 
 
 async def _extract(
     document: Document,
     method: Method,
-    ask: Ask,
+    ask: DocumentAsk,
     stop: StopSignal,
     on_finished: Callable[[DocumentResult], None],
 ) -> DocumentResult:
-    started = time.monotonic()
-    requests = 0
-
-    async def counted(request: Request) -> Completion:
-        nonlocal requests
-        completion = await ask(request)
-        requests += 1
-        return completion
-
+    begun = time.monotonic()
     try:
-        extraction = await _extract_or_fail(document, method, counted)
+        extraction = await _extract_or_fail(document, method, ask)
     except HarnessError as error:
         # Nothing more can succeed: wake the documents that wait for a retry.
         stop.request(str(error))
         raise
-    result = DocumentResult(document, extraction, requests, time.monotonic() - started)
+    finally:
+        ask.close()
+    result = DocumentResult(document, extraction, ask.requests, time.monotonic() - begun)
     on_finished(result)
     return result
 

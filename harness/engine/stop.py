@@ -23,6 +23,7 @@ class StopSignal:
     def __init__(self) -> None:
         self.reason: str | None = None
         self._event = asyncio.Event()
+        self._callbacks: list[Callable[[], None]] = []
 
     @property
     def requested(self) -> bool:
@@ -31,6 +32,12 @@ class StopSignal:
     def request(self, reason: str) -> None:
         self.reason = self.reason or reason
         self._event.set()
+        for callback in self._callbacks:
+            callback()
+
+    def when_requested(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` each time that a stop is requested."""
+        self._callbacks.append(callback)
 
     def check(self) -> None:
         """Raise Interrupted if the run is to stop."""

@@ -28,8 +28,6 @@ from harness.store import DocumentRecord, RunFolder
 from harness.types import Ask, Document, Usage
 
 JOURNAL_FILE = "journal.sqlite"
-# Documents held at once, per connection: enough that a slow one does not leave connections idle.
-DOCUMENTS_PER_CONNECTION = 4
 
 Outcome = TypeVar("Outcome")
 
@@ -143,7 +141,7 @@ async def _run_all(
             experiment.documents,
             experiment.method(),
             ask_for,
-            window=asker.limiter.maximum * DOCUMENTS_PER_CONNECTION,
+            connections=asker.limiter.maximum,
             stop=asker.stop,
             outages=asker.session.outages,
             on_finished=observer.finished,

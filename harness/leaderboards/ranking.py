@@ -5,18 +5,19 @@ The level is that of a single test, not corrected for their number: ``harness co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.leaderboards.entries import Entry
-from harness.scoring.resampling import RESAMPLES, Randomisation, Resampling, middle, turned_share
+from harness.scoring.resampling import RESAMPLES, Exchanges, Randomisation, Resampling, middle, turned_share
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 SIGNIFICANT = 0.05
+_SYSTEMS_AT_ONCE = 32
 MISMATCHED = "mismatched: other documents than the runs that are ranked"
 
 
@@ -39,10 +40,10 @@ def ranked_rows(entries: Sequence[Entry], resamples: int = RESAMPLES) -> list[di
         return []
     tests = _Tests(len(_counts_of(ordered[0])), resamples)
     rows: list[dict[str, Any]] = []
-    first = above = tests.system(ordered[0])
     rank = 1
-    for place, entry in enumerate(ordered, 1):
-        here = tests.system(entry)
+    for place, (entry, here) in enumerate(zip(ordered, tests.systems(ordered), strict=True), 1):
+        if place == 1:
+            first = above = here
         against_above = tests.p_values(above, here) if place > 1 else (None, None)
         # The first of a group is mostly the row above.
         against_first = against_above if above is first else tests.p_values(first, here)
@@ -63,12 +64,11 @@ def ranked_rows(entries: Sequence[Entry], resamples: int = RESAMPLES) -> list[di
     return rows
 
 
-class _System:
-    """A run's counts per document and its F1 in every resample."""
+class _System(NamedTuple):
+    """A run's F1 in every resample, and its counts in every exchange of documents."""
 
-    def __init__(self, counts: NDArray[np.int32], resampling: Resampling) -> None:
-        self.counts = counts
-        self.resampled = resampling.f1(counts)
+    resampled: NDArray[np.float64]
+    exchanges: Exchanges
 
 
 class _Tests:
@@ -78,14 +78,22 @@ class _Tests:
         self._resampling = Resampling(documents, resamples)
         self._randomisation = Randomisation(documents, resamples)
 
-    def system(self, entry: Entry) -> _System:
-        return _System(_counts_of(entry), self._resampling)
+    def systems(self, entries: Sequence[Entry]) -> Iterator[_System]:
+        """Each entry's system; many are resampled together."""
+        import numpy as np
+
+        for start in range(0, len(entries), _SYSTEMS_AT_ONCE):
+            counts = np.stack([_counts_of(entry) for entry in entries[start : start + _SYSTEMS_AT_ONCE]], axis=1)
+            resampled, exchanges = self._resampling.f1(counts), self._randomisation.exchanges(counts)
+            for system in range(counts.shape[1]):
+                exchanged = Exchanges(exchanges.total[system], exchanges.moved[:, system])
+                yield _System(np.ascontiguousarray(resampled[:, system]), exchanged)
 
     def p_values(self, better: _System, worse: _System) -> tuple[float, float]:
         """Of the paired bootstrap and of the approximate randomisation."""
         return (
             turned_share(better.resampled - worse.resampled),
-            float(self._randomisation.p_value(worse.counts, better.counts)),
+            float(self._randomisation.p_value_of(worse.exchanges, better.exchanges)),
         )
 
 

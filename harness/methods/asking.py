@@ -3,29 +3,61 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 from harness.errors import FatalError, RunnerError
-from harness.types import Ask, Completion, Request
+from harness.types import Ask, PacedAsk
+
+Item = TypeVar("Item")
+Question = TypeVar("Question")
+Result = TypeVar("Result")
 
 
-async def ask_all(ask: Ask, requests: Sequence[Request]) -> list[Completion]:
-    """The answers to ``requests``, in their order: the first alone, then the others together.
+async def ask_all(
+    ask: Ask,
+    items: Iterable[Item],
+    question: Callable[[Item], Question],
+    answer: Callable[[Question], Awaitable[Result]],
+) -> list[Result]:
+    """What ``answer`` makes of the ``question`` about every item, in their order: the first alone, then the others.
 
-    The first answer leaves the prompt's beginning, which the requests share, in the server's prefix cache; sent
-    together, all would compute it. If it fails, nothing more is asked. If others fail, the rest is still
-    waited for, so that the journal holds their answers and the same command asks only what is missing. What
-    ends the run (FatalError, an interruption, an exhausted budget) is then raised rather than what ends the
-    document.
+    A question is built when ``ask`` has a slot for it, if ``ask`` is paced. The first answer leaves the prompt's
+    beginning, which the questions share, in the server's prefix cache; sent together, all would compute it. If it
+    fails, nothing more is asked. If others fail, the rest is still asked, so that the journal holds their answers and
+    the same command asks only what is missing. What ends the run (FatalError, an interruption, an exhausted budget)
+    is raised rather than what ends the document, as soon as the answers under way have arrived.
     """
-    if not requests:
-        return []
-    first = await ask(requests[0])
-    outcomes = [first, *await asyncio.gather(*map(ask, requests[1:]), return_exceptions=True)]
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    paced = ask if isinstance(ask, PacedAsk) else None
+    tasks: list[asyncio.Task[Result]] = []
+    errors: list[Exception] = []
+
+    async def answered(asked: Question) -> Result:
+        try:
+            return await answer(asked)
+        except Exception as error:
+            errors.append(error)
+            raise
+
+    try:
+        for item in items:
+            if paced is not None:
+                await paced.slot()
+            if not all(map(_ends_document_only, errors)):
+                break
+            tasks.append(asyncio.create_task(answered(question(item))))
+            if len(tasks) == 1:
+                await tasks[0]
+    except Exception as error:
+        errors.append(error)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        raise
+    await asyncio.gather(*tasks, return_exceptions=True)
     if errors:
         raise min(errors, key=_ends_document_only)
-    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    return [task.result() for task in tasks]
 
 
 def _ends_document_only(error: BaseException) -> bool:

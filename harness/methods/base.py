@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from harness.alignment.decisions import RelationDecision, as_details
 from harness.alignment.triplets import align_triplets
@@ -20,6 +20,8 @@ from harness.methods.asking import ask_all
 from harness.methods.context import DocumentContext, SchemaContext
 from harness.methods.settings import MethodSettings
 from harness.types import Ask, Document, Extraction, Method, Prediction, RawTriplet, Reject, Request, Status, Step
+
+Item = TypeVar("Item")
 
 
 class Demonstration(NamedTuple):
@@ -99,21 +101,32 @@ class Answers:
     _decisions: list[RelationDecision] = field(default_factory=list)
     _mostly_repetition: bool = False
 
-    async def to(self, questions: Sequence[Question[Read]]) -> list[Read]:
-        """What the answers say, in the order of the questions."""
-        completions = await ask_all(self.ask, [question.request for question in questions])
+    async def to(self, question: Question[Read]) -> Read:
+        """What the answer to one question says."""
+        (reading,) = await self.to_each([question], lambda one: one)
+        return reading
+
+    async def to_each(self, items: Iterable[Item], question: Callable[[Item], Question[Read]]) -> list[Read]:
+        """What the answers to the ``question`` about each item say, in their order.
+
+        Neither the next item nor its question is made before it can be asked.
+        """
         readings = []
-        for question, completion in zip(questions, completions, strict=True):
-            reading = question.form.read(completion)
+        for step, reading, outcome in await ask_all(self.ask, items, question, self._answer):
             readings.append(reading)
-            outcome = question.form.status(completion, reading)
-            self._steps.append(Step(question.step, question.request, completion, outcome[0]))
+            self._steps.append(step)
             self._outcomes.append(outcome)
             self._rejects += reading.rejects
             if isinstance(reading, Parsed) and reading.repeated:
                 self._counts["repeated"] += reading.repeated
                 self._mostly_repetition |= reading.is_mostly_repetition
         return readings
+
+    async def _answer(self, question: Question[Read]) -> tuple[Step, Read, tuple[Status, str]]:
+        completion = await self.ask(question.request)
+        reading = question.form.read(completion)
+        outcome = question.form.status(completion, reading)
+        return Step(question.step, question.request, completion, outcome[0]), reading, outcome
 
     @property
     def status(self) -> Status:

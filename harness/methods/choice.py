@@ -69,9 +69,14 @@ class OptionQuestions(PromptedMethod):
     form: Form
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
-        asked = list(self._asked(document))
         context, answers = self.context(document), Answers(ask)
-        readings = await answers.to([self._question(context, one) for one in asked])
+        asked: list[AskedOptions] = []
+
+        def question(one: AskedOptions) -> Question[OptionReading]:
+            asked.append(one)
+            return self._question(context, one)
+
+        readings = await answers.to_each(self._asked(document), question)
         answered = [OptionAnswer(*one) for one in zip(asked, readings, strict=True)]
         several = self.settings.options.get("labels") == "several"
         predictions = [one for answer in answered for one in answer.predictions(several=several)]

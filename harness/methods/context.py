@@ -93,8 +93,14 @@ class DocumentContext:
         )
 
     def _messages(self, step: str, more: Mapping[str, object]) -> tuple[Message, ...]:
-        *system, question = render(self.settings.variant, step, {**self._shared, **more})
+        # A question that replaces what is shared is rendered as a whole.
+        beginnings = None if more.keys() & self._shared.keys() else self._beginnings
+        *system, question = render(self.settings.variant, step, {**self._shared, **more}, beginnings)
         return (*system, *self.settings.exchanges.get(step, ()), question)
+
+    @cached_property
+    def _beginnings(self) -> dict[str, str]:
+        return {}
 
     @cached_property
     def _shared(self) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from harness.alignment.lists import align_entities, align_relations
@@ -90,7 +90,7 @@ class FactSteps(PromptedMethod):
             found[HEADS] = [[relation, head] for relation in relations for head in heads[relation]]
         scopes = self._scopes(relations, heads)
         stated: list[RawTriplet] = []
-        parsed = await answers.to([self._facts_question(context, scope) for scope in scopes])
+        parsed = await answers.to_each(scopes, partial(self._facts_question, context))
         await self.schema.mapper.learn(triplet.relation for answer in parsed for triplet in answer.entries)
         for answer, scope in zip(parsed, scopes, strict=True):
             within, rejects = _within(answer.entries, scope, context)
@@ -146,7 +146,7 @@ class FactSteps(PromptedMethod):
         return [Scope((relation,)) for relation in relations]
 
     async def _find_relations(self, context: DocumentContext, answers: Answers) -> tuple[str, ...]:
-        (parsed,) = await answers.to([self._relations_question(context)])
+        parsed = await answers.to(self._relations_question(context))
         await self.schema.mapper.learn(parsed.entries)
         aligned = align_relations(parsed.entries, self.schema.mapper)
         answers.add(aligned.rejects, aligned.matches, aligned.decisions)
@@ -155,9 +155,9 @@ class FactSteps(PromptedMethod):
     async def _find_heads(
         self, context: DocumentContext, relations: tuple[str, ...], answers: Answers
     ) -> dict[str, tuple[int, ...]]:
-        questions = [self._heads_question(context, relation) for relation in relations]
         heads = {}
-        for relation, parsed in zip(relations, await answers.to(questions), strict=True):
+        listed = await answers.to_each(relations, partial(self._heads_question, context))
+        for relation, parsed in zip(relations, listed, strict=True):
             aligned = align_entities(parsed.entries, context.mapper)
             answers.add(aligned.rejects, aligned.matches)
             heads[relation] = aligned.found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from harness.alignment.entities import EntityMapper
 from harness.alignment.normalise import normalise
@@ -57,10 +59,11 @@ class PairQuestions(PromptedMethod):
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         context, answers = self.context(document), Answers(ask)
         parts = self._parts(document)
-        parsed = await answers.to([self._question(context, part) for part in parts])
+        parsed = await answers.to_each(parts, partial(self._question, context))
         stated: list[RawTriplet] = []
         none = unanswered = 0
         for answer, part in zip(parsed, parts, strict=True):
+            await asyncio.sleep(0)  # Other documents go on while a long one is read.
             pairs = sort_by_pair(answer.entries, _references(context, part), context.mapper)
             stated += pairs.stated
             none += len(pairs.none)

@@ -23,7 +23,7 @@ class Tagged(PromptedMethod):
         if len(document.entities) < 2:
             return Extraction(predictions=())
         context, answers = self.context(document), Answers(ask)
-        (parsed,) = await answers.to([self._question(context)])
+        parsed = await answers.to(self._question(context))
         return answers.extraction(await self.predictions(parsed.entries, context, answers))
 
     def demonstrate(self, document: Document) -> list[Demonstration]:

@@ -21,6 +21,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from harness.prompting.beginnings import add_halves
 from harness.prompting.variant import TEMPLATE_SUFFIX, read_part
 
 MAX_CHARACTERS = 4_000_000
@@ -61,6 +62,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
             file = directory.joinpath(*split_template_path(name))
             return read_part(directory, file).decode() if name.endswith(TEMPLATE_SUFFIX) and file.is_file() else None
 
+        self._source = source
         super().__init__(
             loader=FunctionLoader(source),
             undefined=StrictUndefined,
@@ -158,6 +160,8 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree: nodes.Template = _Counting().visit(super()._parse(source, name, filename))
+        tree.set_environment(self)
+        add_halves(tree, self, self._source)
         tree.set_environment(self)
         return tree
 

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 SYSTEM, USER = "system", "user"
 
 
-def render(variant: PromptVariant, step: str, context: Mapping[str, object]) -> tuple[Message, ...]:
+def render(
+    variant: PromptVariant, step: str, context: Mapping[str, object], beginnings: dict[str, str] | None = None
+) -> tuple[Message, ...]:
     """The messages of one step: its ``system`` block (left out if empty), then its ``user`` block.
 
     Values from documents are plain strings to the template: whatever Jinja syntax they contain is
     text. Raises InputError for a missing template or block, bad syntax, an undefined name, or an
     operation that the sandbox forbids or that goes beyond its limits.
+
+    ``beginnings`` keeps what the prompts of one document share, by block, from one question to the next: it starts
+    empty, and the values of ``SHARED_NAMES`` must stay the same.
     """
     from jinja2 import TemplateError, TemplateSyntaxError
 
@@ -30,7 +35,7 @@ def render(variant: PromptVariant, step: str, context: Mapping[str, object]) -> 
     try:
         environment = _environment(variant.directory, variant.sha256)
         environment.begin()
-        contents = {role: _render_block(environment, step, role, context) for role in (SYSTEM, USER)}
+        contents = {role: _render_block(environment, step, role, context, beginnings) for role in (SYSTEM, USER)}
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     except TemplateError as error:
@@ -45,12 +50,28 @@ def render(variant: PromptVariant, step: str, context: Mapping[str, object]) -> 
     return (*system, Message("user", contents[USER]))
 
 
-def _render_block(environment: PromptEnvironment, step: str, name: str, context: Mapping[str, object]) -> str:
+def _render_block(
+    environment: PromptEnvironment,
+    step: str,
+    name: str,
+    context: Mapping[str, object],
+    beginnings: dict[str, str] | None,
+) -> str:
+    from harness.prompting.beginnings import BEGINNING, REST
+
     template = environment.get_template(f"{step}{TEMPLATE_SUFFIX}")
-    block = template.blocks.get(name)
-    if block is None:
+
+    def rendered(block: str) -> str:
+        return environment.concatenated(template.blocks[block](template.new_context(dict(context))))
+
+    if name not in template.blocks:
         return ""
-    return environment.concatenated(block(template.new_context(dict(context)))).strip("\n")
+    if beginnings is None or name + BEGINNING not in template.blocks:
+        return rendered(name).strip("\n")
+    key = f"{step} {name}"
+    if key not in beginnings:
+        beginnings[key] = rendered(name + BEGINNING)
+    return environment.concatenated([beginnings[key], rendered(name + REST)]).strip("\n")
 
 
 @lru_cache(maxsize=64)

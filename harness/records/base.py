@@ -28,7 +28,7 @@ NumberAsWritten = Annotated[Number, WrapValidator(_as_written)]
 class StoredModel(BaseModel):
     """A JSON object of a file. Fields that this version does not know are kept, and written again."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, defer_build=True)
 
     def as_json(self) -> dict[str, Any]:
         """The object as it was read or made: fields that were left out stay so."""
@@ -42,7 +42,7 @@ class StoredModel(BaseModel):
 class Checked(BaseModel):
     """A JSON object of which only these fields are read; others are left alone."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, defer_build=True)
 
 
 Record = TypeVar("Record", bound=BaseModel)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Strict, model_validator
 
 from harness.records.answers import Logprob, TokenUsage
-from harness.records.base import Checked, Count, Number
+from harness.records.base import Checked, Count, Natural, Number
 from harness.types import FinishReason, Status
 
 _Prediction = Annotated[tuple[int, str, int, list[int], Number | None], Strict(False)]
@@ -61,6 +61,7 @@ class _Details(Checked):
 class _Message(Checked):
     role: str
     content: str
+    shared: Natural | None = None
 
 
 class _StoredGrammar(Checked):
@@ -92,6 +93,8 @@ class Record(Checked):
     predictions: list[_Prediction]
     rejects: list[_Reject]
     details: _Details
+    layout: Count = 1
+    shared: list[str] = []
     steps: list[_Step]
     requests: Count
     seconds: Number

@@ -15,11 +15,13 @@ from tests.bench import (
     report_size,
     scoring_speed,
     statistics_check,
+    streaming,
     variant_speed,
 )
 
 BENCHMARKS: dict[str, Callable[[], bool | None]] = {
     "engine": engine_speed.main,
+    "streaming": streaming.main,
     "scoring": scoring_speed.main,
     "leaderboard": leaderboard_speed.main,
     "statistics": statistics_check.main,

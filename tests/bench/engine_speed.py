@@ -39,7 +39,7 @@ def measure() -> Iterator[Measurement]:
 
 
 def _against_bare_loop(corpus: Path, latency_s: float, documents: int, bound: float) -> list[Measurement]:
-    with _Server(latency_s) as base_url:
+    with Server(latency_s) as base_url:
         sides: dict[str, list[dict[str, float]]] = {"bare": [], "harness": []}
         for _ in range(ROUNDS):
             for side, measured in sides.items():
@@ -56,7 +56,7 @@ def _against_bare_loop(corpus: Path, latency_s: float, documents: int, bound: fl
 
 
 def _flat_memory(folder: Path) -> list[Measurement]:
-    with _Server(0.0) as base_url:
+    with Server(0.0) as base_url:
         peaks = {
             documents: _child("harness", base_url, write_corpus(folder / str(documents), documents))["peak_mb"]
             for documents in (1000, 10000)
@@ -70,7 +70,7 @@ def _flat_memory(folder: Path) -> list[Measurement]:
 
 def _replay(folder: Path) -> list[Measurement]:
     corpus, results = write_corpus(folder / "500", 500), folder / "replayed"
-    with _Server(0.0) as base_url:
+    with Server(0.0) as base_url:
         command = [*COMMAND, *_run_arguments(base_url, corpus, results)]
         seconds = [_timed(command) for _ in range(3)]
     return [
@@ -100,7 +100,7 @@ def _run_arguments(base_url: str, corpus: Path, results: Path) -> list[str]:
     ]  # fmt: skip
 
 
-class _Server:
+class Server:
     """The scripted chat server in a process of its own, so that it does not share the client's interpreter."""
 
     def __init__(self, latency_s: float) -> None:
@@ -117,8 +117,13 @@ class _Server:
 
 
 def _child(side: str, base_url: str, corpus: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.engine_speed", side, base_url, str(corpus)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment())
+    return run_child("tests.bench.engine_speed", side, base_url, str(corpus))
+
+
+def run_child(module: str, *arguments: str) -> dict[str, float]:
+    """The JSON that a benchmark prints last, run in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=True, capture_output=True, text=True,
+                          env=environment())  # fmt: skip
     content: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return content
 

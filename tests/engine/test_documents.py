@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.engine.documents import DocumentResult, run_documents
+from harness.engine.documents import REQUESTS_PER_CONNECTION, DocumentResult, run_documents
 from harness.engine.outages import Outages
 from harness.engine.stop import Interrupted, StopSignal
 from harness.errors import ContextOverflow, FatalError, RequestError, RetryableError
@@ -30,7 +30,7 @@ async def collect(
     count: int,
     answer: Callable[[str], object],
     *,
-    window: int = 4,
+    connections: int = 1,
     stop: StopSignal | None = None,
     finished: list[str] | None = None,
 ) -> list[DocumentResult]:
@@ -52,7 +52,7 @@ async def collect(
             documents(count),
             OneQuestion(),
             lambda _document: ask,
-            window=window,
+            connections=connections,
             stop=stop or StopSignal(),
             outages=Outages(),
             on_finished=on_finished,
@@ -67,7 +67,7 @@ async def test_results_come_in_order_however_long_each_takes() -> None:
     assert finished[0] != "0"
 
 
-async def test_no_more_than_the_window_is_held() -> None:
+async def test_no_more_requests_are_held_than_the_connections_can_soon_send() -> None:
     held, most = 0, 0
 
     async def answer() -> None:
@@ -77,8 +77,8 @@ async def test_no_more_than_the_window_is_held() -> None:
         await asyncio.sleep(0.002)
         held -= 1
 
-    await collect(30, lambda _title: answer(), window=3)
-    assert most == 3
+    await collect(30, lambda _title: answer(), connections=3)
+    assert most == 3 * REQUESTS_PER_CONNECTION
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_a_stop_lets_requests_in_flight_finish_and_starts_no_more() -> Non
             stop.request("test")
 
     with pytest.raises(Interrupted, match="test"):
-        await collect(100, answer, window=4, stop=stop, finished=finished)
+        await collect(100, answer, connections=2, stop=stop, finished=finished)
     assert set(finished) >= {"0", "1", "2", "3"}
     assert len(finished) <= 8
 
