@@ -1,11 +1,19 @@
-"""The chat-completions format: a request becomes a JSON body (``chat_answer`` reads the answer)."""
+"""The chat-completions format: a request becomes a JSON body (``chat_answer`` reads the answer).
+
+The openai package says what the format is, to the type checker and in the tests; it is not imported in a run.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, cast
 
 from harness.types import Constraint, Message, ModelSpec, Request
 from runners.providers import ConstraintStyle, Provider
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionMessageParam
+    from openai.types.shared_params import ResponseFormatJSONSchema
 
 
 def chat_body(
@@ -44,7 +52,9 @@ def chat_body(
     return body
 
 
-def chat_messages(messages: tuple[Message, ...], spec: ModelSpec, *, system_role: bool = True) -> list[dict[str, str]]:
+def chat_messages(
+    messages: tuple[Message, ...], spec: ModelSpec, *, system_role: bool = True
+) -> list[ChatCompletionMessageParam]:
     """The messages as JSON; without a system role, the system message opens the first user message.
 
     The chat templates of Gemma 2 and of Mistral's first models raise an error for a system role: their rows say
@@ -56,14 +66,19 @@ def chat_messages(messages: tuple[Message, ...], spec: ModelSpec, *, system_role
         if others and others[0].role == "user":
             texts.append(others.pop(0).content)
         messages = (Message("user", "\n\n".join(texts)), *others)
-    return [{"role": message.role, "content": message.content} for message in messages]
+    return [
+        cast("ChatCompletionMessageParam", {"role": message.role, "content": message.content}) for message in messages
+    ]
 
 
 def constraint_fields(constraint: Constraint, style: ConstraintStyle) -> dict[str, object]:
     """The body fields that carry a grammar to a server of the given style."""
     if constraint.form == "json_schema":
-        schema = {"name": "triplets", "strict": True, "schema": json.loads(constraint.text)}
-        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+        response_format: ResponseFormatJSONSchema = {
+            "type": "json_schema",
+            "json_schema": {"name": "triplets", "strict": True, "schema": json.loads(constraint.text)},
+        }
+        return {"response_format": response_format}
     if style == "vllm":
         kind = "regex" if constraint.form == "regex" else "grammar"
         return {"structured_outputs": {kind: constraint.text}}

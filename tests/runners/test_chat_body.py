@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pydantic import TypeAdapter
 
 from harness.types import Constraint, Message, ModelSpec, Request, Sampling
 from runners.chat_body import chat_body, chat_messages
@@ -25,6 +26,20 @@ def test_a_plain_request_carries_messages_limits_and_seed() -> None:
         "temperature": 0.0,
         "seed": 3,
     }
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai-compatible"])
+def test_openais_own_types_take_the_body(provider: str) -> None:
+    from openai.types.chat.completion_create_params import (
+        CompletionCreateParamsBase,
+        CompletionCreateParamsNonStreaming,
+    )
+
+    sent = body(provider, replace(ASKED, constraint=SCHEMA, top_logprobs=5))
+    taken = TypeAdapter(CompletionCreateParamsNonStreaming).validate_python(sent)
+    fields = set(CompletionCreateParamsNonStreaming.__annotations__) | set(CompletionCreateParamsBase.__annotations__)
+    assert taken["model"] == "some-model"
+    assert set(sent) <= fields
 
 
 def test_repeats_of_a_request_get_different_seeds() -> None:
