@@ -183,8 +183,10 @@ def _columns(folder: Path, config: ModelConfig | GlidreConfig, schema: RelationS
         return list(range(len(config.relations)))
     columns = [column for column, relation in enumerate(config.relations) if relation in schema.by_id]
     if not columns:
+        # A member of an ensemble stands in the ensemble's folder.
+        name = folder.parent.name if (folder.parent / CONFIG).is_file() else folder.name
         raise InputError(
-            f"{folder.name} knows no relation of this corpus, such as {schema.relations[0].id!r}: train one on it"
+            f"{name} knows no relation of this corpus, such as {schema.relations[0].id!r}: train one on it"
         )
     return columns
 

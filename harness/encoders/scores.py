@@ -1,7 +1,9 @@
 """Pair scores on disk: one array a document in an ``.npz`` file, written and read a document at a time.
 
 The archive holds ``titles`` and ``relations`` (text), and for document number i ``i.pairs`` [p, 2] (int32, head
-and tail) and ``i.scores`` [p, relations + 1] (float16, NA last). ``numpy.load`` opens it; nothing is pickled.
+and tail) and ``i.scores`` [p, relations + 1] (float16, NA last). Where the encoder's training is known, ``roles`` has
+what each document was to it, and ``contents`` the hash of the text that was scored. ``numpy.load`` opens it; nothing is
+pickled.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.datasets.content import content_hash
 from harness.encoders.seen import Role
 from harness.errors import InputError, StorageError
-from harness.types import PairScores
+from harness.types import Document, PairScores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,17 +44,20 @@ class ScoreWriter:
         self._archive = archive
         self._relations = relations
         self._titles: list[str] = []
-        self._roles: list[Role | None] = []
+        self._known: list[tuple[int, Role] | None] = []
 
-    def write(self, scores: PairScores, role: Role | None = None) -> None:
-        """The relations must be those of the file; ``role`` is None where nothing is said of the encoder's training."""
+    def write(self, scores: PairScores, known: tuple[Document, Role] | None = None) -> None:
+        """Append the scores of a document; ``known`` is the document and what it was to the encoder's training.
+
+        The relations must be those of the file.
+        """
         import numpy as np
 
         number = len(self._titles)
         self._add(f"{number}.pairs", scores.pairs.astype(np.int32))
         self._add(f"{number}.scores", scores.scores.astype(np.float16))
         self._titles.append(scores.title)
-        self._roles.append(role)
+        self._known.append(known and (_content_of(known[0]), known[1]))
 
     def finish(self) -> None:
         """Write what names the arrays."""
@@ -59,8 +65,10 @@ class ScoreWriter:
 
         self._add("titles", np.array(self._titles, dtype=np.str_))
         self._add("relations", np.array(self._relations, dtype=np.str_))
-        if None not in self._roles:
-            self._add("roles", np.array(self._roles, dtype=np.uint8))
+        known = [one for one in self._known if one is not None]
+        if len(known) == len(self._titles):
+            self._add("roles", np.array([role for _, role in known], dtype=np.uint8))
+            self._add("contents", np.array([content for content, _ in known], dtype=np.uint64))
 
     def _add(self, name: str, array: np.ndarray[Any, Any]) -> None:
         import numpy as np
@@ -103,7 +111,9 @@ class ScoreFile(Mapping[str, PairScores]):
             self._archive = np.load(path, allow_pickle=False)
             titles, relations = self._texts("titles"), self._texts("relations")
             self._roles = [Role(int(role)) for role in self._archive["roles"]] if "roles" in self._archive else None
-            if self._roles is not None and len(self._roles) != len(titles):
+            # Files of earlier versions have no contents.
+            self._contents = self._archive["contents"].tolist() if "contents" in self._archive else None
+            if any(part is not None and len(part) != len(titles) for part in (self._roles, self._contents)):
                 raise ValueError("its roles are not those of its titles")
         except DAMAGE as error:
             raise InputError(f"{path}: not a file of pair scores ({error}); run the encoder again") from error
@@ -126,12 +136,24 @@ class ScoreFile(Mapping[str, PairScores]):
             raise InputError(f"{self._path}: {title!r} is damaged ({error}); run the encoder again") from error
         return PairScores(title, self.relations, pairs, scores.astype("float32"))
 
-    def role(self, title: str) -> Role | None:
-        """What a document was to the encoder's training; None where the file does not tell."""
-        return None if self._roles is None else self._roles[self._places[title]]
+    def role(self, document: Document) -> Role | None:
+        """What a document was to the encoder's training; None where the file does not tell.
+
+        Unknown for a document whose text is not the one that was scored under its title.
+        """
+        if self._roles is None:
+            return None
+        place = self._places[document.title]
+        if self._contents is not None and self._contents[place] != _content_of(document):
+            return Role.UNKNOWN
+        return self._roles[place]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def _content_of(document: Document) -> int:
+    return int.from_bytes(content_hash(document))

@@ -89,11 +89,11 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
             folder.document_writer() as documents,
             score_writer(folder.path / PAIR_SCORES, experiment.scorer.relations) as pairs,
         ):
-            roles = map(experiment.seen.role, experiment.documents)
-            for scores, role in zip(experiment.scorer.score(experiment.documents), roles, strict=True):
+            scored_documents = zip(experiment.documents, experiment.scorer.score(experiment.documents), strict=True)
+            for document, scores in scored_documents:
                 extraction = Extraction(scores.predictions(), details={"pairs": len(scores.pairs)})
                 record = DocumentRecord.of(scores.title, extraction, 0, 0.0)
-                pairs.write(scores, role)
+                pairs.write(scores, (document, experiment.seen.role(document)))
                 documents.write(record)
                 totals.add(record)
                 scored()

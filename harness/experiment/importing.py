@@ -101,9 +101,9 @@ def _store_scores(path: Path, imported: ImportedRun, folder: RunFolder, totals: 
         for document, scores in _aligned(path, file, imported):
             extraction = Extraction(scores.predictions(), details={"pairs": len(scores.pairs)})
             record = DocumentRecord.of(document.title, extraction, 0, 0.0)
-            role = imported.seen.role(document) if imported.seen else file.role(document.title)
+            role = imported.seen.role(document) if imported.seen else file.role(document)
             roles += [] if role is None else [role]
-            pairs.write(scores, role)
+            pairs.write(scores, None if role is None else (document, role))
             writer.write(record)
             totals.add(record)
     return roles

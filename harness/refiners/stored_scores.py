@@ -74,7 +74,7 @@ def open_scores(
         check_scores(f"run {run_id}", document, scores)
         digest.update(scores.pairs.tobytes())
         digest.update(scores.scores.tobytes())
-        roles.append(seen.role(document) if seen else file.role(title))
+        roles.append(seen.role(document) if seen else file.role(document))
     encoder = manifest.encoder.as_json() if manifest.encoder else {}
     if None not in roles:
         encoder |= seen_of(role for role in roles if role is not None)

@@ -41,7 +41,7 @@ RUN = ["run", "--prompt", "tagged", "--dataset", "sample"]
         (["data", "stats", "nowhere.json"], "nowhere.json"),
         (["data", "fetch", "sample"], "nothing to fetch"),
         (["prompts", "show", "tagged", "--document", "No such title"], "No such title"),
-        (["models", "fetch", "gpt-4o"], "not an embedded model"),
+        (["models", "fetch", "gpt-4o"], "has no file to fetch"),
         (["lederboard"], "leaderboard"),
     ],
 )

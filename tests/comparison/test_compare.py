@@ -56,6 +56,16 @@ def compared(folder: Path, a: str, b: str) -> Comparison:
     return compare_runs(find_run(folder, f"-{a}-"), find_run(folder, f"-{b}-"), resamples=1000)
 
 
+def test_a_run_that_a_leaderboard_does_not_rank_is_compared_with_the_reason(tmp_path: Path) -> None:
+    store(tmp_path, "whole", {document.title: gold(document) for document in documents()})
+    file = tmp_path / "part.json"
+    write_submission(file, ((documents()[0].title, Prediction(one)) for one in gold(documents()[0])))
+    part = import_run(file, RunConfig(model="part", dataset="sample", limit=1, results=tmp_path)).folder
+    comparison = compare_runs(find_run(tmp_path, "-whole-"), part, resamples=100)
+    assert comparison.not_ranked == {"b": "partial: 1 of 33 documents"}
+    assert comparison.as_json()["not_ranked"] == comparison.not_ranked
+
+
 def test_the_overall_scores_are_those_of_the_runs(folder: Path) -> None:
     comparison = compared(folder, "country", "first")
     table = comparison.overall.set_index("measure")

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from harness.encoders.scores import ScoreFile, score_writer
+from harness.encoders.seen import Role
 from harness.errors import InputError
 from harness.types import PairScores, Triplet
+from tests.documents import document
 
 RELATIONS = ("P17", "P36")
 
@@ -25,15 +27,26 @@ def scored(title: str, entities: int) -> PairScores:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     documents = [scored("Zürich\n🦊", 3), scored("none", 0), scored("one", 1), scored("B", 5)]
     with score_writer(tmp_path / "scores.npz", RELATIONS) as writer:
-        for document in documents:
-            writer.write(document)
+        for one in documents:
+            writer.write(one)
     file = ScoreFile(tmp_path / "scores.npz")
-    assert (file.relations, list(file)) == (RELATIONS, [document.title for document in documents])
-    for document in documents:
-        found = file[document.title]
-        assert np.array_equal(found.pairs, document.pairs)
-        assert np.array_equal(found.scores, document.scores)
-        assert found.predictions() == document.predictions()
+    assert (file.relations, list(file)) == (RELATIONS, [one.title for one in documents])
+    for one in documents:
+        found = file[one.title]
+        assert np.array_equal(found.pairs, one.pairs)
+        assert np.array_equal(found.scores, one.scores)
+        assert found.predictions() == one.predictions()
+
+
+def test_what_a_document_was_to_the_training_holds_for_its_text_only(tmp_path: Path) -> None:
+    text, another = document("Bern is in Switzerland .", []), document("Bern is a city .", [])
+    with score_writer(tmp_path / "scores.npz", RELATIONS) as writer:
+        writer.write(scored(text.title, 2), (text, Role.NOT_SEEN))
+    file = ScoreFile(tmp_path / "scores.npz")
+    assert (file.role(text), file.role(another)) == (Role.NOT_SEEN, Role.UNKNOWN)
+    with score_writer(tmp_path / "unknown.npz", RELATIONS) as writer:
+        writer.write(scored(text.title, 2))
+    assert ScoreFile(tmp_path / "unknown.npz").role(text) is None
 
 
 def test_a_relation_is_predicted_where_it_scores_above_na() -> None:

@@ -102,6 +102,26 @@ def test_options_that_take_from_the_labels_are_refused_without_any(
         run(unlabelled, **options)
 
 
+def test_labels_without_a_triplet_give_no_score(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", 2)
+    content = json.loads(corpus.read_text(encoding="utf-8"))
+    corpus.write_text(json.dumps([{**one, "labels": []} for one in content]), encoding="utf-8")
+    result = run(corpus)
+    assert not result.is_scored
+    assert (result.metrics.official.recall, result.metrics.official.f1) == (None, None)
+
+
+def test_a_run_over_other_relations_does_not_replace_one(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", 2)
+    first = run(corpus)
+    table = corpus.parent / "rel_info.json"
+    relations = json.loads(table.read_text(encoding="utf-8"))
+    table.write_text(json.dumps({**relations, "P99": "another"}), encoding="utf-8")
+    with pytest.raises(InputError, match="was made with other relations"):
+        run(corpus)
+    assert RunResult.load(first.folder).metrics == first.metrics
+
+
 @pytest.mark.parametrize("prompt", ["rhf", "pairwise", "judge", "choice", "statements"])
 def test_every_other_method_runs_without_gold(unlabelled: Path, prompt: str) -> None:
     needs_pairs = {"candidates": "all"} if prompt in ("judge", "choice", "statements") else {}

@@ -134,6 +134,22 @@ def test_another_file_under_the_same_name_is_another_board_with_its_checksum(tmp
     assert [board.title for board in boards] == ["sample dev, file aa", "sample dev, file bb"]
 
 
+def test_other_relations_over_the_same_file_are_another_board(tmp_path: Path) -> None:
+    for name, relations in (("a", "11"), ("b", "22")):
+        simulated_run(tmp_path, name, 0.1, manifest={"schema_sha256": relations})
+    boards = leaderboards(tmp_path)
+    assert [board.title for board in boards] == [
+        "sample dev, file aa, relations 11",
+        "sample dev, file aa, relations 22",
+    ]
+
+
+def test_a_run_from_before_relations_were_recorded_is_on_the_board_of_its_file(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.1)
+    simulated_run(tmp_path, "b", 0.2, manifest={"schema_sha256": "11"})
+    assert sorted(only_board(tmp_path).ranked["model"]) == ["a", "b"]
+
+
 def test_the_alignment_of_a_run_is_told(tmp_path: Path) -> None:
     simulated_run(tmp_path, "a", 0.5)
     aligned = {"fingerprint": "f", "texts_sha256": "t", "theta": 0.6}
