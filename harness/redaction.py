@@ -141,10 +141,10 @@ def address(url: str, *, _remembering: bool = False, _in_text: bool = False) -> 
     parts that look like keys become digests: they may as well select a deployment.
     """
 
-    def hide(text: str, shown: str) -> str:
+    def hide(text: str, shown: str, *, sure: bool = True) -> str:
         if _remembering:
-            remember(text)
-            remember(unquote(text))
+            remember(text, sure=sure)
+            remember(unquote(text), sure=sure)
         return shown
 
     def part(text: str) -> str:
@@ -157,7 +157,9 @@ def address(url: str, *, _remembering: bool = False, _in_text: bool = False) -> 
             is_plain = _is_plain(words)
         if _MARK.fullmatch(text) or len(text) < _PIECE or is_plain:
             return text
-        return hide(text, f"[sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}]")
+        # Words such as max_output_tokens may be part of an answer.
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+        return hide(text, f"[sha256:{digest}]", sure=not _has_words(words))
 
     def parameter(text: str) -> str:
         name, equals, value = text.partition("=")

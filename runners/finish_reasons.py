@@ -66,5 +66,6 @@ def ending_of(reason: object) -> Ending:
         return "unknown"
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", reason.strip())
     name = _ENUMERATION.sub("", re.sub(r"[^a-z0-9]+", "_", words.casefold()).strip("_"))
-    known = _ENDINGS.get(name)
-    return known or next((ending for ending, said in _WORDS if said.search(name)), "unknown")
+    if name in _ENDINGS:
+        return _ENDINGS[name]
+    return next((ending for ending, words_of in _WORDS if words_of.search(name)), "unknown")

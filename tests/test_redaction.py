@@ -208,6 +208,11 @@ def test_a_message_hides_what_looks_like_a_key_in_an_address(part: str) -> None:
     assert part not in redact(f"http://host/{part}/v1/chat redirects again and again")
 
 
+def test_words_of_an_address_stay_in_an_answer() -> None:
+    remember_address("http://host/fin_max_output_tokens/v1")
+    assert redact_answer({"finish_reason": "max_output_tokens"}) == {"finish_reason": "max_output_tokens"}
+
+
 def test_an_answer_loses_whole_keys_and_nothing_else() -> None:
     remember(KEY)
     remember("one-entity-of-the-text", sure=False)
