@@ -23,9 +23,10 @@ _LINK = re.compile(r"\b\w+://\S+|\bwww\.\S+|(?<!\S)\W?[\w-]+(?:\.[\w-]+)+/[^\s_]
 _MESSAGES = (
     "error", "errors", "message", "msg", "detail", "details", "errormessage", "errormsg", "errmsg", "err",
     "errordescription", "statusmsg", "statusmessage", "baseresp", "fault", "faultstring", "exception", "traceback",
-    "reason", "title", "description",
+    "reason", "title", "description", "info", "choices",
 )  # fmt: skip
 _STATUSES = ("code", "status", "statuscode", "httpstatus", "httpcode", "errorcode", "errcode")
+_STATUS = re.compile(r"[45][0-9][0-9]")
 _FAILED = frozenset({"error", "fail", "failed", "failure"})
 # The status that fits what an error says, where none is given; the first that fits.
 _STATUS_OF_WORDS: tuple[tuple[int, re.Pattern[str]], ...] = tuple(
@@ -70,14 +71,25 @@ def is_error(body: object) -> bool:
     """Whether a body without a choice says that something failed, in any server's fields."""
     if isinstance(body, list):
         return bool(body) and is_error(body[0])
-    if not isinstance(body, dict) or body.get("choices"):
+    if not isinstance(body, dict):
         return False
+    if choices := body.get("choices"):
+        # OpenRouter puts what goes wrong while a model answers into the choice.
+        first = choices[0] if isinstance(choices, list) else None
+        return isinstance(first, dict) and bool(first.get("error")) and not _holds_text(first)
     fields = {_plain(name): value for name, value in body.items()}
     return (
         bool(fields.get("error") or _message(body, _DEEPEST))
         or fields.get("success") is False
+        or fields.get("ok") is False
         or any(str(fields.get(name)).lower() in _FAILED for name in ("object", "type", "status"))
+        or any(_STATUS.fullmatch(str(fields.get(name))) for name in _STATUSES)
     )
+
+
+def _holds_text(choice: dict[str, object]) -> bool:
+    message = choice.get("message")
+    return bool(choice.get("text") or (isinstance(message, dict) and message.get("content")))
 
 
 def status_in(body: object, text: str) -> int:
@@ -123,7 +135,7 @@ def _statuses(body: object, depth: int) -> Iterator[int]:
         return
     fields = {_plain(name): value for name, value in body.items()}
     for name in _STATUSES:
-        if re.fullmatch(r"[45]\d\d", str(fields.get(name))):
+        if _STATUS.fullmatch(str(fields.get(name))):
             yield int(fields[name])
     for name in _MESSAGES:
         yield from _statuses(fields.get(name), depth - 1)

@@ -45,12 +45,20 @@ _WORDS: tuple[tuple[Ending, re.Pattern[str]], ...] = (
         "content_filter",
         re.compile(
             r"safe|filter|moderat|guard|refus|block|prohibit|forbid|denied|toxic|sensitive|polic|recit|violat|harm|pii"
-            r"|copyright|banned|disallow|censor"
+            r"|copyright|banned|disallow|censor|hate|violen|jailbreak|inappropriate|denylist|illegal|abus|profan|offens"
         ),
     ),
     ("stop", re.compile(r"^(?!.*(max|limit|length|budget|trunc)).*(^|_)(stop\w*|eos|eot|end|complete|finish)(_|$)")),
-    ("length", re.compile(r"length|_len\b|token|max|trunc|incomplete|context|budget|limit|exceed|cut_?off|too_long")),
-    ("failed", re.compile(r"error|fail|abort|cancel|time_?out|malformed|crash|interrupt|resource|overload")),
+    (
+        "length",
+        re.compile(r"length|_len\b|token|max|trunc|incomplete|context|budget|limit|exceed|cut_?off|too_long|_size"),
+    ),
+    (
+        "failed",
+        re.compile(
+            r"error|fail|abort|cancel|time_?out|malformed|crash|interrupt|resource|overload|preempt|evict|shut_?down|disconnect|kill"
+        ),
+    ),
 )
 _ENUMERATION = re.compile(r"^(finish_?reason|stop_?reason|reason)_")
 

@@ -37,6 +37,7 @@ _TOO_LONG = re.compile(
             rf"{_INPUT}{_NEAR}\btokens?\b{_NEAR}{_EXCESS}",
             rf"\btokens?\b{_NEAR}{_INPUT}{_NEAR}{_EXCESS}",
             rf"{_INPUT}{_NEAR}{_EXCESS}{_NEAR}\btokens?\b",
+            rf"{_INPUT}[^\n]{{0,20}}?(longer|larger|bigger) than|limit of \d+ tokens{_NEAR}{_INPUT}",
             rf"too long{_NEAR}\btokens?\b|(number of|total) tokens{_NEAR}exceed",
             rf"{_INPUT}{_NEAR}string too long",
             r"too many (input |prompt )?tokens|token limit exceeded|model token limit|cannot be enqueued\. Total cache",
@@ -50,7 +51,8 @@ _TOO_LONG = re.compile(
 # The same words said of how much may be asked at a time, of another field, or of the memory of a device.
 _OTHER = re.compile(
     r"rate[ _-]?limit|per[ _-](second|minute|min|hour|day|month)\b|\b[tr]p[mdh]\b|quota|throttl|too many requests"
-    r"|billing|out of memory|\bOOM\b|(cuda|gpu|device|hip|host|system|video|insufficient|not enough) memory|\bv?ram\b"
+    r"|billing|out of memory|\bOOM\b|\bv?ram\b|memory[ _-]?(error|alloc\w*|utili\w*)"
+    r"|(cuda|gpu|device|hip|host|system|video|insufficient|not enough|available|free|no|more)[ _-]memory"
     r"|(failed|tried|unable|cannot|could not) to allocate|bad_?alloc|out_?of_?memory|cudaMalloc|CUDA error",
     re.IGNORECASE,
 )
@@ -71,7 +73,7 @@ _OF_ELSE = re.compile(
 )
 _OF_A_PLACE = re.compile(
     r"\bvocab|\btoken[ _]ids?\b|\bposition \d|\bcolumn\b|\bline \d|\bchar \d|\boffset\b|\bschema\b|\bgrammar\b"
-    r"|\bstop\b|\b\d+ ?([kmg]i?b|bytes)\b|\b(images?|pixels?|audio|files?)\b|\bms\b|\bseconds?\b|\bport\b",
+    r"|\bstop\b|\b\d+ ?([kmg]i?b|bytes)\b|\b(images?|pixels?|audio|files?)\b|\bms\b|\bseconds?\b|\bport\b|\bone of\b",
     re.IGNORECASE,
 )
 _CONTRAST = re.compile(
@@ -143,25 +145,30 @@ def is_credit_used_up(text: str) -> bool:
 
 
 _API_KEY = (
-    r"(api[ _-]?(secret )?keys?|access[ _-]?(key|token)|(auth\w*|bearer|security|session|id|jwt)[ _-]?token|secret key"
-    r"|authori[sz]ation header|(your|the|these) credentials?|密钥|令牌)"
+    r"(api[ _-]?(secret )?(keys?|tokens?|schl\w+)|access[ _-]?(key|token)|(secret|subscription|license) key|clé[ -]?api"
+    r"|(auth\w*|bearer|security|session|id|jwt|provided|supplied|your)[ _-]?token(?![a-z]|[ _-]?(count|limit|usage|budget))"
+    r"|\bjwt\b|authori[sz]ation header"
+    r"|\bcredentials?\b|\blicen[sc]e\b|密钥|令牌)"
 )
 _IS_BAD = (
-    r"(invalid|not valid|incorrect|wrong|expired|revoked|disabled|deleted|(in|not )active|deactivated|suspended|unknown"
-    r"|missing|not found|malformed|rejected|denied|un?recogni[sz]ed|not recogni[sz]ed|no longer|blocked|leaked|renew"
+    r"(invalid|not valid|incorrect|wrong|expir\w*|revoked|disabled|deleted|(in|not )active|deactivated|suspended"
+    r"|unknown|missing|not found|malformed|rejected|denied"
+    r"|un?recogni[sz]ed|not recogni[sz]ed|no longer|blocked|leaked|renew"
     r"|does(n't| not) exist|\bno\b|is required|not provided|n't provide|must provide"
     r"|please (pass|provide|carry|set|add)|not authori[sz]ed|unauthori[sz]ed|compromised|rotated|terminated|cancell?ed"
-    r"|无效|过期|失效|错误|不存在|缺少)"
+    r"|could not (validate|verify)|abgelaufen|ungültig|gesperrt|invalide|无效|过期|失效|错误|不存在|缺少)"
 )
 _KEY_REFUSED = re.compile(
     rf"{_API_KEY}[^\n.]{{0,40}}?{_IS_BAD}|{_IS_BAD}[^\n.]{{0,40}}?{_API_KEY}"
     r"|\b(key|token|credentials?)( \S+)?( (is|was|has|have|been))*"
-    r" (expired|revoked|disabled|deactivated|suspended|inactive|leaked|cancell?ed|invalidated)\b"
+    r" (expired|revoked|disabled|deactivated|suspended|inactive|not active|leaked|cancell?ed|invalidated)\b"
     r"|\b(expired|revoked|disabled|deactivated|suspended|inactive) (api )?(key|credentials?)\b"
     r"|api_?key_?(in|not_?)valid|(invalid|incorrect|expired|missing|bad|wrong)_?(api_?)?(key|credentials?)\b"
     r"|authentication[ _]?(error|fail\w*|required|is required)|failed to authenticate|(un|not )authenticated\b"
     r"|unable to authenticate|could not (be )?authenticate|^\W*(401\W*)?unauthori[sz]ed( access| request)?\W*$"
-    r"|^\W*invalid( auth)? token\W*$|expired_?token|invalid_?(auth|client_?token)\b|unrecognized_?client|login fail"
+    r"|^\W*invalid( auth)? token\W*$"
+    r"|\b(expired_?token|invalid authentication|signature has expired|(not|please) log(ged)? in)\b"
+    r"|invalid_?(auth|client_?token)\b|unrecognized_?client|login fail"
     r"|身份验证失败|鉴权失败|认证失败",
     re.IGNORECASE | re.MULTILINE,
 )
