@@ -146,7 +146,8 @@ def is_credit_used_up(text: str) -> bool:
 
 _API_KEY = (
     r"(api[ _-]?(secret )?(keys?|tokens?|schl\w+)|access[ _-]?(key|token)|(secret|subscription|license) key|clé[ -]?api"
-    r"|(auth\w*|bearer|security|session|id|jwt|provided|supplied|your)[ _-]?token(?![a-z]|[ _-]?(count|limit|usage|budget))"
+    r"|(auth\w*|bearer|security|session|id|jwt|provided|supplied|your)[ _-]?token"
+    r"(?![a-z]|[ _-]?(count|limit|usage|budget))"
     r"|\bjwt\b|authori[sz]ation header"
     r"|\bcredentials?\b|\blicen[sc]e\b|密钥|令牌)"
 )
