@@ -39,7 +39,9 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
     # Servers of plain completions have the text beside the message, or in its place.
     content = message["content"] if message.get("content") is not None else choice.get("text")
     answer = _parts(content)
-    text, refusal = answer.text, _string(message.get("refusal")) or answer.refusal
+    refused = message.get("refusal")
+    refusal = _string(refused) or answer.refusal or (json.dumps(refused) if refused else "")
+    text = answer.text
     reasoning = _string(message.get("reasoning_content")) or _string(message.get("reasoning")) or answer.reasoning
     constrained = request.constraint is not None
     if not reasoning:

@@ -156,6 +156,7 @@ def test_the_text_is_read_in_whatever_shape_it_comes(answer: object) -> None:
 def test_a_refusal_among_the_parts_is_kept_apart() -> None:
     completion = read(chat([{"type": "refusal", "refusal": "I cannot."}]))  # type: ignore[arg-type]
     assert (completion.text, completion.refusal) == ("", "I cannot.")
+    assert read(chat(None, refusal={"reason": "x"})).refusal == '{"reason": "x"}'
 
 
 @pytest.mark.parametrize(
