@@ -88,7 +88,8 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
 
 def given_base_url(name: str, base_url: str | None) -> str | None:
     """The server to ask: the user's, else ``$OPENAI_BASE_URL`` for models of OpenAI and names that are no others."""
-    address = os.environ.get("OPENAI_BASE_URL")
+    address = os.environ.get("OPENAI_BASE_URL", "").strip()
+    base_url = base_url and base_url.strip()
     if base_url or not address:
         return base_url
     try:

@@ -37,6 +37,8 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _HINT = re.compile(r"secret|passw|credential|token|key|auth", re.IGNORECASE)
+# Of these, keycloak, tokenizer and authors are none.
+_NAMES_SECRET = re.compile(r"secret|passw|credential|api_?key|(?<![a-z])(keys?|tokens?|auth)(?![a-z])", re.IGNORECASE)
 _SHAPES = re.compile(
     r"(?i:\b(bearer|basic)\s+)[A-Za-z0-9_*.\-=+/~]{6,}|\b(sk-|gsk_|xai-|nvapi-|ghp_|github_pat_|AIza)[A-Za-z0-9_*.\-]{6,}"
     r"|\bhf_[A-Za-z0-9]{16,}|\beyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_.\-]+"
@@ -50,6 +52,11 @@ _URL = re.compile(r"\b[a-z][a-z0-9+.\-]*://[^\s'\"<>]+", re.IGNORECASE)
 _MARK = re.compile(r"\[(key|sha256:[0-9a-f]{12})\]$")
 _WORDS = re.compile(r"[^\w]+|_")
 _WORD = re.compile(r"[A-Za-z]{0,15}\d{0,2}|\d{1,8}|\w{1,6}")
+# A word with a vowel, and up to two runs of letters or digits beside it: random characters alternate more often.
+_FEW_RUNS = re.compile(
+    r"(?=.{1,12}$)(?=.*(?:[A-Z]?[a-z]{3}|[A-Z]{3}))(?=.*[aeiouyAEIOUY])(?!.*[^\W\d_aeiouyAEIOUY]{4})"
+    r"(?:[A-Z]?[a-z]+|[A-Z]+|\d+){1,3}"
+)
 _SHORT_WORD = re.compile(r"[A-Za-z_]{0,16}")
 _FOLD = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
@@ -134,18 +141,25 @@ def address(url: str, *, _remembering: bool = False, _in_text: bool = False) -> 
     parts that look like keys become digests: they may as well select a deployment.
     """
 
-    def hide(text: str, shown: str) -> str:
+    def hide(text: str, shown: str, *, sure: bool = True) -> str:
         if _remembering:
-            remember(text)
-            remember(unquote(text))
+            remember(text, sure=sure)
+            remember(unquote(text), sure=sure)
         return shown
 
     def part(text: str) -> str:
-        # Messages point to pages such as /account/api-keys.
-        plain = _has_words if _in_text else _is_plain
-        if _MARK.fullmatch(text) or len(text) < _PIECE or plain(unquote(text)):
+        words = unquote(text)
+        if _in_text:  # messages point to pages such as /account/api-keys
+            is_plain = _is_readable(words)
+        elif _remembering:  # the user has to see where a redirect leads
+            is_plain = not _NAMES_SECRET.search(words) and _is_readable(words)
+        else:  # what a file shows decides which server's answers are used again, and stays as it is
+            is_plain = _is_plain(words)
+        if _MARK.fullmatch(text) or len(text) < _PIECE or is_plain:
             return text
-        return hide(text, f"[sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}]")
+        # Words such as max_output_tokens may be part of an answer.
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+        return hide(text, f"[sha256:{digest}]", sure=not _has_words(words))
 
     def parameter(text: str) -> str:
         name, equals, value = text.partition("=")
@@ -235,6 +249,11 @@ def _is_plain(text: str) -> bool:
 
 def _has_words(text: str) -> bool:
     return all(_WORD.fullmatch(word) for word in _WORDS.split(text))
+
+
+def _is_readable(text: str) -> bool:
+    """Whether a part of an address is made of words, also of a few with numbers between them, such as r307loop."""
+    return all(_WORD.fullmatch(word) or _FEW_RUNS.fullmatch(word) for word in _WORDS.split(text))
 
 
 def _is_short_word(text: str) -> bool:

@@ -129,7 +129,8 @@ class Dataset:
 
 GrammarForm = Literal["regex", "gbnf", "lark", "json_schema"]
 ConstraintLevel = Literal["closed", "format", "none"]
-FinishReason = Literal["stop", "length", "content_filter"]
+FinishReason = Literal["stop", "length", "content_filter", "unknown"]
+"""``unknown``: the server did not say why the answer ended, so that it may be cut off."""
 Status = Literal["ok", "truncated", "refused", "invalid_output", "context_overflow", "api_error"]
 
 
@@ -211,6 +212,11 @@ class Completion:
     logprobs: tuple[TokenLogprob, ...] = ()
     latency_s: float = 0.0
     adjusted: tuple[str, ...] = ()
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether the text may break off within a name or a number."""
+        return self.finish_reason in ("length", "unknown")
 
 
 @dataclass(frozen=True, slots=True)

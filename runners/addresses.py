@@ -52,10 +52,11 @@ class Address(NamedTuple):
 
 
 def read_address(base_url: str) -> Address:
-    """The parts of a base URL; the address of the chats below it stands for it, too.
+    """The parts of a base URL without white space around it; the address of the chats below it stands for it, too.
 
     Raises InputError for what is no address of an HTTP server.
     """
+    base_url = base_url.strip()
     shown = f"base URL {base_url.partition('?')[0]!r}"
     if base_url.lower().startswith(("unix:", "http+unix:", "/", "./")):
         raise InputError(f"{shown}: sockets of the file system are not supported: give the server a port")

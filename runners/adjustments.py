@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from harness.types import Message, Request
-from runners.wordings import is_role_refused, said
+from runners.error_text import said
+from runners.wordings import is_role_refused
 
 # What an answer can do without, in groups that go together. A constraint is never left out.
 _OPTIONAL = (("logprobs", "top_logprobs"), ("top_p",), ("seed",), ("random_seed",), ("temperature",))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from harness.errors import ContextOverflow, RequestError, RetryableError
+from harness.errors import ContextOverflow, RequestError, RetryableError, RunnerError
 from harness.types import Completion, FinishReason, Request, TokenLogprob, Usage
+from runners.error_text import excerpt
+from runners.finish_reasons import ending_of
 from runners.prompt_length import is_cut
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+_OF_A_MESSAGE = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "name"})
+_OF_A_CHOICE = frozenset({
+    "index", "finish_reason", "native_finish_reason", "stop_reason", "message", "logprobs", "text", "delta",
+    "content_filter_results", "matched_stop",
+})  # fmt: skip
+_CALLS = frozenset({"tool_calls", "function_call"})
 
 
 class UnusableAnswer(RequestError):
@@ -25,12 +35,17 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
     """
     choice = _first_choice(body)
     message = _mapping(choice.get("message"))
-    finish_reason = _finish_reason(choice.get("finish_reason"))
-    text, reasoning = _content(message)
+    finish_reason = _finish_reason(choice)
+    # Servers of plain completions have the text beside the message, or in its place.
+    content = message["content"] if message.get("content") is not None else choice.get("text")
+    answer = _parts(content)
+    refused = message.get("refusal")
+    refusal = _string(refused) or answer.refusal or (json.dumps(refused) if refused else "")
+    text = answer.text
+    reasoning = _string(message.get("reasoning_content")) or _string(message.get("reasoning")) or answer.reasoning
     constrained = request.constraint is not None
     if not reasoning:
         text, reasoning = split_thinking(text, constrained=constrained)
-    refusal = _string(message.get("refusal"))
     usage = _usage(_mapping(body))
     if is_cut(request.messages, usage):
         raise ContextOverflow(
@@ -38,15 +53,17 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
             f"{sum(len(message.content) for message in request.messages):,} characters and dropped the rest: "
             "raise the context that it loads the model with (num_ctx at Ollama)"
         )
-    if finish_reason == "stop" and not refusal and not text and (constrained or message.get("content") is None):
-        if reasoning:
+    is_ended = finish_reason in ("stop", "unknown")
+    if is_ended and not refusal and not text and (constrained or not isinstance(content, str)):
+        if reasoning and finish_reason == "stop":
             shown = " ".join(reasoning.split())[:60]
             raise UnusableAnswer(
                 f"the server sent the whole answer as reasoning and left the message empty ({shown!r}): its reasoning "
                 "parser takes all that the model writes for thinking. Start the server without the parser, or turn "
                 """thinking off: -M body.chat_template_kwargs='{"enable_thinking":false}'"""
             )
-        raise RetryableError("the server answered with an empty message")
+        if not reasoning:
+            raise _nothing_in(choice, message, content)
     logprobs = _logprobs(choice.get("logprobs"))
     if request.top_logprobs and logprobs_sent_for and not logprobs and text:
         raise UnusableAnswer(
@@ -83,37 +100,63 @@ def split_thinking(text: str, *, constrained: bool = False) -> tuple[str, str]:
 def _first_choice(body: object) -> Mapping[str, object]:
     choices = _mapping(body).get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise RetryableError("the server's answer holds no choice")
+        raise RetryableError(f"the server's answer holds no choice: {excerpt(json.dumps(body))}")
     return choices[0]
 
 
-def _finish_reason(reason: object) -> FinishReason:
-    match reason:
-        case "length" | "max_tokens" | "model_length" | "model_context_window_exceeded":
-            return "length"
-        case "content_filter" | "safety":
-            return "content_filter"
-        case "error" | "abort" | "insufficient_system_resource":
-            raise RetryableError(f"the server gave up on its answer (finish_reason {reason!r})")
-        case _:
-            return "stop"
+def _nothing_in(choice: Mapping[str, object], message: Mapping[str, object], content: object) -> RunnerError:
+    """The error of an answer without text, which names what came in its place."""
+    empty = "the server answered with an empty message"
+    if _mapping(choice.get("delta")):
+        return UnusableAnswer(
+            f"{empty} and a delta, which is a piece of a stream that was not asked for: "
+            f"{excerpt(json.dumps(choice['delta']))}"
+        )
+    others = {name: value for name, value in message.items() if name not in _OF_A_MESSAGE}
+    others |= {name: value for name, value in choice.items() if name not in _OF_A_CHOICE}
+    if content is not None and content not in ("", []):
+        others = {"content": content, **others}
+    came = {name: value for name, value in others.items() if value not in (None, "", [], {})}
+    if not came:
+        return RetryableError(empty)
+    advice = ": the model called a tool, although none was offered" if came.keys() & _CALLS else ""
+    return RetryableError(f"{empty} and {', '.join(came)}{advice}: {excerpt(json.dumps(came))}")
 
 
-def _content(message: Mapping[str, object]) -> tuple[str, str]:
-    reasoning = _string(message.get("reasoning_content")) or _string(message.get("reasoning"))
-    content = message.get("content")
-    if not isinstance(content, list):
-        return _string(content), reasoning
-    # Mistral's reasoning models answer with a list of typed parts.
-    parts = [_mapping(part) for part in content]
-    text = "".join(_string(part.get("text")) for part in parts)
-    for part in parts:
-        thinking = part.get("thinking")
-        if isinstance(thinking, list):
-            reasoning += "".join(_string(_mapping(piece).get("text")) for piece in thinking)
-        else:
-            reasoning += _string(thinking)
-    return text, reasoning
+def _finish_reason(choice: Mapping[str, object]) -> FinishReason:
+    """Why the answer ended; where the usual field says nothing, in another service's field."""
+    names = ("finish_reason", "native_finish_reason", "finishReason", "stop_reason", "stopReason")
+    for name in names:
+        ending = ending_of(choice.get(name))
+        if ending == "failed":
+            said = f": {excerpt(json.dumps(choice))}" if choice.get("error") else ""
+            raise RetryableError(f"the server gave up on its answer ({name} {str(choice[name])[:60]!r}){said}")
+        if ending != "unknown":
+            return ending
+    return "unknown"
+
+
+class _Parts(NamedTuple):
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+
+
+def _parts(content: object, depth: int = 4) -> _Parts:
+    """What a message holds: text, an object with a text, or a list of such; Mistral's have thinking among them."""
+    if isinstance(content, str):
+        return _Parts(content)
+    if isinstance(content, list) and depth:
+        parts = [_parts(part, depth - 1) for part in content]
+        return _Parts(*("".join(one) for one in zip(*parts, strict=True))) if parts else _Parts()
+    if not isinstance(content, dict) or not depth:
+        return _Parts()
+    names = ("text", "output_text", "content", "value")
+    text = next(filter(None, (_parts(content.get(name), depth - 1).text for name in names)), "")
+    thinking = _parts(content.get("thinking"), depth - 1).text
+    if content.get("type") in ("thinking", "reasoning", "redacted_thinking"):
+        text, thinking = "", thinking or text
+    return _Parts(text, thinking, _string(content.get("refusal")))
 
 
 def _usage(body: Mapping[str, object]) -> Usage:

@@ -86,7 +86,7 @@ def probe_request(form: GrammarForm, max_tokens: int, like: Request) -> Request:
 
 def is_conclusive(completion: Completion) -> bool:
     """False where thinking used up the tokens before an answer began."""
-    return bool(completion.text) or completion.finish_reason != "length"
+    return bool(completion.text) or not completion.may_be_cut
 
 
 def is_honoured(completion: Completion, form: GrammarForm) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from runners.wordings import said
+from runners.error_text import said
 
 _UNIT = r"(?P<ms>ms|milliseconds?)|(?P<s>s|secs?|seconds?)|(?P<m>m|mins?|minutes?)|(?P<h>h|hrs?|hours?)|(?P<d>d|days?)"
 _PART = re.compile(rf"\s*(?:and\s+|,\s*)?(\d+(?:\.\d+)?)\s*(?:{_UNIT})(?![a-z])", re.IGNORECASE)

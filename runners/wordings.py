@@ -7,38 +7,13 @@ server was seen to send.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 
-# Parts of an error that repeat the request: a document may speak of anything.
-_ECHOES = frozenset({"input", "messages", "prompt", "content", "failed_generation"})
-_DEEPEST = 20
-# An error is at the start of what a server sends; its page, or a trace of the stack, may go on for megabytes.
-_LONGEST = 4_000
+from runners.error_text import said
 
-
-def said(text: str) -> str:
-    """Codes, types and messages of a server's error, one a line, without what it repeats of the request."""
-    try:
-        return "\n".join(_texts(json.loads(text), _DEEPEST))[:_LONGEST]
-    except (ValueError, RecursionError):
-        return text[:_LONGEST]
-
-
-def _texts(value: object, depth: int) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict) and depth:
-        parts = value.values() if isinstance(value, dict) else value
-        names = value.keys() if isinstance(value, dict) else ("",) * len(value)
-        for name, part in zip(names, parts, strict=True):
-            if name not in _ECHOES:
-                yield from _texts(part, depth - 1)
-
-
+# These are of the context and of nothing else, whatever the status and the words beside them.
 _CODES = re.compile(
-    r"context_?(length|window|size)_?exceed|exceed_context|ContextWindowExceeded|tokens_limit_reached|request_too_large"
+    r"context_?(length|window|size)_?exceed|exceed_context|ContextWindowExceeded"
     r"|(prompt|input|context)_?(too_?(long|large)|overflow)",
     re.IGNORECASE,
 )
@@ -62,19 +37,48 @@ _TOO_LONG = re.compile(
             rf"{_INPUT}{_NEAR}\btokens?\b{_NEAR}{_EXCESS}",
             rf"\btokens?\b{_NEAR}{_INPUT}{_NEAR}{_EXCESS}",
             rf"{_INPUT}{_NEAR}{_EXCESS}{_NEAR}\btokens?\b",
+            rf"{_INPUT}[^\n]{{0,20}}?(longer|larger|bigger) than|limit of \d+ tokens{_NEAR}{_INPUT}",
             rf"too long{_NEAR}\btokens?\b|(number of|total) tokens{_NEAR}exceed",
             rf"{_INPUT}{_NEAR}string too long",
             r"too many (input |prompt )?tokens|token limit exceeded|model token limit|cannot be enqueued\. Total cache",
             r"reduce the (length|size|number) of|max_(completion_)?tokens must be at least 1, got -\d",
+            r"tokens_limit_reached|request_too_large",
             r"request entity too large|payload too large|body too large|(输入|prompt|上下文)[^\n]{0,12}超",
         )
     ),
     re.IGNORECASE,
 )
-# The same words said of how much may be asked at a time, or of another field.
+# The same words said of how much may be asked at a time, of another field, or of the memory of a device.
 _OTHER = re.compile(
     r"rate[ _-]?limit|per[ _-](second|minute|min|hour|day|month)\b|\b[tr]p[mdh]\b|quota|throttl|too many requests"
-    r"|billing",
+    r"|billing|out of memory|\bOOM\b|\bv?ram\b|memory[ _-]?(error|alloc\w*|utili\w*)"
+    r"|(cuda|gpu|device|hip|host|system|video|insufficient|not enough|available|free|no|more)[ _-]memory"
+    r"|(failed|tried|unable|cannot|could not) to allocate|bad_?alloc|out_?of_?memory|cudaMalloc|CUDA error",
+    re.IGNORECASE,
+)
+# Words that no row has: a number of tokens, and another that is less.
+_OF_TOKENS = re.compile(
+    rf"tokens\b|\btoken count|\binput_?ids\b|\bsequence\b|\bcontext\b|\bwindow\b|{_INPUT}", re.IGNORECASE
+)
+_COUNTED = re.compile(
+    r"(?<![\w-])(?<!\d[.,])(\d{1,3}(?:[,.'_ ]\d{3})+|\d+)(?:\.0)?( ?k\b)?(?![\w-]|[.,]\d)", re.IGNORECASE
+)
+_LEAST = 256
+_OF_TEXT = re.compile(rf"{_INPUT}|\bcontext\b|\bsequence\b|\binput_?ids\b", re.IGNORECASE)
+# Numbers of the answer alone, of a vocabulary, and of a place in a text.
+_OF_ELSE = re.compile(
+    r"max_?\w*tokens|\b(completion|output|new|generat\w+|response|answer)[ _-]?tokens?\b|logprob|\bseed\b"
+    r"|\bn_?probs\b|\bbatch",
+    re.IGNORECASE,
+)
+_OF_A_PLACE = re.compile(
+    r"\bvocab|\btoken[ _]ids?\b|\bposition \d|\bcolumn\b|\bline \d|\bchar \d|\boffset\b|\bschema\b|\bgrammar\b"
+    r"|\bstop\b|\b\d+ ?([kmg]i?b|bytes)\b|\b(images?|pixels?|audio|files?)\b|\bms\b|\bseconds?\b|\bport\b|\bone of\b",
+    re.IGNORECASE,
+)
+_CONTRAST = re.compile(
+    r"\b(but|only|however|while|whereas|than|up to|window|capacity|max\w*|limited|limits?|allow\w*|handles?|accepts?"
+    r"|supports?|fits?|holds?|takes?|exceed\w*|available|out of range|cannot|can't)\b|limit|[<>≤≥]|überschr|ueberschr",
     re.IGNORECASE,
 )
 
@@ -82,7 +86,27 @@ _OTHER = re.compile(
 def is_context_overflow(text: str) -> bool:
     """Whether an error says that the prompt, alone or with the answer, is longer than the server takes."""
     words = said(text)
-    return bool(_CODES.search(words) or _TOO_LONG.search(words)) and not _OTHER.search(words)
+    if _CODES.search(words):
+        return True
+    return bool(_TOO_LONG.search(words) or any(map(_counts_too_many, words.splitlines()))) and not _OTHER.search(words)
+
+
+def is_context_code(text: str) -> bool:
+    """Whether an error bears a code that only a prompt that is too long has."""
+    return _CODES.search(said(text)) is not None
+
+
+def _counts_too_many(line: str) -> bool:
+    """Whether a line names a number of tokens, or the length of a prompt, and a smaller number that is allowed."""
+    if not _OF_TOKENS.search(line) or _OF_A_PLACE.search(line):
+        return False
+    if _OF_ELSE.search(line) and not _OF_TEXT.search(line):
+        return False
+    numbers = [int(re.sub(r"\D", "", found[1])) * (1000 if found[2] else 1) for found in _COUNTED.finditer(line[:600])]
+    large = [number for number in numbers if _LEAST <= number < 10**8]
+    if len(set(large)) < 2:
+        return False
+    return max(large) == large[0] or _CONTRAST.search(line) is not None
 
 
 _ROLE_REFUSED = re.compile(
@@ -118,6 +142,42 @@ _NO_CREDIT = re.compile(
 def is_credit_used_up(text: str) -> bool:
     """Whether an error says that the account can pay for nothing more."""
     return _NO_CREDIT.search(said(text)) is not None
+
+
+_API_KEY = (
+    r"(api[ _-]?(secret )?(keys?|tokens?|schl\w+)|access[ _-]?(key|token)|(secret|subscription|license) key|clé[ -]?api"
+    r"|(auth\w*|bearer|security|session|id|jwt|provided|supplied|your)[ _-]?token"
+    r"(?![a-z]|[ _-]?(count|limit|usage|budget))"
+    r"|\bjwt\b|authori[sz]ation header"
+    r"|\bcredentials?\b|\blicen[sc]e\b|密钥|令牌)"
+)
+_IS_BAD = (
+    r"(invalid|not valid|incorrect|wrong|expir\w*|revoked|disabled|deleted|(in|not )active|deactivated|suspended"
+    r"|unknown|missing|not found|malformed|rejected|denied"
+    r"|un?recogni[sz]ed|not recogni[sz]ed|no longer|blocked|leaked|renew"
+    r"|does(n't| not) exist|\bno\b|is required|not provided|n't provide|must provide"
+    r"|please (pass|provide|carry|set|add)|not authori[sz]ed|unauthori[sz]ed|compromised|rotated|terminated|cancell?ed"
+    r"|could not (validate|verify)|abgelaufen|ungültig|gesperrt|invalide|无效|过期|失效|错误|不存在|缺少)"
+)
+_KEY_REFUSED = re.compile(
+    rf"{_API_KEY}[^\n.]{{0,40}}?{_IS_BAD}|{_IS_BAD}[^\n.]{{0,40}}?{_API_KEY}"
+    r"|\b(key|token|credentials?)( \S+)?( (is|was|has|have|been))*"
+    r" (expired|revoked|disabled|deactivated|suspended|inactive|not active|leaked|cancell?ed|invalidated)\b"
+    r"|\b(expired|revoked|disabled|deactivated|suspended|inactive) (api )?(key|credentials?)\b"
+    r"|api_?key_?(in|not_?)valid|(invalid|incorrect|expired|missing|bad|wrong)_?(api_?)?(key|credentials?)\b"
+    r"|authentication[ _]?(error|fail\w*|required|is required)|failed to authenticate|(un|not )authenticated\b"
+    r"|unable to authenticate|could not (be )?authenticate|^\W*(401\W*)?unauthori[sz]ed( access| request)?\W*$"
+    r"|^\W*invalid( auth)? token\W*$"
+    r"|\b(expired_?token|invalid authentication|signature has expired|(not|please) log(ged)? in)\b"
+    r"|invalid_?(auth|client_?token)\b|unrecognized_?client|login fail"
+    r"|身份验证失败|鉴权失败|认证失败",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def is_key_refused(text: str) -> bool:
+    """Whether an error says that the key is none, or no longer one, whatever its status."""
+    return _KEY_REFUSED.search(said(text)) is not None
 
 
 _LONG_PERIOD = re.compile(

@@ -98,7 +98,7 @@ def test_the_environment_names_the_server_of_openais_models_and_of_no_others(
     assert given_base_url(name, None) is None
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:8000/v1")
     assert given_base_url(name, None) == ("http://127.0.0.1:8000/v1" if is_asked_there else None)
-    assert given_base_url(name, "http://other/v1") == "http://other/v1"
+    assert given_base_url(name, " http://other/v1 ") == "http://other/v1"
 
 
 def test_an_embedded_row_keeps_its_limits_behind_a_base_url() -> None:

@@ -191,6 +191,28 @@ def test_what_options_and_addresses_hide_is_struck_from_messages() -> None:
     assert said == "no [key] [key] [key] [key] here"
 
 
+@pytest.mark.parametrize("part", ["r307loop", "llama3chat", "team42west", "keycloak", "my-tokenizer"])
+def test_a_message_shows_where_an_address_leads(part: str) -> None:
+    url = f"http://host/{part}/v1"
+    shown_before = address(url)
+    remember_address(url)
+    assert redact(f"{url}/chat redirects again and again") == f"{url}/chat redirects again and again"
+    assert address(url) == shown_before
+
+
+@pytest.mark.parametrize(
+    "part", ["a1B2c3D4e5F6", "k3xq9mzp", "550e8400e29b", "xkcdq77z", "my-secret-part", "user-key-1"]
+)
+def test_a_message_hides_what_looks_like_a_key_in_an_address(part: str) -> None:
+    remember_address(f"http://host/{part}/v1")
+    assert part not in redact(f"http://host/{part}/v1/chat redirects again and again")
+
+
+def test_words_of_an_address_stay_in_an_answer() -> None:
+    remember_address("http://host/fin_max_output_tokens/v1")
+    assert redact_answer({"finish_reason": "max_output_tokens"}) == {"finish_reason": "max_output_tokens"}
+
+
 def test_an_answer_loses_whole_keys_and_nothing_else() -> None:
     remember(KEY)
     remember("one-entity-of-the-text", sure=False)

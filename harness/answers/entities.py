@@ -131,7 +131,7 @@ class EntityForm(AnswerForm[ParsedEntities]):
         return parse_entities(completion.text)
 
     def status(self, completion: Completion, reading: ParsedEntities) -> tuple[Status, str]:
-        if ending := bad_ending(completion):
+        if ending := bad_ending(completion, is_whole=reading.closed):
             return ending
         if not reading.closed:
             return "invalid_output", "the answer is no JSON list of entities that comes to its end"

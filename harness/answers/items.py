@@ -112,7 +112,7 @@ class ListForm(ListingForm[str]):
 
     def read(self, completion: Completion) -> Parsed[str]:
         known = _Known(self.known or frozenset(self.items))
-        return parse_list(completion.text, known, truncated=completion.finish_reason == "length")
+        return parse_list(completion.text, known, truncated=completion.may_be_cut)
 
     @property
     def _allowed(self) -> tuple[str, ...] | None:

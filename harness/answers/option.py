@@ -127,13 +127,13 @@ class OptionForm(AnswerForm[OptionReading]):
         return json.dumps({ANSWER_FIELD: content}, ensure_ascii=False) if output == "json" else content
 
     def read(self, completion: Completion) -> OptionReading:
-        parsed = parse_option(completion.text, self.options, truncated=completion.finish_reason == "length")
+        parsed = parse_option(completion.text, self.options, truncated=completion.may_be_cut)
         known = read_option_probabilities(completion.logprobs, completion.text, parsed.start, self.labels)
         return OptionReading(parsed.option, known, parsed.rejects)
 
     def status(self, completion: Completion, reading: OptionReading) -> tuple[Status, str]:
         """An answer whose option could be read is whole, however it goes on."""
-        ending = bad_ending(completion)
+        ending = bad_ending(completion, is_whole=reading.option is not None)
         if ending and (reading.option is None or ending[0] == "refused"):
             return ending
         if reading.option is None:

@@ -58,7 +58,7 @@ class ListingForm(AnswerForm[Parsed[Entry]]):
         An unterminated answer with entries is ok if the model stopped by itself: without a constraint, models
         forget the terminator.
         """
-        if ending := bad_ending(completion):
+        if ending := bad_ending(completion, is_whole=reading.terminated):
             return ending
         if not reading.entries and not reading.terminated:
             return "invalid_output", "the answer lists nothing and has no end of list"

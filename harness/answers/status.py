@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from harness.types import Completion, Status
 
 
-def bad_ending(completion: Completion) -> tuple[Status, str] | None:
-    """Status and error of a completion that did not come to its own end; None if it did."""
+def bad_ending(completion: Completion, *, is_whole: bool) -> tuple[Status, str] | None:
+    """Status and error of a completion that did not come to its own end; None if it did.
+
+    ``is_whole`` says that what was read of it has an end. It decides where the server does not tell.
+    """
     if completion.finish_reason == "content_filter" or completion.refusal:
         return "refused", completion.refusal or "the provider's content filter withheld the answer"
     if completion.finish_reason == "length":
         unread = " while still thinking" if completion.reasoning and not completion.text else ""
         return "truncated", f"the answer reached its token limit{unread}"
+    if completion.finish_reason == "unknown" and not is_whole and (completion.text.strip() or completion.reasoning):
+        return "truncated", "the answer has no end, and the server does not say why it stopped there"
     return None
 
 

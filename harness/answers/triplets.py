@@ -36,7 +36,7 @@ class TripletListing(ListingForm[RawTriplet]):
         return "\n".join([*(format_triplet(*triplet) for triplet in content), TERMINATOR])
 
     def read(self, completion: Completion) -> Parsed[RawTriplet]:
-        return parse_triplets(completion.text, truncated=completion.finish_reason == "length")
+        return parse_triplets(completion.text, truncated=completion.may_be_cut)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from harness.types import Completion, Request, Usage
 CHARACTERS_PER_TOKEN = 3
 
 
-# More than any model reads or writes at once: a larger count is an error of the server.
-MOST_TOKENS = 100_000_000
+# What a server may put around a prompt: its template, a system prompt of its own, the schema of the answer.
+MOST_AROUND = 8_192
+# What a model may think beyond ``max_tokens`` without showing it: xAI and DashScope do not bound that.
+MOST_HIDDEN_THINKING = 32_768
 
 
 class BudgetExhausted(Exception):
@@ -105,14 +107,15 @@ def with_usage(completion: Completion, request: Request) -> Completion:
     """The completion with its tokens estimated from the text, where the server reports none that can be true."""
     usage = completion.usage
     prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
+    most_read, most_written = _most_tokens(request, completion)
     written = len(completion.text) + len(completion.reasoning) + len(completion.refusal)
-    if not 0 < prompt_tokens <= MOST_TOKENS:
+    if not 0 < prompt_tokens <= most_read:
         prompt_tokens = _prompt_tokens(request)
-    if not (0 < completion_tokens <= MOST_TOKENS or completion_tokens == written == 0):
+    if not (0 < completion_tokens <= most_written or completion_tokens == written == 0):
         cut = completion.finish_reason == "length"
         completion_tokens = request.sampling.max_tokens if cut else -(-written // CHARACTERS_PER_TOKEN)
     cached = usage.cached_tokens
-    if cached is not None and not 0 <= cached <= MOST_TOKENS:
+    if cached is not None and not 0 <= cached <= most_read:
         cached = None
     is_estimate = (prompt_tokens, completion_tokens) != (usage.prompt_tokens, usage.completion_tokens)
     reported = Usage(prompt_tokens, completion_tokens, cached, usage.estimated or is_estimate)
@@ -121,3 +124,18 @@ def with_usage(completion: Completion, request: Request) -> Completion:
 
 def _prompt_tokens(request: Request) -> int:
     return sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN
+
+
+def _most_tokens(request: Request, completion: Completion) -> tuple[int, int]:
+    """The most tokens that prompt and answer can have: no tokenizer makes more than one of a byte."""
+    read = [message.content for message in request.messages]
+    read += [request.constraint.text] if request.constraint else []
+    written = (completion.text, completion.reasoning, completion.refusal)
+    return (
+        sum(map(_bytes, read)) + MOST_AROUND,
+        max(2 * request.sampling.max_tokens, sum(map(_bytes, written))) + MOST_HIDDEN_THINKING,
+    )
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))

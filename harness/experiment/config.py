@@ -126,6 +126,8 @@ class RunConfig:
     )
 
     def __post_init__(self) -> None:
+        if self.base_url:  # a shell's quotes, or a file's line, leave white space around it
+            object.__setattr__(self, "base_url", self.base_url.strip())
         if self.base_url and has_login(self.base_url):
             raise InputError(
                 "--base-url must not hold a login: put the key into $OPENAI_API_KEY, or name another variable with "

@@ -156,10 +156,10 @@ class RunResult:
 
 
 def tokens_in_words(usage: UsageTotals) -> str:
-    """The tokens of a run; says so where the server did not report those of some answers."""
+    """The tokens of a run; says so where some are an estimate."""
     cached, prompt_tokens = usage.cached_tokens, usage.prompt_tokens
     share = f", {cached / prompt_tokens:.0%} from the prefix cache" if cached and prompt_tokens else ""
-    note = f"; an estimate for {usage.estimated:,} answers, whose tokens the server did not report"
+    note = f"; an estimate for {usage.estimated:,} answers, whose tokens the server did not report, or wrongly"
     return f"{prompt_tokens:,} prompt{share}, {usage.completion_tokens:,} completion{note if usage.estimated else ''}"
 
 

@@ -63,6 +63,9 @@ WRITTEN = Completion("y" * 30, "stop", reasoning="z" * 60)
         (Usage(80, 0), Usage(80, 30, estimated=True)),
         (Usage(0, 20), Usage(100, 20, estimated=True)),
         (Usage(10**12, 20, -1), Usage(100, 20, estimated=True)),
+        (Usage(20_000, 20, 10**6), Usage(100, 20, estimated=True)),
+        (Usage(80, 50_000), Usage(80, 30, estimated=True)),
+        (Usage(2_000, 20_000), Usage(2_000, 20_000)),
     ],
 )
 def test_tokens_that_a_server_does_not_report_are_estimated_from_the_text(reported: Usage, charged: Usage) -> None:

@@ -68,7 +68,7 @@ def echoing(server: ChatServer) -> tuple[Callable[[dict[str, Any]], dict[str, An
             Fault("status", 400, (), f'{{"error": {{"message": "bad key {escaped}"}}}}'),
             Fault("status", 422, (), quote(said)),
             Fault("status", 400, (), base64.b64encode(f"user:{key}".encode()).decode()),
-            Fault("status", 400, (), f"Incorrect API key provided: {key[:11]}******{key[-9:]}"),
+            Fault("status", 400, (), f"Cannot read {key[:11]}******{key[-9:]}"),
             Fault("status", 500, (("Retry-After", "0"),), said),
             Fault("status", 200, (), said),
             Fault("status", 200, (), json.dumps({"error": {"code": 400, "message": said}})),

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from harness.errors import HarnessError, InputError, RequestError
+from harness.experiment.config import RunConfig
 from harness.types import Message, ModelSpec, Request, RunnerOptions
 from runners.addresses import read_address
 from runners.openai_api import OpenAIApiRunner
@@ -50,6 +51,11 @@ async def asked_at(suffix: str, provider: str = "", **extra: str) -> Asked:
 async def test_the_path_is_put_before_the_query(suffix: str, path: str, query: str) -> None:
     sent = urlsplit((await asked_at(suffix)).path)
     assert (sent.path, parse_qsl(sent.query)) == (path, parse_qsl(query))
+
+
+def test_white_space_around_an_address_is_left_out() -> None:
+    assert read_address(" http://host/v1 \n").url == "http://host/v1"
+    assert RunConfig("m", "tagged", base_url=" http://host/v1 ").base_url == "http://host/v1"
 
 
 @pytest.mark.parametrize(

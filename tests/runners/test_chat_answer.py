@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,14 +29,53 @@ def read(answer: object, request: Request = ASKED) -> Completion:
         ("length", "length"),
         ("content_filter", "content_filter"),
         ("tool_calls", "stop"),
-        (None, "stop"),
+        ("STOP", "stop"),
+        ("COMPLETE", "stop"),
+        ("end_turn", "stop"),
+        ("eos_token", "stop"),
+        ("FinishReason.STOP", "stop"),
+        ("stop-token", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("FINISH_REASON_MAX_TOKENS", "length"),
+        ("max_output_tokens", "length"),
+        ("LENGTH", "length"),
+        ("model_length", "length"),
+        ("maxTokens", "length"),
+        ("token_limit", "length"),
+        ("limit", "length"),
+        ("ERROR_LIMIT", "length"),
+        ("incomplete", "length"),
+        ("output length exceeded", "length"),
+        ({"type": "length", "length": 50}, "length"),
+        ("SAFETY", "content_filter"),
+        ("PROHIBITED_CONTENT", "content_filter"),
+        ("SPII", "content_filter"),
+        ("ERROR_TOXIC", "content_filter"),
+        ("guardrail_intervened", "content_filter"),
+        ("refusal", "content_filter"),
+        ("sensitive", "content_filter"),
+        ("content_filter: RECITATION", "content_filter"),
+        ("unsafe_output", "content_filter"),
+        (None, "unknown"),
+        ("", "unknown"),
+        ("null", "unknown"),
+        ("OTHER", "unknown"),
+        ("FINISH_REASON_UNSPECIFIED", "unknown"),
+        ("zzz", "unknown"),
+        (7, "unknown"),
     ],
 )
-def test_finish_reasons_are_mapped(sent: str, understood: str) -> None:
+def test_finish_reasons_are_mapped(sent: Any, understood: str) -> None:
     assert read(chat("hi", sent)).finish_reason == understood
 
 
-@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
+def test_another_services_field_tells_where_the_usual_one_does_not() -> None:
+    answer = chat("hi", None)  # type: ignore[arg-type]
+    answer["choices"][0]["native_finish_reason"] = "MAX_TOKENS"  # type: ignore[index]
+    assert read(answer).finish_reason == "length"
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "USER_CANCEL", "network_error"])
 def test_an_answer_that_the_server_gave_up_on_is_retried(reason: str) -> None:
     with pytest.raises(RetryableError, match=reason):
         read(chat("half an ans", reason))
@@ -91,6 +131,52 @@ def test_truncated_thinking_leaves_no_text() -> None:
 def test_a_body_without_an_answer_is_retried(answer: object) -> None:
     with pytest.raises(RetryableError):
         read(answer)
+
+
+def choice(**fields: object) -> dict[str, object]:
+    return {"choices": [{"finish_reason": "stop", **fields}]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chat(["EN", "D"]),  # type: ignore[arg-type]
+        chat({"text": "END"}),  # type: ignore[arg-type]
+        chat({"type": "text", "text": {"value": "END"}}),  # type: ignore[arg-type]
+        chat([{"type": "output_text", "text": "EN"}, "D"]),  # type: ignore[arg-type]
+        chat([{"type": "reasoning", "text": "Hm."}, {"content": "END"}]),  # type: ignore[arg-type]
+        choice(text="END"),
+        choice(text="END", message={"role": "assistant", "content": None}),
+    ],
+)
+def test_the_text_is_read_in_whatever_shape_it_comes(answer: object) -> None:
+    assert read(answer).text == "END"
+
+
+def test_a_refusal_among_the_parts_is_kept_apart() -> None:
+    completion = read(chat([{"type": "refusal", "refusal": "I cannot."}]))  # type: ignore[arg-type]
+    assert (completion.text, completion.refusal) == ("", "I cannot.")
+    assert read(chat(None, refusal={"reason": "x"})).refusal == '{"reason": "x"}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "named", "kind"),
+    [
+        (chat(None, "tool_calls", tool_calls=[{"function": {"name": "f"}}]), "tool_calls: the model called", "retried"),
+        (chat(None, function_call={"name": "f"}), "function_call: the model called a tool", "retried"),
+        (choice(delta={"content": "END"}), "a delta, which is a piece of a stream.*END", "final"),
+        (chat(None, audio={"data": "x"}), "audio: .*data", "retried"),
+        (chat(42), "content: .*42", "retried"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_empty_message_names_what_came_in_its_place(answer: object, named: str, kind: str) -> None:
+    with pytest.raises(UnusableAnswer if kind == "final" else RetryableError, match=f"an empty message and {named}"):
+        read(answer)
+
+
+def test_a_body_without_a_choice_is_quoted() -> None:
+    with pytest.raises(RetryableError, match=r'holds no choice: {"status": "queued"}'):
+        read({"status": "queued"})
 
 
 def test_empty_text_answers_a_free_request_but_not_a_constrained_one() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.errors import ContextOverflow, RunnerError
-from runners.http_errors import error_from_response, error_in_body
+from harness.errors import ContextOverflow, RetryableError, RunnerError
+from runners.http_errors import error_from_response, error_in_body, json_answer
 from runners.waits import wait_of
 from runners.wordings import is_role_refused
 
@@ -73,6 +73,40 @@ def test_a_rate_limit_is_no_quota_whatever_it_says_of_bills(row: dict[str, Any])
 def test_other_errors_speak_of_no_credit(row: dict[str, Any]) -> None:
     refused = error(row)
     assert refused is None or refused.outage != "quota"
+
+
+@pytest.mark.parametrize("row", rows("key"))
+def test_a_key_that_is_none_is_understood_in_every_servers_words(row: dict[str, Any]) -> None:
+    refused = error(row)
+    assert refused is not None
+    assert refused.outage == "key"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        one
+        for kind in ("not_key", "context", "not_context", "role", "refused", "not_refused", "quota")
+        for one in rows(kind)
+    ]
+    + rows("not_quota"),
+)
+def test_other_errors_speak_of_no_key(row: dict[str, Any]) -> None:
+    refused = error(row)
+    assert refused is None or refused.outage != "key" or row.get("status") == 401
+
+
+@pytest.mark.parametrize("row", rows("elsewhere"))
+def test_an_error_in_any_fields_and_with_status_200_is_quoted_and_of_its_kind(row: dict[str, Any]) -> None:
+    refused = error({**row, "status": 200})
+    assert refused is not None
+    assert refused.outage == row["kind"]
+    assert row["says"] in str(refused)
+
+
+def test_an_answer_with_another_status_of_success_is_quoted() -> None:
+    with pytest.raises(RetryableError, match=r'no answer \(HTTP 202\): {"status": "queued"}'):
+        json_answer(202, {}, '{"status": "queued"}', model="m", key_env="", key="")
 
 
 @pytest.mark.parametrize("row", rows("waits"))
