@@ -1,0 +1,116 @@
+"""What is read: documents with entities, mentions and labels, the schema of relations, datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from harness.label_source import HUMAN, LabelSource
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """One occurrence of an entity: tokens ``[start, end)`` of sentence ``sent_id`` (0-based)."""
+
+    name: str
+    sent_id: int
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A cluster of coreferent mentions; never empty. Its index in the document is its id."""
+
+    mentions: tuple[Mention, ...]
+
+    @property
+    def name(self) -> str:
+        """The name shown to a model: that of the first mention, as DocRED lists them."""
+        return self.mentions[0].name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All distinct mention names, in order of appearance in the cluster."""
+        return tuple(dict.fromkeys(mention.name for mention in self.mentions))
+
+    @property
+    def type(self) -> str:
+        return self.mentions[0].type
+
+
+class Triplet(NamedTuple):
+    """``(head, relation, tail)``: two entity indices of one document and a relation id such as P17."""
+
+    head: int
+    relation: str
+    tail: int
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A gold triplet with the ids of the sentences that support it (may be empty)."""
+
+    triplet: Triplet
+    evidence: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A tokenised document: ``sentences[i][j]`` is token j of sentence i. ``label_source`` says if it has gold.
+
+    ``unrelated`` are the ordered pairs (head, tail) that the labels say have no relation, where they name such pairs.
+    """
+
+    title: str
+    sentences: tuple[tuple[str, ...], ...]
+    entities: tuple[Entity, ...]
+    labels: tuple[Label, ...] = ()
+    label_source: LabelSource = HUMAN
+    unrelated: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation type: its id in the dataset (P17) and its name (country)."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class RelationSchema:
+    """The closed set of relations of a dataset, in the dataset's order; ids and names are unique.
+
+    ``none`` are the ids by which its labels say that a pair has no relation; they are no relations.
+    """
+
+    relations: tuple[Relation, ...]
+    none: tuple[str, ...] = ()
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Relation]:
+        return {relation.id: relation for relation in self.relations}
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Relation]:
+        return {relation.name: relation for relation in self.relations}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a corpus. ``documents`` can be iterated again and again, and may stream from disk.
+
+    ``sha256`` is the checksum of the file that the documents came from. ``label_sources`` are those of its documents,
+    each with the title of the first.
+    """
+
+    name: str
+    split: str
+    schema: RelationSchema
+    documents: Collection[Document]
+    sha256: str
+    label_sources: Mapping[LabelSource, str] = field(default_factory=dict)

@@ -1,0 +1,121 @@
+"""What comes back: what a method or an encoder made of a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from harness.types.documents import Document, Entity, Triplet
+from harness.types.requests import Completion, Request, Status
+from harness.types.runners import Ask
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class RawTriplet(NamedTuple):
+    """A triplet as the model wrote it, unescaped: entity references and relation are still text."""
+
+    head: str
+    relation: str
+    tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A piece of a model's answer that became no prediction, and why.
+
+    ``reason`` is a fixed word such as ``malformed``, ``unknown_entity`` or ``self_pair``; ``text``
+    is what the model wrote.
+    """
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A triplet that a system claims, with optional evidence sentences and score."""
+
+    triplet: Triplet
+    evidence: tuple[int, ...] = ()
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One exchange with the model, kept for inspection; ``status`` is that of its answer alone."""
+
+    name: str
+    request: Request
+    completion: Completion
+    status: Status = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What a method made of one document.
+
+    ``entities`` are those that the method found itself, in a document that came without any; predictions
+    then refer to them. ``details`` counts what is worth knowing beside the triplets (fuzzy matches,
+    repeated lines); its keys are stable words, its values JSON.
+    """
+
+    predictions: tuple[Prediction, ...]
+    status: Status = "ok"
+    error: str = ""
+    rejects: tuple[Reject, ...] = ()
+    steps: tuple[Step, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """How one document becomes predictions by asking a model."""
+
+    async def extract(self, document: Document, ask: Ask) -> Extraction: ...
+
+
+@dataclass(frozen=True, eq=False)
+class PairScores:
+    """The scores of a document's ordered pairs: ``pairs`` [p, 2], head and tail, h != t; ``scores`` [p, relations + 1].
+
+    The last column is NA's: a relation is predicted for a pair where it scores above NA. Scores are logits,
+    with any chosen threshold already in NA's.
+    """
+
+    title: str
+    relations: tuple[str, ...]
+    pairs: NDArray[np.integer]
+    scores: NDArray[np.floating]
+
+    @property
+    def margins(self) -> NDArray[np.floating]:
+        """How far each relation scores above NA, [p, relations]."""
+        return self.scores[:, :-1] - self.scores[:, -1:]
+
+    def predictions(self) -> tuple[Prediction, ...]:
+        """The predicted triplets, each with its margin over NA as score (a finite number), pair by pair."""
+        import numpy as np
+
+        margins = np.nan_to_num(self.margins)
+        return tuple(
+            Prediction(
+                Triplet(int(self.pairs[row, 0]), self.relations[column], int(self.pairs[row, 1])),
+                score=round(float(margins[row, column]), 4),
+            )
+            for row, column in zip(*(margins > 0).nonzero(), strict=True)
+        )
+
+
+class PairScorer(Protocol):
+    """A trained encoder. ``identity`` tells its scores from another's; ``relations`` are those of its scores."""
+
+    identity: Mapping[str, str]
+    relations: tuple[str, ...]
+
+    def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
+        """The scores of each document in turn; few documents are held at a time."""
+        ...

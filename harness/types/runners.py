@@ -1,0 +1,153 @@
+"""Models and their backends: rows of the table of models, and the protocol of a runner."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from harness.types.requests import Completion, GrammarForm, Message, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Supports:
+    """What a runner can do: grammar forms in order of preference, and its limits.
+
+    ``max_top_logprobs`` is 0 where the server gives none; ``context`` is in tokens, prompt and
+    completion together; ``max_connections`` is how many requests it can work on at once.
+    ``timeout_s`` is how long an answer may take where the user sets no limit; None, for models that the
+    harness runs itself, lets each take its time.
+    """
+
+    forms: tuple[GrammarForm, ...] = ()
+    max_top_logprobs: int = 0
+    context: int | None = None
+    max_connections: int | None = None
+    timeout_s: float | None = 600.0
+
+
+class PredictionSource(Enum):
+    """What the predictions of a run come from; the ``runner`` of its model decides it, here and nowhere else."""
+
+    LLM = "llm"
+    """A model that answers prompts: any runner of ``runners/``."""
+    ENCODER = "encoder"
+    """A trained model that scores pairs: ``harness.encoders`` runs it."""
+    IMPORTED = "imported"
+    """Another system, whose predictions or scores were imported."""
+
+    @classmethod
+    def of(cls, runner: str) -> PredictionSource:
+        return cls(runner) if runner in (cls.ENCODER.value, cls.IMPORTED.value) else cls.LLM
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A row of ``models.toml``, or what ``provider/name`` stands for.
+
+    ``price_in`` and ``price_out`` are US dollars per million tokens; ``memory_gb`` is what the
+    weights and a working cache need; ``max_triplets`` overrides a prompt's bound for models too
+    small to fill it; ``chat`` is passed to the chat template; ``extra`` is the runner's own.
+    """
+
+    name: str
+    runner: str
+    model_id: str
+    provider: str = ""
+    revision: str = ""
+    context: int | None = None
+    gpus: int = 0
+    memory_gb: float = 0.0
+    price_in: float | None = None
+    price_out: float | None = None
+    max_triplets: int | None = None
+    chat: Mapping[str, object] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def source(self) -> PredictionSource:
+        """What its predictions come from."""
+        return PredictionSource.of(self.runner)
+
+
+@dataclass(frozen=True)
+class RunnerOptions:
+    """How to reach and load a model; none of it changes an answer except ``base_url`` and ``extra``.
+
+    ``max_connections`` bounds the calls in flight; ``log_dir`` is where a server started by the runner
+    writes its log; ``extra`` holds the ``-M key=value`` pairs. Time limits of calls are the engine's.
+    """
+
+    base_url: str | None = None
+    max_connections: int = 16
+    log_dir: Path | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """A model backend. ``async with runner`` starts it and stops it; building one starts nothing.
+
+    ``identity`` holds what tells this model's answers from another's (provider, model, revision,
+    base URL where it selects the model): it goes into the journal key. All methods raise the errors of
+    ``harness.errors`` only. The engine alone retries and limits the time of a request.
+    """
+
+    name: str
+    supports: Supports
+
+    @property
+    def identity(self) -> Mapping[str, str]: ...
+
+    def check(self) -> None:
+        """Raise ModelUnavailable, at once and without loading it, if the model cannot run here."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Start: fetch and load the model, or start its server and connect.
+
+        Cancelling it at any moment ends what it began. Raises FatalError if the model cannot be started.
+        """
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop what was started. Safe after a start that failed."""
+        ...
+
+    async def probe(self, request: Request) -> None:
+        """Test, by small requests, that the started model does what ``request`` needs, such as its grammar form.
+
+        Called once before the first request of each grammar form, and of the first without a grammar. Raises
+        FatalError if the model does not do it, RetryableError to be called again.
+        """
+        ...
+
+    async def generate(self, request: Request) -> Completion:
+        """Ask the started model once."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A runner that can count the tokens of a chat prompt exactly, its chat template included."""
+
+    async def count_tokens(self, messages: tuple[Message, ...]) -> int: ...
+
+
+Ask = Callable[[Request], Awaitable[Completion]]
+
+
+@runtime_checkable
+class PacedAsk(Protocol):
+    """An ``Ask`` that limits how many requests are held: each is built when there is a slot for it."""
+
+    async def slot(self) -> None:
+        """Wait until the next request may be built; it is then asked."""
+        ...
+
+    async def __call__(self, request: Request) -> Completion: ...
