@@ -10,6 +10,7 @@ import pytest
 from harness.engine.budget import Limits
 from harness.errors import InputError
 from harness.experiment.config import RunConfig
+from tests.experiment.reference import PAGE, page
 
 CONFIG = RunConfig(
     model="m",
@@ -67,3 +68,7 @@ def test_a_manifest_of_another_version_is_refused() -> None:
 def test_a_number_that_is_not_finite_is_refused(given: dict[str, Any], option: str) -> None:
     with pytest.raises(InputError, match=f"{option} .*: give a finite number"):
         RunConfig(model="m", **given)
+
+
+def test_the_reference_page_is_that_of_the_declarations() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: python -m tests.experiment.reference"
