@@ -44,7 +44,7 @@ def start(*arguments: str | Path, cwd: Path | None = None, **extra: str) -> subp
 
 
 def harness(
-    *arguments: str | Path, cwd: Path | None = None, timeout_s: float = 120, **extra: str
+    *arguments: str | Path, cwd: Path | None = None, timeout_s: float = 600, **extra: str
 ) -> subprocess.CompletedProcess[str]:
     """A finished `harness` command."""
     process = start(*arguments, cwd=cwd, **extra)
