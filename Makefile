@@ -32,7 +32,7 @@ demo: $(VENV)/.run  ## an LLM, an encoder, and both together on the sample corpu
 
 test: $(VENV)/.dev  ## install everything and run all tests
 	$(BIN)/harness models fetch smollm2-135m
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 browser:  ## install Chromium and its driver from the distribution, for the tests of the report
 	.ci/browser
