@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.errors import ContextOverflow, FatalError, InputError, ModelUnavailable, RunnerError
@@ -14,6 +16,7 @@ from harness.models import resolve_model
 from harness.types import Constraint, CountsTokens, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
 from runners import llama_cpp
 from runners.llama_cpp import LlamaCppRunner
+from tests.commands import start
 from tests.embedded import embedded_model_file
 from tests.runners.gguf_files import BYTES_PER_TOKEN, LLAMA, write_gguf
 
@@ -140,6 +143,30 @@ def test_a_process_that_stops_no_model_ends_cleanly_and_says_nothing(model: Mode
     )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     assert model.model_id not in done.stderr
+
+
+def test_ctrl_c_while_the_model_loads_ends_the_command_and_its_process(model: ModelSpec, tmp_path: Path) -> None:
+    run = ["run", "--model", model.name, "--prompt", "tagged", "--dataset", "sample", "--limit", "1"]
+    command = start(*run, "--results-dir", tmp_path)
+    parent = psutil.Process(command.pid)
+    deadline = time.monotonic() + 60
+    while not any("llama_server" in _command_line(child) for child in parent.children(recursive=True)):
+        assert time.monotonic() < deadline
+        assert command.poll() is None
+        time.sleep(0.005)
+    children = parent.children(recursive=True)
+    command.send_signal(signal.SIGINT)
+    _, said = command.communicate(timeout=120)
+    assert command.returncode == 3
+    assert "Traceback" not in said
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def test_a_missing_package_names_its_extra(model: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
