@@ -22,7 +22,7 @@ ABLATE_EXAMPLES = """\
 Run a grid of options and print what each does to F1, paired over the documents.
 
 Takes every option of `harness run`, and an axis for everything that varies: an option of the prompt, or
-prompt, constrain, candidates, shots, align, theta, seed, repeat, temperature, top_p, max_triplets, max_tokens.
+prompt, constrain, candidates, refine, shots, align, theta, seed, repeat, temperature, top_p, max_triplets, max_tokens.
 The first value of an axis is what its others are compared with.
 
 \b

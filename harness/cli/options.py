@@ -24,7 +24,10 @@ FailOnErrorOption = Annotated[
     float,
     typer.Option(min=0.0, max=1.0, help="Share of documents without a full answer above which to exit with 1."),
 ]
-MaxTimeOption = Annotated[float | None, typer.Option(min=0.0, help="Seconds for this command.")]
+MaxTimeOption = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="Seconds after which nothing more is sent; requests in flight are awaited."),
+]
 MaxTokensTotalOption = Annotated[int | None, typer.Option(min=1, help="Tokens for the whole run.")]
 MaxCostOption = Annotated[float | None, typer.Option(min=0.0, help="US dollars for the whole run.")]
 ResultsOption = Annotated[Path, declared("results", envvar="HARNESS_RESULTS_DIR")]

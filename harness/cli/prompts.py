@@ -76,7 +76,7 @@ def show(
     \b
     Examples:
       harness prompts show tagged
-      harness prompts show tagged --document "Skai TV" --dataset redocred -P refs=name --grammar
+      harness prompts show tagged --document "Porto Azul Records" --dataset sample -P refs=name --grammar
       harness prompts show rhf --document "Ingrid Solheim" --gold
     """
     from harness.datasets.gold import with_gold

@@ -37,9 +37,14 @@ class RunConfig:
         "A name from `harness prompts`, or the path of a folder; encoders take none.", "", axis=str
     )
     dataset: str = run_option("redocred, fewrel, sample, or a DocRED-format file.", "redocred", sources=_ANY_SOURCE)
-    split: str | None = run_option("train, dev or test.", None, sources=_ANY_SOURCE)
+    split: str | None = run_option(
+        "train, dev or test; of Re-DocRED also dev-train, dev-choose and dev-report.", None, sources=_ANY_SOURCE
+    )
     data_dir: Path | None = run_option(
-        "Folder with train/dev/test_revised.json and rel_info.json (default: fetched data).", None, sources=_ANY_SOURCE
+        "Folder with train/dev/test_revised.json and rel_info.json (default: fetched data).",
+        None,
+        sources=_ANY_SOURCE,
+        in_question=False,
     )
     limit: int | None = run_option("Only the first N documents (marked as partial).", None, sources=(LLM, ENCODER))
     constrain: ConstraintLevel = run_option(
@@ -112,7 +117,7 @@ class RunConfig:
         in_question=False,
     )
     limits: Limits = run_option(
-        "Seconds, tokens and US dollars after which the run stops.",
+        "Seconds, tokens and US dollars after which nothing more is sent.",
         NO_LIMITS,
         flags=("--max-time", "--max-tokens-total", "--max-cost"),
         in_question=False,

@@ -59,7 +59,7 @@ def draw_shots(config: RunConfig, evaluated: Dataset, documents: Iterable[Docume
     if len(drawn) < config.shots:
         raise InputError(
             f"--shots {config.shots}: {_name(source)} has only {len(drawn)} labelled documents besides those "
-            "evaluated, over the relations asked about: ask for fewer, or name another file with --shots-from"
+            "evaluated, over the relations asked about: name another file with --shots-from, or ask for fewer"
         )
     return Shots(tuple(drawn), source.name, source.split, source.sha256)
 

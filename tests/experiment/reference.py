@@ -15,15 +15,16 @@ INTRODUCTION = """\
 # Options of a run
 
 Written by `python -m tests.experiment.reference` from the declarations in `harness/experiment/config.py`.
-On the command line each option is typed as in the first column. In `--config run.yaml` its name has no dashes in
-front. In the environment it is `HARNESS_RUN_` and the name in capitals.
+On the command line each option is typed as in the first column. In `--config run.yaml` its long name has no dashes in
+front. In the environment it is `HARNESS_RUN_` and the long name in capitals, with underscores for dashes.
 
-*For* names the sources of predictions that take the option: a language model, an encoder, imported predictions.
-*Axis* options can be varied by `harness ablate --axis`. *Question* options can change a result, so that another value
-is another run.
+*In Python* is the name of the field of `RunConfig`. *For* names the sources of predictions that take the option: a
+language model, an encoder, imported predictions. *Axis* options can be varied by `harness ablate --axis`. *Changes the
+run id*: another value is another run. How a command runs and prints (`--config`, `--display`, `--fail-on-error`,
+`--track`, `--json`) is in `harness run --help`, with the name of every environment variable.
 
-| option | default | for | axis | question | what it does |
-|---|---|---|---|---|---|
+| option | in Python | default | for | axis | changes the run id | what it does |
+|---|---|---|---|---|---|---|
 """
 _WORDS = {PredictionSource.LLM: "LLM", PredictionSource.ENCODER: "encoder", PredictionSource.IMPORTED: "imported"}
 
@@ -41,7 +42,13 @@ def _rows() -> Iterator[str]:
             continue
         flags = " ".join(f"`{flag}`" for flag in option.flags or (f"--{dashed(field.name)}",))
         sources = "all" if set(option.sources) == set(_WORDS) else ", ".join(_WORDS[one] for one in option.sources)
-        cells = [flags, _default(field.name, default_of(field)), sources, *map(_yes, (option.axis, option.in_question))]
+        cells = [
+            flags,
+            f"`{field.name}`",
+            _default(field.name, default_of(field)),
+            sources,
+            *map(_yes, (option.axis, option.in_question)),
+        ]
         yield f"| {' | '.join([*cells, _text(option)])} |\n"
 
 
