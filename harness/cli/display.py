@@ -45,7 +45,7 @@ class PlainDisplay(QuietDisplay):
     def started(self, run: RunFolder, total: int, traffic: Traffic) -> None:
         self._total, self._traffic = total, traffic
         self._started = self._last = time.monotonic()
-        self._print(f"run {run.run_id}: {total} documents")
+        self._print(f"run {run.run_id}: {total} document{'' if total == 1 else 's'}")
         self._watch()
 
     def finished(self, result: DocumentResult) -> None:

@@ -65,9 +65,7 @@ class Asker:
         """The stored answer if there is one, else the model's."""
         key = self._key(request)
         if (stored := self.journal.get(key)) is not None:
-            self.traffic.replayed += 1
-            self.session.outages.answered(by_server=False)
-            return stored
+            return self._replayed(stored)
         return await self._ask(key, request)
 
     async def answer_again(
@@ -78,7 +76,11 @@ class Asker:
         stored = self.journal.get(key)
         if stored is None or (is_bad(request, stored) and not self.journal.was_given_in(retry, key)):
             return await self._ask(key, request, retry)
+        return self._replayed(stored)
+
+    def _replayed(self, stored: Completion) -> Completion:
         self.traffic.replayed += 1
+        self.session.outages.answered(by_server=False)
         return stored
 
     def _key(self, request: Request) -> bytes:
