@@ -18,6 +18,7 @@ from harness.experiment.run_manifest import RunManifest
 from harness.experiment.scope import PlannedRun, dataset_of
 from harness.experiment.totals import RunTotals
 from harness.models import resolve_model
+from harness.scoring.official import Scorer
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Dataset, Extraction, PredictionSource
 
@@ -78,7 +79,7 @@ def prepare_encoder(
 def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -> RunResult:
     """Score, store and evaluate; ``scored`` is called after every document. A cut-off run starts again."""
     folder = RunFolder(experiment.config.results / "runs" / experiment.run_id)
-    totals = RunTotals()
+    totals = RunTotals(scorer=Scorer())
     with folder.locked():
         manifest = RunManifest(folder, experiment.asked())
         manifest.begin()
@@ -95,7 +96,7 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
                 record = DocumentRecord.of(scores.title, extraction, 0, 0.0)
                 pairs.write(scores, (document, experiment.seen.role(document)))
                 documents.write(record)
-                totals.add(record)
+                totals.add(record, document)
                 scored()
         work = {"loading_seconds": loading_seconds, "scored": experiment.document_count}
         return store_scored(folder, manifest, totals, experiment, work)

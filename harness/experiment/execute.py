@@ -24,6 +24,7 @@ from harness.experiment.results import RunResult, store_scored
 from harness.experiment.retrying import BadAnswers
 from harness.experiment.run_manifest import RunManifest
 from harness.experiment.totals import RunTotals
+from harness.scoring.official import Scorer
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Ask, Document, Usage
 
@@ -135,7 +136,7 @@ def _time_limit(stop: StopSignal, seconds: float | None) -> Iterator[None]:
 async def _run_all(
     experiment: Experiment, folder: RunFolder, asker: Asker, observer: Observer, ask_for: Callable[[Document], Ask]
 ) -> RunTotals:
-    totals = RunTotals()
+    totals = RunTotals(scorer=Scorer())
     with folder.document_writer() as writer:
         async for result in run_documents(
             experiment.documents,
@@ -149,7 +150,7 @@ async def _run_all(
             title = result.document.title
             record = DocumentRecord.of(title, result.extraction, result.requests, result.seconds)
             writer.write(record)
-            totals.add(record)
+            totals.add(record, result.document)
     return totals
 
 

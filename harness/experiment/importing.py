@@ -18,6 +18,7 @@ from harness.experiment.run_manifest import RunManifest
 from harness.experiment.scope import PlannedRun, dataset_of
 from harness.experiment.totals import RunTotals
 from harness.refiners.stored_scores import check_relations, check_scores
+from harness.scoring.official import Scorer
 from harness.scoring.submission import read_submission
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Document, Extraction, ModelSpec, PairScores, Prediction, PredictionSource, RelationSchema
@@ -62,7 +63,7 @@ def import_run(path: Path, config: RunConfig) -> RunResult:
         raise InputError(f"{path}: no such file; give predictions (.json, .jsonl, .gz, .zip) or pair scores (.npz)")
     imported = imported_scope(config, sha256_of(path))
     folder = RunFolder(config.results / "runs" / imported.run_id)
-    totals = RunTotals()
+    totals = RunTotals(scorer=Scorer())
     with folder.locked():
         asked = imported.asked()
         if path.suffix == ".npz":
@@ -89,7 +90,7 @@ def _store_predictions(path: Path, imported: ImportedRun, folder: RunFolder, tot
                 _check_prediction(path, document, prediction, schema)
             record = DocumentRecord.of(document.title, Extraction(predictions), 0, 0.0)
             writer.write(record)
-            totals.add(record)
+            totals.add(record, document)
 
 
 def _store_scores(path: Path, imported: ImportedRun, folder: RunFolder, totals: RunTotals) -> list[Role]:
@@ -105,7 +106,7 @@ def _store_scores(path: Path, imported: ImportedRun, folder: RunFolder, totals: 
             roles += [] if role is None else [role]
             pairs.write(scores, None if role is None else (document, role))
             writer.write(record)
-            totals.add(record)
+            totals.add(record, document)
     return roles
 
 

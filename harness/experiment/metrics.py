@@ -50,7 +50,8 @@ def metrics_of(
 
     Without a gold triplet every score is None, and there is nothing else.
     """
-    metrics = score(documents, totals.by_title, training.facts if training else None)
+    facts = training.facts if training else None
+    metrics = totals.scorer.metrics(facts) if totals.scorer else score(documents, totals.by_title, facts)
     if not metrics.triplets.gold:
         # Recall is no number then, whether the labels are empty or left out.
         metrics = replace(metrics, label_source=NO_LABELS)

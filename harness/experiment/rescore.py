@@ -25,6 +25,7 @@ from harness.experiment.training import read_training, training_of
 from harness.methods.settings import GIVEN
 from harness.records.manifest import Asked
 from harness.records.metrics import Metrics
+from harness.scoring.official import Scorer
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
@@ -39,11 +40,11 @@ async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = 
     """
     experiment = _run_of(folder, place)
     training = training_of(experiment.config) if train is None else read_training(train)
-    totals = RunTotals()
+    totals = RunTotals(scorer=Scorer())
     with folder.locked(), folder.document_writer() as writer:
-        async for _, record in replay(experiment, folder):
+        async for document, record in replay(experiment, folder):
             writer.write(record)
-            totals.add(record)
+            totals.add(record, document)
     metrics = experiment.metrics(totals, training)
     manifest = folder.complete_manifest()
     encoder = _encoder_of(experiment, manifest)
@@ -82,9 +83,9 @@ async def score_realigned(
     Raises InputError where the run cannot be re-aligned, see ``realigned``.
     """
     experiment = realigned(folder, align, theta, over, place)
-    totals = RunTotals()
-    async for _, record in replay(experiment, folder):
-        totals.add(record)
+    totals = RunTotals(scorer=Scorer())
+    async for document, record in replay(experiment, folder):
+        totals.add(record, document)
     training = training_of(experiment.config) if train is None else read_training(train)
     metrics = experiment.metrics(totals, training)
     return RunResult(folder, folder.complete_manifest().changed(**totals.as_json()), metrics)

@@ -9,14 +9,18 @@ from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, decisions_of
 from harness.experiment.failures import FailureCounts
+from harness.scoring.official import Scorer
 from harness.scoring.steps import Found
 from harness.store import DocumentRecord
-from harness.types import Prediction
+from harness.types import Document, Prediction
 
 
 @dataclass
 class RunTotals:
-    """The sums over the documents of a run; their size is proportional to its predictions."""
+    """The sums over the documents of a run; their size is proportional to its predictions.
+
+    A ``scorer`` scores the records as they are added; without one, ``metrics_of`` reads the documents for it.
+    """
 
     by_title: dict[str, Sequence[Prediction]] = field(default_factory=dict)
     statuses: Counter[str] = field(default_factory=Counter)
@@ -28,8 +32,12 @@ class RunTotals:
     found: dict[str, Found] = field(default_factory=dict)
     cached_tokens_known: bool = False
     alignments: AlignmentExamples = field(default_factory=AlignmentExamples)
+    scorer: Scorer | None = None
 
-    def add(self, record: DocumentRecord) -> None:
+    def add(self, record: DocumentRecord, document: Document | None = None) -> None:
+        """Count a record; a scorer needs its ``document``."""
+        if self.scorer is not None and document is not None:
+            self.scorer.add(document, record.predictions)
         self.by_title[record.title] = record.predictions
         self.statuses[record.status] += 1
         self.failures.add(record)

@@ -8,7 +8,7 @@ Extraction").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import InputError
@@ -121,26 +121,25 @@ def score(
     Documents without gold, if any, leave all without a score. Raises InputError if two documents share a title, as
     predictions could not tell them apart.
     """
-    counter = _Counter(train_facts)
+    scorer = Scorer()
     for document in documents:
-        counter.add(document, predictions.get(document.title, ()))
+        scorer.add(document, predictions.get(document.title, ()))
     for title, unplaced in predictions.items():
-        if title not in counter.per_document:
-            counter.add_elsewhere(unplaced)
-    return counter.metrics()
+        if title not in scorer.per_document:
+            scorer.add_elsewhere(unplaced)
+    return scorer.metrics(train_facts)
 
 
-class _Counter:
-    """The running totals of ``score``."""
+class Scorer:
+    """The running totals of ``score``, for predictions that come document by document."""
 
-    def __init__(self, train_facts: TrainFacts | None) -> None:
+    def __init__(self) -> None:
         self.per_document: dict[str, Counts] = {}
-        self._train_facts = train_facts
+        self._correct_names: list[tuple[Collection[str], Collection[str], str]] = []
         self._relations = RelationCounter()
         self._spans = SpanCounter()
         self._pairs = Counts(0, 0, 0)
         self._evidence = Counts(0, 0, FIRST_GOLD_EVIDENCE)
-        self._correct_in_train = 0
         self._predicted_elsewhere = 0
         self._label_sources: set[LabelSource] = set()
 
@@ -164,8 +163,8 @@ class _Counter:
             self._evidence.predicted + sum(len(set(evidence)) for evidence in predicted.values()),
             self._evidence.gold + sum(len(label.evidence) for label in document.labels),
         )
-        if self._train_facts:
-            self._correct_in_train += sum(_states(self._train_facts, document, t) for t in correct)
+        entities = document.entities
+        self._correct_names += ((entities[t.head].names, entities[t.tail].names, t.relation) for t in correct)
 
     def add_elsewhere(self, predictions: Sequence[Prediction]) -> None:
         """Count the predictions for a title that is not among the documents: wrong, and without distance."""
@@ -177,7 +176,8 @@ class _Counter:
     def _add_pairs(self, more: Counts) -> None:
         self._pairs = Counts(*(old + new for old, new in zip(self._pairs, more, strict=True)))
 
-    def metrics(self) -> Metrics:
+    def metrics(self, train_facts: TrainFacts | None = None) -> Metrics:
+        """The scores of what was added so far."""
         by_relation = self._relations.by_relation()
         triplets = Scores.of(_total(by_relation.values()))
         per_relation = {relation: Scores.of(counts) for relation, counts in by_relation.items()}
@@ -186,7 +186,7 @@ class _Counter:
         long_tail = [counts for relation, counts in by_relation.items() if relation not in FREQUENT_RELATIONS]
         return Metrics(
             triplets=triplets,
-            ign=None if self._train_facts is None else _ign(triplets, self._correct_in_train),
+            ign=None if train_facts is None else _ign(triplets, self._correct_in(train_facts)),
             evidence=Scores.of(self._evidence) if self._evidence.predicted else None,
             intra=Scores.of(self._spans.counts("intra")),
             inter=Scores.of(self._spans.counts("inter_short", "inter_long")),
@@ -199,6 +199,13 @@ class _Counter:
             per_document=self.per_document,
             predicted_elsewhere=self._predicted_elsewhere,
             label_source=LabelSource.merged(self._label_sources),
+        )
+
+    def _correct_in(self, train_facts: TrainFacts) -> int:
+        """How many correct triplets the training file states for any of the names of their entities."""
+        return sum(
+            any((head, tail, relation) in train_facts for head in heads for tail in tails)
+            for heads, tails, relation in self._correct_names
         )
 
 
@@ -216,16 +223,6 @@ def _distinct(predictions: Sequence[Prediction]) -> dict[Triplet, tuple[int, ...
 
 def _pairs(triplets: Iterable[Triplet]) -> set[tuple[int, int]]:
     return {(triplet.head, triplet.tail) for triplet in triplets}
-
-
-def _states(train_facts: TrainFacts, document: Document, triplet: Triplet) -> bool:
-    """Whether the training file states the triplet for any of the names of its entities."""
-    tail_names = document.entities[triplet.tail].names
-    return any(
-        (head_name, tail_name, triplet.relation) in train_facts
-        for head_name in document.entities[triplet.head].names
-        for tail_name in tail_names
-    )
 
 
 def _ign(triplets: Scores, correct_in_train: int) -> Scores:
