@@ -52,11 +52,11 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     from runners.registry import all_declared
 
     models = load_models()
-    prefixes = {runner.prefix: runner.name for runner in all_declared() if runner.prefix} | {ENCODER: ENCODER}
     if spec := models.get(name):
         if base_url and spec.runner == "llama_cpp":
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
         return _with_known_file(spec)
+    prefixes = {runner.prefix: runner.name for runner in all_declared() if runner.prefix} | {ENCODER: ENCODER}
     if any((Path(name) / file).is_file() for file in _FILES_OF_ENCODERS):
         return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")

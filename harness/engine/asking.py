@@ -101,7 +101,7 @@ class Asker:
         finally:
             self.budget.settle(reserved, used)
         self.session.outages.answered(by_server=True)
-        stored = self.journal.put(key, self.run_id, completion, retry)
+        stored = await self.journal.store(key, self.run_id, completion, retry)
         self.traffic.count(completion.usage)
         return stored
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -55,6 +56,15 @@ class Spent(NamedTuple):
     completion_tokens: int
 
 
+class _Entry(NamedTuple):
+    """An answer to store, as in ``Journal.put``."""
+
+    key: bytes
+    run_id: str
+    completion: Completion
+    retry: str = ""
+
+
 def request_key(identity: Mapping[str, str], request: Request) -> bytes:
     """The 32-byte content address of an answer: SHA-256 of canonical JSON of model and request.
 
@@ -77,7 +87,7 @@ def request_key(identity: Mapping[str, str], request: Request) -> bytes:
 class Journal:
     """An append-mostly SQLite file in WAL mode, shared by runs and by processes.
 
-    Each answer is committed as it arrives, so a killed process loses none (``synchronous=NORMAL``:
+    Each answer is committed before anybody sees it, so a killed process loses none (``synchronous=NORMAL``:
     a power cut may lose the last few, never the file). Failures are never stored. The first answer to a request
     stays, whichever process stores another; only a retry replaces one. Raises StorageError, with what to do, where the
     file cannot be used; a stored answer that cannot be read counts as none.
@@ -88,6 +98,7 @@ class Journal:
 
         self.path = path
         self._has_unreadable = False
+        self._pending: list[tuple[_Entry, asyncio.Future[Completion]]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite refuses a second switch to WAL at the same moment, whatever its busy timeout.
@@ -135,20 +146,56 @@ class Journal:
 
         ``retry`` is the id of the retry that the answer was given in. What is not used counts as spent all the same.
         """
+        with self._transaction():
+            return self._stored(_Entry(key, run_id, completion, retry))
+
+    async def store(self, key: bytes, run_id: str, completion: Completion, retry: str = "") -> Completion:
+        """As ``put``, in one transaction with the other answers that arrive in this turn of the event loop."""
+        loop = asyncio.get_running_loop()
+        committed: asyncio.Future[Completion] = loop.create_future()
+        if not self._pending:
+            loop.call_soon(self._commit_pending)
+        self._pending.append((_Entry(key, run_id, completion, retry), committed))
+        return await committed
+
+    def _commit_pending(self) -> None:
+        pending, self._pending = self._pending, []
+        try:
+            self._commit(pending)
+        except Exception:
+            # An answer that cannot be stored takes no other with it.
+            for one in pending:
+                try:
+                    self._commit([one])
+                except Exception as error:
+                    if not one[1].done():
+                        one[1].set_exception(error)
+
+    def _commit(self, entries: list[tuple[_Entry, asyncio.Future[Completion]]]) -> None:
+        with self._transaction():
+            stored = [self._stored(entry) for entry, _ in entries]
+        for (_, committed), completion in zip(entries, stored, strict=True):
+            if not committed.done():
+                committed.set_result(completion)
+
+    def _stored(self, entry: _Entry) -> Completion:
+        """What ``put`` does, within a transaction."""
+        key, run_id, completion, retry = entry
         usage = completion.usage
         spent = (run_id, usage.prompt_tokens, usage.completion_tokens)
         row = (key, run_id, time.time(), *spent[1:], usage.cached_tokens, completion_to_json(completion))
-        with self._transaction():
-            if not retry and (first := self.get(key)) is not None:
+        if not retry:
+            if self._connection.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row).rowcount:
+                return completion
+            if (first := self.get(key)) is not None:
                 self._connection.execute("INSERT INTO replaced VALUES (?, ?, ?)", spent)
                 return first
-            self._connection.execute(
-                "INSERT INTO replaced SELECT run_id, prompt_tokens, completion_tokens FROM answers WHERE key = ?",
-                (key,),
-            )
-            self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            if retry:
-                self._connection.execute("INSERT OR REPLACE INTO retried VALUES (?, ?)", (key, retry))
+        self._connection.execute(
+            "INSERT INTO replaced SELECT run_id, prompt_tokens, completion_tokens FROM answers WHERE key = ?", (key,)
+        )
+        self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        if retry:
+            self._connection.execute("INSERT OR REPLACE INTO retried VALUES (?, ?)", (key, retry))
         return completion
 
     def was_given_in(self, retry: str, key: bytes) -> bool:
@@ -196,7 +243,11 @@ class Journal:
             raise self._storage_error(error) from error
 
     def close(self) -> None:
-        self._connection.close()
+        try:
+            if self._pending:
+                self._commit_pending()
+        finally:
+            self._connection.close()
 
     def _storage_error(self, error: Exception) -> StorageError:
         damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
