@@ -31,11 +31,29 @@ def render(
     """
     from jinja2 import TemplateError, TemplateSyntaxError
 
+    from harness.prompting.beginnings import BEGINNING, REST
+
     where = f"prompt {variant.name!r}, {step}{TEMPLATE_SUFFIX}"
     try:
         environment = _environment(variant.directory, variant.sha256)
         environment.begin()
-        contents = {role: _render_block(environment, step, role, context, beginnings) for role in (SYSTEM, USER)}
+        template = environment.get_template(f"{step}{TEMPLATE_SUFFIX}")
+        values = template.new_context(dict(context))
+
+        def block(name: str) -> str:
+            return environment.concatenated(template.blocks[name](values))
+
+        def content(role: str) -> str:
+            if role not in template.blocks:
+                return ""
+            if beginnings is None or role + BEGINNING not in template.blocks:
+                return block(role).strip("\n")
+            key = f"{step} {role}"
+            if key not in beginnings:
+                beginnings[key] = block(role + BEGINNING)
+            return environment.concatenated([beginnings[key], block(role + REST)]).strip("\n")
+
+        contents = {role: content(role) for role in (SYSTEM, USER)}
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     except TemplateError as error:
@@ -48,30 +66,6 @@ def render(
         raise InputError(f"{where}: the `user` block is missing or empty")
     system = (Message("system", contents[SYSTEM]),) if contents[SYSTEM] else ()
     return (*system, Message("user", contents[USER]))
-
-
-def _render_block(
-    environment: PromptEnvironment,
-    step: str,
-    name: str,
-    context: Mapping[str, object],
-    beginnings: dict[str, str] | None,
-) -> str:
-    from harness.prompting.beginnings import BEGINNING, REST
-
-    template = environment.get_template(f"{step}{TEMPLATE_SUFFIX}")
-
-    def rendered(block: str) -> str:
-        return environment.concatenated(template.blocks[block](template.new_context(dict(context))))
-
-    if name not in template.blocks:
-        return ""
-    if beginnings is None or name + BEGINNING not in template.blocks:
-        return rendered(name).strip("\n")
-    key = f"{step} {name}"
-    if key not in beginnings:
-        beginnings[key] = rendered(name + BEGINNING)
-    return environment.concatenated([beginnings[key], rendered(name + REST)]).strip("\n")
 
 
 @lru_cache(maxsize=64)
