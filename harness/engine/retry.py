@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
 from harness.errors import RetryableError
 
 Result = TypeVar("Result")
@@ -52,14 +54,21 @@ async def call_with_retries(
 
     ``on_retry`` hears of every failure that will be tried again, with the seconds to wait.
     """
-    attempt = 1
-    while True:
-        try:
-            return await call()
-        except RetryableError as error:
-            if attempt > policy.retries or not policy.is_worth_trying(error):
-                raise
-            seconds = policy.wait_s(attempt, error)
-            on_retry(error, seconds)
-        await sleep(seconds)
-        attempt += 1
+
+    def wait(state: RetryCallState) -> float:
+        return policy.wait_s(state.attempt_number, state.outcome.exception() if state.outcome else None)
+
+    def before_sleep(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, RetryableError):
+            on_retry(error, state.upcoming_sleep)
+
+    retrying = AsyncRetrying(
+        stop=stop_after_attempt(policy.retries + 1),
+        wait=wait,
+        retry=retry_if_exception(policy.is_worth_trying),
+        before_sleep=before_sleep,
+        sleep=sleep,
+        reraise=True,
+    )
+    return await retrying(call)
