@@ -121,15 +121,15 @@ def birth_question(
 
 
 @pytest.mark.parametrize(
-    ("prompt", "options"),
+    ("prompt", "options", "split"),
     [
-        ("choice", {"labels": "several"}),
-        ("judge", {"options": "2"}),
-        ("statements", {"labels": "several", "types": "shown"}),
+        ("choice", {"labels": "several"}, "dev"),
+        ("judge", {"options": "2"}, "dev-report"),
+        ("statements", {"labels": "several", "types": "shown"}, "dev-report"),
     ],
 )
-async def test_perfect_answers_score_100_on_every_dev_document(prompt: str, options: dict[str, str]) -> None:
-    dataset = load_dataset("redocred", "dev", redocred_dir())
+async def test_perfect_answers_score_100(prompt: str, options: dict[str, str], split: str) -> None:
+    dataset = load_dataset("redocred", split, redocred_dir())
     one = method(prompt, options, dataset)
     predictions: dict[str, tuple[Prediction, ...]] = {}
     pairs = 0
@@ -140,8 +140,9 @@ async def test_perfect_answers_score_100_on_every_dev_document(prompt: str, opti
         assert len(requests) == extraction.details["questions"]
         pairs += len(requests) if prompt != "judge" else len(GoldPairs().pairs(document))
     metrics = score(dataset.documents, predictions)
-    assert (len(predictions), metrics.as_dict()["f1"]) == (500, 1.0)
-    assert (pairs, metrics.as_dict()["gold"]) == (13_362, 17_284), "one relation a pair finds 77.3% of the triplets"
+    assert metrics.as_dict()["f1"] == 1.0
+    counted = (len(predictions), pairs, metrics.as_dict()["gold"])
+    assert split != "dev" or counted == (500, 13_362, 17_284), "one relation a pair finds 77.3% of the triplets"
 
 
 @pytest.mark.parametrize("prompt", FORMS)
