@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.encoders.ensemble import EnsembleScorer, pair_scorer
-from harness.encoders.scorer import EncoderScorer, encoder_folder
 from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.encoders.seen import Seen, seen_by
 from harness.experiment.config import RunConfig
@@ -24,6 +22,9 @@ from harness.types import Dataset, Extraction, PredictionSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from harness.encoders.ensemble import EnsembleScorer
+    from harness.encoders.scorer import EncoderScorer
 
 PROPOSES_PAIRS = "rcp"
 
@@ -67,6 +68,9 @@ def prepare_encoder(
     encoder does not have, a relation of the corpus that it does not know, or a damaged record of its training;
     ModelUnavailable, if the ``model_needed``, for a missing package.
     """
+    from harness.encoders.ensemble import pair_scorer
+    from harness.encoders.scorer import encoder_folder
+
     config.check_source(PredictionSource.ENCODER)
     spec = resolve_model(config.model)
     dataset = dataset_of(config, dataset, knows_relations=True)

@@ -2,7 +2,8 @@
 
 ``python -m tests.bench.engine_speed`` measures documents/s and peak memory (resident, of the client
 process) with 64 connections at 0 and 50 ms of server latency, each side in a process of its own,
-alternating; then memory at 1,000 and 10,000 documents, a replay from the journal, and start-up.
+alternating; then memory at 1,000 and 10,000 documents, the CPU time of one request and of a run's start, a replay from
+the journal, and the help.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def measure() -> Iterator[Measurement]:
             corpus = write_corpus(folder / str(documents), documents)
             yield from _against_bare_loop(corpus, latency_s, documents, bound)
         yield from _flat_memory(folder)
+        yield from _cpu_of_a_request(folder)
         yield from _replay(folder)
         yield from _start_up()
 
@@ -66,6 +68,36 @@ def _flat_memory(folder: Path) -> list[Measurement]:
         Measurement("peak memory at 10,000 / 1,000 documents", peaks[10000] / peaks[1000], at_most=1.5,
                     note=f"{peaks[10000]:.0f} / {peaks[1000]:.0f} MB, {growth_kb:.1f} kB a document"),
     ]  # fmt: skip
+
+
+def _cpu_of_a_request(folder: Path) -> list[Measurement]:
+    """Of the whole command, net of a run over a few documents; each side at its best of several rounds."""
+    few, many = 20, 1000
+    corpora = {count: write_corpus(folder / str(count), count) for count in (few, many)}
+    with Server(0.0) as base_url:
+        spent: dict[int, list[float]] = {few: [], many: []}
+        bare = []
+        for number in range(ROUNDS + 1):
+            for count, corpus in corpora.items():
+                spent[count].append(_cpu_s(_run_arguments(base_url, corpus, folder / f"cpu-{count}-{number}")))
+            bare.append(_child("bare", base_url, corpora[many])["cpu_s"] / many)
+    # The first round compiles the modules.
+    start, whole = (min(spent[count][1:]) for count in (few, many))
+    request = (whole - start) / (many - few)
+    return [
+        Measurement("CPU time of a request, harness / bare loop", request / min(bare), at_most=1.4,
+                    note=f"{request * 1000:.2f} / {min(bare) * 1000:.2f} ms"),
+        Measurement(f"CPU-seconds of a run over {few} documents", start),
+    ]  # fmt: skip
+
+
+def _cpu_s(arguments: list[str]) -> float:
+    """CPU time of a command that is installed: its modules are compiled."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    settings = {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([*COMMAND, *arguments], check=True, capture_output=True, env=settings)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _replay(folder: Path) -> list[Measurement]:
@@ -148,19 +180,22 @@ def _experiment(base_url: str, corpus: Path, results: Path) -> Any:
     )
 
 
-def _harness(base_url: str, corpus: Path) -> float:
-    """Seconds of loading, rendering, asking, journalling, parsing, storing and scoring."""
+def _harness(base_url: str, corpus: Path) -> dict[str, float]:
+    """Loading, rendering, asking, journalling, parsing, storing and scoring."""
     from harness.cli.display import QuietDisplay
     from harness.experiment.execute import execute
 
-    with tempfile.TemporaryDirectory() as results:
-        started = time.perf_counter()
+    def work() -> None:
         asyncio.run(execute(_experiment(base_url, corpus, Path(results)), QuietDisplay()))
-        return time.perf_counter() - started
+
+    with tempfile.TemporaryDirectory() as results:
+        return _spent_on(work)
 
 
-def _bare(base_url: str, corpus: Path) -> float:
-    """Seconds of the same requests, rendered beforehand, through a semaphore and the same SDK."""
+def _bare(base_url: str, corpus: Path) -> dict[str, float]:
+    """The same requests, rendered beforehand, through a semaphore and the client of the same library."""
+    import httpx2
+
     from harness.methods.tagged import Tagged
     from runners.chat_body import chat_body
 
@@ -168,38 +203,29 @@ def _bare(base_url: str, corpus: Path) -> float:
         experiment = _experiment(base_url, corpus, Path(results))
         method, runner = Tagged(experiment.settings), experiment.runner
         bodies = [
-            _as_arguments(
-                chat_body(
-                    method.demonstrate(document)[0].request, runner.served_model, experiment.spec, runner.provider
-                )
-            )
+            chat_body(method.demonstrate(document)[0].request, runner.served_model, experiment.spec, runner.provider)
             for document in experiment.documents
         ]
-    # Both sides are timed from before the SDK is imported, which takes it half a second.
-    begun = time.perf_counter()
-    import openai
 
     async def all_of_them() -> None:
         gate = asyncio.Semaphore(CONNECTIONS)
-        limits = openai.DefaultAsyncHttpxClient(timeout=60)
-        async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0, http_client=limits) as client:
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS)
+        async with httpx2.AsyncClient(base_url=base_url, limits=limits, timeout=60) as client:
 
             async def one(body: dict[str, Any]) -> None:
                 async with gate:
-                    answer = await client.chat.completions.create(**body)
-                    assert answer.choices[0].message.content
+                    answer = await client.post("/chat/completions", json=body)
+                    assert answer.json()["choices"][0]["message"]["content"]
 
             await asyncio.gather(*(one(body) for body in bodies))
 
-    asyncio.run(all_of_them())
-    return time.perf_counter() - begun
+    return _spent_on(lambda: asyncio.run(all_of_them()))
 
 
-def _as_arguments(body: dict[str, Any]) -> dict[str, Any]:
-    """A request body as the SDK's method takes it: fields that only some servers know go apart."""
-    standard = {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "stop"}
-    arguments = {key: value for key, value in body.items() if key in standard}
-    return {**arguments, "extra_body": {key: value for key, value in body.items() if key not in standard}}
+def _spent_on(work: Callable[[], None]) -> dict[str, float]:
+    seconds, cpu_s = time.perf_counter(), time.process_time()
+    work()
+    return {"seconds": time.perf_counter() - seconds, "cpu_s": time.process_time() - cpu_s}
 
 
 def main() -> bool:
@@ -207,9 +233,9 @@ def main() -> bool:
     if len(sys.argv) == 1:
         return report(measure())
     side, base_url, corpus = sys.argv[1:]
-    seconds = (_harness if side == "harness" else _bare)(base_url, Path(corpus))
+    spent = (_harness if side == "harness" else _bare)(base_url, Path(corpus))
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb}))
+    print(json.dumps({**spent, "peak_mb": peak_mb}))
     return True
 
 
