@@ -19,10 +19,10 @@ from harness.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.comparison import Comparison
-    from harness.experiment.results import RunResult
-    from harness.experiment.run_data import DataPlace
-    from harness.experiment.tables import ScoreTables
+    from harness.analyses.comparison import Comparison
+    from harness.runs.results import RunResult
+    from harness.runs.score_tables import ScoreTables
+    from harness.runs.stored_data import DataPlace
     from harness.scoring.corrections import Correction
     from harness.store import RunFolder
 
@@ -36,16 +36,16 @@ Outcome = TypeVar("Outcome")
 def run(model: str, prompt: str = "", **options: Any) -> RunResult:
     """Ask a model about every document, store and score its answers; the same call again resumes, or replays.
 
-    ``options`` are the fields of ``harness.experiment.config.RunConfig``, such as ``dataset``, ``split``, ``limit``,
+    ``options`` are the fields of ``harness.runs.config.RunConfig``, such as ``dataset``, ``split``, ``limit``,
     ``constrain``, ``prompt_options``, ``model_options``, ``shots`` and ``results``. An encoder takes no prompt. The
     scores are in ``tables`` of what is returned, and in the files of its ``folder``.
     """
-    from harness.experiment.config import RunConfig
-    from harness.experiment.encoder_run import execute_encoder, is_encoder, prepare_encoder
-    from harness.experiment.execute import Unwatched, execute
-    from harness.experiment.plan import prepare
-    from harness.experiment.scored import encoders_to_run
     from harness.models import given_base_url
+    from harness.runs.config import RunConfig
+    from harness.runs.execute import Unwatched, execute
+    from harness.runs.plan import prepare
+    from harness.runs.sources.encoder import execute_encoder, is_encoder, prepare_encoder
+    from harness.runs.sources.encoder_scores import encoders_to_run
 
     known = [one.name for one in fields(RunConfig) if one.name not in ("model", "prompt")]
     if unknown := sorted(options.keys() - set(known)):
@@ -76,8 +76,8 @@ def score(
     Ign F1. A run's files are rewritten, unless it is scored against other labels. ``dataset`` or ``data_dir`` is where
     the data of a run is now.
     """
-    from harness.experiment import rescore
-    from harness.experiment.tables import ScoreTables
+    from harness.runs import rescore
+    from harness.runs.score_tables import ScoreTables
     from harness.store import find_run
 
     labels, training = (None if file is None else Path(file) for file in (gold, train))
@@ -99,9 +99,9 @@ def leaderboard(
     ``filters`` are patterns for ``dataset``, ``split``, ``model``, ``prompt``, ``runner`` and ``constraint``; with
     ``reported``, papers' rows are there too. The column ``kind`` tells ranked, unranked and reported rows apart.
     """
-    from harness.experiment.failures import MOST_FAILED
-    from harness.leaderboards import RunFilter, leaderboards
-    from harness.leaderboards.formats import all_rows
+    from harness.analyses.leaderboards import RunFilter, leaderboards
+    from harness.analyses.leaderboards.formats import all_rows
+    from harness.runs.failures import MOST_FAILED
 
     known = [one.name for one in fields(RunFilter)]
     if unknown := sorted(filters.keys() - set(known)):
@@ -123,7 +123,7 @@ def compare(
 
     ``dataset`` or ``data_dir`` is where their data is now.
     """
-    from harness.comparison import compare_runs
+    from harness.analyses.comparison import compare_runs
     from harness.store import RunFolder, find_run
 
     first, second = (run if isinstance(run, RunFolder) else find_run(Path(results), str(run)) for run in (run_a, run_b))
@@ -131,7 +131,7 @@ def compare(
 
 
 def _place(dataset: str | Path | None, data_dir: str | Path | None) -> DataPlace:
-    from harness.experiment.run_data import DataPlace
+    from harness.runs.stored_data import DataPlace
 
     return DataPlace(None if dataset is None else str(dataset), None if data_dir is None else Path(data_dir))
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.analyses.leaderboards import RunFilter, leaderboards
 from harness.errors import InputError
-from harness.leaderboards import RunFilter, leaderboards
 from harness.paths import REPORTED_BESIDE_SOURCE
 from harness.reported import METRICS, reported_rows, reported_table
 from tests.paths import REPOSITORY

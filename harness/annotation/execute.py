@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.annotation.open_relations import relation_of
+from harness.annotation.method import relation_of
 from harness.annotation.plan import AnnotationRun
 from harness.datasets.docred_output import document_output, write_schema
 from harness.datasets.registry import CORPORA
@@ -16,12 +16,12 @@ from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.journal import Journal
 from harness.engine.session import RunnerSession
 from harness.errors import InputError
-from harness.experiment.execute import JOURNAL_FILE, Observer, asker_of, supervise
-from harness.experiment.failures import Failure, failures_of
-from harness.experiment.run_manifest import RunManifest
-from harness.experiment.totals import RunTotals
 from harness.label_source import LabelSource
 from harness.records.manifest import CompleteManifest
+from harness.runs.execute import JOURNAL_FILE, Observer, asker_of, supervise
+from harness.runs.failures import Failure, failures_of
+from harness.runs.manifest import RunManifest
+from harness.runs.totals import RunTotals
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Document, Label, RelationSchema
 

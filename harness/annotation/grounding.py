@@ -7,9 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from harness.annotation.referring import Kind, kind_of
 from harness.answers.entities import RawEntity
 from harness.spacing import Spacing
 from harness.types import Entity, Mention, Reject
@@ -24,6 +23,20 @@ _OTHER_NAMES = {
 _OTHER = "MISC"
 # Between sentences: no token holds it, so no mention is found across them.
 _BOUNDARY = "\n"
+
+
+Kind = Literal["name", "pronoun", "description"]
+
+_PRONOUNS = frozenset({
+    "i", "me", "my", "mine", "myself", "you", "your", "yours", "yourself", "yourselves", "we", "us", "our", "ours",
+    "ourselves", "he", "him", "his", "himself", "she", "her", "hers", "herself", "it", "its", "itself", "they", "them",
+    "their", "theirs", "themselves", "who", "whom", "whose", "which", "that", "this", "these", "those", "one", "ones",
+    "er", "ihn", "ihm", "sie", "ihr", "es", "il", "elle", "ils", "elles", "él", "ella", "ellos", "ellas",
+    "他", "她", "它", "他们", "她们", "它们", "他們", "她們", "它們", "其", "彼", "彼女", "彼ら", "それ", "これ",
+})  # fmt: skip
+_DETERMINERS = frozenset({
+    "the", "this", "that", "these", "those", "a", "an", "his", "her", "its", "their", "our", "my", "your",
+})  # fmt: skip
 
 
 class Span(NamedTuple):
@@ -235,3 +248,16 @@ class _Searchable:
                 yield position, position + len(word), sent_id, token
                 position += len(word)
             position += len(_BOUNDARY)
+
+
+def kind_of(mention: str) -> Kind:
+    """What kind of expression a mention is: a name, or words that mean something else in other places.
+
+    A pronoun is one in any case but capitals (US, IT and WHO are names); a description is ``the company``.
+    """
+    first, *rest = mention.split() or [""]
+    if not rest and first.lower() in _PRONOUNS and (len(first) == 1 or not first.isupper()):
+        return "pronoun"
+    if rest and first.lower() in _DETERMINERS and all(word.islower() for word in rest):
+        return "description"
+    return "name"

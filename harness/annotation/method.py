@@ -5,23 +5,27 @@ GLiDRE (section 2.5 and Figure 3) annotates its pre-training documents so.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from harness.alignment.normalise import normalise
 from harness.alignment.relations import RelationMapper
 from harness.alignment.triplets import align_triplets
 from harness.annotation.grounding import ENTITY_TYPES, GroundedEntities, ground
-from harness.annotation.open_relations import relations_named
 from harness.annotation.parts import PartFound, merge, parts_of
 from harness.annotation.texts import PlainDocument, part_of
 from harness.answers.entities import EntityForm, ParsedEntities
 from harness.answers.reader import Parsed
 from harness.errors import InputError
+from harness.escaping import NO_RELATION
 from harness.methods.base import Answers, PromptedMethod, Question
 from harness.prompting.tagging import escape_markup
 from harness.spacing import text_of
-from harness.types import Ask, Document, Extraction, Prediction, RawTriplet
+from harness.types import Ask, Document, Extraction, Prediction, RawTriplet, Relation, RelationSchema
 
 METHOD = "annotate"
+LONGEST_NAME = 80
+"""Characters; what is longer is a sentence and names no relation."""
 ENTITIES, RELATIONS = "entities", "relations"
 MAX_WORDS, MAX_ENTITIES, MAX_MENTIONS = "max_words", "max_entities", "max_mentions"
 
@@ -118,3 +122,25 @@ def _entity_counts(grounded: GroundedEntities) -> dict[str, int]:
         "unknown_type": grounded.unknown_types,
     }
     return {name: count for name, count in counts.items() if count}
+
+
+def relations_named(triplets: Iterable[RawTriplet]) -> RelationSchema:
+    """The relations that a model named freely, of ``triplets`` in order of appearance.
+
+    ``IS_LOCATED_IN`` and ``is located in`` are one relation, whose name is the latter and whose id is
+    ``is_located_in``, in every document alike. ``None``, names without a letter or digit and
+    names of over 80 characters are no relations.
+    """
+    names = dict.fromkeys(normalise(triplet.relation) for triplet in triplets)
+    return RelationSchema(
+        tuple(
+            Relation(name.replace(" ", "_"), name)
+            for name in names
+            if len(name) <= LONGEST_NAME and any(map(str.isalnum, name)) and name != normalise(NO_RELATION)
+        )
+    )
+
+
+def relation_of(relation_id: str) -> Relation:
+    """The relation that :func:`relations_named` gave this id."""
+    return Relation(relation_id, relation_id.replace("_", " "))

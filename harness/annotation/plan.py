@@ -12,13 +12,13 @@ from harness.annotation.texts import TextCollection
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.llm_run import LlmRun
-from harness.experiment.plan import runner_of, sampling_of
 from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
 from harness.prompting.variant import PromptVariant, load_variant
+from harness.runs.config import RunConfig
+from harness.runs.plan import runner_of, sampling_of
+from harness.runs.sources.llm import LlmRun
 from harness.types import Dataset, ModelSpec, PredictionSource, RelationSchema
 
 OPEN = "open"

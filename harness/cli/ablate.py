@@ -11,12 +11,12 @@ import typer
 from harness import strict_json
 from harness.cli.options import DisplayOption, FailOnErrorOption, JsonOption
 from harness.cli.run_options import with_run_options
-from harness.experiment.config import RunConfig
-from harness.experiment.failures import MOST_FAILED
+from harness.runs.config import RunConfig
+from harness.runs.failures import MOST_FAILED
 
 if TYPE_CHECKING:
-    from harness.experiment.ablation import Ablation
-    from harness.experiment.grid import Cell
+    from harness.analyses.ablation import Ablation
+    from harness.analyses.grid import Cell
 
 ABLATE_EXAMPLES = """\
 Run a grid of options and print what each does to F1, paired over the documents.
@@ -44,11 +44,11 @@ def ablate(
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
+    from harness.analyses.ablation import run_ablation
+    from harness.analyses.grid import cells, configuration, read_axes
     from harness.cli.display import QuietDisplay, chosen_display, make_display
     from harness.cli.run import exit_as_failed, score_first
-    from harness.experiment.ablation import run_ablation
-    from harness.experiment.execute import Observer
-    from harness.experiment.grid import cells, configuration, read_axes
+    from harness.runs.execute import Observer
 
     kind = chosen_display(display, as_json)
     shown: list[QuietDisplay] = []

@@ -11,8 +11,8 @@ import typer
 from harness import strict_json
 from harness.cli.options import Display, DisplayOption, FailOnErrorOption, JsonOption
 from harness.cli.run_options import model_fields, with_options_of
-from harness.experiment.config import RunConfig
-from harness.experiment.failures import MOST_FAILED
+from harness.runs.config import RunConfig
+from harness.runs.failures import MOST_FAILED
 
 if TYPE_CHECKING:
     from harness.annotation.execute import AnnotationResult
@@ -74,7 +74,7 @@ def _execute(experiment: AnnotationRun, out: Path | None, display: Display | Non
 
 def _print(result: AnnotationResult) -> None:
     from harness.cli.summary import counts, failure_lines, print_lines
-    from harness.experiment.results import tokens_in_words
+    from harness.runs.results import tokens_in_words
 
     manifest = result.manifest
     written = manifest.written

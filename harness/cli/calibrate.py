@@ -12,7 +12,7 @@ from harness import strict_json
 from harness.cli.options import JsonOption, ResultsOption, RunDataDirOption, RunDatasetOption
 
 if TYPE_CHECKING:
-    from harness.experiment.answers import Calibration
+    from harness.analyses.calibration import Calibration
     from harness.refiners.calibration import Place
 
 
@@ -35,10 +35,10 @@ def calibrate(
       harness calibrate dev_choose-smollm2_135m-choice
       harness calibrate dev_choose-smollm2_135m-choice --out calibration.svg
     """
+    from harness.analyses.calibration import calibration_of
     from harness.cli.figures import check_output
-    from harness.experiment.answers import calibration_of
-    from harness.experiment.chosen import record_choice
-    from harness.experiment.run_data import DataPlace
+    from harness.runs.chosen_settings import record_choice
+    from harness.runs.stored_data import DataPlace
     from harness.store import find_run
 
     if out:
@@ -46,9 +46,7 @@ def calibrate(
     folder = find_run(results_dir, run)
     found = calibration_of(folder, DataPlace(dataset, data_dir))
     if out:
-        from harness.cli.calibration_figure import draw
-
-        draw(out, found)
+        _draw(out, found)
     if as_json:
         typer.echo(strict_json.dumps(found.as_json()))
     else:
@@ -68,7 +66,7 @@ def _print(found: Calibration) -> None:
         "by place of the option",
         [
             ["option", "questions", "right", "chosen", "chosen rightly"],
-            *([option_name(one), *(f"{number:,}" for number in one[1:])] for one in found.places),
+            *([_option_name(one), *(f"{number:,}" for number in one[1:])] for one in found.places),
         ],
     )
     print_table(
@@ -91,8 +89,39 @@ def _print(found: Calibration) -> None:
     )
 
 
-def option_name(place: Place) -> str:
+def _option_name(place: Place) -> str:
     """The letter of a place, as prompt ``choice`` writes it; a number beyond the alphabet."""
     if place.place < 0:
         return "none"
     return string.ascii_uppercase[place.place] if place.place < len(string.ascii_uppercase) else str(place.place + 1)
+
+
+def _draw(path: Path, found: Calibration) -> None:
+    """Two panels: how right answers are at each confidence, and how often each option is right and chosen.
+
+    Raises StorageError where the file cannot be written.
+    """
+    # Not pyplot: a figure of its own needs no screen.
+    from matplotlib.figure import Figure
+
+    from harness.cli.figures import save_figure
+
+    figure = Figure(figsize=(9.0, 4.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1], ":", color="grey", label="calibrated")
+    left.plot([one.confidence for one in found.bins], [one.accuracy for one in found.bins], "o-", color="black")
+    left.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the chosen option", ylabel="share that is right")
+    left.set_title(f"{found.questions - found.unread} answers, calibration error {found.error:.3f}", fontsize="small")
+    left.legend()
+    names = [_option_name(one) for one in found.places]
+    right.bar(
+        [x - 0.2 for x in range(len(names))], [one.right for one in found.places], 0.4, label="right", color="0.7"
+    )
+    right.bar(
+        [x + 0.2 for x in range(len(names))], [one.chosen for one in found.places], 0.4, label="chosen", color="0.2"
+    )
+    right.set_xticks(range(len(names)), names)
+    right.set(xlabel="option", ylabel="questions")
+    figure.suptitle(found.run_id, fontsize="small")
+    right.legend()
+    save_figure(figure, path)

@@ -13,7 +13,7 @@ from harness.cli.options import JsonOption, ResultsOption, RunDataDirOption, Run
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.comparison import Comparison
+    from harness.analyses.comparison import Comparison
 
 
 def compare(
@@ -40,8 +40,8 @@ def compare(
       harness compare smollm2-tagged smollm2-rhf
       harness compare RUN_A RUN_B --out comparison
     """
-    from harness.comparison import compare_runs
-    from harness.experiment.run_data import DataPlace
+    from harness.analyses.comparison import compare_runs
+    from harness.runs.stored_data import DataPlace
     from harness.store import find_run
 
     first, second = (find_run(results_dir, run) for run in (run_a, run_b))

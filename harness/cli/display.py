@@ -13,7 +13,7 @@ from harness.cli.options import Display
 from harness.cli.terminal import console
 from harness.engine.asking import Traffic
 from harness.engine.documents import DocumentResult
-from harness.experiment.execute import Unwatched
+from harness.runs.execute import Unwatched
 from harness.store import RunFolder
 
 if TYPE_CHECKING:

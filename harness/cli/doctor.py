@@ -44,7 +44,7 @@ def doctor(
     """Look at this machine: packages, models, data, keys, GPUs. Exits with 1 if a run could not be stored."""
     if repair_journal:
         from harness.engine.repair import repair_journal as repair
-        from harness.experiment.execute import JOURNAL_FILE
+        from harness.runs.execute import JOURNAL_FILE
 
         saved, damaged = repair(results_dir / JOURNAL_FILE)
         told = f"saved {saved:,} answers; the damaged journal is now {damaged}"

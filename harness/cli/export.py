@@ -32,7 +32,7 @@ def export(
       harness export test-qwen2.5_72b-tagged --format codalab
       harness export test-qwen2.5_72b-tagged --format codalab --out submission.zip
     """
-    from harness.experiment.export import export_run
+    from harness.runs.export import export_run
     from harness.store import find_run
 
     done = export_run(find_run(results_dir, run), format, out)

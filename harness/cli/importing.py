@@ -31,8 +31,8 @@ def import_(
       harness run --model smollm2-135m --prompt choice --refine dev-my_encoder-imported
     """
     from harness.cli.summary import print_result
-    from harness.experiment.config import RunConfig
-    from harness.experiment.importing import import_run
+    from harness.runs.config import RunConfig
+    from harness.runs.sources.imported import import_run
 
     config = RunConfig(model=model, dataset=dataset, split=split, data_dir=data_dir, results=results_dir)
     result = import_run(path, config)

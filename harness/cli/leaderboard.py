@@ -9,7 +9,7 @@ import typer
 
 from harness.cli.options import ResultsOption
 from harness.cli.tables import print_table
-from harness.experiment.failures import MOST_FAILED
+from harness.runs.failures import MOST_FAILED
 
 
 def leaderboard(
@@ -54,10 +54,10 @@ def leaderboard(
       harness leaderboard --model 'qwen*' --columns rank,prompt,f1,interval,p
       harness leaderboard --dataset redocred --reported --out leaderboard.md
     """
+    from harness.analyses.leaderboards import RunFilter, leaderboards
+    from harness.analyses.leaderboards.columns import REPORTED_COLUMNS, TERMINAL_COLUMNS, chosen_columns
+    from harness.analyses.leaderboards.formats import as_text, format_of, sections, write_file
     from harness.errors import InputError
-    from harness.leaderboards import RunFilter, leaderboards
-    from harness.leaderboards.columns import REPORTED_COLUMNS, TERMINAL_COLUMNS, chosen_columns
-    from harness.leaderboards.formats import as_text, format_of, sections, write_file
 
     kind = format_of(out, format)
     names = chosen_columns(columns) if columns is not None else None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from harness.errors import InputError
-from harness.experiment.config import OPTIONS
+from harness.runs.config import OPTIONS
 
 
 def declared(name: str, **more: Any) -> Any:

@@ -23,8 +23,8 @@ from harness.cli.options import (
 from harness.cli.terminal import print_exact
 
 if TYPE_CHECKING:
-    from harness.experiment.plan import Experiment
     from harness.methods.base import Demonstration
+    from harness.runs.plan import Experiment
     from harness.types import Document, Request
 
 EMBEDDED_MODEL = "smollm2-135m"
@@ -81,8 +81,8 @@ def show(
     """
     from harness.datasets.gold import with_gold
     from harness.datasets.registry import load_dataset
-    from harness.experiment.config import RunConfig
-    from harness.experiment.plan import prepare
+    from harness.runs.config import RunConfig
+    from harness.runs.plan import prepare
 
     experiment = prepare(
         RunConfig(

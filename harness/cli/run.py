@@ -30,16 +30,16 @@ from harness.cli.options import (
 )
 from harness.cli.run_options import with_run_options
 from harness.engine.budget import Limits
-from harness.experiment.config import RunConfig
-from harness.experiment.failures import MOST_FAILED
+from harness.runs.config import RunConfig
+from harness.runs.failures import MOST_FAILED
 
 if TYPE_CHECKING:
-    from harness.experiment.encoder_run import EncoderExperiment
-    from harness.experiment.failures import Failure
-    from harness.experiment.plan import Experiment
-    from harness.experiment.results import RunResult
-    from harness.experiment.retrying import BadAnswers
     from harness.records.manifest import CompleteManifest
+    from harness.runs.failures import Failure
+    from harness.runs.plan import Experiment
+    from harness.runs.results import RunResult
+    from harness.runs.retrying import BadAnswers
+    from harness.runs.sources.encoder import EncoderExperiment
 
 RUN_EXAMPLES = """\
 Ask a model for the relations of every document, then store and score its answers.
@@ -68,8 +68,8 @@ def run(
     track: TrackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    from harness.experiment.encoder_run import is_encoder, prepare_encoder
-    from harness.experiment.plan import prepare
+    from harness.runs.plan import prepare
+    from harness.runs.sources.encoder import is_encoder, prepare_encoder
 
     if track:
         from harness.tracking import check_tracker
@@ -85,7 +85,7 @@ def run(
 def score_first(config: RunConfig, display: Display | None, as_json: bool) -> None:
     """Run the encoders that the experiment builds on, unless their scores are stored."""
     from harness.cli.display import chosen_display
-    from harness.experiment.scored import encoders_to_run
+    from harness.runs.sources.encoder_scores import encoders_to_run
 
     kind = chosen_display(display, as_json)
     for encoder in encoders_to_run(config):
@@ -125,10 +125,10 @@ def retry(
     from dataclasses import replace
 
     from harness.errors import InputError
-    from harness.experiment.plan import prepare
-    from harness.experiment.retrying import bad_answers_of
-    from harness.experiment.run_data import DataPlace, run_data
-    from harness.experiment.stored import Repeated, config_to_ask
+    from harness.runs.plan import prepare
+    from harness.runs.retrying import bad_answers_of
+    from harness.runs.stored_config import Repeated, config_to_ask
+    from harness.runs.stored_data import DataPlace, run_data
     from harness.store import find_run
     from harness.types import PredictionSource
 
@@ -168,7 +168,7 @@ def run_and_show(
     """Execute with a display, print the outcome, and exit with 1 if too many documents failed."""
     from harness.cli.display import chosen_display, make_display
     from harness.cli.summary import print_result
-    from harness.experiment.execute import execute
+    from harness.runs.execute import execute
 
     kind = chosen_display(display, as_json)
     if experiment.settings.level != experiment.config.constrain:
@@ -193,7 +193,7 @@ def run_and_show(
 
 def exit_as_failed(manifest: CompleteManifest, failures: Sequence[Failure]) -> NoReturn:
     """Tell which documents have no full answer and what helps against the commonest failure, and exit with 1."""
-    from harness.experiment.failures import unanswered
+    from harness.runs.failures import unanswered
 
     typer.echo(f"{unanswered(manifest)}; what helps: {failures[0].remedy}", err=True)
     raise typer.Exit(1)
@@ -225,7 +225,7 @@ def hand_over(result: RunResult, track: TrackerName | None) -> None:
 def score(experiment: EncoderExperiment, display: Display) -> RunResult:
     """Let an encoder score the documents with a progress bar."""
     from harness.cli.transfers import counting_progress
-    from harness.experiment.encoder_run import execute_encoder
+    from harness.runs.sources.encoder import execute_encoder
 
     experiment.scorer.check()
     with counting_progress("documents", experiment.document_count, display) as advance:

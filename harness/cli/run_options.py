@@ -33,7 +33,7 @@ from harness.cli.options import (
     key_values,
 )
 from harness.engine.budget import Limits
-from harness.experiment.config import RunConfig
+from harness.runs.config import RunConfig
 
 Result = TypeVar("Result")
 Fields = Callable[..., dict[str, Any]]

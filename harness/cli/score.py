@@ -19,7 +19,7 @@ from harness.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.experiment.run_data import DataPlace
+    from harness.runs.stored_data import DataPlace
 
 
 def score(
@@ -51,7 +51,7 @@ def score(
     """
     from harness.datasets.registry import DATA_SUFFIXES
     from harness.errors import InputError
-    from harness.experiment.run_data import DataPlace
+    from harness.runs.stored_data import DataPlace
 
     place = DataPlace(dataset, data_dir)
     if (dataset or data_dir) and (gold or Path(path).is_file()):
@@ -83,7 +83,7 @@ def _score_run(
     import asyncio
 
     from harness.cli.summary import print_result
-    from harness.experiment import rescore
+    from harness.runs import rescore
     from harness.store import PREDICTIONS, find_run
 
     folder = find_run(results, run)
@@ -114,7 +114,7 @@ def _score_realigned(
     import asyncio
 
     from harness.cli.summary import print_realigned
-    from harness.experiment.rescore import score_realigned
+    from harness.runs.rescore import score_realigned
     from harness.store import find_run
 
     result = asyncio.run(score_realigned(find_run(results, run), align, theta, over, train, place))
@@ -126,7 +126,7 @@ def _score_realigned(
 
 def _score_file(predictions: Path, gold: Path, train: Path | None, surface: bool, as_json: bool) -> None:
     from harness.cli.summary import print_scores
-    from harness.experiment import rescore
+    from harness.runs import rescore
 
     scored = rescore.score_submission(predictions, gold, train)
     by_strings = rescore.surface_scores(predictions, rescore.gold_of(gold)) if surface else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.experiment.failures import Failure
-from harness.experiment.results import RunResult, tokens_in_words
 from harness.label_source import NO_LABELS, NOT_SCORED
+from harness.runs.failures import Failure
+from harness.runs.results import RunResult, tokens_in_words
 from harness.types import PredictionSource
 
 if TYPE_CHECKING:

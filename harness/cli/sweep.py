@@ -19,7 +19,7 @@ from harness.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.experiment.sweep import AlignableDocument, AlignableRun, ThetaPoint
+    from harness.analyses.sweep import AlignableDocument, AlignableRun, ThetaPoint
 
 app = typer.Typer(help="Score a stored run over a range of settings, without a model.", no_args_is_help=True)
 
@@ -66,12 +66,12 @@ def theta(
     """
     import asyncio
 
+    from harness.analyses.sweep import best_point, has_best, read_alignable, split_documents, sweep_theta, theta_range
     from harness.cli.figures import check_output
     from harness.cli.sweep_files import TABLE, write_points
     from harness.errors import InputError
-    from harness.experiment.chosen import THETA, record_choice
-    from harness.experiment.run_data import DataPlace
-    from harness.experiment.sweep import best_point, has_best, read_alignable, split_documents, sweep_theta, theta_range
+    from harness.runs.chosen_settings import THETA, record_choice
+    from harness.runs.stored_data import DataPlace
     from harness.store import find_run
 
     thetas = theta_range(start, stop, step)
@@ -108,7 +108,7 @@ def _as_json(
     reported: ThetaPoint | None,
 ) -> dict[str, Any]:
     """``reported`` is None where theta was chosen on all documents, so that there are none to report it on."""
-    from harness.experiment.sweep import examples_at
+    from harness.analyses.sweep import examples_at
 
     return {
         "run_id": read.run_id,
@@ -139,8 +139,8 @@ def _print(
     best: ThetaPoint,
     reported: ThetaPoint | None,
 ) -> None:
+    from harness.analyses.sweep import examples_at, has_best
     from harness.cli.summary import example_lines
-    from harness.experiment.sweep import examples_at, has_best
 
     texts = [decision.text for document in read.documents for decision in document.decisions]
     split = " ".join(part for part in (read.dataset, read.split) if part)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import StorageError
 
 if TYPE_CHECKING:
-    from harness.experiment.sweep import ThetaPoint
+    from harness.analyses.sweep import ThetaPoint
 
 TABLE = ".csv"
 

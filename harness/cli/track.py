@@ -24,7 +24,7 @@ def track(
       MLFLOW_TRACKING_URI=http://tracker:5000 harness track redocred-dev-gpt --to mlflow
       WANDB_MODE=offline harness track redocred-dev-gpt --to wandb
     """
-    from harness.experiment.results import RunResult
+    from harness.runs.results import RunResult
     from harness.store import find_run
     from harness.tracking import track_run
 
@@ -41,7 +41,7 @@ def card(
     Example:
       harness card redocred-dev-seed_0 > README.md
     """
-    from harness.experiment.results import RunResult
+    from harness.runs.results import RunResult
     from harness.store import find_run
     from harness.tracking.model_card import model_card_block
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from harness.encoders.backbone import encode
+from harness.encoders.attention_rows import encode
 from harness.encoders.batching import Batch
 from harness.encoders.config import ModelConfig
 from harness.encoders.pair_model import Output, PairModel

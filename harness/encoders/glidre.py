@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.encoders.backbone import encode
+from harness.encoders.attention_rows import encode
 from harness.encoders.batching import Batch
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.pair_model import Output, PairModel

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from harness.encoders.backbone import ATTENTION_NAME, INSTEAD, encode
+from harness.encoders.attention_rows import ATTENTION_NAME, encode
 from harness.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+INSTEAD = "use an encoder in which every token attends to every other, such as BERT, RoBERTa, DeBERTa or ModernBERT"
 
 # Even: where attention is kept by the window around each token, its rows have an odd number of places.
 TOKENS = 8

@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from harness.errors import InputError
 from harness.json_files import MAX_STORED_CHARACTERS, shown, whole_value
@@ -39,6 +39,25 @@ class PairSource(Protocol):
 
     def relations(self, document: Document) -> Mapping[Pair, tuple[str, ...]]:
         """Ids of the relations that the source proposes for a pair, at least one; other pairs are absent."""
+        ...
+
+
+class PairQuestion(NamedTuple):
+    """A pair and the ids of the relations that it may have: distinct, at least one."""
+
+    pair: Pair
+    relations: tuple[str, ...]
+
+
+class QuestionSource(Protocol):
+    """Decides what a model is asked about a document."""
+
+    def questions(self, document: Document) -> tuple[PairQuestion, ...]:
+        """Questions in a fixed order; a pair without a relation to ask about has none."""
+        ...
+
+    def pair_count(self, document: Document) -> int:
+        """How many pairs there were to ask about."""
         ...
 
 

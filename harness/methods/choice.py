@@ -16,16 +16,10 @@ from harness.answers.option import ANSWER_FIELD, Option, OptionForm, OptionReadi
 from harness.errors import InputError
 from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
+from harness.methods.candidates import PairQuestion, QuestionSource
 from harness.methods.context import DocumentContext
 from harness.methods.option_answers import AskedOptions, OptionAnswer
-from harness.methods.questions import (
-    OPTIONS,
-    CandidateRelations,
-    EveryRelation,
-    PairQuestion,
-    QuestionSource,
-    number_of,
-)
+from harness.methods.questions import OPTIONS, CandidateRelations, EveryRelation, number_of
 from harness.methods.settings import MethodSettings
 from harness.types import Ask, Document, Extraction
 

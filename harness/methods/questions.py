@@ -6,34 +6,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
 
 from harness.errors import InputError
-from harness.methods.candidates import GoldPairs, Pair, PairSource
+from harness.methods.candidates import GoldPairs, Pair, PairQuestion, PairSource
 from harness.methods.settings import MethodSettings
 from harness.types import Document
 
 OPTIONS = "options"
 """The number that a variant leaves open: the most candidate relations of one pair."""
-
-
-class PairQuestion(NamedTuple):
-    """A pair and the ids of the relations that it may have: distinct, at least one."""
-
-    pair: Pair
-    relations: tuple[str, ...]
-
-
-class QuestionSource(Protocol):
-    """Decides what a model is asked about a document."""
-
-    def questions(self, document: Document) -> tuple[PairQuestion, ...]:
-        """Questions in a fixed order; a pair without a relation to ask about has none."""
-        ...
-
-    def pair_count(self, document: Document) -> int:
-        """How many pairs there were to ask about."""
-        ...
 
 
 @dataclass(frozen=True)

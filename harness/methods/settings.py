@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from harness.alignment.relations import RelationAlignment
 from harness.answers.base import Output
 from harness.errors import InputError
-from harness.methods.candidates import PairSource
+from harness.methods.candidates import PairSource, QuestionSource
 from harness.prompting.relations import RelationText
 from harness.prompting.variant import PromptVariant
 from harness.types import (
@@ -21,9 +20,6 @@ from harness.types import (
     Sampling,
     Supports,
 )
-
-if TYPE_CHECKING:
-    from harness.methods.questions import QuestionSource
 
 PAIRS_PER_REQUEST = "k"
 """The number that a variant about given pairs leaves open: the most pairs of one request."""

@@ -16,8 +16,7 @@ from harness.types import Document, PairScores
 if TYPE_CHECKING:
     import numpy as np
 
-    from harness.methods.candidates import Pair
-    from harness.methods.questions import PairQuestion
+    from harness.methods.candidates import Pair, PairQuestion
 
 
 MOST_OPTIONS = 26
@@ -112,6 +111,6 @@ class HardPairs:
         return len(self.scores.of(document).pairs)
 
     def questions(self, document: Document) -> tuple[PairQuestion, ...]:
-        from harness.methods.questions import PairQuestion
+        from harness.methods.candidates import PairQuestion
 
         return tuple(PairQuestion(hard.pair, hard.relations) for hard in self.of(document))

@@ -12,14 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from harness.analyses.leaderboards import RunFilter
 from harness.errors import InputError, StorageError
-from harness.leaderboards import RunFilter
 from harness.report import charts, tables
 from harness.report.analysis import Examiner, RunAnalysis
-from harness.report.data_files import write_data
 from harness.report.documents import DocumentData
 from harness.report.figures import Figure, write_figure
-from harness.report.pages import Pages
+from harness.report.pages import Pages, write_data
 from harness.report.runs import RecordStream, ReportBoard, ReportRun, report_boards
 from harness.report.stored_tables import StoredTables, read_stored_tables
 from harness.report.texts import TextTable, shared_lines

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import __version__
+from harness import __version__, strict_json
 from harness.scoring.mistakes import MISSED_KINDS, WRONG_KINDS
 from harness.scoring.official import SCORER_VERSION
 
@@ -64,3 +66,15 @@ class Pages:
     def write(self, name: str, template: str, content: Mapping[str, Any]) -> None:
         page = self.environment.get_template(template).render(**content)
         (self.folder / name).write_text(page, encoding="utf-8")
+
+
+def write_data(folder: Path, name: str, content: object) -> None:
+    """Write ``data/NAME.js``, data that a page loads on demand: ``file://`` may load scripts but fetch nothing.
+
+    The script hands ``content`` to ``harnessData`` as gzipped JSON in base64.
+
+    Base64 leaves nothing in the script that came from a document or a model; pages insert what they unpack as text.
+    """
+    packed = gzip.compress(strict_json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), 6, mtime=0)
+    script = f'harnessData("{name}","{base64.b64encode(packed).decode()}");\n'
+    (folder / "data" / f"{name}.js").write_text(script, encoding="ascii")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analyses.leaderboards import Leaderboard, RunFilter, leaderboards
 from harness.errors import InputError
-from harness.experiment.results import RunResult
-from harness.experiment.run_data import DataPlace, find_dataset
 from harness.json_files import shown
 from harness.label_source import NOT_SCORED
-from harness.leaderboards import Leaderboard, RunFilter, leaderboards
+from harness.runs.results import RunResult
+from harness.runs.stored_data import DataPlace, find_dataset
 from harness.store import DOCUMENTS, METRICS, REBUILD, DocumentRecord, RunFolder
 from harness.types import Dataset
 

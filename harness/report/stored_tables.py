@@ -16,12 +16,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from harness.analyses.ablation import FOLDER as ABLATIONS
 from harness.errors import InputError
-from harness.experiment.ablation import FOLDER as ABLATIONS
-from harness.experiment.config import OPTIONS
 from harness.json_files import MAX_STORED_CHARACTERS, finite, whole_value
 from harness.records.base import Checked, Number, parsed
 from harness.report.runs import ReportRun
+from harness.runs.config import OPTIONS
 
 THETA_COLUMNS = {"theta", "f1"}
 FEW_SHOT_COLUMNS = {"model", "n", "seed", "f1"}

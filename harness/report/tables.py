@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.experiment.results import tokens_in_words
 from harness.label_source import NOT_SCORED
 from harness.report.analysis import RunAnalysis
 from harness.report.runs import ReportBoard, ReportRun
+from harness.runs.results import tokens_in_words
 from harness.scoring.mistakes import MISSED_KINDS, NO_RELATION, WRONG_KINDS
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from harness.errors import InputError
 from harness.label_source import NO_LABELS, LabelSource
 from harness.scoring.breakdowns import FREQUENT_RELATIONS, RelationCounter, SpanCounter
 from harness.scoring.counts import Counts, Scores, f1
-from harness.scoring.facts import TrainFacts
 from harness.types import Document, Prediction, Triplet
 
 SCORER_VERSION = 1
@@ -29,6 +28,28 @@ IGN_EPSILON = 1e-5
 
 FIRST_GOLD_EVIDENCE = 1
 """The official code starts its total of gold evidence sentences here, not at 0."""
+
+
+TrainFacts = frozenset[tuple[str, str, str]]
+"""The facts that a training file states by name, which Ign F1 leaves out of the count.
+
+``(head mention name, tail mention name, relation id)`` of every training label.
+"""
+
+
+def facts_in_train(documents: Iterable[Document]) -> TrainFacts:
+    """Collect the facts of the training documents, which are read once and not kept.
+
+    A label gives one fact for each pair of a mention name of its head and one of its tail, as in
+    DocRED's evaluation (Yao et al., ACL 2019).
+    """
+    return frozenset(
+        (head_name, tail_name, label.triplet.relation)
+        for document in documents
+        for label in document.labels
+        for head_name in document.entities[label.triplet.head].names
+        for tail_name in document.entities[label.triplet.tail].names
+    )
 
 
 @dataclass(frozen=True, slots=True)

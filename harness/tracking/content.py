@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.experiment.results import RunResult
 from harness.redaction import shown
+from harness.runs.results import RunResult
 from harness.store import METRICS, PREDICTIONS
 
 Value = str | int | float | bool

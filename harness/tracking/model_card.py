@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import InputError
-from harness.experiment.results import RunResult
 from harness.label_source import NOT_SCORED
+from harness.runs.results import RunResult
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

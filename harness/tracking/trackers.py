@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from harness.errors import InputError
-from harness.experiment.results import RunResult
+from harness.runs.results import RunResult
 from harness.tracking.content import TrackedRun, tracked
 
 Tracker = Literal["mlflow", "wandb"]

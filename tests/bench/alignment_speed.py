@@ -17,9 +17,9 @@ from harness.alignment.decisions import RelationDecision
 from harness.alignment.embedding import CachedEmbedder
 from harness.alignment.nearest import NearestRelations, Readings
 from harness.alignment.vector_cache import VectorCache
+from harness.analyses.sweep import AlignableDocument, sweep_theta
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
-from harness.experiment.sweep import AlignableDocument, sweep_theta
 from harness.types import Triplet
 from tests.bench.report import Measurement, report
 from tests.minilm import minilm

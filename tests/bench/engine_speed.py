@@ -164,8 +164,8 @@ def run_child(module: str, *arguments: str) -> dict[str, float]:
 
 
 def _experiment(base_url: str, corpus: Path, results: Path) -> Any:
-    from harness.experiment.config import RunConfig
-    from harness.experiment.plan import prepare
+    from harness.runs.config import RunConfig
+    from harness.runs.plan import prepare
 
     return prepare(
         RunConfig(
@@ -183,7 +183,7 @@ def _experiment(base_url: str, corpus: Path, results: Path) -> Any:
 def _harness(base_url: str, corpus: Path) -> dict[str, float]:
     """Loading, rendering, asking, journalling, parsing, storing and scoring."""
     from harness.cli.display import QuietDisplay
-    from harness.experiment.execute import execute
+    from harness.runs.execute import execute
 
     def work() -> None:
         asyncio.run(execute(_experiment(base_url, corpus, Path(results)), QuietDisplay()))

@@ -18,13 +18,13 @@ from pathlib import Path
 from harness.cli.display import QuietDisplay
 from harness.datasets.registry import load_dataset
 from harness.escaping import format_triplet
-from harness.experiment.config import RunConfig
-from harness.experiment.execute import execute
-from harness.experiment.metrics import metrics_of
-from harness.experiment.plan import prepare
-from harness.experiment.results import RunResult
-from harness.experiment.totals import RunTotals
 from harness.report.build import Report, ReportOptions
+from harness.runs.config import RunConfig
+from harness.runs.execute import execute
+from harness.runs.metrics import metrics_of
+from harness.runs.plan import prepare
+from harness.runs.results import RunResult
+from harness.runs.totals import RunTotals
 from harness.scoring.submission import write_submission
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder
 from harness.types import Document, Prediction, Triplet

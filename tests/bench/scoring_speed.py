@@ -14,8 +14,7 @@ import timeit
 from collections.abc import Sequence
 from functools import partial
 
-from harness.scoring.facts import facts_in_train
-from harness.scoring.official import score
+from harness.scoring.official import facts_in_train, score
 from harness.types import Document, Entity, Label, Mention, Prediction, Triplet
 from tests.bench.report import Measurement, report
 from tests.paths import SHARED_DATA

@@ -94,9 +94,9 @@ def _run(base_url: str, corpus: Path) -> dict[str, float]:
     from harness.cli.display import QuietDisplay
     from harness.engine.asking import Traffic
     from harness.engine.budget import Limits
-    from harness.experiment.config import RunConfig
-    from harness.experiment.execute import Stopped, execute
-    from harness.experiment.plan import prepare
+    from harness.runs.config import RunConfig
+    from harness.runs.execute import Stopped, execute
+    from harness.runs.plan import prepare
     from harness.store import RunFolder
 
     seen = {"first_answer_s": 0.0, "longest_block_s": 0.0}

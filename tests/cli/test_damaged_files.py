@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from harness.analyses.leaderboards import leaderboards
+from harness.analyses.leaderboards.columns import records
 from harness.cli.display import QuietDisplay
 from harness.cli.main import app
 from harness.datasets import load_dataset
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.execute import execute
-from harness.experiment.plan import prepare
-from harness.leaderboards import leaderboards
-from harness.leaderboards.columns import records
+from harness.runs.config import RunConfig
+from harness.runs.execute import execute
+from harness.runs.plan import prepare
 from harness.scoring.submission import read_submission
 from harness.store import REBUILD, RunFolder
 from tests.corpora import write_corpus

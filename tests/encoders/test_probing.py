@@ -11,7 +11,8 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from harness.encoders.backbone import encode, load_encoder, load_tokenizer
+from harness.encoders.attention_rows import encode
+from harness.encoders.backbone import load_encoder, load_tokenizer
 from harness.encoders.checkpoint import new_model
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.probing import check_encoder, check_vocabulary

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.analyses.leaderboards import leaderboards
 from harness.datasets.docred import sha256_of
 from harness.datasets.registry import load_dataset
 from harness.encoders.scorer import EncoderScorer
@@ -17,13 +18,12 @@ from harness.encoders.scores import ScoreFile
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, trained_folder
 from harness.engine.budget import Limits
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.encoder_origin import encoder_origin
-from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare_encoder
-from harness.experiment.plan import prepare
-from harness.experiment.rescore import rescore_run
-from harness.experiment.results import RunResult
-from harness.leaderboards import leaderboards
+from harness.runs.config import RunConfig
+from harness.runs.plan import prepare
+from harness.runs.rescore import rescore_run
+from harness.runs.results import RunResult
+from harness.runs.sources.encoder import PAIR_SCORES, execute_encoder, prepare_encoder
+from harness.runs.sources.encoder_origin import encoder_origin
 from harness.scoring.submission import read_submission
 from harness.store import PREDICTIONS
 from harness.types import Relation, RelationSchema

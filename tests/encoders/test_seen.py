@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import run
+from harness.analyses.leaderboards import leaderboards
 from harness.cli.summary import result_lines
 from harness.datasets.content import content_hash
 from harness.datasets.registry import load_dataset
@@ -20,14 +21,13 @@ from harness.encoders.scores import PAIR_SCORES
 from harness.encoders.seen import SEEN, UNKNOWN, Role, Seen, seen_by, seen_of, write_seen
 from harness.encoders.weights import CONFIG, TRAINED, TRAINING
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.encoder_origin import UNCOUNTED
-from harness.experiment.encoder_run import prepare_encoder
-from harness.experiment.importing import import_run
-from harness.experiment.rescore import rescore_run
-from harness.experiment.results import RunResult
-from harness.leaderboards import leaderboards
 from harness.models import ENCODER, load_models
+from harness.runs.config import RunConfig
+from harness.runs.rescore import rescore_run
+from harness.runs.results import RunResult
+from harness.runs.sources.encoder import prepare_encoder
+from harness.runs.sources.encoder_origin import UNCOUNTED
+from harness.runs.sources.imported import import_run
 from harness.store import PREDICTIONS
 from harness.training.compressing import compress
 from harness.training.fit import TrainingJob, train_encoder

@@ -9,9 +9,9 @@ import pytest
 
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.plan import Experiment, prepare
 from harness.methods.candidates import AllPairs, GoldPairs, PairSource, load_pair_source
+from harness.runs.config import RunConfig
+from harness.runs.plan import Experiment, prepare
 from tests.commands import error_line, harness, harness_json
 from tests.documents import SCHEMA, document
 

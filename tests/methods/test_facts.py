@@ -10,13 +10,13 @@ import pytest
 from harness.alignment.entities import EntityMapper
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError, RetryableError
-from harness.experiment.metrics import metrics_of
-from harness.experiment.totals import RunTotals
 from harness.methods.facts import FactSteps, facts, relation_facts, relations_facts, rhf
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant
+from harness.runs.metrics import metrics_of
+from harness.runs.totals import RunTotals
 from harness.scoring.steps import Found
 from harness.types import (
     Completion,

@@ -8,8 +8,8 @@ import pytest
 
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
-from harness.methods.candidates import AllPairs, FilePairs, GoldPairs, PairSource
-from harness.methods.questions import CandidateRelations, EveryRelation, PairQuestion
+from harness.methods.candidates import AllPairs, FilePairs, GoldPairs, PairQuestion, PairSource
+from harness.methods.questions import CandidateRelations, EveryRelation
 from harness.methods.settings import MethodSettings
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant

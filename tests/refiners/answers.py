@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from harness.experiment.plan import Experiment
 from harness.methods.choice import LETTERS
+from harness.runs.plan import Experiment
 from harness.types import Completion, Document, Message, Request, TokenLogprob, Usage
 from runners.mock import MockRunner
 

@@ -10,9 +10,9 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.encoders.scorer import all_pairs
 from harness.encoders.scores import score_writer
-from harness.experiment.config import RunConfig
-from harness.experiment.importing import import_run
-from harness.experiment.results import RunResult
+from harness.runs.config import RunConfig
+from harness.runs.results import RunResult
+from harness.runs.sources.imported import import_run
 from harness.types import Dataset, PairScores
 
 

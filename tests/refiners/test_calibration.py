@@ -10,10 +10,6 @@ import numpy as np
 import pytest
 
 from harness.cli.display import make_display
-from harness.experiment.config import RunConfig
-from harness.experiment.execute import execute
-from harness.experiment.plan import prepare
-from harness.experiment.results import RunResult
 from harness.refiners.calibration import (
     Bin,
     Place,
@@ -24,6 +20,10 @@ from harness.refiners.calibration import (
     reliability,
     tempered,
 )
+from harness.runs.config import RunConfig
+from harness.runs.execute import execute
+from harness.runs.plan import prepare
+from harness.runs.results import RunResult
 from tests.commands import error_line, harness
 from tests.refiners.answers import all_knowing, answering, said
 
@@ -103,7 +103,7 @@ def test_a_run_without_such_questions_is_refused(imported: RunResult) -> None:
 
 
 async def test_a_model_that_knows_the_labels_is_never_wrong(imported: RunResult) -> None:
-    from harness.experiment.answers import calibration_of
+    from harness.analyses.calibration import calibration_of
 
     results = imported.folder.path.parents[1]
     config = RunConfig(

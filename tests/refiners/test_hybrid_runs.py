@@ -16,12 +16,12 @@ from harness.datasets.docred_output import as_docred
 from harness.datasets.registry import CORPORA
 from harness.encoders.scores import PAIR_SCORES, ScoreFile, score_writer
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.execute import execute
-from harness.experiment.importing import import_run
-from harness.experiment.plan import Experiment, prepare
-from harness.experiment.rescore import rescore_run
-from harness.experiment.results import RunResult
+from harness.runs.config import RunConfig
+from harness.runs.execute import execute
+from harness.runs.plan import Experiment, prepare
+from harness.runs.rescore import rescore_run
+from harness.runs.results import RunResult
+from harness.runs.sources.imported import import_run
 from harness.store import RunFolder
 from harness.types import Dataset, Request
 from tests.refiners.answers import all_knowing, answering, said

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.analyses.leaderboards import leaderboards
 from harness.encoders.scores import ScoreFile, score_writer
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.importing import import_run
-from harness.experiment.rescore import rescore_run
-from harness.experiment.results import RunResult
-from harness.leaderboards import leaderboards
+from harness.runs.config import RunConfig
+from harness.runs.rescore import rescore_run
+from harness.runs.results import RunResult
+from harness.runs.sources.imported import import_run
 from harness.types import Dataset, PairScores
 from tests.commands import error_line, harness, harness_json
 from tests.paths import REPOSITORY

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.display import QuietDisplay
-from harness.experiment.config import RunConfig
-from harness.experiment.execute import execute
-from harness.experiment.plan import prepare
-from harness.experiment.results import RunResult
+from harness.runs.config import RunConfig
+from harness.runs.execute import execute
+from harness.runs.plan import prepare
+from harness.runs.results import RunResult
 from harness.store import RunFolder
 from tests.corpora import RELATIONS, write_corpus
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from harness.errors import HarnessError, InputError, RequestError
-from harness.experiment.config import RunConfig
+from harness.runs.config import RunConfig
 from harness.types import Message, ModelSpec, Request, RunnerOptions
 from runners.addresses import read_address
 from runners.openai_api import OpenAIApiRunner

@@ -12,10 +12,10 @@ import pytest
 from harness.answers.triplet_reading import parse_triplets
 from harness.answers.triplets import TripletForm
 from harness.errors import ContextOverflow, FatalError, RunnerError
-from harness.experiment.config import RunConfig
-from harness.experiment.plan import prepare
 from harness.methods.settings import choose_constraint
 from harness.methods.table import create_method
+from harness.runs.config import RunConfig
+from harness.runs.plan import prepare
 from harness.types import CountsTokens, GrammarForm, Message, Request, Runner, Sampling
 from runners.in_process import InProcessRunner
 from tests.runners.conformance import CONTEXT, ENGINES, Engines, ask, new_runner, only, skip_without

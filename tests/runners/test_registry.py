@@ -8,10 +8,10 @@ import pytest
 
 from harness.cli.doctor import examine
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.execute import Unwatched, execute
-from harness.experiment.plan import prepare
 from harness.models import ENCODER, load_models, resolve_model
+from harness.runs.config import RunConfig
+from harness.runs.execute import Unwatched, execute
+from harness.runs.plan import prepare
 from harness.types import ModelSpec, Runner, RunnerOptions
 from runners.registry import RUNNERS, create_runner, declared
 

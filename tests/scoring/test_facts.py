@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.scoring.facts import facts_in_train
+from harness.scoring.official import facts_in_train
 from harness.types import Document, Entity, Label, Mention, Triplet
 
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.scoring.counts import Counts
-from harness.scoring.facts import facts_in_train
-from harness.scoring.official import score
+from harness.scoring.official import facts_in_train, score
 from tests.paths import redocred_dir
 from tests.scoring.build import documents_from, predictions_from
 from tests.scoring.naive_scorer import naive_scores

@@ -12,7 +12,7 @@ import yaml
 
 from harness import run
 from harness.errors import InputError
-from harness.experiment.results import RunResult
+from harness.runs.results import RunResult
 from harness.tracking import track_run
 from harness.tracking.content import tracked
 from harness.tracking.model_card import model_card_block

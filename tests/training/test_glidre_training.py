@@ -20,8 +20,8 @@ from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.scores import ScoreFile
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
-from harness.experiment.config import RunConfig
-from harness.experiment.encoder_run import PAIR_SCORES, execute_encoder, prepare_encoder
+from harness.runs.config import RunConfig
+from harness.runs.sources.encoder import PAIR_SCORES, execute_encoder, prepare_encoder
 from harness.scoring.counts import Counts
 from harness.training.fit import TrainingJob, train_encoder
 from harness.training.held_out import joined, some_of_each, without_relations

@@ -21,10 +21,10 @@ from harness.encoders.config import ModelConfig
 from harness.encoders.text import DocumentEncoder
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
+from harness.training.collation import Masking
 from harness.training.few_shot import FewShotJob
 from harness.training.fit import TrainingJob, data_to_train_on, train_encoder
 from harness.training.folder import CURVE, STATE
-from harness.training.masking import Masking
 from harness.training.trainer import EpochBatches
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 from tests.commands import error_line, harness

@@ -1,4 +1,4 @@
-// Loads the data of a page on demand: scripts that hand over gzipped JSON in base64, see harness/report/data_files.py.
+// Loads the data of a page on demand: scripts that hand over gzipped JSON in base64, see harness/report/pages.py.
 "use strict";
 
 const harnessWaiting = new Map();

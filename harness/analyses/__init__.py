@@ -1,0 +1,1 @@
+"""What stored runs show: one run under many settings, two runs paired, all runs ranked."""

@@ -1,0 +1,39 @@
+"""Why a finished run cannot be ranked: whatever makes its score say less than that of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.label_source import NOT_SCORED
+from harness.runs.failures import unanswered
+from harness.runs.results import RunResult
+from harness.runs.sources.encoder import PROPOSES_PAIRS
+from harness.scoring.official import SCORER_VERSION
+
+
+def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
+    """Each reason in words; none for a run that is ranked.
+
+    ``max_failed`` is the share of documents without a full answer up to which a run is ranked.
+    """
+    documents = result.manifest.documents
+    if not result.is_whole_split:
+        yield f"partial: {documents.asked} of {documents.in_split} documents"
+    if not result.is_scored:
+        yield NOT_SCORED
+    if silver := result.label_source.silver:
+        yield silver
+    if result.consults_gold:
+        yield f"consults gold: the {result.consults_gold} come from the labels"
+    if result.seen_by_encoder:
+        yield result.seen_by_encoder
+    if result.chosen_by_documents:
+        yield result.chosen_by_documents
+    if result.manifest.question.task == PROPOSES_PAIRS:
+        yield "proposes pairs without relations: see its pair F1"
+    if not documents.asked:
+        yield "no document"
+    elif result.failed_too_often(max_failed):
+        yield unanswered(result.manifest)
+    if result.metrics.scorer_version != SCORER_VERSION:
+        yield f"scored by version {result.metrics.scorer_version} of the scorer: `harness score` it again"

@@ -1,1 +1,0 @@
-"""Experiments: model, prompt and data become a stored, scored run."""

@@ -1,6 +1,0 @@
-"""The leaderboards: complete runs of one split ranked by F1, all others apart with the reason."""
-
-from harness.leaderboards.boards import Leaderboard, leaderboards
-from harness.leaderboards.entries import RunFilter
-
-__all__ = ["Leaderboard", "RunFilter", "leaderboards"]

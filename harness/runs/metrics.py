@@ -1,0 +1,115 @@
+"""From the records of a run to its metrics: the one function that scores, for runs of any source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from harness.label_source import NO_LABELS
+from harness.methods.settings import MethodSettings
+from harness.methods.table import create_method
+from harness.prompting.variant import load_variant
+from harness.records.metrics import Metrics
+from harness.refiners.evaluation import proposal_scores, refinement_scores
+from harness.refiners.task_distribution import HardPairs
+from harness.runs.totals import RunTotals
+from harness.runs.training_file import TrainingFile
+from harness.scoring.official import SCORER_VERSION, score
+from harness.scoring.steps import score_steps
+from harness.types import Document, Request
+
+ALL_PAIRS = "pairwise"
+"""The prompt that asks about every pair, which proposing candidates saves."""
+
+NOT_GIVEN = "none"
+"""What the option ``given`` of a prompt in steps says where no step's result is taken from the labels."""
+
+
+@dataclass(frozen=True)
+class LlmPart:
+    """What an LLM was asked with; ``hard_pairs`` are those that it decided for an encoder, None without one."""
+
+    settings: MethodSettings
+    hard_pairs: HardPairs | None = None
+
+
+def metrics_of(
+    documents: Iterable[Document],
+    totals: RunTotals,
+    training: TrainingFile | None,
+    *,
+    given: str = NOT_GIVEN,
+    llm: LlmPart | None = None,
+) -> Metrics:
+    """The metrics of records that were added up in ``totals``; ``documents`` can be iterated again.
+
+    The official scores, in all and per relation and document, and who wrote the labels. Besides: the scores of the
+    ``steps`` of a method in steps, of which the one named ``given`` was taken from the labels; and of the ``llm`` that
+    worked with an encoder, ``refinement`` where it decided hard pairs, ``proposal`` where it was given pairs.
+
+    Without a gold triplet every score is None, and there is nothing else.
+    """
+    facts = training.facts if training else None
+    metrics = totals.scorer.metrics(facts) if totals.scorer else score(documents, totals.by_title, facts)
+    if not metrics.triplets.gold:
+        # Recall is no number then, whether the labels are empty or left out.
+        metrics = replace(metrics, label_source=NO_LABELS)
+    is_scored = metrics.label_source != NO_LABELS
+    content: dict[str, Any] = {
+        "scorer_version": SCORER_VERSION,
+        "training_sha256": training.sha256 if training else None,
+        "labels": asdict(metrics.label_source),
+        "metrics": metrics.as_dict(),
+        "per_relation": {one: asdict(scores) for one, scores in metrics.per_relation.items()} if is_scored else {},
+        "per_document": {one: list(counts) for one, counts in metrics.per_document.items()} if is_scored else {},
+    }
+    if is_scored and (totals.found or given != NOT_GIVEN):
+        steps = score_steps(documents, totals.found, totals.by_title)
+        content["steps"] = {"given": given, **{step: asdict(scores) for step, scores in steps.items()}}
+    if is_scored and llm and llm.hard_pairs:
+        content["refinement"] = refinement_scores(documents, llm.hard_pairs, totals.by_title)
+    if is_scored and llm and (source := llm.settings.candidates):
+        content["proposal"] = {
+            **proposal_scores(documents, source, totals.by_title),
+            "saved": _saved_against_all_pairs(documents, llm.settings, totals.usage),
+        }
+    return Metrics.model_validate(content)
+
+
+def _saved_against_all_pairs(
+    documents: Iterable[Document], own: MethodSettings, usage: Mapping[str, int]
+) -> dict[str, int] | None:
+    """Requests and tokens that asking about every pair would have taken besides; None where no tokens were counted.
+
+    Requests are counted exactly. Tokens are estimated: the characters of the prompts, and of answers as the labels
+    give them, at as many characters a token as this run's own prompts have.
+    """
+    variant = load_variant(ALL_PAIRS)
+    unbound = replace(own, level="none", form=None)
+    settings = replace(unbound, variant=variant, options=variant.choose({}), candidates=None)
+    asked_characters = sum(len(text) for text, _ in _exchanges(unbound, documents))
+    if not asked_characters or not usage["prompt_tokens"]:
+        return None
+    tokens_per_character = usage["prompt_tokens"] / asked_characters
+    requests = characters = 0
+    for prompt, answer in _exchanges(settings, documents):
+        requests += 1
+        characters += len(prompt) + len(answer)
+    tokens = round(characters * tokens_per_character)
+    return {
+        "requests": requests - usage["requests"],
+        "tokens": tokens - usage["prompt_tokens"] - usage["completion_tokens"],
+    }
+
+
+def _exchanges(settings: MethodSettings, documents: Iterable[Document]) -> Iterator[tuple[str, str]]:
+    """The text of every prompt of a method, and the answer that the labels give."""
+    method = create_method(settings)
+    for document in documents:
+        for demonstration in method.demonstrate(document):
+            yield _text(demonstration.request), demonstration.answer
+
+
+def _text(request: Request) -> str:
+    return "".join(message.content for message in request.messages)

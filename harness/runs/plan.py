@@ -1,0 +1,203 @@
+"""From a configuration to a checked plan: everything a run needs is found before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from harness.datasets.gold import with_gold
+from harness.errors import InputError
+from harness.methods.base import PromptMethod
+from harness.methods.candidates import GOLD
+from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
+from harness.methods.table import create_method, enough_tokens, uses_relation_texts
+from harness.models import resolve_model
+from harness.prompting.relations import RelationTexts, relation_texts_for
+from harness.prompting.variant import load_variant
+from harness.records.metrics import Metrics
+from harness.refiners.options import RefineOptions
+from harness.refiners.proposer import ScoredPairs
+from harness.refiners.refined import Refined
+from harness.refiners.task_distribution import HardPairs
+from harness.runs.alignment import alignment_identity, load_alignment
+from harness.runs.chosen_settings import chosen_settings
+from harness.runs.config import RunConfig
+from harness.runs.metrics import NOT_GIVEN, LlmPart, metrics_of
+from harness.runs.planned_run import Scope, dataset_of
+from harness.runs.shots import Shots, draw_shots
+from harness.runs.sources.encoder_scores import pair_source_of, scores_named
+from harness.runs.sources.llm import LlmRun
+from harness.runs.totals import RunTotals
+from harness.runs.training_file import TrainingFile
+from harness.types import Dataset, ModelSpec, PredictionSource, Runner, RunnerOptions, Sampling
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """The encoder's hard pairs, which are what the LLM is asked about, and how its answers are used."""
+
+    hard_pairs: HardPairs
+    options: RefineOptions
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"scores": self.hard_pairs.scores.identity, **asdict(self.options)}
+
+
+@dataclass(frozen=True)
+class Experiment(LlmRun):
+    """A checked configuration, ready to run: every input was found and fits the others."""
+
+    relation_texts: RelationTexts | None = None
+    shots: Shots | None = None
+    refinement: Refinement | None = None
+
+    def method(self) -> PromptMethod:
+        """What turns a document into predictions."""
+        method = create_method(self.settings)
+        if self.refinement is None:
+            return method
+        return Refined(method, self.refinement.hard_pairs, self.refinement.options.fusion)
+
+    def question(self) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            **super().question(),
+            # Left out where there are none, so that such runs keep the ids they always had.
+            **({"candidates": settings.candidates.identity} if settings.candidates else {}),
+            **({"refine": self.refinement.identity} if self.refinement else {}),
+            **({"relation_texts": self.relation_texts.sha256} if self.relation_texts else {}),
+            **({"shots": self.shots.identity} if self.shots else {}),
+            **({"alignment": alignment_identity(settings.alignment)} if settings.alignment else {}),
+        }
+
+    @property
+    def prompt_label(self) -> str:
+        """The variant's name with the options not at their default, its shots, the source of its pairs, alignment."""
+        parts = [super().prompt_label]
+        if self.shots:
+            parts.append(f"shots={len(self.shots.documents)}")
+        if self.settings.candidates:
+            parts.append(f"candidates={self.settings.candidates.name}")
+        if self.refinement:
+            parts.append(f"refine={self.refinement.hard_pairs.scores.name}")
+            parts += [f"{key}={value}" for key, value in self.config.refine_options.items()]
+        if alignment := self.settings.alignment:
+            parts.append(f"align={alignment.relations.embedder.name} theta={alignment.theta:g}")
+            if self.config.align_over == "descriptions":
+                parts.append("align-over=descriptions")
+        return " ".join(parts)
+
+    def encoder(self) -> Mapping[str, Any]:
+        if self.refinement:
+            return self.refinement.hard_pairs.scores.encoder
+        source = self.settings.candidates
+        return source.scores.encoder if isinstance(source, ScoredPairs) else {}
+
+    def metrics(self, totals: RunTotals, training: TrainingFile | None) -> Metrics:
+        llm = LlmPart(self.settings, self.refinement.hard_pairs if self.refinement else None)
+        given = self.settings.options.get(GIVEN, NOT_GIVEN)
+        return metrics_of(self.documents, totals, training, given=given, llm=llm)
+
+    def chosen(self) -> list[dict[str, Any]]:
+        return chosen_settings(self)
+
+
+def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | None = None) -> Experiment:
+    """Find and check everything a run needs, before anything is started or spent.
+
+    ``dataset`` is what the configuration names, where it is loaded already. Raises InputError or ModelUnavailable
+    with one line on what is wrong; without ``model_needed`` it does not matter whether the model could run here.
+    """
+    spec = resolve_model(config.model, config.base_url)
+    if spec.source == PredictionSource.ENCODER:
+        raise InputError(f"model {spec.name} is an encoder: `harness run` takes it without --prompt; nothing else does")
+    if not config.prompt:
+        raise InputError(f"model {spec.name} needs a prompt: give --prompt (`harness prompts` lists them)")
+    variant = load_variant(config.prompt)
+    options = variant.choose(config.prompt_options)
+    runner = runner_of(config, spec)
+    dataset = dataset_of(config, dataset)
+    if config.candidates == GOLD:
+        with_gold(dataset, f"--candidates {GOLD}")
+    if (given := options.get(GIVEN, "none")) != "none":
+        with_gold(dataset, f"-P {GIVEN}={given}")
+    if model_needed:
+        runner.check()
+    scope = Scope(config, spec, dataset)
+    refinement = _refinement(scope)
+    max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
+    level, form = choose_constraint(config.constrain, runner.supports)
+    settings = MethodSettings(
+        variant=variant,
+        options=options,
+        schema=dataset.schema,
+        level=level,
+        form=form,
+        max_triplets=max_triplets,
+        sampling=sampling_of(config, runner, spec, enough_tokens(variant, options, max_triplets)),
+        repeat=config.repeat,
+        max_top_logprobs=runner.supports.max_top_logprobs,
+        candidates=pair_source_of(config, dataset, scope.documents),
+        questions=refinement.hard_pairs if refinement else None,
+        alignment=load_alignment(config, dataset.schema),
+    )
+    experiment = _with_texts_and_shots(Experiment(config, spec, dataset, runner, settings, refinement=refinement))
+    create_method(experiment.settings)
+    if settings.candidates:
+        for document in experiment.documents:
+            settings.candidates.pairs(document)
+    return experiment
+
+
+def _refinement(scope: Scope) -> Refinement | None:
+    config = scope.config
+    if config.refine is None:
+        if config.refine_options:
+            raise InputError("-R sets options of --refine: name an encoder or a stored run with it")
+        return None
+    options = RefineOptions.of(config.refine_options)
+    scores = scores_named("--refine", config.refine, config, scope.dataset, scope.documents)
+    return Refinement(HardPairs(scores, options.distribution), options)
+
+
+def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
+    """The runner of a model under the configuration's options; nothing is started."""
+    from runners.registry import create_runner
+
+    options = RunnerOptions(
+        base_url=config.base_url,
+        max_connections=config.max_connections,
+        log_dir=config.results / "logs",
+        extra=config.model_options,
+    )
+    return create_runner(spec, options)
+
+
+def sampling_of(config: RunConfig, runner: Runner, spec: ModelSpec, enough: int) -> Sampling:
+    """How answers are decoded: at most ``enough`` tokens, or half the context, unless the user says otherwise."""
+    context = runner.supports.context or spec.context
+    return Sampling(
+        max_tokens=config.max_tokens or (min(enough, context // 2) if context else enough),
+        temperature=config.temperature,
+        top_p=config.top_p,
+        seed=config.seed,
+    )
+
+
+def _with_texts_and_shots(experiment: Experiment) -> Experiment:
+    """The experiment with the texts that its prompt uses, and the documents that it demonstrates."""
+    config, settings = experiment.config, experiment.settings
+    texts = shots = None
+    if uses_relation_texts(settings):
+        texts = relation_texts_for(settings.schema, config.relation_texts)
+        settings = replace(settings, relation_texts=texts.by_id)
+    elif config.relation_texts and config.align_over != "descriptions":
+        raise InputError(f"prompt {settings.variant.name!r} uses no relation texts: leave out --relation-texts")
+    if config.shots:
+        shots = draw_shots(config, experiment.dataset, experiment.documents)
+        settings = replace(settings, shots=shots.documents)
+    elif config.shots_from:
+        raise InputError("--shots-from names where examples come from: say how many with --shots")
+    return replace(experiment, settings=settings, relation_texts=texts, shots=shots)

@@ -1,0 +1,106 @@
+"""Running a trained encoder over a split: checked, scored and stored like any run, with its pair scores beside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.encoders.scores import PAIR_SCORES, score_writer
+from harness.encoders.seen import Seen, seen_by
+from harness.models import resolve_model
+from harness.runs.config import RunConfig
+from harness.runs.manifest import RunManifest
+from harness.runs.planned_run import PlannedRun, dataset_of
+from harness.runs.results import RunResult, store_scored
+from harness.runs.sources.encoder_origin import encoder_origin
+from harness.runs.totals import RunTotals
+from harness.scoring.official import Scorer
+from harness.store import DocumentRecord, RunFolder
+from harness.types import Dataset, Extraction, PredictionSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.encoders.ensemble import EnsembleScorer
+    from harness.encoders.scorer import EncoderScorer
+
+PROPOSES_PAIRS = "rcp"
+
+
+@dataclass(frozen=True)
+class EncoderExperiment(PlannedRun):
+    """A checked configuration of an encoder, ready to run."""
+
+    scorer: EncoderScorer | EnsembleScorer
+    seen: Seen
+    """What the encoder saw in training."""
+
+    def question(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset_identity(),
+            "model": {"name": self.spec.name, "identity": dict(self.scorer.identity)},
+            "task": self.scorer.config.task,
+            "options": dict(self.config.model_options),
+        }
+
+    def encoder(self) -> Mapping[str, Any]:
+        return encoder_origin(
+            self.scorer.folder,
+            self.scorer.config.threshold,
+            map(self.seen.role, self.documents),
+            is_given="threshold" in self.config.model_options,
+        )
+
+
+def is_encoder(config: RunConfig) -> bool:
+    """Whether the configured model is an encoder, which takes no prompt."""
+    return resolve_model(config.model, config.base_url).source == PredictionSource.ENCODER
+
+
+def prepare_encoder(
+    config: RunConfig, *, model_needed: bool = True, dataset: Dataset | None = None
+) -> EncoderExperiment:
+    """Find and check everything that the run needs, without loading the model.
+
+    ``dataset`` is what the configuration names, where it is loaded already. Raises InputError for options that an
+    encoder does not have, a relation of the corpus that it does not know, or a damaged record of its training;
+    ModelUnavailable, if the ``model_needed``, for a missing package.
+    """
+    from harness.encoders.ensemble import pair_scorer
+    from harness.encoders.scorer import encoder_folder
+
+    config.check_source(PredictionSource.ENCODER)
+    spec = resolve_model(config.model)
+    dataset = dataset_of(config, dataset, knows_relations=True)
+    scorer = pair_scorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
+    if model_needed:
+        scorer.check()
+    return EncoderExperiment(config, spec, dataset, scorer, seen_by(scorer.folder))
+
+
+def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -> RunResult:
+    """Score, store and evaluate; ``scored`` is called after every document. A cut-off run starts again."""
+    folder = RunFolder(experiment.config.results / "runs" / experiment.run_id)
+    totals = RunTotals(scorer=Scorer())
+    with folder.locked():
+        manifest = RunManifest(folder, experiment.asked())
+        manifest.begin()
+        clock = time.perf_counter()
+        experiment.scorer.load()
+        loading_seconds = round(time.perf_counter() - clock, 3)
+        with (
+            folder.document_writer() as documents,
+            score_writer(folder.path / PAIR_SCORES, experiment.scorer.relations) as pairs,
+        ):
+            scored_documents = zip(experiment.documents, experiment.scorer.score(experiment.documents), strict=True)
+            for document, scores in scored_documents:
+                extraction = Extraction(scores.predictions(), details={"pairs": len(scores.pairs)})
+                record = DocumentRecord.of(scores.title, extraction, 0, 0.0)
+                pairs.write(scores, (document, experiment.seen.role(document)))
+                documents.write(record)
+                totals.add(record, document)
+                scored()
+        work = {"loading_seconds": loading_seconds, "scored": experiment.document_count}
+        return store_scored(folder, manifest, totals, experiment, work)

@@ -1,0 +1,36 @@
+"""The training file behind Ign F1: the one that is named, or the corpus's own if it is at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.datasets.gold import with_gold
+from harness.datasets.registry import CORPORA, load_dataset
+from harness.runs.config import RunConfig
+from harness.scoring.official import TrainFacts, facts_in_train
+
+TRAIN = "train"
+
+
+@dataclass(frozen=True)
+class TrainingFile:
+    """The facts of a training file, and its checksum."""
+
+    facts: TrainFacts
+    sha256: str
+
+
+def read_training(path: Path) -> TrainingFile:
+    """Raises InputError for a file that is not in DocRED format, or has no labels."""
+    dataset = with_gold(load_dataset(str(path)), "a training file, for Ign F1,")
+    return TrainingFile(facts_in_train(dataset.documents), dataset.sha256)
+
+
+def training_of(config: RunConfig) -> TrainingFile | None:
+    """The training split of the run's corpus; None where it is not at hand, or is itself what is run on."""
+    corpus = CORPORA.get(config.dataset)
+    if corpus is None or TRAIN not in corpus.splits or config.split == TRAIN:
+        return None
+    path = (config.data_dir or corpus.folder) / corpus.splits[TRAIN].name
+    return read_training(path) if path.is_file() else None

@@ -1,0 +1,204 @@
+"""The leaderboard ranks what is complete and comparable, and says why the rest is not ranked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.analyses.leaderboards import Leaderboard, RunFilter, leaderboards
+from harness.analyses.leaderboards.ranking import MISMATCHED
+from harness.prompting.relations import COUNTED_TYPES
+from harness.runs.failures import MOST_FAILED
+from harness.scoring.counts import Counts
+from harness.scoring.official import SCORER_VERSION
+from tests.simulated import golds, simulated
+from tests.stored_runs import OF_AN_ENCODER, simulated_run, write_run
+
+DOCUMENTS = 100
+
+
+def write_systems(results: Path, recalls: dict[str, float]) -> None:
+    """Systems over the same 100 documents, each of which finds its share of the gold triplets."""
+    rng = np.random.default_rng(7)
+    gold = golds(rng, DOCUMENTS)
+    for name, recall in recalls.items():
+        write_run(results, name, simulated(rng, recall, 8, gold))
+
+
+def only_board(results: Path, **filters: str) -> Leaderboard:
+    (board,) = leaderboards(results, RunFilter(**filters))
+    return board
+
+
+def test_runs_are_ranked_by_f1(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "low", 0.1)
+    simulated_run(tmp_path, "high", 0.9)
+    board = only_board(tmp_path)
+    assert list(board.ranked["model"]) == ["high", "low"]
+    assert list(board.ranked["rank"]) == [1, 2]
+    assert list(board.ranked["seconds"]) == [5.0, 5.0], "a session that only replayed took no model time"
+
+
+def test_runs_that_the_tests_do_not_tell_apart_share_a_rank(tmp_path: Path) -> None:
+    write_systems(tmp_path, {"a": 0.5, "b": 0.499, "c": 0.3, "d": 0.299, "e": 0.1})
+    ranked = only_board(tmp_path).ranked.set_index("model")
+    assert dict(ranked["rank"]) == {"a": 1, "b": 1, "c": 3, "d": 3, "e": 5}
+    for test in ("p_bootstrap", "p_randomisation"):
+        p_values = list(ranked[test])
+        assert np.isnan(p_values[0])
+        assert [p < 0.05 for p in p_values[1:]] == [False, True, False, True]
+
+
+def test_a_row_is_compared_with_the_first_of_its_group_not_only_with_the_row_above(tmp_path: Path) -> None:
+    """Each of these is like its neighbours, but the last is not like the first."""
+    recalls = {f"system {number}": 0.5 - 0.008 * number for number in range(8)}
+    write_systems(tmp_path, recalls)
+    ranked = only_board(tmp_path).ranked
+    assert ranked["rank"].iloc[1] == 1
+    assert ranked["rank"].iloc[-1] > 1
+
+
+def test_the_interval_is_around_the_score(tmp_path: Path) -> None:
+    write_systems(tmp_path, {"a": 0.5})
+    row = only_board(tmp_path).ranked.iloc[0]
+    assert row["f1_low"] < row["f1"] < row["f1_high"] < row["f1_low"] + 0.1
+
+
+def test_the_order_of_the_documents_in_a_run_does_not_matter(tmp_path: Path) -> None:
+    gold = [Counts(number % 3, 5, 6) for number in range(20)]
+    titles = [f"document {number}" for number in range(20)]
+    write_run(tmp_path, "a", gold, titles=titles)
+    write_run(tmp_path, "b", gold[::-1], titles=titles[::-1])
+    assert list(only_board(tmp_path).ranked["p_bootstrap"])[1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"manifest": {"documents": {"asked": 10, "in_split": 20}}}, "partial: 10 of 20 documents"),
+        ({"manifest": {"statuses": {"ok": 8, "api_error": 2}}}, "2 of 10 documents without a full answer: 2 api_error"),
+        ({"manifest": {"statuses": {"ok": 9, "truncated": 1}}}, "1 of 10 documents without a full answer: 1 truncated"),
+        ({"manifest": {"statuses": {"refused": 10}}}, "10 of 10 documents without a full answer: 10 refused"),
+        ({"labels": {"kind": "none", "name": ""}}, "no gold labels: not scored"),
+        ({"labels": {"kind": "model", "name": "gpt-4o"}}, "silver: labels written by a model (gpt-4o)"),
+        ({"labels": {"kind": "distant", "name": ""}}, "silver: labels of distant supervision"),
+        ({"manifest": {"status": "running"}}, "running"),
+        ({"question": {"prompt": {"options": {"given": "heads"}}}}, "consults gold: the heads come from the labels"),
+        (
+            {"manifest": {"documents": {"asked": 10, "in_split": 20}}, "question": {"candidates": "gold"}},
+            "partial: 10 of 20 documents; consults gold: the candidates come from the labels",
+        ),
+        (
+            {"question": {"relation_texts": COUNTED_TYPES, "prompt": {"options": {"options": "8"}}}},
+            "consults gold: the argument types come from the labels",
+        ),
+        ({"scorer_version": SCORER_VERSION + 1}, "`harness score` it again"),
+        ({"titles": [f"another {number}" for number in range(10)]}, MISMATCHED),
+    ],
+)
+def test_what_cannot_be_compared_stands_apart_with_its_reason(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    simulated_run(tmp_path, "a", 0.1)
+    prompt = {"options": {"given": "none", "options": "8"}}
+    simulated_run(tmp_path, "b", 0.2, question={"prompt": prompt, "refine": {}, "relation_texts": COUNTED_TYPES})
+    simulated_run(tmp_path, "c", 0.9, **changes)
+    board = only_board(tmp_path)
+    assert sorted(board.ranked["model"]) == ["a", "b"]
+    assert list(board.unranked["model"]) == ["c"]
+    assert reason in board.unranked["reason"].iloc[0]
+
+
+def test_runs_with_few_failures_are_ranked_where_that_is_allowed(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.5, manifest={"statuses": {"ok": 9, "api_error": 1}})
+    (board,) = leaderboards(tmp_path, max_failed=0.1)
+    assert list(board.ranked["coverage"]) == [0.9]
+    assert board.note.startswith("up to 10% of a run's documents may lack a full answer")
+    assert only_board(tmp_path).as_json()["max_failed"] == MOST_FAILED
+
+
+def test_a_board_of_complete_answers_has_no_note(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.5)
+    assert only_board(tmp_path).note == ""
+
+
+def test_another_file_under_the_same_name_is_another_board_with_its_checksum(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.1)
+    simulated_run(tmp_path, "b", 0.2, question={"dataset": {"name": "sample", "split": "dev", "sha256": "bb"}})
+    boards = leaderboards(tmp_path)
+    assert [len(board.ranked) for board in boards] == [1, 1]
+    assert [board.title for board in boards] == ["sample dev, file aa", "sample dev, file bb"]
+
+
+def test_other_relations_over_the_same_file_are_another_board(tmp_path: Path) -> None:
+    for name, relations in (("a", "11"), ("b", "22")):
+        simulated_run(tmp_path, name, 0.1, manifest={"schema_sha256": relations})
+    boards = leaderboards(tmp_path)
+    assert [board.title for board in boards] == [
+        "sample dev, file aa, relations 11",
+        "sample dev, file aa, relations 22",
+    ]
+
+
+def test_a_run_from_before_relations_were_recorded_is_on_the_board_of_its_file(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.1)
+    simulated_run(tmp_path, "b", 0.2, manifest={"schema_sha256": "11"})
+    assert sorted(only_board(tmp_path).ranked["model"]) == ["a", "b"]
+
+
+def test_the_alignment_of_a_run_is_told(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.5)
+    aligned = {"fingerprint": "f", "texts_sha256": "t", "theta": 0.6}
+    for name, over in (("b", "names"), ("c", "descriptions")):
+        config = {"dataset": "sample", "split": "dev", "data_dir": None, "align": "/models/minilm", "align_over": over}
+        simulated_run(tmp_path, name, 0.5, question={"alignment": aligned}, manifest={"config": config})
+    simulated_run(tmp_path, "d", 0.5, manifest=OF_AN_ENCODER, question={"constraint": {"level": ""}})
+    ranked = only_board(tmp_path).ranked.set_index("model")
+    assert dict(ranked["alignment"]) == {"a": "none", "b": "minilm 0.6", "c": "minilm 0.6 over descriptions", "d": ""}
+
+
+@pytest.mark.parametrize(
+    ("filters", "models"),
+    [
+        ({"model": "qwen*"}, ["qwen-7b", "qwen-72b"]),
+        ({"model": "qwen"}, []),
+        ({"prompt": "rhf"}, ["qwen-72b"]),
+        ({"prompt": "rhf refs=name"}, ["qwen-72b"]),
+        ({"constraint": "none", "model": "*"}, ["llama"]),
+        ({"runner": "encoder"}, ["atlop"]),
+        ({"dataset": "sam*", "split": "dev"}, ["atlop", "llama", "qwen-72b", "qwen-7b"]),
+        ({"split": "test"}, []),
+    ],
+)
+def test_filters_take_patterns(tmp_path: Path, filters: dict[str, str], models: list[str]) -> None:
+    simulated_run(tmp_path, "qwen-7b", 0.5)
+    simulated_run(tmp_path, "qwen-72b", 0.6, manifest={"prompt_label": "rhf refs=name"})
+    simulated_run(tmp_path, "llama", 0.7, question={"constraint": {"level": "none"}})
+    simulated_run(tmp_path, "atlop", 0.8, manifest=OF_AN_ENCODER)
+    found = [model for board in leaderboards(tmp_path, RunFilter(**filters)) for model in board.ranked["model"]]
+    assert sorted(found) == sorted(models)
+
+
+def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.1)
+    broken = simulated_run(tmp_path, "broken", 0.1)
+    (broken.path / "manifest.json").write_text("{", encoding="utf-8")
+    no_counts = simulated_run(tmp_path, "no counts", 0.1)
+    metrics = {**no_counts.read_metrics().as_json(), "per_document": {"document 0": "none"}}
+    (no_counts.path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    damaged, board = leaderboards(tmp_path)
+    assert list(board.ranked["model"]) == ["a"]
+    assert damaged.title == "damaged runs"
+    assert list(damaged.unranked["run_id"]) == ["broken", "no counts"]
+    assert all("damaged" in reason for reason in damaged.unranked["reason"])
+
+
+def test_missing_values_are_null_in_json(tmp_path: Path) -> None:
+    simulated_run(tmp_path, "a", 0.1)
+    row = json.loads(json.dumps(only_board(tmp_path).as_json()))["ranked"][0]
+    assert row["rank"] == 1
+    assert row["ign_f1"] is row["cost_usd"] is row["p_bootstrap"] is None
