@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from harness.answers.notation import gbnf, lark, longest_first, quoted_literal, regex_literal, strict_object
 from harness.answers.relation_field import (
@@ -15,10 +17,10 @@ from harness.answers.relation_field import (
     relation_regex,
     relation_schema,
 )
-from harness.answers.triplets import TripletListing
+from harness.answers.triplets import LINE_END, TripletListing
 from harness.escaping import NO_RELATION, SEPARATOR, TERMINATOR, escape
 
-_LINE_END = ")\n"
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class PairForm(TripletListing):
     names, all unescaped. With ``none`` a pair may have the one line ``(HEAD | None | TAIL)`` instead, a triplet
     whose relation is ``NO_RELATION``. At level ``format`` the relation is free text, ``None`` included, and
     ``relations`` is not used. Without pairs, or without a relation to choose, only the empty answer is left.
+    ``fitting``, if given, are at level ``closed`` the relations of every pair; without any it has the line ``None``.
 
     ``regex``, ``gbnf`` and ``lark`` admit exactly these answers. ``json_schema`` describes
     ``{"triplets": [{"head": ..., "relation": ..., "tail": ...}]}`` of at least one and at most
@@ -38,7 +41,7 @@ class PairForm(TripletListing):
     A regular expression has no rules to share, so it holds a copy of all relations for every pair: the
     number of pairs decides what it costs (``docs/grammar.md``). The other forms name the relations once.
 
-    Raises ValueError for a ``max_relations`` below 1.
+    Raises ValueError for a ``max_relations`` below 1, and for another number of ``fitting`` than of pairs.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -46,49 +49,53 @@ class PairForm(TripletListing):
     level: GrammarLevel
     none: bool
     max_relations: int
+    fitting: tuple[tuple[str, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.max_relations < 1:
             raise ValueError(f"max_relations must be at least 1, got {self.max_relations}")
+        if self.fitting is not None and len(self.fitting) != len(self.pairs):
+            raise ValueError(f"{len(self.pairs)} pairs cannot have {len(self.fitting)} lists of relations")
 
     def regex(self) -> str:
-        pairs = self._escaped
-        relation = relation_regex(self._allowed) if pairs else ""
         answers = []
-        for pair in pairs:
+        for pair, relations in zip(self._escaped, self._choices, strict=True):
             head, tail = map(regex_literal, pair)
-            answer = rf"(?:\({head} \| {relation} \| {tail}\)\n){{1,{self.max_relations}}}"
-            if self._offers_none:
-                answer = rf"(?:\({head} \| {NO_RELATION} \| {tail}\)\n|{answer})"
-            answers.append(answer)
+            none = rf"\({head} \| {NO_RELATION} \| {tail}\)\n"
+            if relations == ():
+                answers.append(none)
+                continue
+            answer = rf"(?:\({head} \| {relation_regex(relations)} \| {tail}\)\n){{1,{self.max_relations}}}"
+            answers.append(rf"(?:{none}|{answer})" if self._offers_none else answer)
         return "".join(answers) + TERMINATOR
 
     def gbnf(self) -> str:
-        return gbnf(self._rules("root", "-", relation_gbnf(self._allowed)))
+        return gbnf(self._rules("root", "-", relation_gbnf))
 
     def lark(self) -> str:
-        return lark(self._rules("start", "_", relation_lark(self._allowed)))
+        return lark(self._rules("start", "_", relation_lark))
 
     def json_schema(self) -> dict[str, object]:
-        """Items grouped by head, so that the schema grows with the heads and not with the pairs."""
-        pairs, relations = self._escaped, self._allowed
-        if relations is not None and self._offers_none:
-            relations = (*relations, NO_RELATION)
+        """Items grouped by head and relations, so that the schema grows with the heads and not with the pairs."""
+        tails: defaultdict[tuple[str, tuple[str, ...] | None], list[str]] = defaultdict(list)
+        for (head, tail), relations in zip(self._escaped, self._choices, strict=True):
+            offered = (*relations, NO_RELATION) if relations == () or (relations and self._offers_none) else relations
+            tails[head, offered].append(tail)
         items = [
             strict_object(
                 {
                     "head": {"type": "string", "enum": [head]},
                     "relation": relation_schema(relations),
-                    "tail": {"type": "string", "enum": longest_first(tail for other, tail in pairs if other == head)},
+                    "tail": {"type": "string", "enum": longest_first(several)},
                 }
             )
-            for head in dict.fromkeys(head for head, _ in pairs)
+            for (head, relations), several in tails.items()
         ]
         triplets: dict[str, object] = {
             "type": "array",
             "items": {"anyOf": items} if items else strict_object({}),
-            "minItems": len(pairs),
-            "maxItems": len(pairs) * self.max_relations,
+            "minItems": len(self._escaped),
+            "maxItems": len(self._escaped) * self.max_relations,
         }
         return strict_object({"triplets": triplets})
 
@@ -101,12 +108,19 @@ class PairForm(TripletListing):
         """The pairs, escaped; none without a relation to choose."""
         return [] if self._allowed == () else [(escape(head), escape(tail)) for head, tail in self.pairs]
 
+    @cached_property
+    def _choices(self) -> list[tuple[str, ...] | None]:
+        """The relations that each pair can have; None for free text."""
+        if self.fitting is not None and self.level == "closed":
+            return [relations for relations in self.fitting if self._escaped]
+        return [self._allowed] * len(self._escaped)
+
     @property
     def _offers_none(self) -> bool:
         """Whether None needs an alternative of its own: free text holds it already."""
         return self.none and self.level == "closed"
 
-    def _rules(self, root: str, mark: str, relation: str) -> dict[str, str]:
+    def _rules(self, root: str, mark: str, relation_rule: Callable[[tuple[str, ...] | None], str]) -> dict[str, str]:
         """The rules of a context-free grammar; ``mark`` stands between the words of a rule's name.
 
         Heads and tails, which many pairs share, are rules of their own, in capitals as Lark's terminals are.
@@ -118,22 +132,26 @@ class PairForm(TripletListing):
         rules = {root: "answer", "answer": " ".join([*(f"pair{mark}{i}" for i in range(len(pairs))), end])}
         heads = _numbered(head for head, _ in pairs)
         tails = _numbered(tail for _, tail in pairs)
-        for i, (head, tail) in enumerate(pairs):
+        choices = _numbered(relations for relations in self._choices if relations != ())
+        names = {one: f"RELATION{mark}{i}" if self.fitting is not None else "RELATION" for one, i in choices.items()}
+        for i, ((head, tail), relations) in enumerate(zip(pairs, self._choices, strict=True)):
             opening, closing = f"HEAD{mark}{heads[head]}", f"TAIL{mark}{tails[tail]}"
+            if relations == ():
+                rules[f"pair{mark}{i}"] = f"{opening} NONE {closing}"
+                continue
             none = f"{opening} NONE {closing} | " if self._offers_none else ""
             rules[f"pair{mark}{i}"] = f"{none}line{mark}{i}{{1,{self.max_relations}}}"
-            rules[f"line{mark}{i}"] = f"{opening} RELATION {closing}"
+            rules[f"line{mark}{i}"] = f"{opening} {names[relations]} {closing}"
         for head, i in heads.items():
             rules[f"HEAD{mark}{i}"] = quoted_literal(f"({head}{SEPARATOR}")
         for tail, i in tails.items():
-            rules[f"TAIL{mark}{i}"] = quoted_literal(tail + _LINE_END)
-        if pairs:
-            rules["RELATION"] = relation
-        if pairs and self._offers_none:
+            rules[f"TAIL{mark}{i}"] = quoted_literal(tail + LINE_END)
+        rules |= {name: relation_rule(relations) for relations, name in names.items()}
+        if pairs and (self._offers_none or () in self._choices):
             rules["NONE"] = quoted_literal(NO_RELATION + SEPARATOR)
         return rules
 
 
-def _numbered(texts: Iterable[str]) -> dict[str, int]:
-    """A number for every distinct text, in order of appearance."""
-    return {text: number for number, text in enumerate(dict.fromkeys(texts))}
+def _numbered(keys: Iterable[Key]) -> dict[Key, int]:
+    """A number for every distinct key, in order of appearance."""
+    return {key: number for number, key in enumerate(dict.fromkeys(keys))}

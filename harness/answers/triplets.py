@@ -22,7 +22,7 @@ from harness.answers.triplet_reading import parse_triplets
 from harness.escaping import SEPARATOR, TERMINATOR, escape, format_triplet
 from harness.types import Completion, RawTriplet
 
-_LINE_END = ")\n"
+LINE_END = ")\n"
 
 
 class TripletListing(ListingForm[RawTriplet]):
@@ -142,7 +142,7 @@ class TripletForm(TripletListing):
 
     def _pairs(self) -> list[tuple[str, str]]:
         """For every head, the literal that opens its lines and the choice of all other references."""
-        tails = {reference: quoted_literal(reference + _LINE_END) for reference in self._references}
+        tails = {reference: quoted_literal(reference + LINE_END) for reference in self._references}
         return [
             (
                 quoted_literal(f"({head}{SEPARATOR}"),

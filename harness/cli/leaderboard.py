@@ -20,7 +20,7 @@ def leaderboard(
     model: Annotated[str | None, typer.Option(help="Only these models.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Only these prompts, by name or by label with options.")] = None,
     runner: Annotated[str | None, typer.Option(help="Only these runners.")] = None,
-    constraint: Annotated[str | None, typer.Option(help="Only this level: closed, format or none.")] = None,
+    constraint: Annotated[str | None, typer.Option(help="Only this level: typed, closed, format or none.")] = None,
     columns: Annotated[
         str | None,
         typer.Option(metavar="A,B", help="Which columns, in this order; `interval` and `p` are short names."),

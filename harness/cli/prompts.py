@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from harness.cli.options import (
     key_values,
 )
 from harness.cli.terminal import print_exact
+from harness.types import ConstraintLevel
 
 if TYPE_CHECKING:
     from harness.methods.base import Demonstration
@@ -59,7 +60,7 @@ def show(
     relation_texts: RelationTextsOption = None,
     shots: ShotsOption = 0,
     shots_from: ShotsFromOption = None,
-    constrain: Annotated[Literal["closed", "format", "none"], typer.Option(help="Level of the grammar.")] = "closed",
+    constrain: Annotated[ConstraintLevel, typer.Option(help="Level of the grammar.")] = "closed",
     model: Annotated[
         str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
     ] = None,

@@ -7,7 +7,7 @@ import inspect
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -34,6 +34,7 @@ from harness.cli.options import (
 )
 from harness.engine.budget import Limits
 from harness.runs.config import RunConfig
+from harness.types import ConstraintLevel
 
 Result = TypeVar("Result")
 Fields = Callable[..., dict[str, Any]]
@@ -98,7 +99,7 @@ def question_fields(
     dataset: Annotated[str, declared("dataset")] = RunConfig.dataset,
     split: Annotated[str | None, declared("split")] = None,
     data_dir: DataDirOption = None,
-    constrain: Annotated[Literal["closed", "format", "none"], declared("constrain")] = RunConfig.constrain,
+    constrain: Annotated[ConstraintLevel, declared("constrain")] = RunConfig.constrain,
     candidates: CandidatesOption = None,
     refine: RefineOption = None,
     refine_option: RefineOptionsOption = None,

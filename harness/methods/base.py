@@ -13,9 +13,9 @@ from harness.alignment.decisions import RelationDecision, as_details
 from harness.alignment.triplets import align_triplets
 from harness.answers.base import AnswerForm, Read
 from harness.answers.reader import Parsed
-from harness.answers.relation_field import GrammarLevel
 from harness.answers.status import worst_status
-from harness.answers.triplets import TripletForm
+from harness.answers.triplets import TripletForm, TripletListing
+from harness.answers.typed import TypedTripletForm
 from harness.methods.asking import ask_all
 from harness.methods.context import DocumentContext, SchemaContext
 from harness.methods.settings import MethodSettings
@@ -65,10 +65,24 @@ class PromptedMethod(ABC):
     def context(self, document: Document) -> DocumentContext:
         return DocumentContext(document, self.settings, self.schema)
 
-    def triplet_form(self, context: DocumentContext) -> TripletForm:
-        """A list of triplets over all entities of the document and all relations of the schema."""
-        level: GrammarLevel = "format" if self.settings.level == "format" else "closed"
-        return TripletForm(context.references, self.schema.names, level, self.settings.max_triplets)
+    def triplet_form(
+        self, context: DocumentContext, relations: Sequence[str] | None = None, head: int | None = None
+    ) -> TripletListing:
+        """A list of triplets over all entities of the document and all relations of the schema.
+
+        A question about some ``relations`` only, by name, leaves no others at any level. ``head`` is the place of the
+        only head.
+        """
+        references, most = context.references, self.settings.max_triplets
+        level, names = self.settings.grammar_level, self.schema.names
+        if relations is not None:
+            level, names = "closed", tuple(relations)
+            heads = len(references) if head is None else 1
+            most = min(most, heads * (len(references) - 1) * len(names))
+        only = None if head is None else references[head]
+        if self.settings.level == "typed":
+            return TypedTripletForm(references, context.types, context.fitting(names), most, only)
+        return TripletForm(references, names, level, most, only)
 
     def question(self, context: DocumentContext, step: str, form: AnswerForm[Read], **more: object) -> Question[Read]:
         """The question of a step: its template over the shared context and ``more``, held to the answer form."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 from harness.alignment.entities import EntityMapper
 from harness.alignment.relations import RelationAlignment, RelationMapper
+from harness.answers.typed import Fitting
 from harness.escaping import escape, format_triplet
 from harness.methods.settings import MethodSettings
 from harness.prompting import tagging
+from harness.prompting.relations import RelationText
 from harness.prompting.template import render
 from harness.types import Constraint, Document, Message, RawTriplet, RelationSchema, Request, Triplet
 
@@ -43,6 +46,11 @@ class SchemaContext:
         ]
         return dict(zip(self.escaped_names, described, strict=True))
 
+    def fitting(self, texts: Mapping[str, RelationText], head: str, tail: str) -> tuple[str, ...]:
+        """The names of the relations whose argument types, by these texts, the types of head and tail are."""
+        relations = self.schema.relations
+        return tuple(one.name for one in relations if texts[one.id].type_rank(head, tail) is not None)
+
     @cached_property
     def mapper(self) -> RelationMapper:
         return RelationMapper(self.schema, self.alignment)
@@ -72,6 +80,21 @@ class DocumentContext:
             {"reference": escape(reference), "name": escape(entity.name), "type": escape(entity.type)}
             for reference, entity in zip(self.references, self.document.entities, strict=True)
         ]
+
+    @cached_property
+    def types(self) -> tuple[str, ...]:
+        """The type of each entity."""
+        return tuple(entity.type for entity in self.document.entities)
+
+    def fitting(self, relations: Sequence[str]) -> Fitting:
+        """Those of ``relations``, by name, that each type of a head and type of a tail in the document allow."""
+        among = frozenset(relations)
+        return {types: tuple(one for one in fitting if one in among) for types, fitting in self._fitting.items()}
+
+    @cached_property
+    def _fitting(self) -> Fitting:
+        types = dict.fromkeys(self.types)
+        return {pair: self.schema.fitting(self.settings.relation_texts, *pair) for pair in product(types, types)}
 
     @cached_property
     def mapper(self) -> EntityMapper:

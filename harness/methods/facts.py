@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from typing import NamedTuple
 
 from harness.alignment.lists import align_entities, align_relations
 from harness.answers.items import ListForm
 from harness.answers.reader import Parsed
-from harness.answers.relation_field import GrammarLevel
-from harness.answers.triplets import TripletForm
 from harness.escaping import escape, format_triplet
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
@@ -164,25 +163,28 @@ class FactSteps(PromptedMethod):
         return heads
 
     def _relations_question(self, context: DocumentContext) -> Question[Parsed[str]]:
-        level: GrammarLevel = "format" if self.settings.level == "format" else "closed"
-        form = ListForm(RELATIONS, self.schema.names, level, self.settings.max_triplets, self._relation_names)
+        settings, names = self.settings, self.schema.names
+        if settings.level == "typed":
+            fitting = set(chain.from_iterable(context.fitting(names).values()))
+            names = tuple(name for name in names if name in fitting)
+        form = ListForm(RELATIONS, names, settings.grammar_level, settings.max_triplets, self._relation_names)
         return self.question(context, RELATIONS, form)
 
     def _heads_question(self, context: DocumentContext, relation: str) -> Question[Parsed[str]]:
-        names = (name for entity in context.document.entities for name in entity.names)
-        known = frozenset((*context.references, *names))
-        form = ListForm(HEADS, context.references, "closed", self.settings.max_triplets, known)
-        asked = {"relations": list(map(escape, self._names([relation]))), "head": None}
+        mentioned = (name for entity in context.document.entities for name in entity.names)
+        known = frozenset((*context.references, *mentioned))
+        names, references = self._names([relation]), context.references
+        if self.settings.level == "typed":
+            fitting = {head for (head, _), fits in context.fitting(names).items() if fits}
+            references = tuple(one for one, type_ in zip(references, context.types, strict=True) if type_ in fitting)
+        form = ListForm(HEADS, references, "closed", self.settings.max_triplets, known)
+        asked = {"relations": list(map(escape, names)), "head": None}
         return self.question(context, HEADS, form, asked=asked)
 
     def _facts_question(self, context: DocumentContext, scope: Scope) -> Question[Parsed[RawTriplet]]:
-        settings, count = self.settings, len(context.references)
         names = self._names(scope.relations)
-        head = None if scope.head is None else context.references[scope.head]
-        level: GrammarLevel = "format" if settings.level == "format" and RELATIONS not in self.steps else "closed"
-        possible = (count if head is None else 1) * (count - 1) * len(names)
-        bound = settings.max_triplets if level == "format" else min(settings.max_triplets, possible)
-        form = TripletForm(context.references, names, level, bound, head)
+        is_free = self.settings.level == "format" and RELATIONS not in self.steps
+        form = self.triplet_form(context, None if is_free else names, scope.head)
         shown_head = None if scope.head is None else context.entities[scope.head]
         return self.question(context, FACTS, form, asked={"relations": list(map(escape, names)), "head": shown_head})
 

@@ -12,7 +12,6 @@ from harness.alignment.entities import EntityMapper
 from harness.alignment.normalise import normalise
 from harness.answers.pairs import PairForm
 from harness.answers.reader import Parsed
-from harness.answers.relation_field import GrammarLevel
 from harness.errors import InputError
 from harness.escaping import ASKED_RELATION, NO_RELATION, escape, format_triplet
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
@@ -96,11 +95,15 @@ class PairQuestions(PromptedMethod):
 
     def _question(self, context: DocumentContext, pairs: Sequence[Pair]) -> Question[Parsed[RawTriplet]]:
         references = _references(context, pairs)
-        level: GrammarLevel = "format" if self.settings.level == "format" else "closed"
+        fitting = None
+        if self.settings.level == "typed":
+            fits, types = context.fitting(self.schema.names), context.types
+            fitting = tuple(fits[types[head], types[tail]] for head, tail in pairs)
+        level, names = self.settings.grammar_level, self.schema.names
         return self.question(
             context,
             STEP,
-            PairForm(references, self.schema.names, level, self.none, RELATIONS_PER_PAIR),
+            PairForm(references, names, level, self.none, RELATIONS_PER_PAIR, fitting),
             pairs=[{"head": escape(head), "tail": escape(tail)} for head, tail in references],
             asked_relation=ASKED_RELATION,
             no_relation=NO_RELATION,

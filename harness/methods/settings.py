@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from harness.alignment.relations import RelationAlignment
 from harness.answers.base import Output
+from harness.answers.relation_field import GrammarLevel
 from harness.errors import InputError
 from harness.methods.candidates import PairSource, QuestionSource
 from harness.prompting.relations import RelationText
 from harness.prompting.variant import PromptVariant
 from harness.types import (
+    CLOSED_LEVELS,
     ConstraintLevel,
     Document,
     GrammarForm,
@@ -37,7 +39,7 @@ class MethodSettings:
 
     ``candidates`` proposes the pairs to the variants that are asked about given ones, and to no other.
     ``questions`` stand in for them: which pairs and relations are asked about was decided elsewhere.
-    ``relation_texts`` are the texts of every relation of the schema, by id, where the variant uses any.
+    ``relation_texts`` are the texts of every relation of the schema, by id, where the variant or the level uses any.
     ``max_top_logprobs`` is how many alternatives per token the runner gives (0: no log-probabilities).
     ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
     system message, and ``opening``, whether the question is the first that the model is asked.
@@ -68,11 +70,16 @@ class MethodSettings:
 
     def check_open_schema(self) -> None:
         """Raise InputError where the variant's option ``schema`` contradicts the level of the grammar."""
-        if self.options.get("schema") == "open" and self.level == "closed":
+        if self.options.get("schema") == "open" and self.level in CLOSED_LEVELS:
             raise InputError(
-                "with schema=open the model names relations freely, which --constrain closed forbids: "
+                f"with schema=open the model names relations freely, which --constrain {self.level} forbids: "
                 "use --constrain format or none"
             )
+
+    @property
+    def grammar_level(self) -> GrammarLevel:
+        """How the relation field of a grammar is bound; without a grammar, as one at level ``closed`` would be."""
+        return "format" if self.level == "format" else "closed"
 
     @property
     def output(self) -> Output:

@@ -68,8 +68,9 @@ def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triple
 
 
 def uses_relation_texts(settings: MethodSettings) -> bool:
-    """Whether the prompts show anything of a relation but its name."""
-    return settings.descriptions != "none" or method_kind(settings.variant).states_relations
+    """Whether the prompts show anything of a relation but its name, or the grammar goes by its argument types."""
+    shows = settings.descriptions != "none" or method_kind(settings.variant).states_relations
+    return shows or settings.level == "typed"
 
 
 def create_method(settings: MethodSettings) -> PromptMethod:

@@ -31,7 +31,7 @@ class ConstraintUsed(StoredModel):
     """How the model's answers were bound."""
 
     level: str
-    """``closed``, ``format`` or ``none``; empty where no LLM was asked."""
+    """``typed``, ``closed``, ``format`` or ``none``; empty where no LLM was asked."""
     form: str | None = None
     """The notation of the grammar; None without one."""
 

@@ -11,7 +11,7 @@ from harness.errors import InputError
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.wordings import RelationWordings, load_relation_wordings
 from harness.runs.config import RunConfig
-from harness.types import RelationSchema
+from harness.types import CLOSED_LEVELS, RelationSchema
 
 
 def load_alignment(config: RunConfig, schema: RelationSchema) -> RelationAlignment | None:
@@ -24,9 +24,9 @@ def load_alignment(config: RunConfig, schema: RelationSchema) -> RelationAlignme
         if config.theta is not None or config.align_over is not None:
             raise InputError("--theta and --align-over need --align MODEL, such as --align minilm")
         return None
-    if config.constrain == "closed":
+    if config.constrain in CLOSED_LEVELS:
         raise InputError(
-            "--align is of no use with --constrain closed, which leaves no relation outside the schema: "
+            f"--align is of no use with --constrain {config.constrain}, which leaves no relation outside the schema: "
             "use --constrain format or none"
         )
     theta = DEFAULT_THETA if config.theta is None else config.theta

@@ -48,7 +48,10 @@ class RunConfig:
     )
     limit: int | None = run_option("Only the first N documents (marked as partial).", None, sources=(LLM, ENCODER))
     constrain: ConstraintLevel = run_option(
-        "closed: only existing entities and relations; format: any relation; none.", "closed", axis=str
+        "closed: only existing entities and relations; typed: also only relations that fit entity types; "
+        "format: any relation; none.",
+        "closed",
+        axis=str,
     )
     prompt_options: Mapping[str, str] = run_option(
         "An option of the prompt; repeatable.", {}, flags=("-P", "--prompt-option")

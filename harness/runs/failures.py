@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.store import DocumentRecord
+from harness.types import CLOSED_LEVELS
 
 if TYPE_CHECKING:
     from harness.records.manifest import CompleteManifest, FailureSummary
@@ -111,12 +112,12 @@ def _remedy(status: str, manifest: CompleteManifest, again: str) -> str:
             more = f"--max-tokens {_MORE_TOKENS * tokens} (now {tokens})" if tokens else "--max-tokens"
             if _summary(manifest, status).thinking:
                 return f"{_WITHOUT_THINKING}, or {more}"
-            return more if level == "closed" else f"{more}, or --constrain closed, which bounds the list"
+            return more if level in CLOSED_LEVELS else f"{more}, or --constrain closed, which bounds the list"
         case "context_overflow":
             less = f"--max-tokens below {tokens}" if tokens else "a lower --max-tokens"
             return f"{less}, a larger -M context= where model and runner have it, fewer --shots or a shorter --prompt"
         case "invalid_output":
-            return "another --prompt or --model" if level == "closed" else "--constrain closed"
+            return "another --prompt or --model" if level in CLOSED_LEVELS else "--constrain closed"
         case "refused":
             return f"another --model; {again}"
         case _:

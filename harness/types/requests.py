@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 GrammarForm = Literal["regex", "gbnf", "lark", "json_schema"]
-ConstraintLevel = Literal["closed", "format", "none"]
+ConstraintLevel = Literal["typed", "closed", "format", "none"]
+"""The strictest first: ``typed`` is ``closed``, and relations fit the types of their entities."""
+CLOSED_LEVELS: tuple[ConstraintLevel, ...] = ("typed", "closed")
+"""The levels that leave no relation outside the schema."""
 FinishReason = Literal["stop", "length", "content_filter", "unknown"]
 """``unknown``: the server did not say why the answer ended, so that it may be cut off."""
 Status = Literal["ok", "truncated", "refused", "invalid_output", "context_overflow", "api_error"]
