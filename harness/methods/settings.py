@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from harness.alignment.relations import RelationAlignment
 from harness.answers.base import Output
@@ -87,11 +88,19 @@ class MethodSettings:
         return "json" if self.form == "json_schema" else "lines"
 
 
-def choose_constraint(level: ConstraintLevel, supports: Supports) -> tuple[ConstraintLevel, GrammarForm | None]:
-    """The level that the runner can hold answers to, at most ``level``, and its preferred form of a grammar.
+def choose_constraint(
+    level: ConstraintLevel, supports: Supports, forms: Sequence[GrammarForm] = get_args(GrammarForm)
+) -> tuple[ConstraintLevel, GrammarForm | None]:
+    """The level that the runner can hold answers to, at most ``level``, and of ``forms`` its preferred one.
 
-    A model that honours no form writes freely: ``none``. The run is stored and ranked under the level it had.
+    A model that honours no form writes freely: ``none``. The run is stored and ranked under the level it had. Raises
+    InputError for a model that honours other forms only.
     """
     if level == "none" or not supports.forms:
         return "none", None
-    return level, supports.forms[0]
+    if able := [form for form in supports.forms if form in forms]:
+        return level, able[0]
+    raise InputError(
+        f"the answers of this prompt have a grammar as {', '.join(forms)}, and the model is held to "
+        f"{', '.join(supports.forms)}: use another --prompt, another -M constrain_with, or --constrain none"
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
+from harness.answers.grouped import GROUPED_FORMS
 from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
@@ -13,8 +14,9 @@ from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
-from harness.methods.tagged import Tagged
+from harness.methods.tagged import Grouped, Tagged
 from harness.prompting.variant import PromptVariant
+from harness.types import GrammarForm
 
 # Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
 TOKENS_PER_TRIPLET = 48
@@ -27,17 +29,19 @@ class MethodKind(NamedTuple):
 
     It ``takes_candidates`` if it is asked about given pairs, and ``takes_questions`` if an encoder can decide them
     instead (``--refine``). One that ``states_relations`` puts each relation as a statement with a label, which is
-    its whole answer.
+    its whole answer. ``forms`` are the notations that its grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
     takes_candidates: bool = False
     takes_questions: bool = False
     states_relations: bool = False
+    forms: tuple[GrammarForm, ...] = get_args(GrammarForm)
 
 
 METHODS: Mapping[str, MethodKind] = {
     "tagged": MethodKind(Tagged),
+    "grouped": MethodKind(Grouped, forms=GROUPED_FORMS),
     "pairwise": MethodKind(pairwise),
     "classify": MethodKind(classify, takes_candidates=True),
     "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),

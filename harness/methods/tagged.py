@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.answers.reader import Parsed
+from harness.answers.grouped import GroupedForm
+from harness.answers.reader import ListingForm, Parsed
+from harness.errors import InputError
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
 from harness.types import Ask, Document, Extraction, RawTriplet
@@ -35,4 +37,25 @@ class Tagged(PromptedMethod):
         return [self.demonstration(self._question(context), triplets)]
 
     def _question(self, context: DocumentContext) -> Question[Parsed[RawTriplet]]:
-        return self.question(context, STEP, self.triplet_form(context))
+        return self.question(context, STEP, self.answer_form(context))
+
+    def answer_form(self, context: DocumentContext) -> ListingForm[RawTriplet]:
+        """The form of the one answer."""
+        return self.triplet_form(context)
+
+
+@dataclass(frozen=True)
+class Grouped(Tagged):
+    """The same with an answer that goes through heads, relations and tails in order, each once."""
+
+    def __post_init__(self) -> None:
+        if self.settings.level == "format":
+            raise InputError(
+                f"prompt {self.settings.variant.name!r} lists relations in the order of the schema, which --constrain "
+                "format leaves open: use --constrain closed or typed"
+            )
+
+    def answer_form(self, context: DocumentContext) -> ListingForm[RawTriplet]:
+        names = self.schema.names
+        fitting = context.fitting(names) if self.settings.level == "typed" else None
+        return GroupedForm(context.references, names, context.types, fitting)

@@ -11,7 +11,7 @@ from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
 from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
-from harness.methods.table import create_method, enough_tokens, uses_relation_texts
+from harness.methods.table import create_method, enough_tokens, method_kind, uses_relation_texts
 from harness.models import resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
@@ -128,7 +128,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
-    level, form = choose_constraint(config.constrain, runner.supports)
+    level, form = choose_constraint(config.constrain, runner.supports, method_kind(variant).forms)
     settings = MethodSettings(
         variant=variant,
         options=options,

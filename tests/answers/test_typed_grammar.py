@@ -126,15 +126,14 @@ def test_perfect_answers_are_admitted_where_the_types_fit(prompt: str, form: Gra
     admitted = refused = 0
     for document in list(dataset.documents)[:2]:
         context = DocumentContext(document, settings, method.schema)
-        fits = {
-            (*pair, one) for pair, names in context.fitting(method.schema.names).items() for one in names
-        }
+        fits = {(*pair, one) for pair, names in context.fitting(method.schema.names).items() for one in names}
         for said in method.demonstrate(document)[-2:]:
             assert said.request.constraint
             stated = parse_triplets(said.answer).entries
             places = {reference: place for place, reference in enumerate(context.references)}
             fitting = all(
-                one.relation == NO_RELATION or (context.types[places[one.head]], context.types[places[one.tail]], one.relation) in fits
+                one.relation == NO_RELATION
+                or (context.types[places[one.head]], context.types[places[one.tail]], one.relation) in fits
                 for one in stated
             )
             verdicts = {judge(said.request.constraint)(said.answer) for judge in (llguidance_judge, xgrammar_judge)}

@@ -45,6 +45,7 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "document_first_without_types": ({"order": "document-first", "types": "hidden"}, "regex"),
         "json": ({}, "json_schema"),
     },
+    "grouped": {"default": ({}, "gbnf"), "names": ({"refs": "name"}, "lark"), "json": ({}, "json_schema")},
     "pairwise": _PAIR_CASES,
     "classify": _PAIR_CASES,
     "choice": _OPTION_CASES,

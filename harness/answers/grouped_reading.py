@@ -1,0 +1,101 @@
+"""Triplets in an answer that groups them by head and relation, in lines or in JSON.
+
+A line is a head, or a relation of the last head with its tails: ``- RELATION | TAIL | TAIL``, escaped. Besides, these
+are read: other bullets or none, emphasis, ``RELATION: TAIL, TAIL`` if all tails are known, and whole triplets in any
+form that ``harness.answers.triplet_reading`` reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.answers.json_values import JsonNode
+from harness.answers.reader import AnswerReader, Parsed
+from harness.answers.triplet_reading import has_separator, read_line, says_nothing, without_ornaments
+from harness.escaping import TERMINATOR, unescape
+from harness.types import RawTriplet, Reject
+
+_BETWEEN = re.compile(r"(?<!\\)((?:\\\\)*)\|")
+_COMMA = re.compile(r"\s*[,;]\s*")
+
+
+def parse_grouped(text: str, known: frozenset[str], *, truncated: bool = False) -> Parsed[RawTriplet]:
+    """Read the triplets of a grouped answer; never fails, and takes time linear in its length.
+
+    ``known`` are the references of the document. ``truncated`` says that generation stopped at the token limit: the
+    last tail is then not taken, since ``E1`` may be the beginning of ``E12``.
+    """
+    return _GroupedReader(text, truncated, known).read()
+
+
+class _GroupedReader(AnswerReader[RawTriplet]):
+    def __init__(self, text: str, truncated: bool, known: frozenset[str]) -> None:
+        super().__init__(text, truncated)
+        self._known = known
+        self._head: str | None = None
+
+    def is_exact(self, line: str) -> bool:
+        return unescape(line) in self._known or (line.startswith("- ") and has_separator(line))
+
+    def read_line(self, line: str) -> list[RawTriplet | Reject]:
+        if line and unescape(line) in self._known:
+            self._head = unescape(line)
+            return []
+        if says_nothing(line):
+            return []
+        content = without_ornaments(line)
+        fields = _fields(content)
+        if self._head is not None and len(fields) > 1 and not content.startswith("("):
+            return self._stated(fields, line)
+        heading = unescape(content.rstrip(":* ").strip())
+        if heading in self._known:
+            self._head = heading
+            return []
+        relation, colon, listed = content.partition(":")
+        tails = _COMMA.split(listed.strip())
+        if self._head is not None and colon and all(unescape(tail) in self._known for tail in tails):
+            return self._stated([relation.strip(), *tails], line)
+        return read_line(line)
+
+    def read_last_line(self, line: str) -> list[RawTriplet | Reject]:
+        entries = self.read_line(line)
+        if entries and (self.truncated or TERMINATOR.startswith(line)):
+            entries[-1] = Reject("truncated_line", line)
+        return entries
+
+    def read_json(self, root: JsonNode) -> Iterator[RawTriplet | Reject]:
+        pending: list[tuple[JsonNode, str, str]] = [(root, "", "")]
+        while pending:
+            node, head, relation = pending.pop()
+            texts = {name: value for name, value in node.values if isinstance(value, str)}
+            if node.is_object:
+                head, relation = texts.get("head", head), texts.get("relation", relation)
+                if "tail" in texts:
+                    yield self._triplet(head, relation, texts["tail"], self._source(node))
+            elif texts:
+                for _, tail in node.values:
+                    if isinstance(tail, str):
+                        yield self._triplet(head, relation, tail, self._source(node))
+            if node.loose:
+                yield Reject("malformed" if node.closed else "truncated_line", node.loose)
+            pending += [(value, head, relation) for _, value in reversed(node.values) if isinstance(value, JsonNode)]
+
+    def _stated(self, fields: list[str], line: str) -> list[RawTriplet | Reject]:
+        relation, *tails = fields
+        return [self._triplet(self._head or "", relation, tail, line) for tail in tails]
+
+    def _triplet(self, head: str, relation: str, tail: str, source: str) -> RawTriplet | Reject:
+        if not relation or not tail:
+            return Reject("empty_field" if relation or tail else "malformed", source)
+        return RawTriplet(unescape(head), unescape(relation), unescape(tail))
+
+    def _source(self, node: JsonNode) -> str:
+        return self.text[node.start : node.end]
+
+
+def _fields(content: str) -> list[str]:
+    """The fields of ``content`` between ``|`` that are not escaped; a trailing one is taken as none."""
+    parts = _BETWEEN.sub(lambda match: f"{match[1]}\n", content).split("\n")
+    fields = [part.strip() for part in parts]
+    return fields[:-1] if len(fields) > 2 and not fields[-1] else fields
