@@ -27,6 +27,9 @@ def score(
     gold: Annotated[Path | None, typer.Option(help="DocRED-format file with the labels.")] = None,
     train: Annotated[Path | None, typer.Option(help="DocRED-format training file, for Ign F1.")] = None,
     surface: Annotated[bool, typer.Option("--surface", help="AutoRE's metric by strings, too (apart).")] = False,
+    closure: Annotated[
+        bool, typer.Option("--closure", help="What follows by inverses, symmetry and transitivity, too (apart).")
+    ] = False,
     align: AlignOption = None,
     theta: ThetaOption = None,
     align_over: AlignOverOption = None,
@@ -45,6 +48,7 @@ def score(
     \b
     Examples:
       harness score redocred-dev-smollm2
+      harness score redocred-dev-smollm2 --closure
       harness score vllm-tagged-format --align minilm --theta 0.6
       harness score redocred-dev-smollm2 --data-dir /mnt/corpora/redocred
       harness score predictions.json --gold dev_revised.json --train train_revised.json --json
@@ -61,10 +65,12 @@ def score(
         raise InputError("--align reads the stored answers of a run anew: leave out --gold, --surface and files")
     if path.endswith((*DATA_SUFFIXES, ".zip")) and not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    if closure and (realign or gold or Path(path).is_file()):
+        raise InputError("--closure is of a stored run against its own labels: leave out --gold, --align and files")
     if realign:
         _score_realigned(path, align, theta, align_over, train, place, results_dir, as_json)
     elif not Path(path).is_file():
-        _score_run(path, gold, train, surface, place, results_dir, as_json)
+        _score_run(path, gold, train, surface, closure, place, results_dir, as_json)
     elif gold is None:
         raise InputError(f"{path} is a predictions file: give the labels with --gold FILE")
     else:
@@ -76,14 +82,16 @@ def _score_run(
     gold: Path | None,
     train: Path | None,
     surface: bool,
+    closure: bool,
     place: DataPlace,
     results: Path,
     as_json: bool,
 ) -> None:
     import asyncio
 
-    from harness.cli.summary import print_result
+    from harness.cli.summary import print_closure, print_result
     from harness.runs import rescore
+    from harness.runs.closure import score_closure
     from harness.store import PREDICTIONS, find_run
 
     folder = find_run(results, run)
@@ -94,11 +102,14 @@ def _score_run(
     else:
         result = rescore.score_against(folder, gold, train)
         by_strings = rescore.surface_scores(folder.path / PREDICTIONS, rescore.gold_of(gold)) if surface else None
+    closed = score_closure(folder, place) if closure else None
     if as_json:
-        _print_json(result.as_json(), by_strings)
+        _print_json({**result.as_json(), **({"closure": closed.as_json()} if closed else {})}, by_strings)
         return
     print_result(result)
     _print_surface(by_strings)
+    if closed:
+        print_closure(closed)
 
 
 def _score_realigned(

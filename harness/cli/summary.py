@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from harness.label_source import NO_LABELS, NOT_SCORED
 from harness.runs.failures import Failure
 from harness.runs.results import RunResult, tokens_in_words
+from harness.scoring.closure import RULES
 from harness.types import PredictionSource
 
 if TYPE_CHECKING:
     from harness.alignment.decisions import Example
     from harness.records.manifest import AlignmentExample, EncoderOrigin
     from harness.records.metrics import Metrics, ProposalScores, RefinementScores, StepScores, StoredScores
+    from harness.runs.closure import ClosureScores
 
 NOT_AVAILABLE = "n/a"
 LONGEST_EXAMPLE = 40
@@ -39,6 +41,16 @@ def print_lines(lines: list[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"{name:<{width}}  {value}")
+
+
+def print_closure(closed: ClosureScores) -> None:
+    """What the closure of the predictions adds to F1, and how many triplets each rule added."""
+    gain = 100 * (closed.after.f1 - closed.before.f1)
+    lines = [("closure F1", f"{100 * closed.after.f1:.2f} ({gain:+.2f}; apart from the scores above)")]
+    lines += [
+        (f"{rule} adds", f"{closed.right.get(rule, 0):,} right, {closed.wrong.get(rule, 0):,} wrong") for rule in RULES
+    ]
+    print_lines(lines)
 
 
 def answer_lines(result: RunResult) -> list[tuple[str, str]]:

@@ -66,6 +66,7 @@ class RelationText:
       relation is about; empty: any. They are written from the relation's meaning, never counted on labels.
     - ``inverse``: ids of relations; one of them holds from tail to head wherever this one holds from head to tail.
     - ``symmetric``: whether the relation holds in both directions.
+    - ``transitive``: whether it holds from a to c wherever it holds from a to b and from b to c.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -78,6 +79,7 @@ class RelationText:
     tail_types: EntityTypes = ()
     inverse: RelationIds = ()
     symmetric: bool = False
+    transitive: bool = False
 
     def state(self, head: str, tail: str) -> str:
         """The statement about these two names. They are put in as they are, braces included."""
@@ -169,6 +171,8 @@ def _contradictions(texts: Mapping[str, RelationText]) -> Iterator[tuple[str, st
     for relation, text in texts.items():
         if text.symmetric and (text.inverse or set(text.head_types) != set(text.tail_types)):
             yield relation, "symmetric: it has no inverse, and head_types and tail_types are the same"
+        if text.transitive and text.head_types and text.tail_types and not {*text.head_types} & {*text.tail_types}:
+            yield relation, "transitive: head_types and tail_types share no type"
         if unknown := [one for one in text.inverse if one not in texts or one == relation]:
             yield relation, f"inverse: {unknown[0]} is no other relation of the file"
             continue
