@@ -29,6 +29,8 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield result.seen_by_encoder
     if result.chosen_by_documents:
         yield result.chosen_by_documents
+    for part in result.manifest.combines:
+        yield from (f"combines {part.run_id}, which is not ranked: {reason}" for reason in part.not_ranked)
     if result.manifest.question.task == PROPOSES_PAIRS:
         yield "proposes pairs without relations: see its pair F1"
     if not documents.asked:

@@ -14,6 +14,7 @@ from harness.cli import (
     ablate,
     annotate,
     calibrate,
+    combine,
     compare,
     data,
     doctor,
@@ -51,6 +52,7 @@ app.command("score")(score.score)
 app.command("annotate")(annotate.annotate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
+app.command("combine")(combine.combine)
 app.command("export")(export.export)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)

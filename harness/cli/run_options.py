@@ -110,6 +110,8 @@ def question_fields(
     theta: ThetaOption = None,
     align_over: AlignOverOption = None,
     repeat: Annotated[int, declared("repeat")] = RunConfig.repeat,
+    samples: Annotated[int, declared("samples")] = RunConfig.samples,
+    vote_share: Annotated[float | None, declared("vote_share")] = None,
 ) -> dict[str, Any]:
     """The fields of a ``RunConfig`` that say what is asked about which documents."""
     return {
@@ -128,6 +130,8 @@ def question_fields(
         "theta": theta,
         "align_over": align_over,
         "repeat": repeat,
+        "samples": samples,
+        "vote_share": vote_share,
     }
 
 

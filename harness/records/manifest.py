@@ -158,6 +158,15 @@ class Spent(StoredModel):
     """Tokens of their completions."""
 
 
+class CombinedRun(StoredModel):
+    """A stored run whose predictions were votes in this one."""
+
+    run_id: str
+    """The name of its folder."""
+    not_ranked: list[str] = []
+    """Each reason why it was not ranked."""
+
+
 class Asked(StoredModel):
     """What was asked: the part of a manifest that stays the same while the run goes on."""
 
@@ -177,6 +186,8 @@ class Asked(StoredModel):
     """What is known of the encoder that scored, proposed pairs or was refined."""
     chosen_settings: list[ChosenSetting] = []
     """Options that were chosen by scores of the run's own documents."""
+    combines: list[CombinedRun] = []
+    """The runs that voted, of a run made by ``harness combine``."""
     prices: StoredPrices
     """Prices of the model."""
     schema_sha256: str | None = None

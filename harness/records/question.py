@@ -94,6 +94,8 @@ class Question(StoredModel):
     """Of an LLM that is given pairs: ``gold``, ``all``, or a checksum of them."""
     refine: dict[str, Any] | None = None
     """Of an LLM that refines an encoder: a checksum of its scores, and the options of the refinement."""
+    votes: dict[str, Any] | None = None
+    """Of an LLM whose samples vote: how many there are, and the least share of votes."""
     relation_texts: str | None = None
     """Of a prompt that shows texts of relations: the checksum of these."""
     shots: ShotsIdentity | None = None

@@ -104,6 +104,21 @@ class RunConfig:
     top_p: float = run_option("Nucleus sampling.", 1.0, least=0.0, most=1.0, axis=float)
     seed: int = run_option("Draws examples, and samples where the server honours a seed.", 0, axis=int)
     repeat: int = run_option("Number of an independent repetition.", 0, least=0, axis=int)
+    samples: int = run_option(
+        "Answers drawn to each request, which vote on the triplets (needs --temperature).",
+        1,
+        least=1,
+        axis=int,
+        is_later=True,
+    )
+    vote_share: float | None = run_option(
+        "With --samples: least share of votes of a predicted triplet (default 0.5).",
+        None,
+        least=0.0,
+        most=1.0,
+        axis=float,
+        is_later=True,
+    )
     base_url: str | None = run_option(
         "OpenAI-compatible address of a server (models of OpenAI: or $OPENAI_BASE_URL).", None
     )
@@ -143,7 +158,12 @@ class RunConfig:
             )
         if self.limit is not None and self.limit < 1:
             raise InputError(f"--limit {self.limit}: give at least 1 document")
+        if self.samples > 1 and not self.temperature > 0:
+            raise InputError("--samples draws different answers only with a --temperature above 0, such as 0.7")
+        if self.vote_share is not None and self.samples == 1:
+            raise InputError("--vote-share is of the votes of --samples: give 2 or more")
         numbers: dict[str, float | None] = {
+            "vote-share": self.vote_share,
             "temperature": self.temperature,
             "top-p": self.top_p,
             "timeout": self.timeout_s,

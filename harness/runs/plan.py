@@ -12,6 +12,7 @@ from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
 from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
 from harness.methods.table import create_method, enough_tokens, method_kind, uses_relation_texts
+from harness.methods.voting import LEAST_SHARE, Voting
 from harness.models import resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
@@ -55,18 +56,28 @@ class Experiment(LlmRun):
 
     def method(self) -> PromptMethod:
         """What turns a document into predictions."""
+        if (count := self.config.samples) > 1:
+            # No repetition of a run shares a number with another's samples.
+            numbers = range(self.config.repeat * count, (self.config.repeat + 1) * count)
+            samples = [create_method(replace(self.settings, repeat=number)) for number in numbers]
+            return Voting(tuple(samples), self._vote_share)
         method = create_method(self.settings)
         if self.refinement is None:
             return method
         return Refined(method, self.refinement.hard_pairs, self.refinement.options.fusion)
 
+    @property
+    def _vote_share(self) -> float:
+        return LEAST_SHARE if self.config.vote_share is None else self.config.vote_share
+
     def question(self) -> dict[str, Any]:
-        settings = self.settings
+        settings, samples = self.settings, self.config.samples
         return {
             **super().question(),
             # Left out where there are none, so that such runs keep the ids they always had.
             **({"candidates": settings.candidates.identity} if settings.candidates else {}),
             **({"refine": self.refinement.identity} if self.refinement else {}),
+            **({"votes": {"samples": samples, "least_share": self._vote_share}} if samples > 1 else {}),
             **({"relation_texts": self.relation_texts.sha256} if self.relation_texts else {}),
             **({"shots": self.shots.identity} if self.shots else {}),
             **({"alignment": alignment_identity(settings.alignment)} if settings.alignment else {}),
@@ -83,6 +94,9 @@ class Experiment(LlmRun):
         if self.refinement:
             parts.append(f"refine={self.refinement.hard_pairs.scores.name}")
             parts += [f"{key}={value}" for key, value in self.config.refine_options.items()]
+        if self.config.samples > 1:
+            parts.append(f"samples={self.config.samples}")
+            parts += [f"vote-share={self._vote_share:g}"] if self._vote_share != LEAST_SHARE else []
         if alignment := self.settings.alignment:
             parts.append(f"align={alignment.relations.embedder.name} theta={alignment.theta:g}")
             if self.config.align_over == "descriptions":
@@ -153,6 +167,8 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
 
 def _refinement(scope: Scope) -> Refinement | None:
     config = scope.config
+    if config.refine and config.samples > 1:
+        raise InputError("--refine reads probabilities, on which --samples do not vote: leave out one of them")
     if config.refine is None:
         if config.refine_options:
             raise InputError("-R sets options of --refine: name an encoder or a stored run with it")

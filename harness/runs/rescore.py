@@ -216,15 +216,17 @@ def _experiment_of(
 
 
 class _StoredAnswers:
-    """Answers a document's requests from its record, by their messages."""
+    """Answers a document's requests from its record, by their messages and the number of the sample."""
 
     def __init__(self, record: DocumentRecord) -> None:
         self._title = record.title
         self._steps = {_key(step["messages"]): step for step in record.steps}
+        self._samples = {(_key(step["messages"]), step.get("repeat", 0)): step for step in record.steps}
 
     async def answer(self, request: Request) -> Completion:
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        step = self._steps.get(_key(messages))
+        # Older records do not tell the number; none of theirs has several samples.
+        step = self._samples.get((_key(messages), request.repeat), self._steps.get(_key(messages)))
         if step is None:
             raise InputError(f"{self._title!r}: the prompt has changed since the run; type its command to run it anew")
         return Completion(

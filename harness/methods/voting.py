@@ -1,0 +1,67 @@
+"""Votes: several samples of a document's answers, or several runs, decide which triplets are predicted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.answers.status import worst_status
+from harness.methods.base import Demonstration, PromptMethod
+from harness.types import Ask, Document, Extraction, Prediction, Triplet
+
+LEAST_SHARE = 0.5
+"""The share of votes from which on a triplet is predicted, unless the user says otherwise."""
+
+_ROUNDING = 1e-9
+
+
+def voted(claims: Sequence[Iterable[Triplet]], least_share: float) -> tuple[Prediction, ...]:
+    """The triplets that at least the share ``least_share`` of ``claims`` hold, with that share as their score.
+
+    Triplets come in the order of the first claim that holds each.
+    """
+    votes = Counter(triplet for claim in claims for triplet in dict.fromkeys(claim))
+    return tuple(
+        Prediction(triplet, score=round(count / len(claims), 4))
+        for triplet, count in votes.items()
+        if count >= least_share * len(claims) - _ROUNDING
+    )
+
+
+@dataclass(frozen=True)
+class Voting:
+    """Each of ``samples`` is the same method under another number of repetition; they are asked in their order.
+
+    A document is only ``ok`` if all its samples are; what the others state counts all the same. Details are summed,
+    and ``samples`` tells how many there were.
+    """
+
+    samples: tuple[PromptMethod, ...]
+    least_share: float
+
+    async def extract(self, document: Document, ask: Ask) -> Extraction:
+        drawn = [await sample.extract(document, ask) for sample in self.samples]
+        status, error = worst_status([(one.status, one.error) for one in drawn])
+        claims = [[prediction.triplet for prediction in one.predictions] for one in drawn]
+        return Extraction(
+            predictions=voted(claims, self.least_share),
+            status=status,
+            error=error,
+            rejects=tuple(reject for one in drawn for reject in one.rejects),
+            steps=tuple(step for one in drawn for step in one.steps),
+            details={**_summed([one.details for one in drawn]), "samples": len(drawn)},
+        )
+
+    def demonstrate(self, document: Document) -> list[Demonstration]:
+        return self.samples[0].demonstrate(document)
+
+
+def _summed(details: Collection[Mapping[str, object]]) -> dict[str, object]:
+    """The sums of all counts, and whether anything was true of any sample; what is neither is left out."""
+    summed: dict[str, object] = {}
+    for name in dict.fromkeys(name for one in details for name in one):
+        values = [value for one in details if isinstance(value := one.get(name), int)]
+        if values:
+            summed[name] = any(values) if all(isinstance(value, bool) for value in values) else sum(values)
+    return summed
