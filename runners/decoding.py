@@ -12,6 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from harness.types import Constraint, FinishReason, Request, TokenLogprob
+from runners.repetition import repeats
 
 if TYPE_CHECKING:
     import torch
@@ -24,11 +25,13 @@ Mask = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 class Row:
     """One request in a batch: its prompt's tokens, and what was generated so far.
 
-    ``abandoned`` may be set from another thread: the row ends at the next token.
+    ``abandoned`` may be set from another thread: the row ends at the next token. ``copies`` in a row end it, too (0:
+    none do).
     """
 
     prompt: list[int]
     request: Request
+    copies: int = 0
     abandoned: Event = field(default_factory=Event)
     mask: Mask | None = None
     tokens: list[int] = field(default_factory=list)
@@ -145,6 +148,8 @@ class _ChosenTokens:
             row.finish_reason = "stop"
         elif len(row.tokens) == sampling.max_tokens:
             row.finish_reason = "length"
+        elif row.copies and repeats(row.tokens, row.copies):
+            row.finish_reason = "repetition"
         if row.finish_reason or sampling.stop:
             row.text = self._tokenizer.decode(row.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         ends = [row.text.find(stop) for stop in sampling.stop if stop in row.text]

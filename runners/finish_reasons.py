@@ -25,6 +25,8 @@ _NAMES: Mapping[Ending, str] = {
         model_context_window_exceeded context_length_exceeded token_limit limit limited incomplete truncated
         max_context error_limit too_many_tokens budget_exhausted
     """,
+    # vLLM
+    "repetition": "repetition repetition_detected",
     # OpenAI; Bedrock, Titan; Gemini; Cohere; Anthropic; Zhipu
     "content_filter": """
         content_filter content_filtered guardrail_intervened guardrail guardrails safety recitation blocklist

@@ -25,6 +25,7 @@ from runners.hub_file import is_hub_row, must_fetch
 from runners.in_process import InProcessRunner
 from runners.model_file import fetch_model, is_gguf, is_path
 from runners.options import LOCAL_OPTIONS, Option, choice, integer, with_given_context
+from runners.repetition import REPETITION_OPTION, copies_allowed
 from runners.vllm_flags import row_flags
 
 # In order of preference: only the context-free form excludes self-pairs.
@@ -47,6 +48,7 @@ class TransformersRunner(InProcessRunner):
     OPTIONS = MappingProxyType(
         {
             **LOCAL_OPTIONS,
+            **REPETITION_OPTION,
             "batch": Option(f"requests decoded together (default: {DEFAULT_BATCH})", changes_answers=False),
             "device": Option("cpu or gpu (default: the GPU if there is one)"),
             "dtype": Option(f"{', '.join(DTYPES)} (default: float32 on the CPU, bfloat16 on a GPU)"),
@@ -60,6 +62,7 @@ class TransformersRunner(InProcessRunner):
         self._dtype = choice(extra, "dtype", DTYPES, "float32" if self._device == "cpu" else "bfloat16")
         self._threads = integer(extra, "threads", usable_cores())
         batch = integer(extra, "batch", DEFAULT_BATCH)
+        self._copies = copies_allowed(extra)
         spec = with_given_context(spec, extra)
         super().__init__(
             spec,
@@ -160,7 +163,7 @@ class TransformersRunner(InProcessRunner):
                 torch.cuda.empty_cache()
 
     async def _decode(self, prompt: list[int], request: Request) -> Completion:
-        row = Row(prompt, request)
+        row = Row(prompt, request, copies=self._copies)
         self._rows.add(row)
         try:
             return await self._batcher.submit(row)

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError, RetryableError
@@ -23,6 +24,7 @@ from runners.contract import Declaration
 from runners.in_process import InProcessRunner
 from runners.options import choice
 from runners.progress import counters
+from runners.repetition import REPETITION_OPTION, copies_allowed
 from runners.vllm_flags import (
     FORMS,
     VLLM_OPTIONS,
@@ -50,7 +52,7 @@ class VllmInprocessRunner(InProcessRunner):
     """
 
     PROVIDER = "vllm-inprocess"
-    OPTIONS = VLLM_OPTIONS
+    OPTIONS = MappingProxyType({**VLLM_OPTIONS, **REPETITION_OPTION})
 
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
@@ -60,6 +62,7 @@ class VllmInprocessRunner(InProcessRunner):
         self._earlier_processes: set[multiprocessing.process.BaseProcess] = set()
         self._numbers = itertools.count()
         self._thinks_apart = False
+        self._copies = copies_allowed(options.extra)
 
     def check(self) -> None:
         refuse_without_gpu(self.spec, self.options)
@@ -117,7 +120,7 @@ class VllmInprocessRunner(InProcessRunner):
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         outputs = self._engine.generate(
-            tokens_input(prompt), sampling_params(request), f"request-{next(self._numbers)}"
+            tokens_input(prompt), sampling_params(request, self._copies), f"request-{next(self._numbers)}"
         )
         try:
             # With FINAL_ONLY there is one.
@@ -154,7 +157,7 @@ def _last_line(error: BaseException) -> str:
 RUNNER = Declaration(
     "vllm_inprocess",
     VllmInprocessRunner,
-    VLLM_OPTIONS,
+    VllmInprocessRunner.OPTIONS,
     prefix="vllm-inprocess",
     package="vllm",
     extra="vllm",

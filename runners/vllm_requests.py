@@ -6,13 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from harness.errors import RetryableError
+from harness.errors import FatalError, RetryableError
 from harness.types import Completion, Constraint, FinishReason, Request, TokenLogprob, Usage
 from runners.chat_answer import split_thinking
+from runners.repetition import detection
 
 
-def sampling_params(request: Request) -> Any:
-    """vLLM's ``SamplingParams`` for a request."""
+def sampling_params(request: Request, copies: int = 0) -> Any:
+    """vLLM's ``SamplingParams`` for a request, whose answer ends at so many copies in a row (0: at none).
+
+    Raises FatalError for a limit of copies where vLLM is too old for one.
+    """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -26,7 +30,16 @@ def sampling_params(request: Request) -> Any:
         logprobs=request.top_logprobs or None,
         structured_outputs=_structured_outputs(request.constraint),
         output_kind=RequestOutputKind.FINAL_ONLY,
+        **({"repetition_detection": _repetition_detection(copies)} if copies else {}),
     )
+
+
+def _repetition_detection(copies: int) -> Any:
+    try:
+        from vllm.sampling_params import RepetitionDetectionParams
+    except ImportError:
+        raise FatalError("this vLLM is too old for -M repetition: leave it out, or install a newer one") from None
+    return RepetitionDetectionParams(**detection(copies))
 
 
 def _structured_outputs(constraint: Constraint | None) -> Any:
@@ -48,7 +61,8 @@ def read_output(output: Any, request: Request, *, constrained: bool) -> Completi
     if output.outputs[0].finish_reason in (None, "abort", "error"):
         raise RetryableError("vLLM gave up on its answer")
     answer = output.outputs[0]
-    finish_reason: FinishReason = "length" if answer.finish_reason == "length" else "stop"
+    ending = answer.finish_reason
+    finish_reason: FinishReason = ending if ending in ("length", "repetition") else "stop"
     text, reasoning = split_thinking(answer.text, constrained=constrained)
     logprobs = zip(answer.token_ids, answer.logprobs or (), strict=False)
     return Completion(

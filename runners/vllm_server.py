@@ -16,6 +16,7 @@ from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, key_in, local_weights
 from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, choice, seconds
 from runners.providers import PROVIDERS
+from runners.repetition import REPETITION_OPTION, with_detection
 from runners.server_process import free_port
 from runners.vllm_flags import (
     FORMS,
@@ -62,6 +63,7 @@ class VllmServerRunner(ChildServerRunner):
             **SERVER_OPTIONS,
             **VLLM_OPTIONS,
             **REMOTE_OPTIONS,
+            **REPETITION_OPTION,
             "python": Option("the interpreter that has vLLM (or $HARNESS_VLLM_PYTHON)", changes_answers=False),
         }
     )
@@ -70,6 +72,7 @@ class VllmServerRunner(ChildServerRunner):
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         self._start_timeout_s = seconds(options.extra, "start_timeout_s", START_TIMEOUT_S)
         spec = with_chosen_context(spec, options)
+        options = with_detection(options)
         super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=FORMS))
         if not options.base_url:
             self.take_time()

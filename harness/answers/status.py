@@ -17,6 +17,8 @@ def bad_ending(completion: Completion, *, is_whole: bool) -> tuple[Status, str] 
     if completion.finish_reason == "length":
         unread = " while still thinking" if completion.reasoning and not completion.text else ""
         return "truncated", f"the answer reached its token limit{unread}"
+    if completion.finish_reason == "repetition":
+        return "truncated", "the answer repeated itself and was ended"
     if completion.finish_reason == "unknown" and not is_whole and (completion.text.strip() or completion.reasoning):
         return "truncated", "the answer has no end, and the server does not say why it stopped there"
     return None

@@ -10,8 +10,8 @@ ConstraintLevel = Literal["typed", "closed", "format", "none"]
 """The strictest first: ``typed`` is ``closed``, and relations fit the types of their entities."""
 CLOSED_LEVELS: tuple[ConstraintLevel, ...] = ("typed", "closed")
 """The levels that leave no relation outside the schema."""
-FinishReason = Literal["stop", "length", "content_filter", "unknown"]
-"""``unknown``: the server did not say why the answer ended, so that it may be cut off."""
+FinishReason = Literal["stop", "length", "repetition", "content_filter", "unknown"]
+"""``repetition``: it was ended because it repeated itself; ``unknown``: nobody says, so it may be cut off."""
 Status = Literal["ok", "truncated", "refused", "invalid_output", "context_overflow", "api_error"]
 
 
@@ -97,4 +97,4 @@ class Completion:
     @property
     def may_be_cut(self) -> bool:
         """Whether the text may break off within a name or a number."""
-        return self.finish_reason in ("length", "unknown")
+        return self.finish_reason in ("length", "repetition", "unknown")
