@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.alignment.decisions import AlignmentExamples, RelationDecision, decisions_of
-from harness.alignment.relations import AlignOver
 from harness.datasets.content import content_hash
 from harness.datasets.gold import label_source_of, with_gold
 from harness.errors import InputError
@@ -19,7 +18,7 @@ from harness.runs.rescore import realigned, replay
 from harness.runs.stored_data import WHEREVER, DataPlace
 from harness.scoring.counts import Counts, Scores
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Document, Triplet
+from harness.types import AlignOver, Document, Triplet
 
 DEFAULT_MODEL = "minilm"
 

@@ -27,10 +27,10 @@ from harness.runs.metrics import NOT_GIVEN, LlmPart, metrics_of
 from harness.runs.planned_run import Scope, dataset_of
 from harness.runs.shots import Shots, draw_shots
 from harness.runs.sources.encoder_scores import pair_source_of, scores_named
-from harness.runs.sources.llm import LlmRun
+from harness.runs.sources.llm import LlmRun, runner_of, sampling_of
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
-from harness.types import Dataset, ModelSpec, PredictionSource, Runner, RunnerOptions, Sampling
+from harness.types import Dataset, PredictionSource
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,15 @@ class Experiment(LlmRun):
             return method
         return Refined(method, self.refinement.hard_pairs, self.refinement.options.fusion)
 
-    def question(self) -> dict[str, Any]:
-        settings = self.settings
+    def resolved(self) -> dict[str, Any]:
+        pairs, alignment = self.settings.candidates, self.settings.alignment
         return {
-            **super().question(),
-            # Left out where there are none, so that such runs keep the ids they always had.
-            **({"candidates": settings.candidates.identity} if settings.candidates else {}),
-            **({"refine": self.refinement.identity} if self.refinement else {}),
-            **({"relation_texts": self.relation_texts.sha256} if self.relation_texts else {}),
-            **({"shots": self.shots.identity} if self.shots else {}),
-            **({"alignment": alignment_identity(settings.alignment)} if settings.alignment else {}),
+            **super().resolved(),
+            "candidates": pairs and pairs.identity,
+            "refine": self.refinement and self.refinement.identity,
+            "relation_texts": self.relation_texts and self.relation_texts.sha256,
+            "shots": self.shots and self.shots.identity,
+            "alignment": alignment and alignment_identity(alignment),
         }
 
     @property
@@ -160,30 +159,6 @@ def _refinement(scope: Scope) -> Refinement | None:
     options = RefineOptions.of(config.refine_options)
     scores = scores_named("--refine", config.refine, config, scope.dataset, scope.documents)
     return Refinement(HardPairs(scores, options.distribution), options)
-
-
-def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
-    """The runner of a model under the configuration's options; nothing is started."""
-    from runners.registry import create_runner
-
-    options = RunnerOptions(
-        base_url=config.base_url,
-        max_connections=config.max_connections,
-        log_dir=config.results / "logs",
-        extra=config.model_options,
-    )
-    return create_runner(spec, options)
-
-
-def sampling_of(config: RunConfig, runner: Runner, spec: ModelSpec, enough: int) -> Sampling:
-    """How answers are decoded: at most ``enough`` tokens, or half the context, unless the user says otherwise."""
-    context = runner.supports.context or spec.context
-    return Sampling(
-        max_tokens=config.max_tokens or (min(enough, context // 2) if context else enough),
-        temperature=config.temperature,
-        top_p=config.top_p,
-        seed=config.seed,
-    )
 
 
 def _with_texts_and_shots(experiment: Experiment) -> Experiment:

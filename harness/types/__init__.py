@@ -3,6 +3,7 @@
 from harness.types.documents import Dataset, Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 from harness.types.predictions import Extraction, Method, PairScorer, PairScores, Prediction, RawTriplet, Reject, Step
 from harness.types.requests import (
+    AlignOver,
     Completion,
     Constraint,
     ConstraintLevel,
@@ -27,6 +28,7 @@ from harness.types.runners import (
 )
 
 __all__ = [
+    "AlignOver",
     "Ask",
     "Completion",
     "Constraint",

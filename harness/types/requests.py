@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 GrammarForm = Literal["regex", "gbnf", "lark", "json_schema"]
+AlignOver = Literal["names", "descriptions"]
+"""What relations outside the schema are compared by."""
 ConstraintLevel = Literal["closed", "format", "none"]
 FinishReason = Literal["stop", "length", "content_filter", "unknown"]
 """``unknown``: the server did not say why the answer ended, so that it may be cut off."""
