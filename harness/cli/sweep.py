@@ -69,6 +69,7 @@ def theta(
     from harness.analyses.sweep import best_point, has_best, read_alignable, split_documents, sweep_theta, theta_range
     from harness.cli.figures import check_output
     from harness.cli.sweep_files import TABLE, write_points
+    from harness.datasets.content import content_hash
     from harness.errors import InputError
     from harness.runs.chosen_settings import THETA, record_choice
     from harness.runs.stored_data import DataPlace
@@ -96,7 +97,7 @@ def theta(
     else:
         _print(read, chosen_on, seed, points, best, reported)
     if has_best(points):
-        record_choice(folder, THETA, best.theta, {document.content for document in chosen_on})
+        record_choice(folder, THETA, best.theta, {content_hash(one.document) for one in chosen_on})
 
 
 def _as_json(
@@ -124,7 +125,7 @@ def _as_json(
             **best.as_json(),
             "seed": None if reported is None else seed,
             "documents": len(chosen_on),
-            "titles": None if reported is None else [document.title for document in chosen_on],
+            "titles": None if reported is None else [one.document.title for one in chosen_on],
         },
         "reported": reported and {**reported.as_json(), "documents": len(read.documents) - len(chosen_on)},
         "examples": examples_at(chosen_on, best.theta).as_json(),

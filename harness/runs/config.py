@@ -64,9 +64,7 @@ class RunConfig:
         may_be_path=True,
         in_prompt=True,
     )
-    limit: int | None = run_option(
-        "Only the first N documents (marked as partial).", None, sources=(LLM, ENCODER), least=1
-    )
+    limit: int | None = run_option("Only the first N documents (marked as partial).", None, sources=(LLM, ENCODER))
     prompt_options: Mapping[str, str] = run_option(
         "An option of the prompt; repeatable.", {}, flags=("-P", "--prompt-option"), part="prompt", in_prompt=True
     )

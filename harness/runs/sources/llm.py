@@ -37,7 +37,8 @@ class LlmRun(PlannedRun):
             },
             "constraint": {"level": settings.level, "form": settings.form},
             "max_triplets": settings.max_triplets,
-            "sampling": asdict(settings.sampling),
+            # A setting that is left to the model is none: one that is added later changes no id.
+            "sampling": {name: value for name, value in asdict(settings.sampling).items() if value is not None},
             "repeat": settings.repeat,
         }
 
