@@ -72,11 +72,11 @@ def with_options_of(*groups: Fields) -> Callable[[Callable[..., Result]], Callab
         own = _parameters(command)[1:]
         shared = {group: _parameters(group) for group in groups}
 
-        def taking_options(**options: Any) -> Result:
+        def taking_options(*arguments: Any, **options: Any) -> Result:
             fields: dict[str, Any] = {}
             for group, parameters in shared.items():
-                fields |= group(**{parameter.name: options.pop(parameter.name) for parameter in parameters})
-            return command(fields, **options)
+                fields |= group(**{one.name: options.pop(one.name, one.default) for one in parameters})
+            return command(fields, *arguments, **options)
 
         taking_options.__name__, taking_options.__doc__ = command.__name__, command.__doc__
         signature = inspect.Signature([*itertools.chain(*shared.values()), *own])

@@ -41,7 +41,7 @@ class RunConfig:
         may_be_path=True,
     )
     dataset: str = run_option(
-        "redocred, fewrel, sample, or a DocRED-format file.",
+        "A corpus such as redocred or sample, or a DocRED-format file.",
         "redocred",
         sources=_ANY_SOURCE,
         annotates=False,
@@ -205,7 +205,7 @@ class RunConfig:
             raise InputError(f"--limit {self.limit}: give at least 1 document")
         for option in OPTIONS.values():
             for typed, value in option.typed(getattr(self, option.name)):
-                if isinstance(value, float) and not math.isfinite(value):
+                if typed.least is not None and isinstance(value, float) and not math.isfinite(value):
                     raise InputError(f"{typed.flag} {value}: give a finite number")
 
     def check_source(self, source: PredictionSource) -> None:
