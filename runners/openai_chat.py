@@ -75,6 +75,7 @@ class OpenAIChatRunner:
                 0 if self.served_model.startswith(provider.fixed_sampling) else provider.max_top_logprobs
             ),
             context=spec.context,
+            continues=provider.continues,
         )
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)
