@@ -53,7 +53,10 @@ class LlamaCppRunner(ChildServerRunner):
             **SERVER_OPTIONS,
             **LOCAL_OPTIONS,
             "path": Option("another GGUF file", changes_answers=False),
-            "slots": Option(f"requests at once (default: one for every {CORES_PER_SLOT} cores, at most {MOST_SLOTS} and what memory allows)", changes_answers=False),
+            "slots": Option(
+                f"requests at once (default: one for every {CORES_PER_SLOT} cores, up to {MOST_SLOTS} as memory allows)",
+                changes_answers=False,
+            ),
             "threads": Option("threads (default: the cores it may use)", changes_answers=False),
         }
     )
@@ -72,6 +75,7 @@ class LlamaCppRunner(ChildServerRunner):
             max_top_logprobs=self.provider.max_top_logprobs,
             context=self._context,
             max_connections=self._slots,
+            max_documents=self._slots,
             continues=self.provider.continues,
         )
         self.take_time()
@@ -116,7 +120,9 @@ class LlamaCppRunner(ChildServerRunner):
         fitting = int(total_memory() * CACHE_SHARE) // per_token
         trained = header.context or DEFAULT_CONTEXT
         usual = self.spec.context or min(trained, USUAL_CONTEXT)
-        slots = integer(self.options.extra, "slots", max(1, min(MOST_SLOTS, usable_cores() // CORES_PER_SLOT, fitting // usual)))
+        slots = integer(
+            self.options.extra, "slots", max(1, min(MOST_SLOTS, usable_cores() // CORES_PER_SLOT, fitting // usual))
+        )
         context = self.spec.context or min(trained, max(SMALLEST_CONTEXT, fitting // slots // 256 * 256))
         if "slots" not in self.options.extra:
             weights = sum(file.stat().st_size for file in self._files if file.is_file())

@@ -263,6 +263,8 @@ class OpenAIChatRunner:
                 continue
             seconds = time.perf_counter() - started
             completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
+            if request.messages[-1].role == "assistant":  # llama.cpp repeats the beginning that it went on with
+                completion = replace(completion, text=completion.text.removeprefix(request.messages[-1].content))
             return replace(completion, adjusted=notes) if notes else completion
 
     def _adjusted(

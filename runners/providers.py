@@ -19,7 +19,8 @@ class Provider:
     grammar forms it enforces, ``style`` the request fields that carry them. ``seed_field`` is empty
     where a seed is refused or ignored. ``fixed_sampling`` lists prefixes of model ids that refuse
     temperature, top_p and log-probabilities. ``template_options`` says that the server passes
-    options on to the chat template. ``continues`` says that it goes on with a begun answer. Sources: each provider's API reference.
+    options on to the chat template. ``continues`` says that it goes on with a begun answer. Sources: each
+    provider's API reference.
     """
 
     name: str

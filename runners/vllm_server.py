@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from harness.errors import ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions
-from runners.child_server import ChildServerRunner
 from runners.chat_body import continuation_fields
+from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, key_in, local_weights
 from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, choice, seconds
 from runners.providers import PROVIDERS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.answers.base import AnswerForm, Output
 from harness.answers.notation import gbnf, lark, quoted_choice, regex_choice, strict_object
@@ -49,14 +49,18 @@ class LabelForm(AnswerForm[LabelReading]):
         return content
 
     def read(self, completion: Completion) -> LabelReading:
-        return read_labels(completion.logprobs, self.labels)
+        reading = read_labels(completion.logprobs, self.labels)
+        if reading.logprobs is None and completion.logprobs:
+            return replace(reading, rejects=(Reject("no_label", completion.text.strip()),))
+        return reading
 
-    def status(self, completion: Completion, reading: LabelReading) -> tuple[Status, str]:
+    def status(self, completion: Completion, reading: LabelReading) -> tuple[Status, str]:  # noqa: ARG002
         """An answer whose probabilities could be read is whole, wherever it was cut."""
-        if reading.logprobs is None:
-            ending = bad_ending(completion, is_whole=True)
-            return ending or ("invalid_output", "no probable beginning of the answer is one of the labels")
-        return "ok", ""
+        if completion.logprobs:
+            return "ok", ""
+        ending = bad_ending(completion, is_whole=True)
+        is_refused = ending is not None and ending[0] == "refused"
+        return ending if ending and is_refused else ("invalid_output", "the answer came without log-probabilities")
 
 
 def read_labels(tokens: Sequence[TokenLogprob], labels: Sequence[str]) -> LabelReading:

@@ -2,8 +2,10 @@
 
 The probability that a model writes a triplet as head, relation, tail is the product of two distributions that one
 token each shows: P(relation | head) over the relations that the head's type allows, and P(tail | head, relation) over
-the entities that the relation allows. AutoRE asks in steps, too, and reads what the model writes (Xue et al., 2024);
-here nothing is written, so that no list can be cut or repeat itself, and every candidate has a score.
+the entities that the relation allows. What counts of the second is how much likelier a tail is than none: a relation
+with several tails divides their probability among them. AutoRE asks in steps, too, and reads what the model writes
+(Xue et al., 2024); here nothing is written, so that no list can be cut or repeat itself, and every candidate has a
+score.
 """
 
 from __future__ import annotations
@@ -15,16 +17,16 @@ from functools import cached_property
 from typing import NamedTuple
 
 from harness.answers.label import LabelForm, LabelReading
-from harness.errors import InputError
 from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
 from harness.methods.questions import number_of
-from harness.methods.settings import MethodSettings
 from harness.types import Ask, Document, Extraction, Prediction, Triplet
 
 STEP = "answer"
 NONE = "none"
+LEAST = "least"
+"""The number that a variant leaves open: the least score, in hundredths, of a triplet that is predicted."""
 LOWEST_KEPT = 0.01
 """Candidates below this score are not stored with the document."""
 
@@ -37,27 +39,16 @@ class HeadRelation(NamedTuple):
     logprob: float
 
 
-def hrt(settings: MethodSettings) -> HeadRelationTail:
-    """Raises InputError for a runner that gives no log-probabilities."""
-    if not settings.max_top_logprobs:
-        raise InputError(
-            f"prompt {settings.variant.name!r} reads log-probabilities, which this model or server does not give: "
-            "use another prompt, such as rhf"
-        )
-    return HeadRelationTail(settings)
-
-
 @dataclass(frozen=True)
 class HeadRelationTail(PromptedMethod):
     """Two rounds of questions of one token each.
 
-    The score of a triplet is P(relation | head) ** w * P(tail | head, relation), w = ``relation_weight`` / 100; it is
-    predicted from ``least`` / 100 on. The ``relations`` likeliest relations of a head are asked about. Argument types
-    come from the relation texts. The details of an extraction count the ``questions`` and hold the ``candidates``: head,
-    relation id, tail, score.
+    The score of a triplet is the logistic function of w * log P(relation | head) + v * log(P(tail | head, relation) /
+    P(none | head, relation)), with w = ``relation_weight`` / 100 and v = ``tail_weight`` / 100; it is predicted from
+    ``least`` / 100 on. The ``relations`` likeliest relations of a head are asked about. Argument types come from the
+    relation texts. The details of an extraction count the ``questions`` and hold the ``candidates``: head, relation
+    id, tail, score.
     """
-
-    settings: MethodSettings
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         context, answers = self.context(document), Answers(ask)
@@ -66,7 +57,7 @@ class HeadRelationTail(PromptedMethod):
         asked = list(self._likeliest(document, heads, readings))
         tails = await answers.to_each(asked, lambda one: self._tail_question(context, one.head, one.relation))
         candidates = sorted(self._candidates(document, asked, tails), key=lambda one: -(one.score or 0.0))
-        least = number_of(self.settings, "least") / 100
+        least = number_of(self.settings, LEAST) / 100
         kept = [one for one in candidates if (one.score or 0.0) >= max(least, LOWEST_KEPT)]
         details = {
             "questions": len(heads) + len(asked),
@@ -137,9 +128,7 @@ class HeadRelationTail(PromptedMethod):
         """Relation id -> how prompts and answers name the relation, escaped."""
         return {relation.id: escape(self._label(relation.id)) for relation in self.settings.schema.relations}
 
-    def _likeliest(
-        self, document: Document, heads: list[int], readings: list[LabelReading]
-    ) -> Iterator[HeadRelation]:
+    def _likeliest(self, document: Document, heads: list[int], readings: list[LabelReading]) -> Iterator[HeadRelation]:
         most = number_of(self.settings, "relations")
         for head, reading in zip(heads, readings, strict=True):
             if reading.logprobs is None:
@@ -151,10 +140,11 @@ class HeadRelationTail(PromptedMethod):
     def _candidates(
         self, document: Document, asked: list[HeadRelation], readings: list[LabelReading]
     ) -> Iterator[Prediction]:
-        weight = number_of(self.settings, "relation_weight") / 100
+        relation_weight, tail_weight = (number_of(self.settings, f"{one}_weight") / 100 for one in ("relation", "tail"))
         for one, reading in zip(asked, readings, strict=True):
             if reading.logprobs is None:
                 continue
-            for tail, logprob in zip(self._tails(document, one.head, one.relation), reading.logprobs, strict=False):
-                score = math.exp(weight * one.logprob + logprob)
-                yield Prediction(Triplet(one.head, one.relation, tail), score=round(score, 5))
+            *tails, none = reading.logprobs
+            for tail, logprob in zip(self._tails(document, one.head, one.relation), tails, strict=True):
+                weighed = relation_weight * one.logprob + tail_weight * (logprob - none)
+                yield Prediction(Triplet(one.head, one.relation, tail), score=round(1 / (1 + math.exp(-weighed)), 5))

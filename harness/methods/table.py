@@ -10,7 +10,7 @@ from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
 from harness.methods.choice import choice, judge, statements
 from harness.methods.facts import facts, relation_facts, relations_facts, rhf
-from harness.methods.head_relation_tail import hrt
+from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
@@ -49,7 +49,7 @@ METHODS: Mapping[str, MethodKind] = {
     "relations-facts": MethodKind(relations_facts),
     "relation-facts": MethodKind(relation_facts),
     "rhf": MethodKind(rhf),
-    "hrt": MethodKind(hrt, reads_labels=True),
+    "hrt": MethodKind(HeadRelationTail, reads_labels=True),
 }
 
 

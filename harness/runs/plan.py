@@ -11,7 +11,7 @@ from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
 from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
-from harness.methods.table import create_method, enough_tokens, uses_relation_texts
+from harness.methods.table import create_method, enough_tokens, method_kind, uses_relation_texts
 from harness.models import resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
@@ -124,6 +124,11 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         with_gold(dataset, f"-P {GIVEN}={given}")
     if model_needed:
         runner.check()
+    if method_kind(variant).reads_labels and not (runner.supports.max_top_logprobs and runner.supports.continues):
+        raise InputError(
+            f"prompt {variant.name!r} begins the answer itself and reads log-probabilities, which {spec.name} does not "
+            "offer: use another prompt, such as rhf, or a model that runs here, behind vLLM or behind llama.cpp"
+        )
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets

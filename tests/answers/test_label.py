@@ -7,7 +7,7 @@ import math
 import pytest
 
 from harness.answers.label import LabelForm, read_labels
-from harness.types import Completion, TokenLogprob
+from harness.types import Completion, Reject, TokenLogprob
 
 LABELS = ("New York", "New Jersey", "Oslo", "none")
 
@@ -26,11 +26,11 @@ def probabilities(*tokens: TokenLogprob) -> list[float] | None:
     ("tokens", "expected"),
     [
         pytest.param([token(_Oslo=0.6, _none=0.4)], [0, 0, 0.6, 0.4], id="whole labels"),
-        pytest.param([token(_Os=0.3, Oslo=0.3, _none=0.2)], [0, 0, 0.75, 0.25], id="spellings of one label add up"),
+        pytest.param([token(_Os=0.4, Oslo=0.4, _none=0.2)], [0, 0, 0.8, 0.2], id="spellings of one label add up"),
         pytest.param([token(_New=0.8, _none=0.2)], [0.4, 0.4, 0, 0.2], id="a shared beginning is shared"),
         pytest.param([token(_NONE=0.5, _the=0.5)], [0, 0, 0, 1], id="case does not matter, other words do not count"),
         pytest.param([TokenLogprob("\n", -0.1), token(_Oslo=1.0)], [0, 0, 1, 0], id="blank tokens are passed over"),
-        pytest.param([TokenLogprob(" Oslo", -0.5)], [0, 0, 1, 0], id="without alternatives"),
+        pytest.param([TokenLogprob(" Oslo", 0.0)], [0, 0, 1, 0], id="without alternatives"),
         pytest.param([token(_Paris=0.9)], None, id="no label"),
         pytest.param([], None, id="no log-probabilities"),
     ],
@@ -56,3 +56,13 @@ def test_an_answer_that_is_cut_after_its_first_token_is_whole() -> None:
     assert form.status(cut, form.read(cut)) == ("ok", "")
     without = Completion(" New", "length")
     assert form.status(without, form.read(without))[0] == "invalid_output"
+    refused = Completion("", "content_filter")
+    assert form.status(refused, form.read(refused))[0] == "refused"
+
+
+def test_an_answer_that_begins_no_label_is_rejected_and_whole() -> None:
+    form = LabelForm(LABELS)
+    other = Completion(" Paris", "length", logprobs=(token(_Paris=0.9),))
+    reading = form.read(other)
+    assert (reading.logprobs, reading.rejects) == (None, (Reject("no_label", "Paris"),))
+    assert form.status(other, reading) == ("ok", "")
