@@ -54,7 +54,7 @@ class LlamaCppRunner(ChildServerRunner):
             **LOCAL_OPTIONS,
             "path": Option("another GGUF file", changes_answers=False),
             "slots": Option(
-                f"requests at once (default: one for every {CORES_PER_SLOT} cores, up to {MOST_SLOTS} as memory allows)",
+                f"requests at once (one for every {CORES_PER_SLOT} cores, at most {MOST_SLOTS}, as memory allows)",
                 changes_answers=False,
             ),
             "threads": Option("threads (default: the cores it may use)", changes_answers=False),

@@ -18,6 +18,7 @@ SHARED_NAMES = frozenset(
         "text",
         "plain_text",
         "labels",
+        "names",
     }
 )
 """What templates may use of a document and a run; everything else belongs to one question."""
