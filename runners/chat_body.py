@@ -44,6 +44,7 @@ def chat_body(
         body["stop"] = list(sampling.stop)
     if spec.chat and provider.template_options:
         body["chat_template_kwargs"] = dict(spec.chat)
+    body |= continuation_fields(request.messages, provider.style)
     if request.constraint is not None:
         body |= constraint_fields(request.constraint, provider.style)
         if provider.name == "openrouter":
@@ -69,6 +70,13 @@ def chat_messages(
     return [
         cast("ChatCompletionMessageParam", {"role": message.role, "content": message.content}) for message in messages
     ]
+
+
+def continuation_fields(messages: tuple[Message, ...], style: ConstraintStyle) -> dict[str, object]:
+    """The body fields that let vLLM go on with a begun answer; llama.cpp does so wherever the last message is one."""
+    if style == "vllm" and messages[-1].role == "assistant":
+        return {"add_generation_prompt": False, "continue_final_message": True}
+    return {}
 
 
 def constraint_fields(constraint: Constraint, style: ConstraintStyle) -> dict[str, object]:

@@ -106,7 +106,12 @@ def key_in(variable: str) -> str:
 
 
 def refuse_unsupported(name: str, supports: Supports, request: Request) -> None:
-    """Raise FatalError for a constraint or log-probabilities that the runner called ``name`` cannot give."""
+    """Raise FatalError for what a request asks and the runner called ``name`` cannot give."""
+    if request.messages[-1].role == "assistant" and not supports.continues:
+        raise FatalError(
+            f"{name} starts every answer anew, and this prompt begins the answer itself: use another prompt, or a "
+            "model that runs here, behind vLLM or behind llama.cpp"
+        )
     if request.constraint is not None and request.constraint.form not in supports.forms:
         raise FatalError(
             f"{name} cannot be held to a {request.constraint.form} grammar; "

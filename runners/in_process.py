@@ -147,7 +147,8 @@ class InProcessRunner(ABC):
             return list(
                 self._tokenizer.apply_chat_template(
                     chat_messages(messages, self.spec, system_role=self._system_role),
-                    add_generation_prompt=True,
+                    add_generation_prompt=messages[-1].role != "assistant",
+                    continue_final_message=messages[-1].role == "assistant",
                     return_dict=False,
                     **options,
                     **self.spec.chat,

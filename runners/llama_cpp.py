@@ -32,6 +32,8 @@ from runners.starting import loaded, start_limit
 DEFAULT_CONTEXT = 4096
 SMALLEST_CONTEXT = 1024
 MOST_SLOTS = 4
+# Slots share the processor's time, and each computes the beginning that the prompts of a document share for itself.
+CORES_PER_SLOT = 4
 # What most prompts and their answers need: a context beyond it must not cost a slot.
 USUAL_CONTEXT = 8192
 # Of this machine's memory, for the keys and values of all slots.
@@ -51,7 +53,10 @@ class LlamaCppRunner(ChildServerRunner):
             **SERVER_OPTIONS,
             **LOCAL_OPTIONS,
             "path": Option("another GGUF file", changes_answers=False),
-            "slots": Option(f"requests at once (default: {MOST_SLOTS}, or what memory allows)", changes_answers=False),
+            "slots": Option(
+                f"requests at once (one for every {CORES_PER_SLOT} cores, at most {MOST_SLOTS}, as memory allows)",
+                changes_answers=False,
+            ),
             "threads": Option("threads (default: the cores it may use)", changes_answers=False),
         }
     )
@@ -70,6 +75,8 @@ class LlamaCppRunner(ChildServerRunner):
             max_top_logprobs=self.provider.max_top_logprobs,
             context=self._context,
             max_connections=self._slots,
+            max_documents=self._slots,
+            continues=self.provider.continues,
         )
         self.take_time()
         self._folder: Path | None = None
@@ -113,7 +120,9 @@ class LlamaCppRunner(ChildServerRunner):
         fitting = int(total_memory() * CACHE_SHARE) // per_token
         trained = header.context or DEFAULT_CONTEXT
         usual = self.spec.context or min(trained, USUAL_CONTEXT)
-        slots = integer(self.options.extra, "slots", max(1, min(MOST_SLOTS, fitting // usual)))
+        slots = integer(
+            self.options.extra, "slots", max(1, min(MOST_SLOTS, usable_cores() // CORES_PER_SLOT, fitting // usual))
+        )
         context = self.spec.context or min(trained, max(SMALLEST_CONTEXT, fitting // slots // 256 * 256))
         if "slots" not in self.options.extra:
             weights = sum(file.stat().st_size for file in self._files if file.is_file())

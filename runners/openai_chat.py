@@ -75,6 +75,7 @@ class OpenAIChatRunner:
                 0 if self.served_model.startswith(provider.fixed_sampling) else provider.max_top_logprobs
             ),
             context=spec.context,
+            continues=provider.continues,
         )
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)
@@ -262,6 +263,8 @@ class OpenAIChatRunner:
                 continue
             seconds = time.perf_counter() - started
             completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
+            if request.messages[-1].role == "assistant":  # llama.cpp repeats the beginning that it went on with
+                completion = replace(completion, text=completion.text.removeprefix(request.messages[-1].content))
             return replace(completion, adjusted=notes) if notes else completion
 
     def _adjusted(

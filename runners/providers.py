@@ -19,7 +19,8 @@ class Provider:
     grammar forms it enforces, ``style`` the request fields that carry them. ``seed_field`` is empty
     where a seed is refused or ignored. ``fixed_sampling`` lists prefixes of model ids that refuse
     temperature, top_p and log-probabilities. ``template_options`` says that the server passes
-    options on to the chat template. Sources: each provider's API reference.
+    options on to the chat template. ``continues`` says that it goes on with a begun answer. Sources: each
+    provider's API reference.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Provider:
     seed_field: Literal["seed", "random_seed", ""] = "seed"
     fixed_sampling: tuple[str, ...] = ()
     template_options: bool = False
+    continues: bool = False
 
 
 # Anthropic's and DeepSeek's OpenAI-compatible endpoints ignore response_format schemas, so they get no form.
@@ -89,8 +91,9 @@ _ROWS = (
         "http://127.0.0.1:8080/v1",
         forms=("gbnf", "json_schema"),
         style="llama.cpp",
-        max_top_logprobs=20,
+        max_top_logprobs=100,
         template_options=True,
+        continues=True,
     ),
     Provider(
         "vllm-server",
@@ -99,6 +102,7 @@ _ROWS = (
         style="vllm",
         max_top_logprobs=20,
         template_options=True,
+        continues=True,
     ),
     Provider("openai-compatible", "", max_top_logprobs=20),
 )

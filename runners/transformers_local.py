@@ -67,7 +67,9 @@ class TransformersRunner(InProcessRunner):
         super().__init__(
             spec,
             options,
-            Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, max_connections=batch, timeout_s=None),
+            Supports(
+                FORMS, MAX_TOP_LOGPROBS, context=spec.context, max_connections=batch, continues=True, timeout_s=None
+            ),
         )
         self._model: Any = None
         self._grammars: Any = None

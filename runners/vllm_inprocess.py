@@ -57,7 +57,9 @@ class VllmInprocessRunner(InProcessRunner):
     def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         spec = with_chosen_context(spec, options)
-        super().__init__(spec, options, Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, timeout_s=None))
+        super().__init__(
+            spec, options, Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, continues=True, timeout_s=None)
+        )
         self._engine: Any = None
         self._earlier_processes: set[multiprocessing.process.BaseProcess] = set()
         self._numbers = itertools.count()

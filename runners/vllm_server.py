@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from harness.errors import ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions
+from runners.chat_body import continuation_fields
 from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, key_in, local_weights
 from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, choice, seconds
@@ -91,7 +92,11 @@ class VllmServerRunner(ChildServerRunner):
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
-        fields = {"model": self.served_model, "add_generation_prompt": True}
+        fields = {
+            "model": self.served_model,
+            "add_generation_prompt": True,
+            **continuation_fields(messages, self.provider.style),
+        }
         answer = await self._post_messages(f"{self.root_url}/tokenize", messages, fields)
         count = answer.get("count") if isinstance(answer, dict) else None
         if not isinstance(count, int):

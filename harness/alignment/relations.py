@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from harness.alignment.nearest import Nearest, NearestRelations
 from harness.alignment.normalise import normalise
 from harness.types import RelationSchema
-
-AlignOver = Literal["names", "descriptions"]
 
 DEFAULT_THETA = 0.55
 """Where LMRC found the best F1 on DocRED's dev split, with all-mpnet-base-v2 (Figure 3)."""

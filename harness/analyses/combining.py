@@ -32,7 +32,7 @@ class CombinedVotes(PlannedRun):
     least_share: float
     sha256: str
 
-    def question(self) -> dict[str, Any]:
+    def resolved(self) -> dict[str, Any]:
         identity = {"runs": " ".join(self.parts), "least_share": f"{self.least_share:g}", "predictions": self.sha256}
         return {"dataset": self.dataset_identity(), "model": {"name": self.spec.name, "identity": identity}}
 

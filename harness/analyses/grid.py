@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
 
 from harness.errors import InputError
 from harness.prompting.variant import load_variant
 from harness.runs.config import OPTIONS, RunConfig
-from harness.types import ConstraintLevel
 
 Cell = Mapping[str, str]
 """One value for every axis."""
@@ -28,23 +26,8 @@ class Axis:
         return self.values[0]
 
 
-def _level(text: str) -> str:
-    if text not in get_args(ConstraintLevel):
-        raise ValueError(f"choose {', '.join(get_args(ConstraintLevel))}")
-    return text
-
-
-def _prompt(text: str) -> str:
-    load_variant(text)
-    return text
-
-
-RUN_AXES: Mapping[str, Callable[[str], Any]] = {
-    **{name: option.axis for name, option in OPTIONS.items() if option.axis},
-    "prompt": _prompt,
-    "constrain": _level,
-}
-"""Fields of a run that can be varied, and how their values are read; every other axis is an option of the prompt."""
+RUN_AXES = {name: option for name, option in OPTIONS.items() if option.axis}
+"""Options of a run that can be varied; every other axis is an option of the prompt."""
 
 
 def read_axes(texts: Sequence[str], config: RunConfig) -> tuple[Axis, ...]:
@@ -62,6 +45,8 @@ def read_axes(texts: Sequence[str], config: RunConfig) -> tuple[Axis, ...]:
     if not axes:
         raise InputError("an ablation needs something to vary: --axis refs=id,name")
     prompts = next((axis.values for axis in axes if axis.name == "prompt"), (config.prompt,))
+    for prompt in prompts if any(axis.name == "prompt" for axis in axes) else ():
+        load_variant(prompt)
     for axis in axes:
         for value in axis.values:
             _check(axis.name, value, prompts)
@@ -78,7 +63,7 @@ def cells(axes: Sequence[Axis]) -> list[Cell]:
 
 def configuration(config: RunConfig, cell: Cell) -> RunConfig:
     """``config`` with the values of a cell."""
-    fields = {name: RUN_AXES[name](value) for name, value in cell.items() if name in RUN_AXES}
+    fields = {name: RUN_AXES[name].read(value) for name, value in cell.items() if name in RUN_AXES}
     options = {name: value for name, value in cell.items() if name not in RUN_AXES}
     return replace(config, **fields, prompt_options={**config.prompt_options, **options})
 
@@ -86,7 +71,7 @@ def configuration(config: RunConfig, cell: Cell) -> RunConfig:
 def _check(name: str, value: str, prompts: Sequence[str]) -> None:
     if name in RUN_AXES:
         try:
-            RUN_AXES[name](value)
+            RUN_AXES[name].read(value)
         except ValueError as error:
             raise InputError(f"--axis {name}={value}: {error}") from None
         return

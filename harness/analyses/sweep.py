@@ -11,15 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.alignment.decisions import AlignmentExamples, RelationDecision, decisions_of
-from harness.alignment.relations import AlignOver
-from harness.datasets.content import content_hash
 from harness.datasets.gold import label_source_of, with_gold
 from harness.errors import InputError
 from harness.runs.rescore import realigned, replay
 from harness.runs.stored_data import WHEREVER, DataPlace
-from harness.scoring.counts import Counts, Scores
+from harness.scoring.counts import Scores
+from harness.scoring.official import score
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Document, Triplet
+from harness.types import AlignOver, Document, Prediction, Triplet
 
 DEFAULT_MODEL = "minilm"
 
@@ -28,13 +27,10 @@ DEFAULT_MODEL = "minilm"
 class AlignableDocument:
     """What a document's stored answers claim at any theta.
 
-    ``content`` is the document's content hash. ``stated`` are the triplets whose relation is in the schema;
-    ``decisions`` are those whose relation is not.
+    ``stated`` are the triplets whose relation is in the schema; ``decisions`` are those whose relation is not.
     """
 
-    title: str
-    content: bytes
-    gold: frozenset[Triplet]
+    document: Document
     stated: frozenset[Triplet]
     decisions: tuple[RelationDecision, ...]
 
@@ -42,9 +38,7 @@ class AlignableDocument:
     def of(cls, document: Document, record: DocumentRecord) -> AlignableDocument:
         """From a record that was read with a theta that nothing reaches."""
         return cls(
-            title=document.title,
-            content=content_hash(document),
-            gold=frozenset(label.triplet for label in document.labels),
+            document=document,
             stated=frozenset(prediction.triplet for prediction in record.predictions),
             decisions=tuple(decisions_of(record.details)),
         )
@@ -149,17 +143,20 @@ def theta_range(start: float, stop: float, step: float) -> list[float]:
 
 
 def sweep_theta(documents: Sequence[AlignableDocument], thetas: Iterable[float]) -> list[ThetaPoint]:
-    """Micro precision, recall and F1 of the documents at every theta, as the official scorer counts them."""
-    gold = sum(len(document.gold) for document in documents)
+    """Micro precision, recall and F1 of the documents at every theta, by the official scorer."""
+    labelled = [one.document for one in documents]
     claims = [
-        (cosine, triplet in document.gold)
-        for document in documents
-        for triplet, cosine in document.best_cosines().items()
+        (one.document.title, cosine, Prediction(triplet))
+        for one in documents
+        for triplet, cosine in one.best_cosines().items()
     ]
     decisions = [decision for document in documents for decision in document.decisions]
     points = []
     for theta in thetas:
-        correct = [is_gold for cosine, is_gold in claims if cosine >= theta]
+        predicted: dict[str, list[Prediction]] = {}
+        for title, cosine, prediction in claims:
+            if cosine >= theta:
+                predicted.setdefault(title, []).append(prediction)
         kept = [decision for decision in decisions if decision.cosine >= theta]
         points.append(
             ThetaPoint(
@@ -167,7 +164,7 @@ def sweep_theta(documents: Sequence[AlignableDocument], thetas: Iterable[float])
                 kept=len(kept),
                 dropped=len(decisions) - len(kept),
                 inverted=sum(decision.inverted for decision in kept),
-                scores=Scores.of(Counts(sum(correct), len(correct), gold)),
+                scores=score(labelled, predicted).triplets,
             )
         )
     return points

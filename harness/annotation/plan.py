@@ -17,8 +17,7 @@ from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
 from harness.prompting.variant import PromptVariant, load_variant
 from harness.runs.config import RunConfig
-from harness.runs.plan import runner_of, sampling_of
-from harness.runs.sources.llm import LlmRun
+from harness.runs.sources.llm import LlmRun, runner_of, sampling_of
 from harness.types import Dataset, ModelSpec, PredictionSource, RelationSchema
 
 OPEN = "open"

@@ -11,18 +11,18 @@ import typer
 from harness import strict_json
 from harness.cli.options import DisplayOption, FailOnErrorOption, JsonOption
 from harness.cli.run_options import with_run_options
-from harness.runs.config import RunConfig
+from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.failures import MOST_FAILED
 
 if TYPE_CHECKING:
     from harness.analyses.ablation import Ablation
     from harness.analyses.grid import Cell
 
-ABLATE_EXAMPLES = """\
+ABLATE_EXAMPLES = f"""\
 Run a grid of options and print what each does to F1, paired over the documents.
 
 Takes every option of `harness run`, and an axis for everything that varies: an option of the prompt, or
-prompt, constrain, candidates, refine, shots, align, theta, seed, repeat, temperature, top_p, max_triplets, max_tokens.
+{", ".join(name for name, option in OPTIONS.items() if option.axis)}.
 The first value of an axis is what its others are compared with.
 
 \b

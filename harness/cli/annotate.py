@@ -10,8 +10,8 @@ import typer
 
 from harness import strict_json
 from harness.cli.options import Display, DisplayOption, FailOnErrorOption, JsonOption
-from harness.cli.run_options import model_fields, with_options_of
-from harness.runs.config import RunConfig
+from harness.cli.run_options import fields_of_run, with_options_of
+from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.failures import MOST_FAILED
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.annotation.plan import AnnotationRun
 
 
-@with_options_of(model_fields)
+@with_options_of(fields_of_run(one for one in OPTIONS.values() if one.annotates))
 def annotate(
     fields: dict[str, Any],
     texts: Annotated[Path, typer.Argument(metavar="INPUT", help="A .txt file, a folder of them, or a .jsonl file.")],

@@ -44,7 +44,7 @@ def fetch(
 
 @app.command()
 def stats(
-    name_or_file: Annotated[str, typer.Argument(help="redocred, fewrel, sample, or a DocRED-format file.")],
+    name_or_file: Annotated[str, typer.Argument(help="A corpus such as redocred or sample, or a DocRED-format file.")],
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,

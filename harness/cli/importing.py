@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from harness import strict_json
-from harness.cli.options import DataDirOption, JsonOption, ResultsOption
+from harness.cli.options import JsonOption
+from harness.cli.run_options import fields_from, with_options_of
+from harness.runs.config import OPTIONS, RunConfig
+from harness.runs.run_option import IMPORTED
+
+_IMPORTED = {**OPTIONS, "model": replace(OPTIONS["model"], text="The name of the system, for the leaderboard.")}
 
 
+@with_options_of(fields_from(one for one in _IMPORTED.values() if IMPORTED in one.sources))
 def import_(
+    fields: dict[str, Any],
     path: Annotated[Path, typer.Argument(help="Predictions (.json, .jsonl, .gz, .zip), or pair scores (.npz).")],
-    model: Annotated[str, typer.Option(help="The name of the system, for the leaderboard.")],
-    dataset: Annotated[str, typer.Option(help="redocred, fewrel, sample, or a DocRED-format file.")] = "redocred",
-    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
-    data_dir: DataDirOption = None,
-    results_dir: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
     """Store the output of another system as a run: it is scored, and ranked with the runner `imported`.
@@ -31,11 +34,9 @@ def import_(
       harness run --model smollm2-135m --prompt choice --refine dev-my_encoder-imported
     """
     from harness.cli.summary import print_result
-    from harness.runs.config import RunConfig
     from harness.runs.sources.imported import import_run
 
-    config = RunConfig(model=model, dataset=dataset, split=split, data_dir=data_dir, results=results_dir)
-    result = import_run(path, config)
+    result = import_run(path, RunConfig(**fields))
     if as_json:
         typer.echo(strict_json.dumps(result.as_json()))
     else:

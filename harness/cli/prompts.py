@@ -5,23 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import (
-    CandidatesOption,
-    DataDirOption,
-    JsonOption,
-    PromptOptionsOption,
-    RefineOption,
-    RelationTextsOption,
-    ShotsFromOption,
-    ShotsOption,
-    key_values,
-)
+from harness.cli.options import JsonOption
+from harness.cli.run_options import fields_from, with_options_of
 from harness.cli.terminal import print_exact
-from harness.types import ConstraintLevel
+from harness.runs.config import OPTIONS, RunConfig
 
 if TYPE_CHECKING:
     from harness.methods.base import Demonstration
@@ -47,23 +39,24 @@ def list_prompts(context: typer.Context) -> None:
             typer.echo(f"    -P {key}={option.usage}  {option.help}")
 
 
+SHOWN = (
+    replace(
+        OPTIONS["model"],
+        default=EMBEDDED_MODEL,
+        text=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}).",
+    ),
+    replace(OPTIONS["dataset"], default="sample"),
+    *(option for option in OPTIONS.values() if option.in_prompt),
+)
+"""What the messages of a prompt depend on."""
+
+
 @app.command()
+@with_options_of(fields_from(SHOWN))
 def show(
+    fields: dict[str, Any],
     name: Annotated[str, typer.Argument(help="A variant, or the path of a folder.")],
     document: Annotated[str | None, typer.Option(help="Title of a document (default: the first).")] = None,
-    dataset: Annotated[str, typer.Option(help="redocred, sample, or a DocRED-format file.")] = "sample",
-    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
-    data_dir: DataDirOption = None,
-    prompt_option: PromptOptionsOption = None,
-    candidates: CandidatesOption = None,
-    refine: RefineOption = None,
-    relation_texts: RelationTextsOption = None,
-    shots: ShotsOption = 0,
-    shots_from: ShotsFromOption = None,
-    constrain: Annotated[ConstraintLevel, typer.Option(help="Level of the grammar.")] = "closed",
-    model: Annotated[
-        str | None, typer.Option(help=f"Whose tokens and grammar (default: {EMBEDDED_MODEL}, if here).")
-    ] = None,
     grammar: Annotated[bool, typer.Option("--grammar", help="Print the grammar of the answer, too.")] = False,
     gold: Annotated[
         bool, typer.Option("--gold", help="Print every request of the document, with the answers that its labels give.")
@@ -82,27 +75,10 @@ def show(
     """
     from harness.datasets.gold import with_gold
     from harness.datasets.registry import load_dataset
-    from harness.runs.config import RunConfig
     from harness.runs.plan import prepare
 
-    experiment = prepare(
-        RunConfig(
-            model=model or EMBEDDED_MODEL,
-            prompt=name,
-            dataset=dataset,
-            split=split,
-            data_dir=data_dir,
-            constrain=constrain,
-            prompt_options=key_values(prompt_option, "-P"),
-            candidates=candidates,
-            refine=refine,
-            relation_texts=relation_texts,
-            shots=shots,
-            shots_from=shots_from,
-        ),
-        model_needed=False,
-    )
-    documents = load_dataset(dataset, split, data_dir)
+    experiment = prepare(RunConfig(**fields, prompt=name), model_needed=False)
+    documents = load_dataset(fields["dataset"], fields["split"], fields["data_dir"])
     found = _find((with_gold(documents, "--gold") if gold else documents).documents, document)
     exchanges = experiment.method().demonstrate(found)
     shown = exchanges if gold else exchanges[:1]

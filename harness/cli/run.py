@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -16,22 +17,16 @@ from harness.cli.options import (
     DisplayOption,
     FailOnErrorOption,
     JsonOption,
-    MaxCostOption,
-    MaxTimeOption,
-    MaxTokensTotalOption,
-    ModelOptionsOption,
     ResultsOption,
     RunDataDirOption,
     RunDatasetOption,
     TrackerName,
     TrackOption,
-    declared,
-    key_values,
 )
-from harness.cli.run_options import with_run_options
-from harness.engine.budget import Limits
-from harness.runs.config import RunConfig
+from harness.cli.run_options import fields_from, with_options_of, with_run_options
+from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.failures import MOST_FAILED
+from harness.runs.run_option import LLM
 
 if TYPE_CHECKING:
     from harness.records.manifest import CompleteManifest
@@ -94,17 +89,21 @@ def score_first(config: RunConfig, display: Display | None, as_json: bool) -> No
         score(encoder, kind)
 
 
+REPEATED = (
+    replace(OPTIONS["model"], default=None, text="Repeats the run's model, where that is a file or folder."),
+    replace(OPTIONS["base_url"], text="Repeats the address of the run's server."),
+    OPTIONS["model_options"],
+)
+"""What a stored run cannot choose by itself."""
+
+SESSION = tuple(replace(one, default=None) for one in OPTIONS.values() if one.sources == (LLM,) and not one.in_question)
+"""How the model is asked in this session, which is that of the run where it is not given."""
+
+
+@with_options_of(fields_from((*REPEATED, *SESSION)))
 def retry(
+    given: dict[str, Any],
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Folder, id, or part of the id of a run.")],
-    model: Annotated[str | None, typer.Option(help="Repeats the run's model, where that is a file or folder.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Repeats the address of the run's server.")] = None,
-    model_option: ModelOptionsOption = None,
-    max_connections: Annotated[int | None, declared("max_connections")] = None,
-    max_retries: Annotated[int | None, declared("max_retries")] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds for one request.")] = None,
-    max_time: MaxTimeOption = None,
-    max_tokens_total: MaxTokensTotalOption = None,
-    max_cost: MaxCostOption = None,
     dataset: RunDatasetOption = None,
     data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
@@ -122,8 +121,6 @@ def retry(
       harness retry redocred-dev-smollm2
       harness retry redocred-dev-llama --base-url http://gpu-server:8000/v1 -M key_env=MY_KEY
     """
-    from dataclasses import replace
-
     from harness.errors import InputError
     from harness.runs.plan import prepare
     from harness.runs.retrying import bad_answers_of
@@ -138,15 +135,9 @@ def retry(
         raise InputError(f"{folder.run_id} was imported: there is no model here to ask again")
     if manifest.source == PredictionSource.ENCODER:
         raise InputError(f"{folder.run_id} is an encoder's run, in which no document fails: there is nothing to retry")
-    stored = config_to_ask(folder, manifest, Repeated(model, base_url, key_values(model_option, "-M")))
+    stored = config_to_ask(folder, manifest, Repeated(**{one.name: given.pop(one.name) for one in REPEATED}))
     config, found = run_data(stored, folder, manifest, DataPlace(dataset, data_dir))
-    config = replace(
-        config,
-        max_connections=max_connections or config.max_connections,
-        max_retries=config.max_retries if max_retries is None else max_retries,
-        timeout_s=timeout or config.timeout_s,
-        limits=Limits(tokens=max_tokens_total, cost_usd=max_cost, seconds=max_time),
-    )
+    config = replace(config, **{name: value for name, value in given.items() if value is not None})
     experiment = prepare(config, model_needed=False, dataset=found)
     if experiment.run_id != folder.run_id:
         raise InputError(

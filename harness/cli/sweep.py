@@ -1,4 +1,4 @@
-"""`harness sweep theta`: F1 of a stored run against the threshold of alignment, without a model."""
+"""`harness sweep theta|threshold`: F1 of a stored run against a threshold, without a model."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from harness.cli.options import (
 
 if TYPE_CHECKING:
     from harness.analyses.sweep import AlignableDocument, AlignableRun, ThetaPoint
+    from harness.analyses.thresholds import ThresholdPoint
 
 app = typer.Typer(help="Score a stored run over a range of settings, without a model.", no_args_is_help=True)
 
@@ -69,6 +70,7 @@ def theta(
     from harness.analyses.sweep import best_point, has_best, read_alignable, split_documents, sweep_theta, theta_range
     from harness.cli.figures import check_output
     from harness.cli.sweep_files import TABLE, write_points
+    from harness.datasets.content import content_hash
     from harness.errors import InputError
     from harness.runs.chosen_settings import THETA, record_choice
     from harness.runs.stored_data import DataPlace
@@ -90,13 +92,102 @@ def theta(
     best = best_point(points)
     reported = sweep_theta(rest, [best.theta])[0] if rest else None
     if out:
-        write_points(out, points, f"{read.run_id}, {len(chosen_on)} documents, {read.model}")
+        write_points(out, points, f"{read.run_id}, {len(chosen_on)} documents, {read.model}", "theta")
     if as_json:
         typer.echo(strict_json.dumps(_as_json(read, chosen_on, seed, points, best, reported)))
     else:
         _print(read, chosen_on, seed, points, best, reported)
     if has_best(points):
-        record_choice(folder, THETA, best.theta, {document.content for document in chosen_on})
+        record_choice(folder, THETA, best.theta, {content_hash(one.document) for one in chosen_on})
+
+
+@app.command("threshold")
+def threshold(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder, id, or part of the id of a run.")],
+    report: Annotated[
+        str | None, typer.Option(metavar="RUN", help="A run of other documents to report the chosen threshold on.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the points to FILE.csv, or draw FILE.png, .svg or .pdf.")
+    ] = None,
+    dataset: RunDatasetOption = None,
+    data_dir: RunDataDirOption = None,
+    results_dir: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Score a stored run at every threshold of its triplets' scores: its precision-recall curve.
+
+    A threshold must not be reported on the documents it was chosen on: choose it on one split and report another. The
+    runs stay as they are. With the prompt hrt, -P least=N runs at a threshold, from the journal. Which documents chose
+    it is recorded beside the run, so that a run of these documents at this threshold is not ranked.
+
+    \b
+    Examples:
+      harness sweep threshold dev_choose-qwen-hrt
+      harness sweep threshold dev_choose-qwen-hrt --report dev_report-qwen-hrt --out curve.svg
+    """
+    from harness.analyses.thresholds import at, best_of, curve, read_scored, shown_points
+    from harness.cli.figures import check_output
+    from harness.cli.sweep_files import TABLE, write_points
+    from harness.runs.chosen_settings import THRESHOLD, record_choice
+    from harness.runs.stored_data import DataPlace
+    from harness.store import find_run
+
+    if out:
+        check_output(out, [TABLE])
+    folder, place = find_run(results_dir, run), DataPlace(dataset, data_dir)
+    read = read_scored(folder, place)
+    points = curve(read.documents)
+    best = best_of(points)
+    other = read_scored(find_run(results_dir, report), place) if report else None
+    seen = {document.content for document in read.documents}
+    unseen = [document for document in other.documents if document.content not in seen] if other else []
+    reported = at(unseen, best.threshold) if unseen else None
+    if out:
+        write_points(out, points, f"{read.run_id}, {len(read.documents)} documents", "threshold")
+    if as_json:
+        content = {
+            "run_id": read.run_id,
+            "dataset": read.dataset,
+            "split": read.split,
+            "documents": len(read.documents),
+            "points": [point.as_json() for point in shown_points(points)],
+            "chosen": best.as_json(),
+            "reported": reported and other and {**reported.as_json(), "run_id": other.run_id, "documents": len(unseen)},
+        }
+        typer.echo(strict_json.dumps(content))
+    else:
+        typer.echo(f"run      {read.run_id}")
+        typer.echo(
+            f"split    {read.dataset} {read.split}, {len(read.documents)} of {read.documents_in_split} documents"
+        )
+        _print_curve(shown_points(points))
+        typer.echo(f"threshold {best.threshold:.3g} is best on these documents (F1 {_percent(best.scores.f1)})")
+        if reported and other:
+            scores = reported.scores
+            typer.echo(
+                f"on {len(unseen)} other documents of {other.run_id}: precision {_percent(scores.precision)}, recall "
+                f"{_percent(scores.recall)}, F1 {_percent(scores.f1)}"
+            )
+        else:
+            typer.echo("report it on others, with --report RUN or another split")
+    record_choice(folder, THRESHOLD, best.threshold, seen)
+
+
+def _print_curve(points: Sequence[ThresholdPoint]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from harness.cli.terminal import console
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("threshold", "predicted", "P", "R", "F1"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for point in points:
+        scores = point.scores
+        shown = map(_percent, (scores.precision, scores.recall, scores.f1))
+        table.add_row(f"{point.threshold:.3g}", f"{scores.predicted:,}", *shown)
+    console().print(table)
 
 
 def _as_json(
@@ -124,7 +215,7 @@ def _as_json(
             **best.as_json(),
             "seed": None if reported is None else seed,
             "documents": len(chosen_on),
-            "titles": None if reported is None else [document.title for document in chosen_on],
+            "titles": None if reported is None else [one.document.title for one in chosen_on],
         },
         "reported": reported and {**reported.as_json(), "documents": len(read.documents) - len(chosen_on)},
         "examples": examples_at(chosen_on, best.theta).as_json(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,11 @@ STATUS_OF_ERROR: tuple[tuple[type[RunnerError], Status], ...] = (
 
 @dataclass(frozen=True)
 class DocumentResult:
-    """What became of one document; ``requests`` counts the completions it took."""
+    """What became of one document.
+
+    ``requests`` counts the completions it took; ``seconds`` is the time from sending the first request to the last
+    answer, without the time in the queue.
+    """
 
     document: Document
     extraction: Extraction
@@ -42,6 +45,7 @@ async def run_documents(
     ask_for: Callable[[Document], Ask],
     *,
     connections: int,
+    max_documents: int | None = None,
     stop: StopSignal,
     outages: Outages,
     on_finished: Callable[[DocumentResult], None],
@@ -49,14 +53,15 @@ async def run_documents(
     """Yield the result of every document in the order of ``documents``.
 
     A document is started when the requests held are fewer than ``connections`` can soon send, and no document before it
-    has more to ask. So memory grows neither with the number of documents nor with their requests.
+    has more to ask. So memory grows neither with the number of documents nor with their requests. At most
+    ``max_documents`` are held at once.
     ``ask_for`` gives what each document asks the model with, which reports to ``outages``. ``on_finished`` hears of
     each document as it ends, in any order. A failed model call ends its document with a status
     and an error; FatalError and a full disk end the whole run at once, a stop or an exhausted budget
     (Interrupted, BudgetExhausted) once the requests in flight have arrived.
     """
     slots = Slots(connections * REQUESTS_PER_CONNECTION, stop)
-    window = asyncio.Semaphore(connections * DOCUMENTS_PER_CONNECTION)
+    window = asyncio.Semaphore(max_documents or connections * DOCUMENTS_PER_CONNECTION)
     started: asyncio.Queue[asyncio.Task[DocumentResult] | None] = asyncio.Queue()
 
     async def start_all() -> None:
@@ -108,7 +113,6 @@ async def _extract(
     stop: StopSignal,
     on_finished: Callable[[DocumentResult], None],
 ) -> DocumentResult:
-    begun = time.monotonic()
     try:
         extraction = await _extract_or_fail(document, method, ask)
     except HarnessError as error:
@@ -117,7 +121,7 @@ async def _extract(
         raise
     finally:
         ask.close()
-    result = DocumentResult(document, extraction, ask.requests, time.monotonic() - begun)
+    result = DocumentResult(document, extraction, ask.requests, ask.seconds)
     on_finished(result)
     return result
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
+import time
 from itertools import count
 
 from harness.engine.stop import Interrupted, StopSignal
@@ -73,11 +75,13 @@ class Slots:
 class DocumentAsk:
     """Asks for one document, within ``slots``; one slot was taken before the document was started.
 
-    ``requests`` counts the completions.
+    ``requests`` counts the completions; ``seconds`` is the time from sending the first to the last answer.
     """
 
     def __init__(self, ask: Ask, slots: Slots, document: int) -> None:
         self.requests = 0
+        self._begun = time.monotonic()
+        self._sent = self._answered = math.inf
         self._ask = ask
         self._slots = slots
         self._document = document
@@ -101,7 +105,14 @@ class DocumentAsk:
         finally:
             self._slots.give_back()
         self.requests += 1
+        self._answered = time.monotonic()
+        # An answer from the journal took its seconds in another session.
+        self._sent = min(self._sent, max(self._begun, self._answered - completion.latency_s))
         return completion
+
+    @property
+    def seconds(self) -> float:
+        return self._answered - self._sent if self.requests else 0.0
 
     def close(self) -> None:
         """Free the slots that no request used."""

@@ -118,8 +118,9 @@ class DocumentContext:
     def _messages(self, step: str, more: Mapping[str, object]) -> tuple[Message, ...]:
         # A question that replaces what is shared is rendered as a whole.
         beginnings = None if more.keys() & self._shared.keys() else self._beginnings
-        *system, question = render(self.settings.variant, step, {**self._shared, **more}, beginnings)
-        return (*system, *self.settings.exchanges.get(step, ()), question)
+        messages = render(self.settings.variant, step, {**self._shared, **more}, beginnings)
+        question = next(place for place, message in enumerate(messages) if message.role == "user")
+        return (*messages[:question], *self.settings.exchanges.get(step, ()), *messages[question:])
 
     @cached_property
     def _beginnings(self) -> dict[str, str]:
@@ -138,4 +139,5 @@ class DocumentContext:
             "descriptions": self.schema.descriptions(self.settings),
             "entities": self.entities,
             "text": tagging.tagged_text(self.document, tags),
+            "plain_text": tagging.tagged_text(self.document, [("", "")] * len(tags)),
         }

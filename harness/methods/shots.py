@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.methods.base import Demonstration, PromptMethod
@@ -32,8 +32,15 @@ def with_shots(
         later = going_on.demonstrate(document)
         for step, number in _chosen(firsts, f"{settings.sampling.seed} {document.title}").items():
             request = (later if exchanges[step] else firsts)[number].request
-            exchanges[step] += [request.messages[-1], Message("assistant", firsts[number].answer)]
+            exchanges[step] += _exchange(request.messages, firsts[number].answer)
     return create(replace(settings, opening=False, exchanges={step: tuple(said) for step, said in exchanges.items()}))
+
+
+def _exchange(messages: Sequence[Message], answer: str) -> list[Message]:
+    """The question of a request and its answer, with the beginning that the request itself gives to it."""
+    begun = [message.content for message in messages if message.role == "assistant"][-1:]
+    question = [message for message in messages if message.role == "user"][-1]
+    return [question, Message("assistant", " ".join([*begun, answer]))]
 
 
 def _shown_pairs(settings: MethodSettings, unrelated: bool) -> PairSource | None:

@@ -11,6 +11,7 @@ from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
 from harness.methods.choice import choice, judge, statements
 from harness.methods.facts import facts, relation_facts, relations_facts, rhf
+from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
@@ -29,7 +30,8 @@ class MethodKind(NamedTuple):
 
     It ``takes_candidates`` if it is asked about given pairs, and ``takes_questions`` if an encoder can decide them
     instead (``--refine``). One that ``states_relations`` puts each relation as a statement with a label, which is
-    its whole answer. ``forms`` are the notations that its grammars can be written in.
+    its whole answer. One that ``reads_labels`` names relations by the labels of their texts. ``forms`` are the
+    notations that its grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
@@ -37,6 +39,7 @@ class MethodKind(NamedTuple):
     takes_questions: bool = False
     states_relations: bool = False
     forms: tuple[GrammarForm, ...] = get_args(GrammarForm)
+    reads_labels: bool = False
 
 
 METHODS: Mapping[str, MethodKind] = {
@@ -51,6 +54,7 @@ METHODS: Mapping[str, MethodKind] = {
     "relations-facts": MethodKind(relations_facts),
     "relation-facts": MethodKind(relation_facts),
     "rhf": MethodKind(rhf),
+    "hrt": MethodKind(HeadRelationTail, reads_labels=True),
 }
 
 
@@ -66,14 +70,16 @@ def method_kind(variant: PromptVariant) -> MethodKind:
 
 def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triplets: int) -> int:
     """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
-    if method_kind(variant).states_relations:
+    kind = method_kind(variant)
+    if kind.states_relations or kind.reads_labels:
         return TOKENS_PER_OPTION
     return 64 + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
 
 
 def uses_relation_texts(settings: MethodSettings) -> bool:
     """Whether the prompts show anything of a relation but its name, or the grammar goes by its argument types."""
-    shows = settings.descriptions != "none" or method_kind(settings.variant).states_relations
+    kind = method_kind(settings.variant)
+    shows = settings.descriptions != "none" or kind.states_relations or kind.reads_labels
     return shows or settings.level == "typed"
 
 

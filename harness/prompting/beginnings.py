@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterable
 from jinja2 import Environment, TemplateError, meta, nodes
 
 SHARED_NAMES = frozenset(
-    {"options", "output", "max_triplets", "opening", "relations", "descriptions", "entities", "text"}
+    {
+        "options",
+        "output",
+        "max_triplets",
+        "opening",
+        "relations",
+        "descriptions",
+        "entities",
+        "text",
+        "plain_text",
+        "labels",
+        "names",
+    }
 )
 """What templates may use of a document and a run; everything else belongs to one question."""
 

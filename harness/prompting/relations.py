@@ -64,6 +64,7 @@ class RelationText:
       Drell offers candidate relations as options (Zhang et al., 2025).
     - ``head_types``, ``tail_types``: the DocRED entity types that head and tail may have, those first that the
       relation is about; empty: any. They are written from the relation's meaning, never counted on labels.
+    - ``label``: a word or two that name the relation where a model answers with it alone; None: its name.
     - ``inverse``: ids of relations; one of them holds from tail to head wherever this one holds from head to tail.
     - ``symmetric``: whether the relation holds in both directions.
     - ``transitive``: whether it holds from a to c wherever it holds from a to b and from b to c.
@@ -77,6 +78,7 @@ class RelationText:
     statement: Statement
     head_types: EntityTypes = ()
     tail_types: EntityTypes = ()
+    label: Text | None = None
     inverse: RelationIds = ()
     symmetric: bool = False
     transitive: bool = False

@@ -14,13 +14,15 @@ from harness.types import Message
 if TYPE_CHECKING:
     from harness.prompting.sandbox import PromptEnvironment
 
-SYSTEM, USER = "system", "user"
+SYSTEM, USER, ANSWER = "system", "user", "answer"
 
 
 def render(
     variant: PromptVariant, step: str, context: Mapping[str, object], beginnings: dict[str, str] | None = None
 ) -> tuple[Message, ...]:
-    """The messages of one step: its ``system`` block (left out if empty), then its ``user`` block.
+    """The messages of one step: its blocks ``system``, ``user`` and ``answer``; the first and the last may be empty.
+
+    ``answer`` is the beginning of the answer, which the model goes on with: a message of the role assistant.
 
     Values from documents are plain strings to the template: whatever Jinja syntax they contain is
     text. Raises InputError for a missing template or block, bad syntax, an undefined name, or an
@@ -53,7 +55,7 @@ def render(
                 beginnings[key] = block(role + BEGINNING)
             return environment.concatenated([beginnings[key], block(role + REST)]).strip("\n")
 
-        contents = {role: content(role) for role in (SYSTEM, USER)}
+        contents = {role: content(role) for role in (SYSTEM, USER, ANSWER)}
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     except TemplateError as error:
@@ -65,7 +67,8 @@ def render(
     if not contents[USER]:
         raise InputError(f"{where}: the `user` block is missing or empty")
     system = (Message("system", contents[SYSTEM]),) if contents[SYSTEM] else ()
-    return (*system, Message("user", contents[USER]))
+    answer = (Message("assistant", contents[ANSWER]),) if contents[ANSWER] else ()
+    return (*system, Message("user", contents[USER]), *answer)
 
 
 @lru_cache(maxsize=64)

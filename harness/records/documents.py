@@ -11,6 +11,7 @@ from harness.records.base import Checked, Count, Natural, Number
 from harness.types import FinishReason, Status
 
 _Prediction = Annotated[tuple[int, str, int, list[int], Number | None], Strict(False)]
+_Candidate = Annotated[tuple[int, str, int, Number], Strict(False)]
 _Head = Annotated[tuple[str, int], Strict(False)]
 _Pair = Annotated[tuple[int, int], Strict(False)]
 
@@ -56,6 +57,8 @@ class _Details(Checked):
     alignments: list[_Decision] = []
     found: _Found = _Found()
     answers: list[_OptionAnswer] | None = None
+    candidates: list[_Candidate] = []
+    """Head, relation id, tail and score of what could have been predicted, too."""
 
 
 class _Message(Checked):

@@ -70,53 +70,27 @@ class StoredPrices(StoredModel):
     """Of completions."""
 
 
-class StoredLimits(StoredModel):
-    """The budget of the session; None for no limit."""
-
-    tokens: int | None = None
-    """Of prompts and completions together."""
-    cost_usd: NumberAsWritten | None = None
-    """US dollars."""
-    seconds: NumberAsWritten | None = None
-    """Wall time."""
-
-
 class StoredConfig(StoredModel):
-    """What the user asked for, as ``RunConfig.as_json`` writes it, which has a line on each of these options.
+    """What the user asked for, as ``RunConfig.as_json`` writes it.
 
-    Options that did not exist when the run was made have their default.
+    These fields are read here; the other options are kept, and checked when a ``RunConfig`` is made. Options that did
+    not exist when the run was made are left out.
     """
 
-    model: str = ""
-    prompt: str = ""
     dataset: str
+    """The corpus, or the path of the file."""
     split: str | None
+    """The split that was named."""
     data_dir: str | None
-    limit: Natural | None = None
+    """The folder of the corpus."""
     constrain: str = ""
-    prompt_options: dict[str, str] = {}
-    candidates: str | None = None
-    refine: str | None = None
-    refine_options: dict[str, str] = {}
-    relation_texts: str | None = None
+    """The level of the grammar that was asked for."""
     shots: Natural = 0
-    shots_from: str | None = None
+    """How many documents are demonstrated."""
     align: str | None = None
-    theta: NumberAsWritten | None = None
+    """The SBERT model."""
     align_over: str | None = None
-    max_triplets: Natural | None = None
-    max_tokens: Natural | None = None
-    temperature: NumberAsWritten = 0.0
-    top_p: NumberAsWritten = 1.0
-    seed: int = 0
-    repeat: int = 0
-    base_url: str | None = None
-    model_options: dict[str, str] = {}
-    max_connections: Natural = 1
-    max_retries: Natural = 0
-    timeout_s: NumberAsWritten | None = None
-    limits: StoredLimits = StoredLimits()
-    results: str = ""
+    """What relations were compared by."""
 
 
 class Session(StoredModel):

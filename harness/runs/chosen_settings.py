@@ -16,6 +16,7 @@ from typing import Any
 from harness.alignment.relations import DEFAULT_THETA
 from harness.datasets.content import content_hash
 from harness.errors import InputError
+from harness.methods.head_relation_tail import LEAST
 from harness.refiners.options import RefineOptions
 from harness.runs.planned_run import Scope
 from harness.store import RunFolder
@@ -24,6 +25,7 @@ CHOSEN = "chosen"
 """The folder, inside that of a run, of what was chosen by its documents."""
 
 THETA = "theta"
+THRESHOLD = "threshold"
 TEMPERATURES = ("model_temperature", "encoder_temperature")
 
 # A value may be typed with fewer digits than it was found with.
@@ -61,6 +63,8 @@ def _given(scope: Scope) -> Iterator[tuple[str, str, float]]:
     config = scope.config
     if config.theta is not None and config.theta != DEFAULT_THETA:
         yield f"--theta {config.theta:g}", THETA, config.theta
+    if (least := config.prompt_options.get(LEAST)) is not None and least.isdecimal():
+        yield f"-P {LEAST}={least}", THRESHOLD, int(least) / 100
     options = RefineOptions.of(config.refine_options)
     for name in TEMPERATURES:
         if (value := getattr(options, name)) != getattr(RefineOptions, name):

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.datasets.gold import with_gold
 from harness.prompting.relations import RelationText, relation_texts_for
+from harness.runs.stored_config import config_to_score
 from harness.runs.stored_data import WHEREVER, DataPlace, find_dataset
 from harness.scoring.closure import RULES, ClosureRules, Rule, closure
 from harness.scoring.counts import Counts, Scores
@@ -51,7 +52,7 @@ def score_closure(folder: RunFolder, place: DataPlace = WHEREVER) -> ClosureScor
     """
     manifest = folder.complete_manifest()
     dataset = with_gold(find_dataset(folder, manifest, place), "--closure")
-    texts = relation_texts_for(dataset.schema, manifest.config.relation_texts).by_id
+    texts = relation_texts_for(dataset.schema, config_to_score(folder, manifest).relation_texts).by_id
     rules = rules_of(texts)
     by_title = {document.title: document for document in dataset.documents}
     before, after = Counts(0, 0, 0), Counts(0, 0, 0)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.engine.budget import NO_LIMITS, Limits
 from harness.errors import InputError
 from harness.redaction import address, has_login, shown
-from harness.runs.run_option import ENCODER, IMPORTED, LLM, dashed, default_of, options_of, run_option
-from harness.types import ConstraintLevel, PredictionSource
-
-if TYPE_CHECKING:
-    from harness.alignment.relations import AlignOver
+from harness.runs.run_option import ENCODER, IMPORTED, LLM, RunOption, options_of, run_option
+from harness.types import AlignOver, ConstraintLevel, PredictionSource
 
 _ANY_SOURCE = (LLM, ENCODER, IMPORTED)
 
@@ -31,99 +29,155 @@ class RunConfig:
     """
 
     model: str = run_option(
-        "A name from `harness models`, provider/name, a GGUF file, or an encoder's folder.", sources=_ANY_SOURCE
+        "A name from `harness models`, provider/name, a GGUF file, or an encoder's folder.",
+        sources=_ANY_SOURCE,
+        may_be_path=True,
     )
     prompt: str = run_option(
-        "A name from `harness prompts`, or the path of a folder; encoders take none.", "", axis=str
+        "A name from `harness prompts`, or the path of a folder; encoders take none.",
+        "",
+        axis=True,
+        annotates=False,
+        may_be_path=True,
     )
-    dataset: str = run_option("redocred, fewrel, sample, or a DocRED-format file.", "redocred", sources=_ANY_SOURCE)
+    dataset: str = run_option(
+        "A corpus such as redocred or sample, or a DocRED-format file.",
+        "redocred",
+        sources=_ANY_SOURCE,
+        annotates=False,
+        may_be_path=True,
+    )
     split: str | None = run_option(
-        "train, dev or test; of Re-DocRED also dev-train, dev-choose and dev-report.", None, sources=_ANY_SOURCE
+        "train, dev or test; of Re-DocRED also dev-train, dev-choose and dev-report.",
+        None,
+        sources=_ANY_SOURCE,
+        annotates=False,
+        part="dataset",
+        in_prompt=True,
     )
     data_dir: Path | None = run_option(
         "Folder with train/dev/test_revised.json and rel_info.json (default: fetched data).",
         None,
         sources=_ANY_SOURCE,
+        annotates=False,
         in_question=False,
+        may_be_path=True,
+        in_prompt=True,
     )
     limit: int | None = run_option("Only the first N documents (marked as partial).", None, sources=(LLM, ENCODER))
+    prompt_options: Mapping[str, str] = run_option(
+        "An option of the prompt; repeatable.", {}, flags=("-P", "--prompt-option"), part="prompt", in_prompt=True
+    )
     constrain: ConstraintLevel = run_option(
         "closed: only existing entities and relations; typed: also only relations that fit entity types; "
         "format: any relation; none.",
         "closed",
-        axis=str,
-    )
-    prompt_options: Mapping[str, str] = run_option(
-        "An option of the prompt; repeatable.", {}, flags=("-P", "--prompt-option")
+        axis=True,
+        annotates=False,
+        part="constraint",
+        in_prompt=True,
     )
     candidates: str | None = run_option(
         "Pairs for a prompt about given pairs: gold, all, a file {title: [[head, tail], ...]}, an encoder, or a "
         "stored run of one.",
         None,
-        axis=str,
-        is_later=True,
+        axis=True,
+        annotates=False,
+        may_be_path=True,
+        in_prompt=True,
     )
     refine: str | None = run_option(
         "An encoder, or a stored run of one, whose hard pairs the prompt (choice, judge) decides.",
         None,
-        axis=str,
-        is_later=True,
+        axis=True,
+        annotates=False,
+        may_be_path=True,
+        in_prompt=True,
     )
     refine_options: Mapping[str, str] = run_option(
         "k, hardness, encoder_weight, model_weight, encoder_temperature or model_temperature; repeatable.",
         {},
         flags=("-R", "--refine-option"),
-        is_later=True,
+        annotates=False,
+        in_prompt=True,
+        part="refine",
     )
     relation_texts: str | None = run_option(
         "A file of relation texts, for prompts that describe relations (default: the shipped ones).",
         None,
-        is_later=True,
+        annotates=False,
+        may_be_path=True,
+        in_prompt=True,
     )
     shots: int = run_option(
-        "Labelled documents to show as examples, drawn by --seed.", 0, least=0, axis=int, is_later=True
+        "Labelled documents to show as examples, drawn by --seed.",
+        0,
+        least=0,
+        axis=True,
+        annotates=False,
+        in_prompt=True,
     )
     shots_from: str | None = run_option(
-        "Where examples come from: a dataset or a file (default: the training split, else sample).", None, is_later=True
+        "Where examples come from: a dataset or a file (default: the training split, else sample).",
+        None,
+        annotates=False,
+        part="shots",
+        may_be_path=True,
+        in_prompt=True,
     )
     align: str | None = run_option(
-        "SBERT model for relations outside the schema: minilm, a folder, or a hub id.", None, axis=str, is_later=True
+        "SBERT model for relations outside the schema: minilm, a folder, or a hub id.",
+        None,
+        axis=True,
+        annotates=False,
+        part="alignment",
+        may_be_path=True,
     )
     theta: float | None = run_option(
         "With --align: least cosine at which the nearest relation is taken (default 0.55).",
         None,
-        axis=float,
-        is_later=True,
+        axis=True,
+        annotates=False,
+        part="alignment",
     )
     align_over: AlignOver | None = run_option(
-        "With --align: what relations are compared by (default names).", None, is_later=True
+        "With --align: what relations are compared by (default names).", None, annotates=False, part="alignment"
     )
-    max_triplets: int | None = run_option("Longest list a model may give.", None, least=1, axis=int)
-    max_tokens: int | None = run_option("Longest answer, in tokens.", None, least=1, axis=int)
-    temperature: float = run_option("0 is greedy decoding.", 0.0, least=0.0, axis=float)
-    top_p: float = run_option("Nucleus sampling.", 1.0, least=0.0, most=1.0, axis=float)
-    seed: int = run_option("Draws examples, and samples where the server honours a seed.", 0, axis=int)
-    repeat: int = run_option("Number of an independent repetition.", 0, least=0, axis=int)
+    max_triplets: int | None = run_option("Longest list a model may give.", None, least=1, axis=True)
+    max_tokens: int | None = run_option("Longest answer, in tokens.", None, least=1, axis=True, part="sampling")
+    temperature: float = run_option("0 is greedy decoding.", 0.0, least=0.0, axis=True, part="sampling")
+    top_p: float = run_option("Nucleus sampling.", 1.0, least=0.0, most=1.0, axis=True, part="sampling")
+    seed: int = run_option(
+        "Draws examples, and samples where the server honours a seed.", 0, axis=True, part="sampling", in_prompt=True
+    )
+    repeat: int = run_option("Number of an independent repetition.", 0, least=0, axis=True, annotates=False)
     samples: int = run_option(
         "Answers drawn to each request, which vote on the triplets (needs --temperature).",
         1,
         least=1,
-        axis=int,
-        is_later=True,
+        axis=True,
+        annotates=False,
+        part="votes",
     )
     vote_share: float | None = run_option(
         "With --samples: least share of votes of a predicted triplet (default 0.5).",
         None,
         least=0.0,
         most=1.0,
-        axis=float,
-        is_later=True,
+        axis=True,
+        annotates=False,
+        part="votes",
     )
     base_url: str | None = run_option(
-        "OpenAI-compatible address of a server (models of OpenAI: or $OPENAI_BASE_URL).", None
+        "OpenAI-compatible address of a server (models of OpenAI: or $OPENAI_BASE_URL).", None, part="model"
     )
     model_options: Mapping[str, str] = run_option(
-        "An option of the runner; repeatable.", {}, flags=("-M", "--model-option"), sources=(LLM, ENCODER)
+        "An option of the runner; repeatable.",
+        {},
+        flags=("-M", "--model-option"),
+        sources=(LLM, ENCODER),
+        part="model",
+        may_be_path=True,
     )
     max_connections: int = run_option("Most requests in flight.", 64, least=1, in_question=False)
     max_retries: int = run_option("Tries after the first, per request.", 8, least=0, in_question=False)
@@ -135,15 +189,24 @@ class RunConfig:
         in_question=False,
     )
     limits: Limits = run_option(
-        "Seconds, tokens and US dollars after which nothing more is sent.",
+        "The budget.",
         NO_LIMITS,
-        flags=("--max-time", "--max-tokens-total", "--max-cost"),
         in_question=False,
+        parts={
+            "seconds": RunOption(
+                "Seconds after which nothing more is sent; requests in flight are awaited.",
+                flags=("--max-time",),
+                least=0.0,
+            ),
+            "tokens": RunOption("Tokens for the whole run.", flags=("--max-tokens-total",), least=1),
+            "cost_usd": RunOption("US dollars for the whole run.", flags=("--max-cost",), least=0.0),
+        },
     )
     results: Path = run_option(
         "Where runs and the journal are kept.",
         Path("results"),
         flags=("--results-dir",),
+        env="HARNESS_RESULTS_DIR",
         sources=_ANY_SOURCE,
         in_question=False,
     )
@@ -162,77 +225,89 @@ class RunConfig:
             raise InputError("--samples draws different answers only with a --temperature above 0, such as 0.7")
         if self.vote_share is not None and self.samples == 1:
             raise InputError("--vote-share is of the votes of --samples: give 2 or more")
-        numbers: dict[str, float | None] = {
-            "vote-share": self.vote_share,
-            "temperature": self.temperature,
-            "top-p": self.top_p,
-            "timeout": self.timeout_s,
-            "max-cost": self.limits.cost_usd,
-            "max-time": self.limits.seconds,
-        }
-        for option, number in numbers.items():
-            if number is not None and not math.isfinite(number):
-                raise InputError(f"--{option} {number}: give a finite number")
+        for option in OPTIONS.values():
+            for typed, value in option.typed(getattr(self, option.name)):
+                if typed.least is not None and isinstance(value, float) and not math.isfinite(value):
+                    raise InputError(f"{typed.flag} {value}: give a finite number")
 
     def check_source(self, source: PredictionSource) -> None:
         """Raise InputError for an option that was given and that runs of this source do not take."""
-        for one in fields(self):
-            option = OPTIONS[one.name]
-            if source not in option.sources and getattr(self, one.name) != default_of(one):
-                typed = " or ".join(flag for flag in option.flags if flag.startswith("--"))
-                raise InputError(f"{self.model} is an {source.value}: leave out {typed or f'--{dashed(one.name)}'}")
+        for option in OPTIONS.values():
+            value = getattr(self, option.name)
+            if source not in option.sources and value != option.default:
+                given = (typed.flag for typed, one in option.typed(value) if one != typed.default)
+                raise InputError(f"{self.model} is an {source.value}: leave out {' or '.join(given)}")
+
+    def question(self, resolved: Mapping[str, Any], source: PredictionSource) -> dict[str, Any]:
+        """The question of a run: all that can change its result, as JSON.
+
+        ``resolved`` are the parts of the question that stand for what options name, such as a file's checksum; None
+        stands for a part that the run has not. Every other option of the source is a part by its value, left out at
+        its default, so that an option that is added later changes no id.
+        """
+        own = {
+            option.part: getattr(self, option.name)
+            for option in OPTIONS.values()
+            if option.in_question and source in option.sources and option.part not in resolved
+            if getattr(self, option.name) != option.default
+        }
+        return {part: value for part, value in {**resolved, **own}.items() if value is not None}
 
     def with_absolute_paths(self) -> RunConfig:
         """The same configuration from any working folder."""
 
-        def absolute(name: str | None) -> str | None:
-            return str(Path(name).resolve()) if name and Path(name).exists() and ("/" in name or "." in name) else name
+        def absolute(value: Any) -> Any:
+            match value:
+                case Path():
+                    return value.resolve()
+                case str():
+                    return (
+                        str(Path(value).resolve()) if ("/" in value or "." in value) and Path(value).exists() else value
+                    )
+                case Mapping():
+                    return {key: absolute(one) for key, one in value.items()}
+            return value
 
-        return replace(
-            self,
-            model=absolute(self.model) or self.model,
-            prompt=absolute(self.prompt) or self.prompt,
-            dataset=absolute(self.dataset) or self.dataset,
-            candidates=absolute(self.candidates),
-            refine=absolute(self.refine),
-            relation_texts=absolute(self.relation_texts),
-            shots_from=absolute(self.shots_from),
-            align=absolute(self.align),
-            data_dir=self.data_dir and self.data_dir.resolve(),
-            model_options={key: absolute(value) or value for key, value in self.model_options.items()},
-        )
+        named = (option.name for option in OPTIONS.values() if option.may_be_path)
+        return replace(self, **{name: absolute(getattr(self, name)) for name in named})
 
     def as_json(self) -> dict[str, Any]:
         """The configuration for the manifest; whatever could be a secret is hidden."""
-        content = asdict(self)
+        content = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
         content["base_url"] = self.base_url and address(self.base_url)
         content["model_options"] = shown(self.model_options)
-        for name in ("data_dir", "results"):
-            content[name] = None if content[name] is None else str(content[name])
         return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RunConfig:
-        """Inverse of :meth:`as_json` but for what is hidden; raises InputError for a manifest of another version.
+        """Inverse of :meth:`as_json` but for what is hidden; what a manifest lacks has its default.
 
-        Use it through ``harness.runs.stored_config``: a stored run is data, and must not choose what is run or reached.
+        Raises InputError for a manifest of a later version, and for a value of another type. Use it through
+        ``harness.runs.stored_config``: a stored run is data, and must not choose what is run or reached.
         """
-        later = {one.name: default_of(one) for one in fields(cls) if OPTIONS[one.name].is_later}
-        content = {**later, **content}
-        names = {one.name for one in fields(cls)}
-        if content.keys() != names:
+        from pydantic import TypeAdapter, ValidationError
+
+        from harness.records.base import first_fault
+
+        if content.keys() - OPTIONS.keys():
             raise InputError(
                 "the run's command cannot be rebuilt from its manifest (another version of the harness): type the "
                 "original command instead"
             )
         values = dict(content)
         # What manifests hold that were written when every runner had the same default.
-        if values["timeout_s"] == 600.0:
+        if values.get("timeout_s") == 600.0:
             values["timeout_s"] = None
-        values["limits"] = Limits(**values["limits"])
-        values["data_dir"] = None if values["data_dir"] is None else Path(values["data_dir"])
-        values["results"] = Path(values["results"])
-        return cls(**values)
+        try:
+            checked = TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+        except ValidationError as error:
+            raise InputError(f"the run's manifest is damaged: config.{first_fault(error)}") from None
+        # Numbers as they were written: the run's id is a hash of them.
+        return replace(checked, **{name: value for name, value in values.items() if _is_number(value)})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 OPTIONS = options_of(RunConfig)

@@ -143,6 +143,7 @@ async def _run_all(
             experiment.method(),
             ask_for,
             connections=asker.limiter.maximum,
+            max_documents=experiment.runner.supports.max_documents,
             stop=asker.stop,
             outages=asker.session.outages,
             on_finished=observer.finished,

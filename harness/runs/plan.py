@@ -28,10 +28,10 @@ from harness.runs.metrics import NOT_GIVEN, LlmPart, metrics_of
 from harness.runs.planned_run import Scope, dataset_of
 from harness.runs.shots import Shots, draw_shots
 from harness.runs.sources.encoder_scores import pair_source_of, scores_named
-from harness.runs.sources.llm import LlmRun
+from harness.runs.sources.llm import LlmRun, runner_of, sampling_of
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
-from harness.types import Dataset, ModelSpec, PredictionSource, Runner, RunnerOptions, Sampling
+from harness.types import Dataset, PredictionSource
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,16 @@ class Experiment(LlmRun):
     def _vote_share(self) -> float:
         return LEAST_SHARE if self.config.vote_share is None else self.config.vote_share
 
-    def question(self) -> dict[str, Any]:
-        settings, samples = self.settings, self.config.samples
+    def resolved(self) -> dict[str, Any]:
+        pairs, alignment, samples = self.settings.candidates, self.settings.alignment, self.config.samples
         return {
-            **super().question(),
-            # Left out where there are none, so that such runs keep the ids they always had.
-            **({"candidates": settings.candidates.identity} if settings.candidates else {}),
-            **({"refine": self.refinement.identity} if self.refinement else {}),
-            **({"votes": {"samples": samples, "least_share": self._vote_share}} if samples > 1 else {}),
-            **({"relation_texts": self.relation_texts.sha256} if self.relation_texts else {}),
-            **({"shots": self.shots.identity} if self.shots else {}),
-            **({"alignment": alignment_identity(settings.alignment)} if settings.alignment else {}),
+            **super().resolved(),
+            "candidates": pairs and pairs.identity,
+            "refine": self.refinement and self.refinement.identity,
+            "votes": {"samples": samples, "least_share": self._vote_share} if samples > 1 else None,
+            "relation_texts": self.relation_texts and self.relation_texts.sha256,
+            "shots": self.shots and self.shots.identity,
+            "alignment": alignment and alignment_identity(alignment),
         }
 
     @property
@@ -139,6 +138,11 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         with_gold(dataset, f"-P {GIVEN}={given}")
     if model_needed:
         runner.check()
+    if method_kind(variant).reads_labels and not (runner.supports.max_top_logprobs and runner.supports.continues):
+        raise InputError(
+            f"prompt {variant.name!r} begins the answer itself and reads log-probabilities, which {spec.name} does not "
+            "offer: use another prompt, such as rhf, or a model that runs here, behind vLLM or behind llama.cpp"
+        )
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
@@ -176,30 +180,6 @@ def _refinement(scope: Scope) -> Refinement | None:
     options = RefineOptions.of(config.refine_options)
     scores = scores_named("--refine", config.refine, config, scope.dataset, scope.documents)
     return Refinement(HardPairs(scores, options.distribution), options)
-
-
-def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
-    """The runner of a model under the configuration's options; nothing is started."""
-    from runners.registry import create_runner
-
-    options = RunnerOptions(
-        base_url=config.base_url,
-        max_connections=config.max_connections,
-        log_dir=config.results / "logs",
-        extra=config.model_options,
-    )
-    return create_runner(spec, options)
-
-
-def sampling_of(config: RunConfig, runner: Runner, spec: ModelSpec, enough: int) -> Sampling:
-    """How answers are decoded: at most ``enough`` tokens, or half the context, unless the user says otherwise."""
-    context = runner.supports.context or spec.context
-    return Sampling(
-        max_tokens=config.max_tokens or (min(enough, context // 2) if context else enough),
-        temperature=config.temperature,
-        top_p=config.top_p,
-        seed=config.seed,
-    )
 
 
 def _with_texts_and_shots(experiment: Experiment) -> Experiment:

@@ -73,23 +73,21 @@ class Scope:
         """The metrics of the run's records."""
         return metrics_of(self.documents, totals, training)
 
-    def id_of(self, question: Mapping[str, Any], *names: str) -> str:
-        """Readable parts, then a hash of everything that can change the result: same question, same folder."""
-        digest = question_digest({**question, "limit": self.config.limit})
-        readable = (self.dataset.name, self.dataset.split, self.spec.name, *names)
-        return "-".join([*(_safe(name) for name in readable if name), digest])
-
     def dataset_identity(self) -> dict[str, str]:
         return {"name": self.dataset.name, "split": self.dataset.split, "sha256": self.dataset.sha256}
 
 
 @dataclass(frozen=True)
 class PlannedRun(Scope, ABC):
-    """A run that can be made; each source of predictions says what its question is."""
+    """A run that can be made; each source of predictions says what its options stand for."""
 
     @abstractmethod
+    def resolved(self) -> dict[str, Any]:
+        """The parts of the question that stand for what options name; None for those that the run has not."""
+
     def question(self) -> dict[str, Any]:
-        """All that can change the result, as JSON, besides the number of documents."""
+        """All that can change the result, as JSON."""
+        return {**self.config.question(self.resolved(), self.spec.source), "limit": self.config.limit}
 
     @property
     def id_parts(self) -> tuple[str, ...]:
@@ -111,7 +109,9 @@ class PlannedRun(Scope, ABC):
 
     @property
     def run_id(self) -> str:
-        return self.id_of(self.question(), *self.id_parts)
+        """Readable parts, then a hash of everything that can change the result: same question, same folder."""
+        readable = (self.dataset.name, self.dataset.split, self.spec.name, *self.id_parts)
+        return "-".join([*(_safe(name) for name in readable if name), question_digest(self.question())])
 
     def asked(self) -> Asked:
         """What is asked, for the manifest. Whatever could be a secret is hidden."""
@@ -122,7 +122,7 @@ class PlannedRun(Scope, ABC):
                 "run_id": self.run_id,
                 "runner": self.spec.runner,
                 "prompt_label": self.prompt_label,
-                "question": {"constraint": {"level": ""}, **question, "model": model, "limit": self.config.limit},
+                "question": {"constraint": {"level": ""}, **question, "model": model},
                 "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
                 # Left out where there is nothing to tell, as in most runs.
                 **({"encoder": dict(encoder)} if (encoder := self.encoder()) else {}),

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.alignment.relations import AlignOver
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.encoders.seen import seen_by, seen_of
@@ -30,7 +29,7 @@ from harness.scoring.official import Scorer
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
-from harness.types import Completion, Dataset, Document, ModelSpec, PredictionSource, Request
+from harness.types import AlignOver, Completion, Dataset, Document, ModelSpec, PredictionSource, Request
 
 
 async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = WHEREVER) -> RunResult:

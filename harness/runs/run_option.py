@@ -1,10 +1,11 @@
-"""What is said once of an option of a run, wherever it appears: command line, YAML, ablation, manifest."""
+"""What is said once of an option of a run, for command line, YAML, ablation, question, manifest and documentation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from harness.types import PredictionSource
 
@@ -14,40 +15,71 @@ _KEY = "option"
 
 @dataclass(frozen=True, slots=True)
 class RunOption:
-    """The declaration of an option, beside its name, type and default."""
+    """The declaration of an option; ``options_of`` adds name, type and default from the field."""
 
     text: str
     """What it does, in one sentence for ``--help``."""
-    sources: tuple[PredictionSource, ...]
+    sources: tuple[PredictionSource, ...] = (LLM,)
     """The kinds of run that take it."""
-    flags: tuple[str, ...]
+    annotates: bool = True
+    """Whether `harness annotate` takes it, too, as far as it is of an LLM."""
+    flags: tuple[str, ...] = ()
     """How it is typed; empty for its name with dashes."""
-    least: float | None
+    env: str | None = None
+    """The environment variable that sets it for every command; None for one of each command's own."""
+    least: float | None = None
     """The least value; None for no bound."""
-    most: float | None
+    most: float | None = None
     """The greatest value; None for no bound."""
-    axis: Callable[[str], Any] | None
-    """Reads a value of an ablation's axis; None for an option that is not varied."""
-    in_question: bool
+    axis: bool = False
+    """Whether an ablation can vary it."""
+    in_question: bool = True
     """Whether it can change a result, and so the run's id."""
-    is_later: bool
-    """Whether manifests of this layout were first written without it, which means its default."""
+    in_prompt: bool = False
+    """Whether it changes the messages that are sent for a document: `harness prompts show` takes it."""
+    part: str = ""
+    """The field of the question that it is part of; empty for one of its own name."""
+    may_be_path: bool = False
+    """Whether it can name a file or folder."""
+    parts: Mapping[str, RunOption] = field(default_factory=dict)
+    """Of an option that is typed as several: each by the name of its field in the value."""
+    name: str = ""
+    """The name of the field."""
+    type: Any = str
+    """The type of the field, without None."""
+    default: Any = None
+    """The default; ``MISSING`` where it has none."""
+
+    @property
+    def flag(self) -> str:
+        """The long option."""
+        return next((one for one in self.flags if one.startswith("--")), f"--{self.name.replace('_', '-')}")
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it is typed as ``key=value``, again and again."""
+        origin = get_origin(self.type)
+        return isinstance(origin, type) and issubclass(origin, Mapping)
+
+    def read(self, text: str) -> Any:
+        """The value that a text stands for; ValueError, which tells what to write, for one that is none."""
+        if get_origin(self.type) is Literal:
+            if text not in get_args(self.type):
+                raise ValueError(f"choose {', '.join(get_args(self.type))}")
+            return text
+        return self.type(text)
+
+    def typed(self, value: Any) -> Iterator[tuple[RunOption, Any]]:
+        """What is typed for a value: itself, or each of its parts."""
+        if not self.parts:
+            yield self, value
+        for name, part in self.parts.items():
+            yield part, getattr(value, name)
 
 
-def run_option(
-    text: str,
-    default: Any = MISSING,
-    *,
-    sources: tuple[PredictionSource, ...] = (LLM,),
-    flags: tuple[str, ...] = (),
-    least: float | None = None,
-    most: float | None = None,
-    axis: Callable[[str], Any] | None = None,
-    in_question: bool = True,
-    is_later: bool = False,
-) -> Any:
-    """A field of ``RunConfig`` with its declaration, see ``RunOption``."""
-    metadata = {_KEY: RunOption(text, sources, flags, least, most, axis, in_question, is_later)}
+def run_option(text: str, default: Any = MISSING, **declared: Any) -> Any:
+    """A field of ``RunConfig`` with its declaration; ``declared`` are fields of ``RunOption``."""
+    metadata = {_KEY: RunOption(text, **declared)}
     if isinstance(default, Mapping):
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -55,14 +87,22 @@ def run_option(
 
 def options_of(config: type[Any]) -> dict[str, RunOption]:
     """The declarations of a configuration's options by name, in its order."""
-    return {one.name: one.metadata[_KEY] for one in fields(config)}
+    types = get_type_hints(config)
+    return {
+        one.name: _completed(
+            one.metadata[_KEY],
+            one.name,
+            types[one.name],
+            one.default if one.default_factory is MISSING else one.default_factory(),
+        )
+        for one in fields(config)
+    }
 
 
-def default_of(one: Field[Any]) -> Any:
-    """The default of an option; ``MISSING`` where it has none."""
-    return one.default if one.default_factory is MISSING else one.default_factory()
-
-
-def dashed(name: str) -> str:
-    """The name of a field as a long option has it."""
-    return name.replace("_", "-")
+def _completed(option: RunOption, name: str, kind: Any, default: Any) -> RunOption:
+    kinds = [one for one in get_args(kind) if one is not NoneType]
+    if NoneType in get_args(kind) and len(kinds) == 1:
+        kind = kinds[0]
+    types = get_type_hints(kind) if option.parts else {}
+    parts = {one: _completed(part, one, types[one], getattr(default, one)) for one, part in option.parts.items()}
+    return replace(option, name=name, type=kind, default=default, part=option.part or name, parts=parts)

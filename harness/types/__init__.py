@@ -4,6 +4,7 @@ from harness.types.documents import Dataset, Document, Entity, Label, Mention, R
 from harness.types.predictions import Extraction, Method, PairScorer, PairScores, Prediction, RawTriplet, Reject, Step
 from harness.types.requests import (
     CLOSED_LEVELS,
+    AlignOver,
     Completion,
     Constraint,
     ConstraintLevel,
@@ -29,6 +30,7 @@ from harness.types.runners import (
 
 __all__ = [
     "CLOSED_LEVELS",
+    "AlignOver",
     "Ask",
     "Completion",
     "Constraint",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 GrammarForm = Literal["regex", "gbnf", "lark", "json_schema"]
+AlignOver = Literal["names", "descriptions"]
+"""What relations outside the schema are compared by."""
 ConstraintLevel = Literal["typed", "closed", "format", "none"]
 """The strictest first: ``typed`` is ``closed``, and relations fit the types of their entities."""
 CLOSED_LEVELS: tuple[ConstraintLevel, ...] = ("typed", "closed")

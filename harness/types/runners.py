@@ -18,6 +18,8 @@ class Supports:
 
     ``max_top_logprobs`` is 0 where the server gives none; ``context`` is in tokens, prompt and
     completion together; ``max_connections`` is how many requests it can work on at once.
+    ``max_documents`` is of how many documents it keeps the prompts' beginnings: more at once push each other out.
+    ``continues`` says that it goes on with a begun answer, which is a last message of the role assistant.
     ``timeout_s`` is how long an answer may take where the user sets no limit; None, for models that the
     harness runs itself, lets each take its time.
     """
@@ -26,6 +28,8 @@ class Supports:
     max_top_logprobs: int = 0
     context: int | None = None
     max_connections: int | None = None
+    max_documents: int | None = None
+    continues: bool = False
     timeout_s: float | None = 600.0
 
 

@@ -20,7 +20,7 @@ from harness.alignment.vector_cache import VectorCache
 from harness.analyses.sweep import AlignableDocument, sweep_theta
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
-from harness.types import Triplet
+from harness.types import Document, Entity, Label, Mention, Triplet
 from tests.bench.report import Measurement, report
 from tests.minilm import minilm
 
@@ -60,7 +60,12 @@ def _decided(number: int, texts: list[str], nearest: NearestRelations, random_: 
         head, tail = random_.sample(range(ENTITIES), 2)
         decisions.append(RelationDecision(text, found.relation, found.cosine, True, found.inverted, head, tail))
     gold = frozenset(Triplet(one.head, one.relation, one.tail) for one in decisions[::4])
-    return AlignableDocument(f"document {number}", b"", gold, frozenset(), tuple(decisions))
+    entities = tuple(Entity((Mention(str(one), 0, one, one + 1, "ORG"),)) for one in range(ENTITIES))
+    labels = tuple(Label(one) for one in gold)
+    sentence = tuple(map(str, range(ENTITIES)))
+    return AlignableDocument(
+        Document(f"document {number}", (sentence,), entities, labels), frozenset(), tuple(decisions)
+    )
 
 
 def main() -> bool:

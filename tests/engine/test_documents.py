@@ -31,6 +31,7 @@ async def collect(
     answer: Callable[[str], object],
     *,
     connections: int = 1,
+    max_documents: int | None = None,
     stop: StopSignal | None = None,
     finished: list[str] | None = None,
 ) -> list[DocumentResult]:
@@ -53,6 +54,7 @@ async def collect(
             OneQuestion(),
             lambda _document: ask,
             connections=connections,
+            max_documents=max_documents,
             stop=stop or StopSignal(),
             outages=Outages(),
             on_finished=on_finished,
@@ -65,6 +67,48 @@ async def test_results_come_in_order_however_long_each_takes() -> None:
     results = await collect(12, lambda title: asyncio.sleep(0.03 if title == "0" else 0.001), finished=finished)
     assert [result.document.title for result in results] == [str(number) for number in range(12)]
     assert finished[0] != "0"
+
+
+async def test_a_document_waits_until_the_server_can_keep_its_beginning() -> None:
+    started: list[str] = []
+    finished: list[str] = []
+
+    async def answer(title: str) -> None:
+        assert len(started) == len(finished), "one document at a time"
+        started.append(title)
+        await asyncio.sleep(0.001)
+
+    await collect(5, answer, connections=2, max_documents=1, finished=finished)
+    assert started == finished == [str(number) for number in range(5)]
+
+
+async def test_the_seconds_of_a_document_are_its_own() -> None:
+    """One connection answers four documents: each took as long as its answer, not as long as it waited."""
+    one_at_a_time = asyncio.Lock()
+
+    class Slow:
+        async def extract(self, document: Document, ask: Ask) -> Extraction:
+            await ask(Request((Message("user", document.title),)))
+            return Extraction(predictions=())
+
+    async def ask(_request: Request) -> Completion:
+        async with one_at_a_time:
+            await asyncio.sleep(0.03)
+        return Completion("END", "stop", latency_s=0.03)
+
+    results = [
+        result.seconds
+        async for result in run_documents(
+            documents(4),
+            Slow(),
+            lambda _document: ask,
+            connections=4,
+            stop=StopSignal(),
+            outages=Outages(),
+            on_finished=lambda _result: None,
+        )
+    ]
+    assert results == pytest.approx([0.03] * 4, abs=0.001)
 
 
 async def test_no_more_requests_are_held_than_the_connections_can_soon_send() -> None:

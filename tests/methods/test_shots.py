@@ -34,13 +34,15 @@ def test_every_variant_takes_shots(prompt: str, form: GrammarForm | None) -> Non
     chosen = settings(prompt, form)
     plain = first_request(chosen).messages
     shown = first_request(replace(chosen, shots=SHOTS)).messages
-    assert [message.role for message in shown] == ["system", *["user", "assistant"] * 2, "user"]
+    # A question of hrt begins its answer.
+    begun = ["assistant"] if plain[-1].role == "assistant" else []
+    assert [message.role for message in shown] == ["system", *["user", "assistant"] * 2, "user", *begun]
     assert shown[0] == plain[0]
     for shot, question in zip(SHOTS, shown[1::2], strict=False):
         assert shot.entities[0].name in question.content
 
 
-@pytest.mark.parametrize("prompt", VARIANTS)
+@pytest.mark.parametrize("prompt", [one for one in VARIANTS if one != "hrt"])  # it reads probabilities, not texts
 async def test_an_answer_that_is_shown_is_read_back_without_a_reject(prompt: str) -> None:
     method = create_method(settings(prompt))
     answers = {one.request: one.answer for one in method.demonstrate(SHOTS[0])}

@@ -55,6 +55,10 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "relations-facts": _STEP_CASES,
     "relation-facts": _STEP_CASES,
     "rhf": _STEP_CASES,
+    "hrt": {
+        "default": ({}, "gbnf"),
+        "described_with_types": ({"descriptions": "short", "types": "shown", "examples": "none"}, "gbnf"),
+    },
 }
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),

@@ -128,3 +128,14 @@ def test_a_json_schema_is_strict_everywhere(provider: str) -> None:
 def test_openrouter_may_not_route_a_constrained_request_to_a_host_that_ignores_it() -> None:
     assert body("openrouter", replace(ASKED, constraint=SCHEMA))["provider"] == {"require_parameters": True}
     assert "provider" not in body("openrouter")
+
+
+BEGUN = replace(ASKED, messages=(*ASKED.messages, Message("assistant", "(E1 |")))
+
+
+def test_vllm_is_told_to_go_on_with_a_begun_answer() -> None:
+    told = {"add_generation_prompt": False, "continue_final_message": True}
+    assert told.items() <= body("vllm-server", BEGUN).items()
+    assert not told.keys() & body("vllm-server").keys()
+    assert not told.keys() & body("llama-server", BEGUN).keys()
+    assert body("llama-server", BEGUN)["messages"][-1] == {"role": "assistant", "content": "(E1 |"}  # type: ignore[index]

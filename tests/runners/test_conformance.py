@@ -151,6 +151,19 @@ async def test_log_probabilities_come_with_alternatives_best_first(runner: Runne
 
 
 @one_loop
+async def test_a_begun_answer_goes_on(runner: Runner) -> None:
+    begun = Request((Message("user", "Count to nine."), Message("assistant", "1 2 3 4")), Sampling(max_tokens=2))
+    if not runner.supports.continues:
+        with pytest.raises(FatalError, match="starts every answer anew"):
+            await runner.generate(begun)
+        return
+    completion = await runner.generate(replace(begun, top_logprobs=5))
+    assert not completion.text.startswith("1 2 3 4"), "the beginning is the prompt's"
+    assert completion.text.split()[:1] == ["5"]
+    assert "".join(token.token for token in completion.logprobs).split()[:1] == ["5"]
+
+
+@one_loop
 async def test_a_prompt_that_is_too_long_is_an_overflow(runner: Runner) -> None:
     with pytest.raises(ContextOverflow, match=str(CONTEXT)):
         await runner.generate(ask("word " * 5000))

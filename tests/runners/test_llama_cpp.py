@@ -212,11 +212,21 @@ def test_context_and_slots_follow_the_memory(
     memory: int, free: int | None, extra: dict[str, str], context: int, slots: int,
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr(llama_cpp, "usable_cores", lambda: 16)
     monkeypatch.setattr(llama_cpp, "total_memory", lambda: memory * BYTES_PER_TOKEN)
     monkeypatch.setattr(llama_cpp, "free_memory", lambda: (memory if free is None else free) * BYTES_PER_TOKEN)
     runner = runner_of(write_gguf(tmp_path / "m.gguf", {**LLAMA, "llama.context_length": 32768}), **extra)
     assert (runner.supports.context, runner.supports.max_connections) == (context, slots)
     runner.check()
+
+
+@pytest.mark.parametrize(("cores", "slots"), [(1, 1), (2, 1), (7, 1), (8, 2), (64, 4)])
+def test_there_is_a_slot_for_every_four_cores(
+    cores: int, slots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llama_cpp, "usable_cores", lambda: cores)
+    runner = runner_of(write_gguf(tmp_path / "m.gguf", LLAMA))
+    assert runner.supports.max_connections == slots
 
 
 def test_more_than_fits_is_refused_with_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

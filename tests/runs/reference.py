@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from pathlib import Path
 
-from harness.runs.config import RunConfig
-from harness.runs.run_option import RunOption, dashed, default_of, options_of
+from harness.runs.config import OPTIONS
 from harness.types import PredictionSource
 from tests.paths import REPOSITORY
 
@@ -35,34 +34,28 @@ def page() -> str:
 
 
 def _rows() -> Iterator[str]:
-    declared = options_of(RunConfig)
-    for field in fields(RunConfig):
-        option = declared[field.name]
-        if not option.text:
-            continue
-        flags = " ".join(f"`{flag}`" for flag in option.flags or (f"--{dashed(field.name)}",))
-        sources = "all" if set(option.sources) == set(_WORDS) else ", ".join(_WORDS[one] for one in option.sources)
-        cells = [
-            flags,
-            f"`{field.name}`",
-            _default(field.name, default_of(field)),
-            sources,
-            *map(_yes, (option.axis, option.in_question)),
-        ]
-        yield f"| {' | '.join([*cells, _text(option)])} |\n"
+    for option in OPTIONS.values():
+        for part in option.parts or [""]:
+            typed = option.parts.get(part, option)
+            flags = " ".join(f"`{flag}`" for flag in typed.flags or (typed.flag,))
+            sources = "all" if set(option.sources) == set(_WORDS) else ", ".join(_WORDS[one] for one in option.sources)
+            cells = [
+                flags,
+                f"`{option.name}.{part}`" if part else f"`{option.name}`",
+                _default(typed.default),
+                sources,
+                *map(_yes, (option.axis, option.in_question)),
+                typed.text.replace("|", "\\|"),
+            ]
+            yield f"| {' | '.join(cells)} |\n"
 
 
-def _default(name: str, value: object) -> str:
-    plain = isinstance(value, (int, float, str)) and not isinstance(value, bool) and value != ""
-    return f"`{value}`" if plain and name != "model" else ""
+def _default(value: object) -> str:
+    return f"`{value}`" if isinstance(value, int | float | str | Path) and value != "" else ""
 
 
 def _yes(value: object) -> str:
     return "yes" if value else ""
-
-
-def _text(option: RunOption) -> str:
-    return option.text.replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from harness.engine.budget import Limits
 from harness.errors import InputError
 from harness.runs.config import RunConfig
+from harness.runs.run_option import ENCODER, LLM
 from tests.runs.reference import PAGE, page
 
 CONFIG = RunConfig(
@@ -51,10 +53,33 @@ def test_paths_are_stored_so_that_they_are_found_from_anywhere(tmp_path: Path, m
 
 
 def test_a_manifest_of_another_version_is_refused() -> None:
-    content = CONFIG.as_json()
-    del content["repeat"]
     with pytest.raises(InputError, match="another version"):
-        RunConfig.from_json(content)
+        RunConfig.from_json({**CONFIG.as_json(), "min_p": 0.1})
+
+
+def test_an_option_that_a_manifest_lacks_has_its_default() -> None:
+    content = CONFIG.as_json()
+    del content["shots"]
+    assert RunConfig.from_json(content) == CONFIG
+
+
+@pytest.mark.parametrize(("name", "value"), [("shots", "1"), ("limits", {"tokens": "5"}), ("model_options", {"a": 1})])
+def test_an_option_of_another_type_is_told_by_its_name(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"damaged: config.{name}"):
+        RunConfig.from_json({**CONFIG.as_json(), name: value})
+
+
+def test_a_number_stays_as_it_was_written() -> None:
+    assert repr(RunConfig.from_json({**CONFIG.as_json(), "temperature": 0}).temperature) == "0"
+
+
+def test_an_option_is_in_the_question_by_its_value_or_by_what_it_names() -> None:
+    resolved = {"dataset": {"sha256": "0"}, "model": {}, "prompt": {}, "constraint": {}, "sampling": {}, "shots": None}
+    assert CONFIG.question(resolved, LLM) == {name: part for name, part in resolved.items() if part is not None}
+    # A default changes no id, nor does how the model is asked.
+    changed = replace(CONFIG, max_triplets=3, shots=2, max_retries=1)
+    assert CONFIG.question(resolved, LLM) | {"max_triplets": 3} == changed.question(resolved, LLM)
+    assert "max_triplets" not in changed.question(resolved, ENCODER)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class EncoderExperiment(PlannedRun):
     seen: Seen
     """What the encoder saw in training."""
 
-    def question(self) -> dict[str, Any]:
+    def resolved(self) -> dict[str, Any]:
         return {
             "dataset": self.dataset_identity(),
             "model": {"name": self.spec.name, "identity": dict(self.scorer.identity)},

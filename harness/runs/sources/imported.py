@@ -32,7 +32,7 @@ class ImportedRun(PlannedRun):
     seen: Seen | None
     """What the encoder saw in training whose name the system has; None for any other system."""
 
-    def question(self) -> dict[str, Any]:
+    def resolved(self) -> dict[str, Any]:
         return {
             "dataset": self.dataset_identity(),
             "model": {"name": self.spec.name, "identity": {"file": self.file_sha256}},

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.methods.settings import MethodSettings
+from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import PlannedRun
-from harness.types import Runner
+from harness.types import ModelSpec, Runner, RunnerOptions, Sampling
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class LlmRun(PlannedRun):
     def id_parts(self) -> tuple[str, ...]:
         return self.settings.variant.name, self.settings.level
 
-    def question(self) -> dict[str, Any]:
+    def resolved(self) -> dict[str, Any]:
         settings = self.settings
         return {
             "dataset": self.dataset_identity(),
@@ -36,7 +37,8 @@ class LlmRun(PlannedRun):
             },
             "constraint": {"level": settings.level, "form": settings.form},
             "max_triplets": settings.max_triplets,
-            "sampling": asdict(settings.sampling),
+            # A setting that is left to the model is none: one that is added later changes no id.
+            "sampling": {name: value for name, value in asdict(settings.sampling).items() if value is not None},
             "repeat": settings.repeat,
         }
 
@@ -46,3 +48,23 @@ class LlmRun(PlannedRun):
         defaults = variant.choose({})
         changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults[key]]
         return " ".join([variant.name, *changed])
+
+
+def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
+    """The runner of a model under the configuration's options; nothing is started."""
+    from runners.registry import create_runner
+
+    options = RunnerOptions(
+        base_url=config.base_url,
+        max_connections=config.max_connections,
+        log_dir=config.results / "logs",
+        extra=config.model_options,
+    )
+    return create_runner(spec, options)
+
+
+def sampling_of(config: RunConfig, runner: Runner, spec: ModelSpec, enough: int) -> Sampling:
+    """How answers are decoded: at most ``enough`` tokens, or half the context, unless the user says otherwise."""
+    context = runner.supports.context or spec.context
+    asked = {name: getattr(config, name) for name, option in OPTIONS.items() if option.part == "sampling"}
+    return Sampling(**{**asked, "max_tokens": config.max_tokens or (min(enough, context // 2) if context else enough)})

@@ -1,0 +1,162 @@
+"""Triplets ranked by probability: of every head its likeliest relations, of each of these its likeliest tails.
+
+The probability that a model writes a triplet as head, relation, tail is the product of two distributions that one
+token each shows: P(relation | head) over the relations that the head's type allows, and P(tail | head, relation) over
+the entities that the relation allows. What counts of the second is how much likelier a tail is than none: a relation
+with several tails divides their probability among them. AutoRE asks in steps, too, and reads what the model writes
+(Xue et al., 2024); here nothing is written, so that no list can be cut or repeat itself, and every candidate has a
+score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+from harness.answers.label import LabelForm, LabelReading
+from harness.escaping import escape
+from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
+from harness.methods.context import DocumentContext
+from harness.methods.questions import number_of
+from harness.types import Ask, Document, Extraction, Prediction, Triplet
+
+STEP = "answer"
+NONE = "none"
+LEAST = "least"
+"""The number that a variant leaves open: the least score, in hundredths, of a triplet that is predicted."""
+LOWEST_KEPT = 0.01
+"""Candidates below this score are not stored with the document."""
+
+
+class HeadRelation(NamedTuple):
+    """A question about tails: a head, one of its relations, and the logarithm of that relation's probability."""
+
+    head: int
+    relation: str
+    logprob: float
+
+
+@dataclass(frozen=True)
+class HeadRelationTail(PromptedMethod):
+    """Two rounds of questions of one token each.
+
+    The score of a triplet is the logistic function of w * log P(relation | head) + v * log(P(tail | head, relation) /
+    P(none | head, relation)), with w = ``relation_weight`` / 100 and v = ``tail_weight`` / 100; it is predicted from
+    ``least`` / 100 on. The ``relations`` likeliest relations of a head are asked about. Argument types come from the
+    relation texts. The details of an extraction count the ``questions`` and hold the ``candidates``: head, relation
+    id, tail, score.
+    """
+
+    async def extract(self, document: Document, ask: Ask) -> Extraction:
+        context, answers = self.context(document), Answers(ask)
+        heads = [head for head in range(len(document.entities)) if self._relations(document, head)]
+        readings = await answers.to_each(heads, lambda head: self._relation_question(context, head))
+        asked = list(self._likeliest(document, heads, readings))
+        tails = await answers.to_each(asked, lambda one: self._tail_question(context, one.head, one.relation))
+        candidates = sorted(self._candidates(document, asked, tails), key=lambda one: -(one.score or 0.0))
+        least = number_of(self.settings, LEAST) / 100
+        kept = [one for one in candidates if (one.score or 0.0) >= max(least, LOWEST_KEPT)]
+        details = {
+            "questions": len(heads) + len(asked),
+            "candidates": [[*one.triplet, one.score] for one in candidates if (one.score or 0.0) >= LOWEST_KEPT],
+        }
+        return answers.extraction(kept, details)
+
+    def demonstrate(self, document: Document) -> list[Demonstration]:
+        """The question about every head, and about the tail of every relation that it has in the labels."""
+        context = self.context(document)
+        gold: dict[int, dict[str, int]] = {}
+        for head, relation, tail in (label.triplet for label in document.labels):
+            gold.setdefault(head, {}).setdefault(relation, tail)
+        said = []
+        for head in range(len(document.entities)):
+            relations = self._relations(document, head)
+            if not relations:
+                continue
+            stated = {one: tail for one, tail in gold.get(head, {}).items() if one in relations}
+            label = self._label(next(iter(stated))) if stated else NONE
+            said.append(self.demonstration(self._relation_question(context, head), label))
+            for relation, tail in stated.items():
+                if tail in self._tails(document, head, relation):
+                    question = self._tail_question(context, head, relation)
+                    said.append(self.demonstration(question, _names(document)[tail]))
+        return said
+
+    def _label(self, relation: str) -> str:
+        return self.settings.relation_texts[relation].label or self.settings.schema.by_id[relation].name
+
+    def _relations(self, document: Document, head: int) -> list[str]:
+        """The relations that the head's type allows and that have a possible tail, in the schema's order."""
+        kind = document.entities[head].type
+        texts = self.settings.relation_texts
+        return [
+            relation.id
+            for relation in self.settings.schema.relations
+            if not texts[relation.id].head_types or kind in texts[relation.id].head_types
+            if self._tails(document, head, relation.id)
+        ]
+
+    def _tails(self, document: Document, head: int, relation: str) -> list[int]:
+        types = self.settings.relation_texts[relation].tail_types
+        entities = enumerate(document.entities)
+        return [tail for tail, entity in entities if tail != head and (not types or entity.type in types)]
+
+    def _relation_question(self, context: DocumentContext, head: int) -> Question[LabelReading]:
+        labels = [escape(self._label(one)) for one in self._relations(context.document, head)]
+        return self._question(context, labels, head, None)
+
+    def _tail_question(self, context: DocumentContext, head: int, relation: str) -> Question[LabelReading]:
+        names = _names(context.document)
+        labels = [names[tail] for tail in self._tails(context.document, head, relation)]
+        return self._question(context, labels, head, escape(self._label(relation)))
+
+    def _question(
+        self, context: DocumentContext, labels: list[str], head: int, relation: str | None
+    ) -> Question[LabelReading]:
+        form = LabelForm((*labels, NONE))
+        names = _names(context.document)
+        request = context.request(STEP, None, labels=self._all_labels, names=names, head=names[head], relation=relation)
+        most = min(self.settings.max_top_logprobs, number_of(self.settings, "logprobs"))
+        sampling = replace(request.sampling, max_tokens=1)
+        return Question(STEP, replace(request, sampling=sampling, top_logprobs=most), form)
+
+    @cached_property
+    def _all_labels(self) -> dict[str, str]:
+        """Relation id -> how prompts and answers name the relation, escaped."""
+        return {relation.id: escape(self._label(relation.id)) for relation in self.settings.schema.relations}
+
+    def _likeliest(self, document: Document, heads: list[int], readings: list[LabelReading]) -> Iterator[HeadRelation]:
+        most = number_of(self.settings, "relations")
+        for head, reading in zip(heads, readings, strict=True):
+            if reading.logprobs is None:
+                continue
+            pairs = zip(self._relations(document, head), reading.logprobs[:-1], strict=True)
+            for relation, logprob in sorted(pairs, key=lambda pair: -pair[1])[:most]:
+                yield HeadRelation(head, relation, logprob)
+
+    def _candidates(
+        self, document: Document, asked: list[HeadRelation], readings: list[LabelReading]
+    ) -> Iterator[Prediction]:
+        relation_weight, tail_weight = (number_of(self.settings, f"{one}_weight") / 100 for one in ("relation", "tail"))
+        for one, reading in zip(asked, readings, strict=True):
+            if reading.logprobs is None:
+                continue
+            *tails, none = reading.logprobs
+            for tail, logprob in zip(self._tails(document, one.head, one.relation), tails, strict=True):
+                weighed = relation_weight * one.logprob + tail_weight * (logprob - none)
+                yield Prediction(Triplet(one.head, one.relation, tail), score=round(1 / (1 + math.exp(-weighed)), 5))
+
+
+def _names(document: Document) -> list[str]:
+    """The first name of every entity, escaped; of those that share one, the second has the ending (2), and so on."""
+    counts: Counter[str] = Counter()
+    names = []
+    for entity in document.entities:
+        counts[entity.name] += 1
+        number = counts[entity.name]
+        names.append(escape(entity.name) if number == 1 else f"{escape(entity.name)} ({number})")
+    return names
