@@ -73,7 +73,7 @@ def test_a_cell_sets_options_of_the_prompt_and_fields_of_the_run() -> None:
         (["refs=id,name", "refs=name,id"], "given twice"),
         (["refs=id,nam"], "cannot be 'nam'"),
         (["ref=id,name"], "has no option 'ref'.*axes of the run are"),
-        (["constrain=closed,tight"], "choose closed, format, none"),
+        (["constrain=closed,tight"], "choose typed, closed, format, none"),
         (["shots=0,few"], "few"),
         (["prompt=tagged,taged"], "did you mean 'tagged'"),
         (["prompt=tagged,pairwise", "k=1,2"], "'tagged' has no option 'k'"),
