@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from harness.datasets.content import content_hash
 from harness.datasets.gold import with_gold
 from harness.errors import InputError
-from harness.records.manifest import Asked
 from harness.runs.stored_data import WHEREVER, DataPlace, find_dataset
 from harness.scoring.counts import Counts, Scores
 from harness.store import RunFolder
@@ -65,12 +65,10 @@ class ThresholdPoint:
 
 def read_scored(folder: RunFolder, place: DataPlace = WHEREVER) -> ScoredRun:
     """The scores of a stored run; raises InputError where it has none, or its data is not found."""
-    manifest: Asked = folder.read_manifest()
+    manifest = folder.read_manifest()
     dataset = with_gold(find_dataset(folder, manifest, place), "a sweep")
-    limit = manifest.question.limit
     documents = []
-    chosen = (document for number, document in enumerate(dataset.documents) if limit is None or number < limit)
-    for document, record in folder.records_of(chosen):
+    for document, record in folder.records_of(islice(dataset.documents, manifest.documents.asked)):
         scores: dict[Triplet, float] = {}
         listed = record.details.get("candidates")
         for head, relation, tail, score in listed if isinstance(listed, list) else ():

@@ -12,7 +12,7 @@ from harness.analyses.leaderboards import leaderboards
 from harness.datasets.content import content_hash
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
-from harness.runs.chosen_settings import CHOSEN, THETA, chosen_settings, record_choice
+from harness.runs.chosen_settings import CHOSEN, THETA, THRESHOLD, chosen_settings, record_choice
 from harness.runs.config import RunConfig
 from harness.runs.planned_run import Scope
 from harness.store import RunFolder
@@ -70,6 +70,14 @@ def test_choices_add_up_and_defaults_are_none(scope: Scope, other_run: RunFolder
     assert [one["documents"] for one in chosen_settings(scope)] == [4]
     for theta in (0.55, None):
         assert chosen_settings(replace(scope, config=replace(scope.config, theta=theta))) == []
+
+
+def test_the_least_score_of_a_prompt_is_a_threshold(scope: Scope, other_run: RunFolder) -> None:
+    record_choice(other_run, THRESHOLD, 0.628, contents(0, 3))
+    for least, documents in (("63", 3), ("75", 0)):
+        config = replace(scope.config, theta=None, prompt_options={"least": least})
+        found = [(one["option"], one["documents"]) for one in chosen_settings(replace(scope, config=config))]
+        assert found == ([(f"-P least={least}", documents)] if documents else [])
 
 
 def test_a_damaged_record_is_refused(scope: Scope, other_run: RunFolder) -> None:
