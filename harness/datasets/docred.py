@@ -37,6 +37,8 @@ from harness.types import Document, Entity, Label, Mention, RelationSchema, Trip
 _LABEL_KINDS: tuple[LabelKind, ...] = ("human", "distant", "model")
 _KEYS = {"title", "sents", "vertexSet"}
 _FORM = "title, sents (lists of tokens), vertexSet and labels"
+# In memory, documents take five times the room of their file. Re-DocRED's dev split is a file of 3 MB.
+_KEPT_BYTES = 8 << 20
 
 
 def read_documents(
@@ -60,9 +62,10 @@ def read_documents(
 
 
 class DocumentFile(Collection[Document]):
-    """The documents of a DocRED-format file as a sized collection that streams from disk at each iteration.
+    """The documents of a DocRED-format file as a sized collection: kept where the file is small, else streamed.
 
-    Making one reads the whole file once and so validates it: InputError as in ``read_documents``.
+    Making one reads the whole file once and so validates it: InputError as in ``read_documents``. A file above
+    8 MiB is read from disk again at each iteration.
     ``relation_ids`` are those that the labels use, in order of first appearance; ``label_sources`` say who wrote
     the labels, each with the title of its first document.
     """
@@ -72,17 +75,20 @@ class DocumentFile(Collection[Document]):
         self.schema = schema
         self.labelled_by = labelled_by
         self.label_sources: dict[LabelSource, str] = {}
+        self._kept: list[Document] | None = [] if _is_small(path) else None
         titles: set[str] = set()
         relation_ids: dict[str, None] = {}
         for document in read_documents(path, schema, labelled_by):
             titles.add(document.title)
             self.label_sources.setdefault(document.label_source, document.title)
             relation_ids.update((label.triplet.relation, None) for label in document.labels)
+            if self._kept is not None:
+                self._kept.append(document)
         self._titles = frozenset(titles)
         self.relation_ids = tuple(relation_ids)
 
     def __iter__(self) -> Iterator[Document]:
-        return read_documents(self.path, self.schema, self.labelled_by)
+        return read_documents(self.path, self.schema, self.labelled_by) if self._kept is None else iter(self._kept)
 
     def __len__(self) -> int:
         return len(self._titles)
@@ -92,6 +98,11 @@ class DocumentFile(Collection[Document]):
         if isinstance(item, Document):
             return item.title in self._titles and any(item == document for document in self)
         return item in self._titles if isinstance(item, str) else False
+
+
+def _is_small(path: Path) -> bool:
+    """Whether the documents of a file are kept; what a packed file unpacks to is not known."""
+    return path.suffix in (".json", ".jsonl") and path.is_file() and path.stat().st_size <= _KEPT_BYTES
 
 
 def sha256_of(path: Path) -> str:
