@@ -27,6 +27,7 @@ from harness.datasets.fields import (
     text_of,
     title_of,
     token_of,
+    tokens_of,
 )
 from harness.datasets.relation_table import NONE, relation_id
 from harness.errors import InputError
@@ -121,7 +122,7 @@ def _document(value: object, schema: RelationSchema | None, labelled_by: LabelSo
         raise Fault(f"has the keys {held or '(none)'}, none of DocRED's; write one object a document, with {_FORM}")
     title = title_of(member_of(fields, "title"))
     sentences = tuple(
-        tuple(token_of(token, "sents", i, j) for j, token in enumerate(_tokens(sentence, i)))
+        tokens_of(sentence, "sents", i, remedy="give each sentence as a list of its tokens")
         for i, sentence in enumerate(list_of(member_of(fields, "sents"), "sents"))
     )
     entities = tuple(
@@ -149,10 +150,6 @@ def _label_source(value: object) -> LabelSource:
     return LabelSource(kind, " ".join(name.split()))
 
 
-def _tokens(value: object, sentence: int) -> list[object]:
-    return list_of(value, "sents", sentence, remedy="give each sentence as a list of its tokens")
-
-
 def _entity(value: object, sentences: tuple[tuple[str, ...], ...], index: int) -> Entity:
     mentions = list_of(value, "vertexSet", index)
     if not mentions:
@@ -168,11 +165,11 @@ def _mention(value: object, sentences: tuple[tuple[str, ...], ...], *where: str 
     offsets = list_of(member_of(fields, "pos", *where), *where, "pos")
     if len(offsets) == 1 and isinstance(offsets[0], list):
         offsets = offsets[0]
-    if any(isinstance(offset, list) for offset in offsets):
+    if list in map(type, offsets):
         raise Fault("holds several spans; make each a mention of its own, or give one span over all", *where, "pos")
     if len(offsets) != 2:
         raise Fault(f"has {len(offsets)} numbers; give two token offsets, [start, end)", *where, "pos")
-    start, end = (integer_of(offset, *where, "pos", i) for i, offset in enumerate(offsets))
+    start, end = integer_of(offsets[0], *where, "pos", 0), integer_of(offsets[1], *where, "pos", 1)
     length = len(sentences[sent_id])
     if not 0 <= start < end <= length:
         raise Fault(
