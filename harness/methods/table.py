@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from importlib import import_module
+from typing import NamedTuple, cast
 
 from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
-from harness.methods.choice import choice, judge, statements
-from harness.methods.facts import facts, relation_facts, relations_facts, rhf
-from harness.methods.head_relation_tail import HeadRelationTail
-from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
-from harness.methods.tagged import Tagged
 from harness.prompting.variant import PromptVariant
 
 # Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
@@ -38,18 +34,27 @@ class MethodKind(NamedTuple):
     reads_labels: bool = False
 
 
+def _from(module: str, name: str) -> Callable[[MethodSettings], PromptMethod]:
+    """What makes a method; its module is imported when the method is used."""
+
+    def create(settings: MethodSettings) -> PromptMethod:
+        return cast("PromptMethod", getattr(import_module(f"harness.methods.{module}"), name)(settings))
+
+    return create
+
+
 METHODS: Mapping[str, MethodKind] = {
-    "tagged": MethodKind(Tagged),
-    "pairwise": MethodKind(pairwise),
-    "classify": MethodKind(classify, takes_candidates=True),
-    "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),
-    "judge": MethodKind(judge, takes_candidates=True, takes_questions=True, states_relations=True),
-    "statements": MethodKind(statements, takes_candidates=True, states_relations=True),
-    "facts": MethodKind(facts),
-    "relations-facts": MethodKind(relations_facts),
-    "relation-facts": MethodKind(relation_facts),
-    "rhf": MethodKind(rhf),
-    "hrt": MethodKind(HeadRelationTail, reads_labels=True),
+    "tagged": MethodKind(_from("tagged", "Tagged")),
+    "pairwise": MethodKind(_from("pairs", "pairwise")),
+    "classify": MethodKind(_from("pairs", "classify"), takes_candidates=True),
+    "choice": MethodKind(_from("choice", "choice"), takes_candidates=True, takes_questions=True, states_relations=True),
+    "judge": MethodKind(_from("choice", "judge"), takes_candidates=True, takes_questions=True, states_relations=True),
+    "statements": MethodKind(_from("choice", "statements"), takes_candidates=True, states_relations=True),
+    "facts": MethodKind(_from("facts", "facts")),
+    "relations-facts": MethodKind(_from("facts", "relations_facts")),
+    "relation-facts": MethodKind(_from("facts", "relation_facts")),
+    "rhf": MethodKind(_from("facts", "rhf")),
+    "hrt": MethodKind(_from("head_relation_tail", "HeadRelationTail"), reads_labels=True),
 }
 
 
