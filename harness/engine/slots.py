@@ -12,7 +12,7 @@ from harness.engine.stop import Interrupted, StopSignal
 from harness.types import Ask, Completion, Request
 
 # Building the longest prompts takes a few milliseconds each.
-SLOTS_PER_TURN = 4
+SLOTS_PER_TURN = 8
 
 
 class Slots:

@@ -102,7 +102,7 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
                 documents.write(record)
                 totals.add(record, document)
                 scored()
-        work = {
+        work: dict[str, float | str] = {
             "loading_seconds": loading_seconds,
             "precision": experiment.scorer.precision,
             "scored": experiment.document_count,
