@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -45,27 +46,25 @@ def git_state() -> dict[str, Any]:
     folder = Path(__file__).resolve().parents[1]
     if not (folder / ".git").exists():
         return {}
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-
+    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
+        status = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        commit = re.findall(r"^# branch\.oid (\w+)$", status, re.MULTILINE)[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
         # No git program, or a checkout without commits: the version number has to do.
         return {}
+    return {"commit": commit, "dirty": any(not line.startswith("#") for line in status.splitlines())}
 
 
 def hardware() -> dict[str, Any]:
     """Processor, usable cores, memory in GB, and the GPUs that nvidia-smi lists."""
-    import psutil
+    from runners.hardware import machine_memory
 
     return {
         "system": platform.platform(),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "memory_gb": round(machine_memory() / 1e9, 1),
         "gpus": gpus(),
     }
 

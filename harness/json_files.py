@@ -41,14 +41,14 @@ _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
-def list_values(path: Path, noun: str, member: str | None = None, *, remedy: str = "") -> Iterator[object]:
+def list_values(path: Path, noun: str, member: str | None = None) -> Iterator[object]:
     """Yield the values of the file: those of one JSON list, or JSON objects one after another (JSON lines).
 
     ``noun`` names a value in error messages ("document"); for ``member`` and the forms of files see
     ``opening.open_text``. Raises InputError where the file cannot be read, is not UTF-8, is neither a list nor lines,
     or holds a value of more than ``MAX_VALUE_CHARACTERS``.
     """
-    with _window(path, remedy, member=member) as window:
+    with _window(path, "", member=member) as window:
         first = window.peek()
         if first == "{":
             yield from _values_by_line(window, noun)

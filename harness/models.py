@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import InputError
@@ -20,6 +21,7 @@ ENCODER = PredictionSource.ENCODER.value
 _FILES_OF_ENCODERS = ("model.safetensors", "0/model.safetensors", "training.json", "glidre_config.json")
 
 
+@lru_cache
 def load_models(path: Path = MODELS_FILE) -> Mapping[str, ModelSpec]:
     """Read the rows of ``models.toml`` by short name, in the file's order.
 

@@ -23,8 +23,8 @@ _EAST_ASIAN = (
 _OTHER_UNSPACED = (
     "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaadf"
 )
-_UNSPACED = re.compile(f"[{_EAST_ASIAN}{_OTHER_UNSPACED}]")
-_IS_EAST_ASIAN = re.compile(f"[{_EAST_ASIAN}]")
+_UNSPACED = f"[{_EAST_ASIAN}{_OTHER_UNSPACED}]"
+_IS_EAST_ASIAN = f"[{_EAST_ASIAN}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Spacing:
         if text.isascii():
             return cls(False)
         letters = "".join(filter(str.isalpha, text))
-        unspaced = len(_UNSPACED.findall(letters))
+        unspaced = len(re.findall(_UNSPACED, letters))
         return cls(unspaced > 0 and unspaced >= UNSPACED_SHARE * len(letters))
 
     def between(self, left: str, right: str, *, new_sentence: bool = False) -> str:
@@ -52,12 +52,12 @@ class Spacing:
         if not self.unspaced or not left or not right:
             return " "
         before, after = left[-1], right[0]
-        if _IS_EAST_ASIAN.match(before):
-            is_glued = not (before.isalnum() and after.isalpha()) or bool(_IS_EAST_ASIAN.match(after))
-        elif _IS_EAST_ASIAN.match(after):
+        if re.match(_IS_EAST_ASIAN, before):
+            is_glued = not (before.isalnum() and after.isalpha()) or bool(re.match(_IS_EAST_ASIAN, after))
+        elif re.match(_IS_EAST_ASIAN, after):
             is_glued = not (before.isalpha() and after.isalnum())
         else:
-            is_glued = not new_sentence and bool(_UNSPACED.match(before) and _UNSPACED.match(after))
+            is_glued = not new_sentence and bool(re.match(_UNSPACED, before) and re.match(_UNSPACED, after))
         return "" if is_glued else " "
 
     def spaced(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
@@ -82,7 +82,7 @@ def characters(word: str) -> list[str]:
     parts: list[str] = []
     for character in word:
         is_mark = unicodedata.category(character).startswith("M")
-        if parts and (is_mark or not (_UNSPACED.match(character) or _UNSPACED.match(parts[-1]))):
+        if parts and (is_mark or not (re.match(_UNSPACED, character) or re.match(_UNSPACED, parts[-1]))):
             parts[-1] += character
         else:
             parts.append(character)

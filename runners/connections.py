@@ -81,7 +81,9 @@ class BoundedClient(httpx2.AsyncClient):
         finally:
             await response.aclose()
         media_type = response.headers.get("content-type", "").partition(";")[0].strip()
-        headers = [item for item in response.headers.multi_items() if item[0].lower() not in _OF_THE_TRANSFER]
+        # Of a good answer, only the type is read.
+        headers = response.headers.multi_items() if response.is_error else []
+        headers = [item for item in headers if item[0].lower() not in _OF_THE_TRANSFER]
         return httpx2.Response(
             response.status_code,
             headers=[*headers, ("content-type", f"{media_type or 'text/plain'}; charset=utf-8")],

@@ -35,11 +35,18 @@ def usable_cores(cgroup: Path = _CGROUP) -> int:
 
 def total_memory(cgroup: Path = _CGROUP) -> int:
     """Bytes of memory that this process may use: the machine's, or its container's."""
+    limit = _text(cgroup / "memory.max")
+    return min(machine_memory(), int(limit)) if limit.isdecimal() else machine_memory()
+
+
+def machine_memory() -> int:
+    """Bytes of memory of the whole machine."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     import psutil
 
-    limit = _text(cgroup / "memory.max")
     total: int = psutil.virtual_memory().total
-    return min(total, int(limit)) if limit.isdecimal() else total
+    return total
 
 
 def free_memory() -> int:

@@ -27,6 +27,7 @@ from harness.datasets.fields import (
     text_of,
     title_of,
     token_of,
+    tokens_of,
 )
 from harness.datasets.relation_table import NONE, relation_id
 from harness.errors import InputError
@@ -37,6 +38,8 @@ from harness.types import Document, Entity, Label, Mention, RelationSchema, Trip
 _LABEL_KINDS: tuple[LabelKind, ...] = ("human", "distant", "model")
 _KEYS = {"title", "sents", "vertexSet"}
 _FORM = "title, sents (lists of tokens), vertexSet and labels"
+# In memory, documents take five times the room of their file. Re-DocRED's dev split is a file of 3 MB.
+_KEPT_BYTES = 8 << 20
 
 
 def read_documents(
@@ -60,9 +63,10 @@ def read_documents(
 
 
 class DocumentFile(Collection[Document]):
-    """The documents of a DocRED-format file as a sized collection that streams from disk at each iteration.
+    """The documents of a DocRED-format file as a sized collection: kept where the file is small, else streamed.
 
-    Making one reads the whole file once and so validates it: InputError as in ``read_documents``.
+    Making one reads the whole file once and so validates it: InputError as in ``read_documents``. A file above
+    8 MiB is read from disk again at each iteration.
     ``relation_ids`` are those that the labels use, in order of first appearance; ``label_sources`` say who wrote
     the labels, each with the title of its first document.
     """
@@ -72,17 +76,20 @@ class DocumentFile(Collection[Document]):
         self.schema = schema
         self.labelled_by = labelled_by
         self.label_sources: dict[LabelSource, str] = {}
+        self._kept: list[Document] | None = [] if _is_small(path) else None
         titles: set[str] = set()
         relation_ids: dict[str, None] = {}
         for document in read_documents(path, schema, labelled_by):
             titles.add(document.title)
             self.label_sources.setdefault(document.label_source, document.title)
             relation_ids.update((label.triplet.relation, None) for label in document.labels)
+            if self._kept is not None:
+                self._kept.append(document)
         self._titles = frozenset(titles)
         self.relation_ids = tuple(relation_ids)
 
     def __iter__(self) -> Iterator[Document]:
-        return read_documents(self.path, self.schema, self.labelled_by)
+        return read_documents(self.path, self.schema, self.labelled_by) if self._kept is None else iter(self._kept)
 
     def __len__(self) -> int:
         return len(self._titles)
@@ -92,6 +99,11 @@ class DocumentFile(Collection[Document]):
         if isinstance(item, Document):
             return item.title in self._titles and any(item == document for document in self)
         return item in self._titles if isinstance(item, str) else False
+
+
+def _is_small(path: Path) -> bool:
+    """Whether the documents of a file are kept; what a packed file unpacks to is not known."""
+    return path.suffix in (".json", ".jsonl") and path.is_file() and path.stat().st_size <= _KEPT_BYTES
 
 
 def sha256_of(path: Path) -> str:
@@ -110,7 +122,7 @@ def _document(value: object, schema: RelationSchema | None, labelled_by: LabelSo
         raise Fault(f"has the keys {held or '(none)'}, none of DocRED's; write one object a document, with {_FORM}")
     title = title_of(member_of(fields, "title"))
     sentences = tuple(
-        tuple(token_of(token, "sents", i, j) for j, token in enumerate(_tokens(sentence, i)))
+        tokens_of(sentence, "sents", i, remedy="give each sentence as a list of its tokens")
         for i, sentence in enumerate(list_of(member_of(fields, "sents"), "sents"))
     )
     entities = tuple(
@@ -138,10 +150,6 @@ def _label_source(value: object) -> LabelSource:
     return LabelSource(kind, " ".join(name.split()))
 
 
-def _tokens(value: object, sentence: int) -> list[object]:
-    return list_of(value, "sents", sentence, remedy="give each sentence as a list of its tokens")
-
-
 def _entity(value: object, sentences: tuple[tuple[str, ...], ...], index: int) -> Entity:
     mentions = list_of(value, "vertexSet", index)
     if not mentions:
@@ -157,11 +165,11 @@ def _mention(value: object, sentences: tuple[tuple[str, ...], ...], *where: str 
     offsets = list_of(member_of(fields, "pos", *where), *where, "pos")
     if len(offsets) == 1 and isinstance(offsets[0], list):
         offsets = offsets[0]
-    if any(isinstance(offset, list) for offset in offsets):
+    if list in map(type, offsets):
         raise Fault("holds several spans; make each a mention of its own, or give one span over all", *where, "pos")
     if len(offsets) != 2:
         raise Fault(f"has {len(offsets)} numbers; give two token offsets, [start, end)", *where, "pos")
-    start, end = (integer_of(offset, *where, "pos", i) for i, offset in enumerate(offsets))
+    start, end = integer_of(offsets[0], *where, "pos", 0), integer_of(offsets[1], *where, "pos", 1)
     length = len(sentences[sent_id])
     if not 0 <= start < end <= length:
         raise Fault(

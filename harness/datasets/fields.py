@@ -51,18 +51,18 @@ def list_of(value: object, *where: str | int, remedy: str = "correct it") -> lis
 
 def integer_of(value: object, *where: str | int) -> int:
     """A whole number, also one that is written as text or with a fraction of zero."""
+    if type(value) is int:
+        return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise wrong_kind("a whole number", value, *where)
-    return value
+    raise wrong_kind("a whole number", value, *where)
 
 
 def index_of(value: object, size: int, noun: str, *where: str | int) -> int:
     """A number from 0 below ``size``, which counts what ``noun`` names."""
-    index = integer_of(value, *where)
+    index = value if type(value) is int else integer_of(value, *where)
     if not 0 <= index < size:
         there_are = f"they are numbered 0 to {size - 1}" if size else "the document has none"
         raise Fault(f"there is no {noun} {digits(index)}; {there_are}", *where)
@@ -77,8 +77,20 @@ def token_of(value: object, *where: str | int) -> str:
     return value
 
 
+def tokens_of(value: object, *where: str | int, remedy: str = "correct it") -> tuple[str, ...]:
+    """A list of strings."""
+    words = list_of(value, *where, remedy=remedy)
+    try:
+        # Joined, all are checked at once.
+        if "".join(words).isascii():  # type: ignore[arg-type]
+            return tuple(words)  # type: ignore[arg-type]
+    except TypeError:
+        pass  # One is no string.
+    return tuple(token_of(word, *where, place) for place, word in enumerate(words))
+
+
 def text_of(value: object, *where: str | int) -> str:
-    text = token_of(value, *where)
+    text = value if type(value) is str and value.isascii() else token_of(value, *where)
     if not text:
         raise Fault("is empty; give it a text", *where)
     return text

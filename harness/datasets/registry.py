@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from harness.datasets.docred import DocumentFile, sha256_of
-from harness.datasets.fewrel import read_fewrel
 from harness.datasets.relation_table import RELATION_TABLES, read_schema
 from harness.datasets.splits import Part, split_documents
 from harness.errors import InputError
@@ -152,6 +151,8 @@ def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | N
     source = LabelSource(file.labelled_by)
     sources: Mapping[LabelSource, str] = {source: ""}
     if corpus.format == "fewrel":
+        from harness.datasets.fewrel import read_fewrel
+
         schema, documents = read_fewrel(path, relations)
     else:
         schema = read_schema(relations)

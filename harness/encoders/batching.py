@@ -235,18 +235,21 @@ def _slots(
     return slots, share
 
 
+HELD_TO_SORT = 512
+
+
 def batches_by_length(
-    documents: Iterable[EncodedDocument], tokens: int, pairs: int, lookahead: int = 512
+    documents: Iterable[EncodedDocument], tokens: int, pairs: int
 ) -> Iterator[list[tuple[int, EncodedDocument]]]:
     """Batches of documents of like length, each with its place in the input.
 
-    ``lookahead`` documents are held and sorted at a time. A batch has at most ``tokens`` subwords and ``pairs``
+    ``HELD_TO_SORT`` documents are held and sorted at a time. A batch has at most ``tokens`` subwords and ``pairs``
     cells of the pair matrix, padding included, or is a single document.
     """
     held: list[tuple[int, EncodedDocument]] = []
     for place, document in enumerate(documents):
         held.append((place, document))
-        if len(held) == lookahead:
+        if len(held) == HELD_TO_SORT:
             yield from _split(held, tokens, pairs)
             held = []
     yield from _split(held, tokens, pairs)

@@ -67,6 +67,11 @@ class EnsembleScorer:
         for member in self._members:
             member.load()
 
+    @property
+    def precision(self) -> str:
+        """What matrix products are computed in, fp32 or bf16."""
+        return self._members[0].precision
+
     def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
         """The scores of each document in turn: mean margins over NA, and NA's score as the threshold."""
         return mean_scores(self._members, documents, self.config.threshold)

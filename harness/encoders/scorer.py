@@ -25,6 +25,7 @@ from harness.encoders.seen import SEEN
 from harness.encoders.weights import CONFIG, TRAINED, TRAINING, WEIGHTS, pretrained_kind
 from harness.errors import InputError, ModelUnavailable
 from harness.types import Document, PairScores, RelationSchema
+from runners.hardware import usable_cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,10 +74,11 @@ def encoder_folder(name: str) -> Path:
 class EncoderScorer:
     """A PairScorer; the model is loaded when the first document is scored.
 
-    ``options``: ``device`` (default: a GPU if there is one), ``precision`` (fp32 or bf16, default bf16 on a GPU),
-    ``threads`` of the processor (default: all that this process may use) and ``threshold``: GLiDRE predicts a
-    relation above this probability (default: the trained one, or 0.5). GLiDRE scores the relations of ``schema``
-    if there is one; a published model needs it. Others leave out those of their relations that it lacks.
+    ``options``: ``device`` (default: a GPU if there is one), ``precision`` (fp32 or bf16, default bf16 on a GPU and on
+    a processor with instructions for it), ``threads`` of the processor (default: all cores that this process may use)
+    and ``threshold``: GLiDRE predicts a relation above this probability (default: the trained one, or 0.5). GLiDRE
+    scores the relations of ``schema`` if there is one; a published model needs it. Others leave out those of their
+    relations that it lacks.
     """
 
     def __init__(
@@ -131,9 +133,13 @@ class EncoderScorer:
             yield PairScores(document.title, self.relations, all_pairs(len(document.entities)), rounded)
 
     @cached_property
+    def precision(self) -> str:
+        """What matrix products are computed in, fp32 or bf16."""
+        return self._options.get("precision") or default_precision(self._device.type)
+
+    @cached_property
     def _inference(self) -> Inference:
-        # Read when torch is loaded: threads that spin while they wait take the cores from those that work.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        device = self._device
         import torch
 
         from harness.encoders.backbone import load_tokenizer
@@ -141,10 +147,8 @@ class EncoderScorer:
         from harness.encoders.checkpoint import load_model
         from harness.encoders.inference import Inference
 
-        device = self._device()
         if device.type == "cpu":
             torch.set_num_threads(int(self._options.get("threads", usable_cores())))
-        precision = self._options.get("precision", "fp32" if device.type == "cpu" else "bf16")
         config, published = self.config, self._published
         tokenizer = load_tokenizer(published.tokenizer if published else config.encoder)
         collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
@@ -152,9 +156,12 @@ class EncoderScorer:
             model: PairModel = published.model(config)
         else:
             model = load_model(self.folder, config)
-        return Inference(model.to(device), collator, device, precision == "bf16")
+        return Inference(model.to(device), collator, device, self.precision == "bf16")
 
+    @cached_property
     def _device(self) -> torch.device:
+        # Read when torch is loaded: threads that spin while they wait take the cores from those that work.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import torch
 
         name = self._options.get("device", "cuda" if torch.cuda.is_available() else "cpu")
@@ -164,6 +171,20 @@ class EncoderScorer:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise InputError(f"-M device={name}: {str(error).splitlines()[0]}") from error
         return device
+
+
+def default_precision(device: str) -> str:
+    """bf16 where ``device`` (``cpu``, ``cuda``, ...) has instructions for products of bfloat16 matrices, else fp32."""
+    import torch
+
+    # Earlier versions of torch do not tell.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)
+    return "fp32" if device == "cpu" and not has_bfloat16(capabilities()) else "bf16"
+
+
+def has_bfloat16(processor: Mapping[str, object]) -> bool:
+    """Whether a processor multiplies bfloat16 matrices, by torch's names of what it can do."""
+    return bool(processor.get("avx512_bf16") or processor.get("amx_bf16"))
 
 
 def _config(
@@ -209,8 +230,3 @@ def all_pairs(entities: int) -> np.ndarray:
     import numpy as np
 
     return np.argwhere(~np.eye(entities, dtype=bool)).astype(np.int32)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

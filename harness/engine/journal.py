@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -25,6 +25,8 @@ LAYOUT_VERSION = 1
 _SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling))
 _COMPLETION_FIELDS, _USAGE_FIELDS = (tuple(field.name for field in fields(kind)) for kind in (Completion, Usage))
 BUSY_TIMEOUT_S = 60.0
+# Answers that arrive within this time share a transaction.
+_GATHERED_S = 0.002
 ASKED_AGAIN = "such requests are asked for again"
 
 _CREATE = """
@@ -150,11 +152,11 @@ class Journal:
             return self._stored(_Entry(key, run_id, completion, retry))
 
     async def store(self, key: bytes, run_id: str, completion: Completion, retry: str = "") -> Completion:
-        """As ``put``, in one transaction with the other answers that arrive in this turn of the event loop."""
+        """As ``put``, in one transaction with the other answers that arrive within two milliseconds."""
         loop = asyncio.get_running_loop()
         committed: asyncio.Future[Completion] = loop.create_future()
         if not self._pending:
-            loop.call_soon(self._commit_pending)
+            loop.call_later(_GATHERED_S, self._commit_pending)
         self._pending.append((_Entry(key, run_id, completion, retry), committed))
         return await committed
 
@@ -262,7 +264,12 @@ class Journal:
 
 
 def completion_to_json(completion: Completion) -> str:
-    return json_text(asdict(completion), separators=(",", ":"), ensure_ascii=False)
+    content = {name: getattr(completion, name) for name in _COMPLETION_FIELDS}
+    content["usage"] = {name: getattr(completion.usage, name) for name in _USAGE_FIELDS}
+    content["logprobs"] = [
+        {"token": token.token, "logprob": token.logprob, "top": token.top} for token in completion.logprobs
+    ]
+    return json_text(content, separators=(",", ":"), ensure_ascii=False)
 
 
 def usage_from_json(content: Mapping[str, Any]) -> Usage:

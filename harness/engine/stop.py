@@ -25,10 +25,6 @@ class StopSignal:
         self._event = asyncio.Event()
         self._callbacks: list[Callable[[], None]] = []
 
-    @property
-    def requested(self) -> bool:
-        return self.reason is not None
-
     def request(self, reason: str) -> None:
         self.reason = self.reason or reason
         self._event.set()

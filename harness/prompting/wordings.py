@@ -35,9 +35,9 @@ class RelationWordings:
 
 
 @lru_cache
-def load_relation_wordings(name: str = "redocred") -> Mapping[str, RelationWordings]:
-    """The shipped wordings for the schema of that name, by relation id."""
-    return read_relation_wordings(prompts_dir() / FOLDER / WORDINGS / f"{name}.toml")
+def load_relation_wordings() -> Mapping[str, RelationWordings]:
+    """The shipped wordings for Re-DocRED's relations, by id."""
+    return read_relation_wordings(prompts_dir() / FOLDER / WORDINGS / "redocred.toml")
 
 
 def read_relation_wordings(path: Path) -> Mapping[str, RelationWordings]:

@@ -102,6 +102,8 @@ class Session(StoredModel):
     """When it ended; None while it goes on, and where it was killed."""
     loading_seconds: NumberAsWritten = 0.0
     """Of an encoder: the time until it could score."""
+    precision: str = ""
+    """Of an encoder: what its matrix products were computed in, ``fp32`` or ``bf16``."""
     seconds: NumberAsWritten = 0.0
     """Wall time."""
     sent: Count = 0

@@ -63,7 +63,7 @@ class RunManifest:
         self._close({name: getattr(traffic, name) for name in TOLD_OF_TRAFFIC}, ended=status)
         self._write(status)
 
-    def complete(self, totals: Mapping[str, Any], work: Traffic | Mapping[str, float]) -> CompleteManifest:
+    def complete(self, totals: Mapping[str, Any], work: Traffic | Mapping[str, float | str]) -> CompleteManifest:
         """Record that the run is complete; ``work`` is what the session did, by the names of ``Session``."""
         done = {name: getattr(work, name) for name in TOLD_OF_TRAFFIC} if isinstance(work, Traffic) else work
         self._close(done)
@@ -75,7 +75,7 @@ class RunManifest:
         assert isinstance(manifest, CompleteManifest), "its status says so"
         return manifest
 
-    def _close(self, work: Mapping[str, float], **told: str) -> None:
+    def _close(self, work: Mapping[str, float | str], **told: str) -> None:
         seconds = round(time.monotonic() - self._started, 3)
         self._session = self._session.changed(finished=time.time(), seconds=seconds, **work, **told)
         if self._journal:

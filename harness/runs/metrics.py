@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.label_source import NO_LABELS
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
 from harness.prompting.variant import load_variant
 from harness.records.metrics import Metrics
-from harness.refiners.evaluation import proposal_scores, refinement_scores
-from harness.refiners.task_distribution import HardPairs
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
 from harness.scoring.official import SCORER_VERSION, score
 from harness.scoring.steps import score_steps
 from harness.types import Document, Request
+
+if TYPE_CHECKING:
+    from harness.refiners.task_distribution import HardPairs
 
 ALL_PAIRS = "pairwise"
 """The prompt that asks about every pair, which proposing candidates saves."""
@@ -68,8 +69,12 @@ def metrics_of(
         steps = score_steps(documents, totals.found, totals.by_title)
         content["steps"] = {"given": given, **{step: asdict(scores) for step, scores in steps.items()}}
     if is_scored and llm and llm.hard_pairs:
+        from harness.refiners.evaluation import refinement_scores
+
         content["refinement"] = refinement_scores(documents, llm.hard_pairs, totals.by_title)
     if is_scored and llm and (source := llm.settings.candidates):
+        from harness.refiners.evaluation import proposal_scores
+
         content["proposal"] = {
             **proposal_scores(documents, source, totals.by_title),
             "saved": _saved_against_all_pairs(documents, llm.settings, totals.usage),

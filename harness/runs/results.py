@@ -164,7 +164,7 @@ def tokens_in_words(usage: UsageTotals) -> str:
 
 
 def store_scored(
-    folder: RunFolder, manifest: RunManifest, totals: RunTotals, run: Scope, work: Traffic | Mapping[str, float]
+    folder: RunFolder, manifest: RunManifest, totals: RunTotals, run: Scope, work: Traffic | Mapping[str, float | str]
 ) -> RunResult:
     """Score a run's records and finish its folder: predictions, metrics, manifest; ``work`` is what the session did."""
     metrics = run.metrics(totals, training_of(run.config))

@@ -80,8 +80,8 @@ def _materials() -> tuple[Atlop, Collator, list[EncodedDocument]]:
     from harness.encoders.batching import Collator
     from harness.encoders.checkpoint import new_model
     from harness.encoders.config import ModelConfig
-    from harness.encoders.scorer import usable_cores
     from harness.encoders.text import DocumentEncoder
+    from runners.hardware import usable_cores
 
     torch.set_num_threads(usable_cores())
     folder = SHARED_DATA / "redocred"

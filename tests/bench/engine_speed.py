@@ -85,7 +85,7 @@ def _cpu_of_a_request(folder: Path) -> list[Measurement]:
     start, whole = (min(spent[count][1:]) for count in (few, many))
     request = (whole - start) / (many - few)
     return [
-        Measurement("CPU time of a request, harness / bare loop", request / min(bare), at_most=1.8,
+        Measurement("CPU time of a request, harness / bare loop", request / min(bare), at_most=1.7,
                     note=f"{request * 1000:.2f} / {min(bare) * 1000:.2f} ms"),
         Measurement(f"CPU-seconds of a run over {few} documents", start),
     ]  # fmt: skip

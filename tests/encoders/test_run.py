@@ -13,7 +13,7 @@ import pytest
 from harness.analyses.leaderboards import leaderboards
 from harness.datasets.docred import sha256_of
 from harness.datasets.registry import load_dataset
-from harness.encoders.scorer import EncoderScorer
+from harness.encoders.scorer import EncoderScorer, default_precision, has_bfloat16
 from harness.encoders.scores import ScoreFile
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, trained_folder
 from harness.engine.budget import Limits
@@ -55,11 +55,24 @@ def test_a_run_is_stored_and_scored_like_any_other(config: RunConfig) -> None:
     assert result.coverage == 1.0
     assert result.manifest.usage.requests == 0
     assert result.seconds > 0
+    assert result.manifest.sessions[0].precision == default_precision("cpu")
     submitted = read_submission(result.folder.path / PREDICTIONS)
     assert sum(map(len, submitted.values())) == metrics["predicted"]
     (board,) = leaderboards(config.results)
     assert board.ranked["model"].tolist() == ["tiny-atlop"]
     assert board.ranked["f1"].tolist() == [metrics["f1"]]
+
+
+@pytest.mark.parametrize("instructions", ["avx512_bf16", "amx_bf16"])
+def test_bfloat16_is_the_default_where_the_processor_has_it(
+    instructions: str, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    assert not has_bfloat16({"avx2": True, instructions: False})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, instructions: True})
+    assert EncoderScorer(trained, {"device": "cpu"}).precision == "bf16"
+    assert EncoderScorer(trained, {"device": "cpu", "precision": "fp32"}).precision == "fp32"
 
 
 def test_a_run_over_what_the_encoder_was_trained_on_is_not_ranked(trained: Path, corpus: Path, tmp_path: Path) -> None:

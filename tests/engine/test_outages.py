@@ -42,7 +42,7 @@ def test_after_an_answer_a_few_failures_of_a_kind_stop_the_run(kind: Outage, by_
     fail(outages, FEW - 1, outage(kind))
     with pytest.raises(Interrupted, match=f"{FEW} requests in a row failed: "):
         outages.failed(outage(kind), stop)
-    assert stop.requested
+    assert stop.reason
 
 
 @pytest.mark.parametrize("kind", ["key", "access", "connection"])

@@ -102,5 +102,9 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
                 documents.write(record)
                 totals.add(record, document)
                 scored()
-        work = {"loading_seconds": loading_seconds, "scored": experiment.document_count}
+        work: dict[str, float | str] = {
+            "loading_seconds": loading_seconds,
+            "precision": experiment.scorer.precision,
+            "scored": experiment.document_count,
+        }
         return store_scored(folder, manifest, totals, experiment, work)
