@@ -18,6 +18,7 @@ from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
+from harness.runs.candidate_scores import candidate_writer
 from harness.runs.manifest import RunManifest
 from harness.runs.plan import Experiment
 from harness.runs.results import RunResult, store_scored
@@ -137,7 +138,7 @@ async def _run_all(
     experiment: Experiment, folder: RunFolder, asker: Asker, observer: Observer, ask_for: Callable[[Document], Ask]
 ) -> RunTotals:
     totals = RunTotals(scorer=Scorer())
-    with folder.document_writer() as writer:
+    with folder.document_writer() as writer, candidate_writer(folder, experiment) as write_candidates:
         async for result in run_documents(
             experiment.documents,
             experiment.method(),
@@ -151,6 +152,7 @@ async def _run_all(
             title = result.document.title
             record = DocumentRecord.of(title, result.extraction, result.requests, result.seconds)
             writer.write(record)
+            write_candidates(result.document, record)
             totals.add(record, result.document)
     return totals
 
