@@ -55,7 +55,9 @@ def open_scores(
     if manifest.status != COMPLETE:
         raise InputError(f"run {run_id} is not complete ({manifest.status}): type its command again first")
     if not folder.has(PAIR_SCORES):
-        raise InputError(f"run {run_id} holds no pair scores: name a run of an encoder, or one that was imported")
+        raise InputError(
+            f"run {run_id} holds no pair scores: name a run of an encoder or of the prompt hrt, or an imported one"
+        )
     _check_dataset(run_id, manifest.question.dataset, dataset)
     file = ScoreFile(folder.path / PAIR_SCORES)
     check_relations(f"run {run_id}", file.relations, dataset)

@@ -19,6 +19,7 @@ from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
+from harness.runs.candidate_scores import candidate_writer
 from harness.runs.manifest import RunManifest
 from harness.runs.plan import Experiment
 from harness.runs.results import RunResult, store_scored
@@ -152,7 +153,7 @@ async def _run_all(
     experiment: Experiment, folder: RunFolder, asker: Asker, observer: Observer, ask_for: Callable[[Document], Ask]
 ) -> RunTotals:
     totals = RunTotals(scorer=Scorer())
-    with folder.document_writer() as writer:
+    with folder.document_writer() as writer, candidate_writer(folder, experiment) as write_candidates:
         async for result in run_documents(
             experiment.documents,
             experiment.method(),
@@ -166,6 +167,7 @@ async def _run_all(
             title = result.document.title
             record = DocumentRecord.of(title, result.extraction, result.requests, result.seconds)
             writer.write(record)
+            write_candidates(result.document, record)
             totals.add(record, result.document)
     return totals
 
