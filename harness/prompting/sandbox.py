@@ -22,7 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from harness.prompting.beginnings import add_halves
-from harness.prompting.variant import TEMPLATE_SUFFIX, read_part
+from harness.prompting.variant import TEMPLATE_SUFFIX, read_part, template_file
 
 MAX_CHARACTERS = 4_000_000
 """The longest text that a template may render or hold: more than any model's context."""
@@ -59,8 +59,10 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
     def __init__(self, directory: Path) -> None:
         def source(name: str) -> str | None:
             # What the variant's hash does not cover cannot be included.
-            file = directory.joinpath(*split_template_path(name))
-            return read_part(directory, file).decode() if name.endswith(TEMPLATE_SUFFIX) and file.is_file() else None
+            file = template_file(directory, "/".join(split_template_path(name)))
+            if file is None or not name.endswith(TEMPLATE_SUFFIX):
+                return None
+            return read_part(directory if file.is_relative_to(directory) else file.parent, file).decode()
 
         self._source = source
         super().__init__(

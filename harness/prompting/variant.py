@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,8 @@ from harness.paths import prompts_dir
 
 DESCRIPTION_FILE = "prompt.toml"
 TEMPLATE_SUFFIX = ".jinja"
+SHARED = "shared"
+"""The folder, among the shipped variants, of templates that several of them include."""
 MAX_DESCRIPTION_BYTES, MAX_TEMPLATE_BYTES, MAX_TEMPLATES = 64_000, 500_000, 200
 
 
@@ -178,14 +181,34 @@ def read_part(directory: Path, file: Path) -> bytes:
     return file.read_bytes()
 
 
+def template_file(directory: Path, name: str) -> Path | None:
+    """The template of a variant by its name: in its folder, or among the parts that the shipped variants share."""
+    places = (directory / name, prompts_dir() / SHARED / name)
+    return next((file for file in places if file.is_file()), None)
+
+
 def _hash_of(directory: Path) -> str:
+    """The hash of a variant's files, the shared parts that it uses as if they lay in its folder."""
     digest = hashlib.sha256()
-    files = [one for one in directory.rglob("*") if one.name == DESCRIPTION_FILE or one.suffix == TEMPLATE_SUFFIX]
-    if len(files) > MAX_TEMPLATES:
-        raise InputError(f"{directory} holds {len(files):,} templates: a prompt has {MAX_TEMPLATES} at most")
-    for file in sorted(files):
-        if file.is_file():
-            content = read_part(directory, file)
-            digest.update(f"{file.relative_to(directory).as_posix()}\0{len(content)}\0".encode())
-            digest.update(content)
+    listed = [one for one in directory.rglob("*") if one.name == DESCRIPTION_FILE or one.suffix == TEMPLATE_SUFFIX]
+    if len(listed) > MAX_TEMPLATES:
+        raise InputError(f"{directory} holds {len(listed):,} templates: a prompt has {MAX_TEMPLATES} at most")
+    contents = {one.relative_to(directory): read_part(directory, one) for one in listed if one.is_file()}
+    waiting = [Path(name) for name in _used(contents.values())]
+    while waiting:
+        name = waiting.pop()
+        file = template_file(directory, name.as_posix())
+        if name not in contents and file is not None and not file.is_relative_to(directory):
+            contents[name] = read_part(file.parent, file)
+            waiting += [Path(one) for one in _used([contents[name]])]
+    for name in sorted(contents):
+        digest.update(f"{name.as_posix()}\0{len(contents[name])}\0".encode())
+        digest.update(contents[name])
     return digest.hexdigest()
+
+
+def _used(contents: Iterable[bytes]) -> Iterator[str]:
+    """The names of the templates that others include."""
+    for content in contents:
+        for name in re.findall(rb"""{%-?\s*include\s*["']([\w.-]+)["']""", content):
+            yield name.decode()
