@@ -54,6 +54,10 @@ class BoundedClient(httpx2.AsyncClient):
     is followed only where it stays with the server: prompt and key go nowhere else.
     """
 
+    async def opened(self, request: httpx2.Request) -> httpx2.Response:
+        """Send the request and return its answer to be read as it comes, and closed; redirects are not followed."""
+        return await super().send(request, stream=True, follow_redirects=False)
+
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send the request; RequestError for an answer that is too long. ``stream=True`` is read whole, too.
 

@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError
 from harness.types import Message, ModelSpec, RunnerOptions, Supports
@@ -25,8 +26,15 @@ from runners.hub_file import is_hub_row, must_fetch
 from runners.model_file import fetch_model, model_file
 from runners.options import LOCAL_OPTIONS, SERVER_OPTIONS, Option, integer, with_given_context
 from runners.providers import PROVIDERS
+from runners.repetition import REPETITION_OPTION, copies_allowed
 from runners.server_process import free_port
 from runners.starting import loaded, start_limit
+from runners.streaming import until_repetition
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from runners.connections import BoundedClient
 
 # Of a model that says nothing of its context.
 DEFAULT_CONTEXT = 4096
@@ -57,6 +65,7 @@ class LlamaCppRunner(ChildServerRunner):
                 f"requests at once (one for every {CORES_PER_SLOT} cores, at most {MOST_SLOTS}, as memory allows)",
                 changes_answers=False,
             ),
+            **REPETITION_OPTION,
             "threads": Option("threads (default: the cores it may use)", changes_answers=False),
         }
     )
@@ -65,6 +74,7 @@ class LlamaCppRunner(ChildServerRunner):
         if path := options.extra.get("path"):
             spec = replace(spec, model_id=path, revision="", context=None, extra={})
         self._start_timeout_s = start_limit(options.extra)
+        self._copies = copies_allowed(options.extra)
         self._threads = integer(options.extra, "threads", usable_cores())
         spec = with_given_context(spec, options.extra)
         super().__init__(spec, options, replace(PROVIDERS["llama-server"], name="llama_cpp"))
@@ -136,6 +146,11 @@ class LlamaCppRunner(ChildServerRunner):
         if not isinstance(count, int):
             raise RequestError("llama.cpp did not count the prompt's tokens")
         return count
+
+    async def _exchange(self, client: BoundedClient, path: str, body: Mapping[str, object]) -> httpx2.Response:
+        if self._copies and path == "/chat/completions":
+            return await until_repetition(client, path, body, self._copies)
+        return await super()._exchange(client, path, body)
 
     def _key_variable(self) -> str:
         return ""

@@ -313,6 +313,9 @@ class OpenAIChatRunner:
         except Exception:  # whatever a server that knows no such path does, the run goes on without its context
             return None
 
+    async def _exchange(self, client: BoundedClient, path: str, body: Mapping[str, object]) -> httpx2.Response:
+        return await client.post(path, json=body)
+
     async def _post(self, path: str, body: Mapping[str, object]) -> object:
         """Post JSON, return the JSON of the answer; every failure becomes an error of ``harness.errors``."""
         import httpx2
@@ -323,7 +326,7 @@ class OpenAIChatRunner:
         key = self._api_key()
         key_env = "" if key == NO_KEY else self._key_variable()
         try:
-            response = await client.post(path, json=body)
+            response = await self._exchange(client, path, body)
         except httpx2.TimeoutException:
             raise RetryableError(
                 f"no connection to {redact(self.base_url, key)} within {CONNECT_TIMEOUT_S:g} s", outage="connection"

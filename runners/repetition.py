@@ -27,7 +27,7 @@ def copies_allowed(extra: Mapping[str, str]) -> int:
     return count
 
 
-def repeats(tokens: Sequence[int], count: int) -> bool:
+def repeats(tokens: Sequence[object], count: int) -> bool:
     """Whether ``tokens`` end in the same ``SHORTEST`` to ``LONGEST`` tokens, ``count`` times in a row."""
     return any(
         tokens[-1] == tokens[-1 - size]

@@ -56,6 +56,27 @@ async def test_an_answer_obeys_its_grammar(runner: LlamaCppRunner) -> None:
 
 
 @one_loop
+async def test_an_answer_that_repeats_itself_is_ended_and_others_are_as_without(
+    model: ModelSpec, runner: LlamaCppRunner
+) -> None:
+    """Grammars decide that one answer repeats a line and the other does not."""
+    endless = Constraint("gbnf", r'root ::= ("the red house on the hill is old\n")+')
+    ending = Constraint("gbnf", r'root ::= "the red house on the hill is old\nthe blue one is new\nEND"')
+    async with LlamaCppRunner(model, RunnerOptions(extra={"slots": "1", "repetition": "3"})) as limited:
+        cut = await limited.generate(Request(GREETING, Sampling(max_tokens=200), endless))
+        whole = await limited.generate(Request(GREETING, Sampling(max_tokens=60), ending, top_logprobs=3))
+        with pytest.raises(RunnerError):
+            await limited.generate(Request(GREETING, Sampling(max_tokens=5), Constraint("gbnf", "root ::=")))
+    assert (cut.finish_reason, cut.text.count("old\n")) == ("repetition", 3)
+    assert 3 * 6 < cut.usage.completion_tokens < 100
+    assert cut.usage.prompt_tokens == whole.usage.prompt_tokens
+    unlimited = await runner.generate(Request(GREETING, Sampling(max_tokens=60), ending, top_logprobs=3))
+    assert (whole.text, whole.finish_reason) == (unlimited.text, "stop")
+    assert [one.token for one in whole.logprobs] == [one.token for one in unlimited.logprobs]
+    assert whole.usage.completion_tokens == unlimited.usage.completion_tokens
+
+
+@one_loop
 async def test_an_answer_obeys_a_json_schema(runner: LlamaCppRunner) -> None:
     schema = (
         '{"type": "object", "properties": {"c": {"enum": ["red"]}}, "required": ["c"], "additionalProperties": false}'
