@@ -89,7 +89,7 @@ MANIFEST: dict[str, Damage] = {
     "no number": changed("sessions", 0, "seconds", to=float("nan")),
     "more than any number": changed("usage", "prompt_tokens", to=10**30),
     "an object for a text": changed("question", "dataset", "split", to={}),
-    "a number for a mapping": changed("config", "prompt_options", to=1),
+    "a number for a text": changed("config", "dataset", to=1),
     "another layout": changed("layout", to=[99]),
 }
 METRICS: dict[str, Damage] = {

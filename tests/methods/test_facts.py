@@ -14,7 +14,7 @@ from harness.methods.facts import FactSteps, facts, relation_facts, relations_fa
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
 from harness.prompting.relations import relation_texts_for
-from harness.prompting.variant import load_variant
+from harness.prompting.variant import load_variant, template_file
 from harness.runs.metrics import metrics_of
 from harness.runs.totals import RunTotals
 from harness.scoring.steps import Found
@@ -167,7 +167,7 @@ def test_all_questions_of_a_document_share_everything_up_to_the_question() -> No
 def test_the_four_variants_say_the_same_about_documents_and_answers() -> None:
     folders = [load_variant(prompt).directory for prompt in METHODS]
     for name in ("instruction.jinja", "document.jinja"):
-        assert len({(folder / name).read_text(encoding="utf-8") for folder in folders}) == 1
+        assert len({template_file(folder, name) for folder in folders}) == 1
     relations = {(folder / "relations.jinja").read_text(encoding="utf-8") for folder in folders[1:]}
     assert len(relations) == 1
 

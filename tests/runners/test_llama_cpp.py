@@ -212,7 +212,10 @@ async def test_a_download_that_broke_off_is_told_in_one_line(model: ModelSpec, t
 
 
 @pytest.mark.parametrize("name", ["m.gguf", "M.GGUF", "m-q4.Gguf"])
-def test_the_context_is_what_the_model_was_trained_for(name: str, tmp_path: Path) -> None:
+def test_the_context_is_what_the_model_was_trained_for(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llama_cpp, "usable_cores", lambda: 16)
     runner = runner_of(write_gguf(tmp_path / name, {**LLAMA, "llama.context_length": 32768}))
     runner.check()
     assert (runner.supports.context, runner.supports.max_connections) == (32768, 4)
