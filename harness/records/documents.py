@@ -91,13 +91,24 @@ class Record(Checked):
     """What is stored of one document."""
 
     title: str
+    """The document's title."""
     status: Status
+    """How the document ended."""
     error: str
+    """Why it is not ok, in one sentence; else empty."""
     predictions: list[_Prediction]
+    """Head, relation id, tail, evidence sentences and score of each triplet."""
     rejects: list[_Reject]
+    """What of the answers became no prediction."""
     details: _Details
+    """What the method counted."""
     layout: Count = 1
+    """The version of this line."""
     shared: list[str] = []
+    """Beginnings of prompts that several messages share."""
     steps: list[_Step]
+    """The exchanges with the model."""
     requests: Count
+    """How many answers the document took."""
     seconds: Number
+    """From sending the first request to the last answer."""

@@ -14,11 +14,17 @@ class StoredScores(StoredModel):
     """Micro precision, recall and F1, and the counts that they come from."""
 
     precision: Number = 0.0
+    """0 to 1."""
     recall: Number = 0.0
+    """0 to 1."""
     f1: Number
+    """0 to 1."""
     correct: Count = 0
+    """Triplets that are predicted and gold."""
     predicted: Count = 0
+    """Triplets that are predicted."""
     gold: Count
+    """Triplets of the labels."""
 
 
 class OfficialScores(StoredModel):
@@ -27,28 +33,51 @@ class OfficialScores(StoredModel):
     __pydantic_extra__: dict[str, Number | None] = Field(init=False)
 
     precision: Number | None
+    """Micro precision, 0 to 1."""
     recall: Number | None
+    """Micro recall, 0 to 1."""
     f1: Number | None
+    """Micro F1, 0 to 1."""
     ign_precision: Number | None = None
+    """Precision without the triplets of the training file; None without such a file."""
     ign_f1: Number | None
+    """F1 without the triplets of the training file; None without such a file."""
     evidence_precision: Number | None = None
+    """Of evidence sentences; None where no evidence is predicted."""
     evidence_recall: Number | None = None
+    """Of evidence sentences; None where no evidence is predicted."""
     evidence_f1: Number | None = None
+    """Of evidence sentences; None where no evidence is predicted."""
     intra_f1: Number | None
+    """F1 over triplets with both entities in one sentence."""
     inter_f1: Number | None
+    """F1 over the other triplets."""
     inter_long_f1: Number | None = None
+    """F1 over triplets whose entities are far apart."""
     frequent_f1: Number | None = None
+    """F1 over the frequent relations."""
     long_tail_f1: Number | None = None
+    """F1 over the other relations."""
     macro_f1: Number | None = None
+    """Mean of the F1 of each relation."""
     pair_precision: Number | None = None
+    """Of related pairs, whatever the relation."""
     pair_recall: Number | None = None
+    """Of related pairs, whatever the relation."""
     pair_f1: Number | None = None
+    """Of related pairs, whatever the relation."""
     correct: Count | None = None
+    """Triplets that are predicted and gold."""
     predicted: Count | None = None
+    """Triplets that are predicted."""
     gold: Count | None = None
+    """Triplets of the labels."""
     correct_in_train: Count | None = None
+    """Correct triplets whose names and relation the training file has."""
     predicted_elsewhere: Count | None = None
+    """Predictions for titles that are not among the documents."""
     documents: Count | None = None
+    """Documents scored."""
 
 
 class StoredLabelSource(StoredModel):

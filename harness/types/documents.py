@@ -15,10 +15,14 @@ class Mention:
     """One occurrence of an entity: tokens ``[start, end)`` of sentence ``sent_id`` (0-based)."""
 
     name: str
+    """The text as the corpus gives it."""
     sent_id: int
     start: int
+    """Its first token in the sentence, from 0."""
     end: int
+    """The token after its last."""
     type: str
+    """Its entity type, such as PER."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Entity:
     """A cluster of coreferent mentions; never empty. Its index in the document is its id."""
 
     mentions: tuple[Mention, ...]
+    """In the order of the corpus; at least one."""
 
     @property
     def name(self) -> str:
@@ -46,8 +51,11 @@ class Triplet(NamedTuple):
     """``(head, relation, tail)``: two entity indices of one document and a relation id such as P17."""
 
     head: int
+    """Index of the head entity in its document."""
     relation: str
+    """Relation id, such as P17."""
     tail: int
+    """Index of the tail entity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,9 @@ class Label:
     """A gold triplet with the ids of the sentences that support it (may be empty)."""
 
     triplet: Triplet
+    """The fact."""
     evidence: tuple[int, ...] = ()
+    """Indices of the sentences that state it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +76,13 @@ class Document:
     """
 
     title: str
+    """Unique within a corpus."""
     sentences: tuple[tuple[str, ...], ...]
+    """Tokens, by sentence."""
     entities: tuple[Entity, ...]
+    """What triplets refer to, by index."""
     labels: tuple[Label, ...] = ()
+    """The gold triplets; empty where there are none."""
     label_source: LabelSource = HUMAN
     unrelated: tuple[tuple[int, int], ...] = ()
 
@@ -78,7 +92,9 @@ class Relation:
     """A relation type: its id in the dataset (P17) and its name (country)."""
 
     id: str
+    """Such as P17."""
     name: str
+    """Such as country."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,7 @@ class RelationSchema:
     """
 
     relations: tuple[Relation, ...]
+    """In the corpus's order."""
     none: tuple[str, ...] = ()
 
     @cached_property
@@ -109,8 +126,11 @@ class Dataset:
     """
 
     name: str
+    """Of the corpus, or of the file."""
     split: str
+    """Such as dev; empty for a file."""
     schema: RelationSchema
+    """The relations that labels and predictions may have."""
     documents: Collection[Document]
     sha256: str
     label_sources: Mapping[LabelSource, str] = field(default_factory=dict)

@@ -19,8 +19,11 @@ class RawTriplet(NamedTuple):
     """A triplet as the model wrote it, unescaped: entity references and relation are still text."""
 
     head: str
+    """The head's reference."""
     relation: str
+    """The relation's name."""
     tail: str
+    """The tail's reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,11 @@ class Prediction:
     """A triplet that a system claims, with optional evidence sentences and score."""
 
     triplet: Triplet
+    """What is claimed."""
     evidence: tuple[int, ...] = ()
+    """Indices of sentences that state it; empty where none are predicted."""
     score: float | None = None
+    """How sure the system is, higher for surer; None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,11 @@ class Step:
     """One exchange with the model, kept for inspection; ``status`` is that of its answer alone."""
 
     name: str
+    """Which question of the method it was."""
     request: Request
+    """What was asked."""
     completion: Completion
+    """What was answered."""
     status: Status = "ok"
 
 
@@ -64,10 +73,15 @@ class Extraction:
     """
 
     predictions: tuple[Prediction, ...]
+    """The triplets, each once."""
     status: Status = "ok"
+    """The worst status of the answers."""
     error: str = ""
+    """Why the status is not ok; else empty."""
     rejects: tuple[Reject, ...] = ()
+    """What of the answers became no prediction."""
     steps: tuple[Step, ...] = ()
+    """The exchanges, in the order in which they were asked."""
     entities: tuple[Entity, ...] = ()
     details: Mapping[str, object] = field(default_factory=dict)
 
@@ -87,7 +101,9 @@ class PairScores:
     """
 
     title: str
+    """The document's title."""
     relations: tuple[str, ...]
+    """The ids of the columns of scores, without NA."""
     pairs: NDArray[np.integer]
     scores: NDArray[np.floating]
 

@@ -20,7 +20,9 @@ Status = Literal["ok", "truncated", "refused", "invalid_output", "context_overfl
 @dataclass(frozen=True, slots=True)
 class Message:
     role: Literal["system", "user", "assistant"]
+    """Who says it."""
     content: str
+    """The text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ class Constraint:
     """A rendered grammar that the completion must match, in a form that the runner supports."""
 
     form: GrammarForm
+    """The notation."""
     text: str
+    """The grammar in that notation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,13 @@ class Sampling:
 
     max_tokens: int = 1024
     temperature: float = 0.0
+    """0 is greedy."""
     top_p: float = 1.0
+    """The probability mass that is drawn from."""
     seed: int = 0
+    """Of the draw, where the server honours one."""
     stop: tuple[str, ...] = ()
+    """Texts that end the answer and are not part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +59,11 @@ class Request:
     """
 
     messages: tuple[Message, ...]
+    """The chat; a last one of the role assistant is the beginning of the answer."""
     sampling: Sampling = Sampling()
+    """How tokens are chosen."""
     constraint: Constraint | None = None
+    """What the answer must match; None for free text."""
     top_logprobs: int = 0
     repeat: int = 0
 
@@ -65,7 +76,9 @@ class Usage:
     """
 
     prompt_tokens: int = 0
+    """Tokens of the prompt."""
     completion_tokens: int = 0
+    """Tokens of the answer."""
     cached_tokens: int | None = None
     estimated: bool = False
 
@@ -75,8 +88,11 @@ class TokenLogprob:
     """A generated token, its natural-log probability, and the alternatives ``(token, logprob)``."""
 
     token: str
+    """Its text."""
     logprob: float
+    """The natural logarithm of its probability."""
     top: tuple[tuple[str, float], ...] = ()
+    """The most probable tokens at its place, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +105,13 @@ class Completion:
 
     text: str
     finish_reason: FinishReason
+    """Why the answer ended."""
     usage: Usage = Usage()
+    """What it took."""
     reasoning: str = ""
     refusal: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    """Of the answer's tokens; empty where none were asked for."""
     latency_s: float = 0.0
     adjusted: tuple[str, ...] = ()
 

@@ -25,6 +25,7 @@ class Supports:
     """
 
     forms: tuple[GrammarForm, ...] = ()
+    """In order of preference; empty if answers cannot be constrained."""
     max_top_logprobs: int = 0
     context: int | None = None
     max_connections: int | None = None
@@ -58,12 +59,19 @@ class ModelSpec:
     """
 
     name: str
+    """By which users know it."""
     runner: str
+    """The backend, by its name in runners/registry.py."""
     model_id: str
+    """What the backend calls it: a hub name, a path, or the name at a provider."""
     provider: str = ""
+    """The API's provider; empty for models that run here."""
     revision: str = ""
+    """The commit on the hub; empty for the newest."""
     context: int | None = None
+    """In tokens, prompt and answer together; None where it is found out."""
     gpus: int = 0
+    """How many it needs."""
     memory_gb: float = 0.0
     price_in: float | None = None
     price_out: float | None = None
@@ -101,7 +109,9 @@ class Runner(Protocol):
     """
 
     name: str
+    """Of the model, for messages and records."""
     supports: Supports
+    """What it can do."""
 
     @property
     def identity(self) -> Mapping[str, str]: ...
