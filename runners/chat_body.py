@@ -42,8 +42,14 @@ def chat_body(
         body[provider.seed_field] = sampling.seed + request.repeat
     if sampling.stop:
         body["stop"] = list(sampling.stop)
-    if spec.chat and provider.template_options:
-        body["chat_template_kwargs"] = dict(spec.chat)
+    template = dict(spec.chat) if provider.template_options else {}
+    if (effort := sampling.reasoning_effort) is not None:
+        if provider.style == "llama.cpp":  # it passes nothing on to the template but what stands among its options
+            template["reasoning_effort"] = effort
+        else:
+            body["reasoning_effort"] = effort
+    if template:
+        body["chat_template_kwargs"] = template
     body |= continuation_fields(request.messages, provider.style)
     if request.constraint is not None:
         body |= constraint_fields(request.constraint, provider.style)

@@ -117,6 +117,8 @@ def refuse_unsupported(name: str, supports: Supports, request: Request) -> None:
             f"{name} cannot be held to a {request.constraint.form} grammar; "
             f"it honours: {', '.join(supports.forms) or 'none, so use --constrain none'}"
         )
+    if request.sampling.reasoning_effort is not None and not supports.takes_effort:
+        raise FatalError(f"{name} cannot be told how much to think: leave out --reasoning-effort")
     if request.top_logprobs > supports.max_top_logprobs:
         raise FatalError(
             f"{name} gives the log-probabilities of at most {supports.max_top_logprobs} "

@@ -87,6 +87,7 @@ class LlamaCppRunner(ChildServerRunner):
             max_connections=self._slots,
             max_documents=self._slots,
             continues=self.provider.continues,
+            takes_effort=True,
         )
         self.take_time()
         self._folder: Path | None = None

@@ -47,7 +47,7 @@ class MockRunner:
     def __init__(self, answer: Answer | None = None, *, name: str = "mock", latency_s: float = 0.0) -> None:
         self.name = name
         self.identity: dict[str, str] = {"provider": "mock", "model": name}
-        self.supports = Supports(forms=get_args(GrammarForm), max_top_logprobs=20, continues=True)
+        self.supports = Supports(forms=get_args(GrammarForm), max_top_logprobs=20, continues=True, takes_effort=True)
         self.requests: list[Request] = []
         self._answer = answer or empty_list
         self._latency_s = latency_s

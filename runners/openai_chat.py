@@ -76,6 +76,7 @@ class OpenAIChatRunner:
             ),
             context=spec.context,
             continues=provider.continues,
+            takes_effort=True,
         )
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)

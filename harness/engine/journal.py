@@ -77,7 +77,8 @@ def request_key(identity: Mapping[str, str], request: Request) -> bytes:
         "layout": LAYOUT_VERSION,
         "model": dict(identity),
         "messages": [(message.role, message.content) for message in request.messages],
-        "sampling": {name: getattr(sampling, name) for name in _SAMPLING_FIELDS},
+        # A setting that is left to the model is none: one that is added later changes no key.
+        "sampling": {name: value for name in _SAMPLING_FIELDS if (value := getattr(sampling, name)) is not None},
         "constraint": (constraint.form, constraint.text) if constraint else None,
         "top_logprobs": request.top_logprobs,
         "repeat": request.repeat,

@@ -150,6 +150,12 @@ class RunConfig:
     seed: int = run_option(
         "Draws examples, and samples where the server honours a seed.", 0, axis=True, part="sampling", in_prompt=True
     )
+    reasoning_effort: str | None = run_option(
+        "How much a reasoning model thinks, such as low or high, for servers that take it.",
+        None,
+        axis=True,
+        part="sampling",
+    )
     repeat: int = run_option("Number of an independent repetition.", 0, least=0, axis=True, annotates=False)
     samples: int = run_option(
         "Answers drawn to each request, which vote on the triplets (needs --temperature).",

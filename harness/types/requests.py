@@ -48,6 +48,8 @@ class Sampling:
     """Of the draw, where the server honours one."""
     stop: tuple[str, ...] = ()
     """Texts that end the answer and are not part of it."""
+    reasoning_effort: str | None = None
+    """How much a reasoning model is to think, in its server's words; None leaves it to the server."""
 
 
 @dataclass(frozen=True, slots=True)

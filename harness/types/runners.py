@@ -31,6 +31,8 @@ class Supports:
     max_connections: int | None = None
     max_documents: int | None = None
     continues: bool = False
+    takes_effort: bool = False
+    """Whether a request can say how much the model is to think."""
     timeout_s: float | None = 600.0
 
 

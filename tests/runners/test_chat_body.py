@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter
 
-from harness.types import Constraint, Message, ModelSpec, Request, Sampling
+from harness.errors import FatalError
+from harness.types import Constraint, Message, ModelSpec, Request, Sampling, Supports
 from runners.chat_body import chat_body, chat_messages
+from runners.contract import refuse_unsupported
 from runners.providers import PROVIDERS
 
 SPEC = ModelSpec("m", "openai_api", "some-model", chat={"enable_thinking": False})
@@ -139,3 +141,19 @@ def test_vllm_is_told_to_go_on_with_a_begun_answer() -> None:
     assert not told.keys() & body("vllm-server").keys()
     assert not told.keys() & body("llama-server", BEGUN).keys()
     assert body("llama-server", BEGUN)["messages"][-1] == {"role": "assistant", "content": "(E1 |"}  # type: ignore[index]
+
+
+def test_the_effort_of_thinking_goes_where_the_server_reads_it() -> None:
+    asked = replace(ASKED, sampling=replace(ASKED.sampling, reasoning_effort="low"))
+    assert body("openai", asked)["reasoning_effort"] == body("vllm-server", asked)["reasoning_effort"] == "low"
+    llama = body("llama-server", asked)
+    assert "reasoning_effort" not in llama
+    assert llama["chat_template_kwargs"] == {**SPEC.chat, "reasoning_effort": "low"}
+    assert "reasoning_effort" not in body("openai")
+
+
+def test_a_model_that_cannot_be_told_how_much_to_think_refuses() -> None:
+    asked = replace(ASKED, sampling=replace(ASKED.sampling, reasoning_effort="low"))
+    with pytest.raises(FatalError, match="leave out --reasoning-effort"):
+        refuse_unsupported("m", Supports(), asked)
+    refuse_unsupported("m", Supports(takes_effort=True), asked)
