@@ -25,8 +25,6 @@ LAYOUT_VERSION = 1
 _SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling))
 _COMPLETION_FIELDS, _USAGE_FIELDS = (tuple(field.name for field in fields(kind)) for kind in (Completion, Usage))
 BUSY_TIMEOUT_S = 60.0
-# Answers that arrive within this time share a transaction.
-_GATHERED_S = 0.002
 ASKED_AGAIN = "such requests are asked for again"
 
 _CREATE = """
@@ -153,11 +151,12 @@ class Journal:
             return self._stored(_Entry(key, run_id, completion, retry))
 
     async def store(self, key: bytes, run_id: str, completion: Completion, retry: str = "") -> Completion:
-        """As ``put``, in one transaction with the other answers that arrive within two milliseconds."""
+        """As ``put``, in one transaction with the answers that arrive in the same turn of the event loop."""
         loop = asyncio.get_running_loop()
         committed: asyncio.Future[Completion] = loop.create_future()
         if not self._pending:
-            loop.call_later(_GATHERED_S, self._commit_pending)
+            # Not later: an answer that is not committed is lost with the process.
+            loop.call_soon(self._commit_pending)
         self._pending.append((_Entry(key, run_id, completion, retry), committed))
         return await committed
 
