@@ -122,12 +122,13 @@ def text_value(text: str | bytes, where: str, remedy: str) -> object:
     """The value that a whole text in JSON stands for; InputError that names ``where``."""
     try:
         text = text if isinstance(text, str) else text.decode("utf-8")
-        with _refused(where, remedy):
-            value: object = _DECODER.decode(text)
+        value: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: is not JSON at character {error.pos + 1:,} ({error.msg}); {remedy}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: is not UTF-8 text ({error.reason}); {remedy}") from None
+    except (RecursionError, ValueError) as error:
+        raise _refusal(error, where, remedy) from None
     _check_value(value, text, where, remedy)
     return value
 
@@ -187,11 +188,12 @@ class _Window:
         self.peek()
         while True:
             try:
-                with _refused(f"{self.path}: {name}", self._remedy):
-                    value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end = _DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if not self._may_go_on(error) or not self._read_more_of(name):
                     raise self._malformed(name, error) from None
+            except (RecursionError, ValueError) as error:
+                raise _refusal(error, f"{self.path}: {name}", self._remedy) from None
             else:
                 # A number at the window's end may go on beyond it: "-70." decodes as -70 and a dot.
                 if len(self._text) - end >= UNFINISHED_TOKEN or not self._read_more():
@@ -236,20 +238,14 @@ def _window(path: Path, remedy: str, most: int = MAX_VALUE_CHARACTERS, member: s
         yield window
 
 
-@contextmanager
-def _refused(where: str, remedy: str) -> Iterator[None]:
+def _refusal(error: RecursionError | ValueError, where: str, remedy: str) -> InputError:
     """What the decoder refuses besides text that is not JSON, told in one line."""
-    try:
-        yield
-    except RecursionError:
-        raise InputError(f"{where}: brackets are nested hundreds deep; {remedy or 'correct the file'}") from None
-    except _NotAllowed as fault:
-        raise InputError(f"{where}: {fault}; {remedy or fault.remedy}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise
-    except ValueError:
-        # Python's own limit on the digits of an integer is the one other ValueError of the decoder.
-        raise InputError(f"{where}: a number has thousands of digits; {remedy or 'correct it'}") from None
+    if isinstance(error, RecursionError):
+        return InputError(f"{where}: brackets are nested hundreds deep; {remedy or 'correct the file'}")
+    if isinstance(error, _NotAllowed):
+        return InputError(f"{where}: {error}; {remedy or error.remedy}")
+    # Python's own limit on the digits of an integer is the one other ValueError of the decoder.
+    return InputError(f"{where}: a number has thousands of digits; {remedy or 'correct it'}")
 
 
 def _check_value(value: object, text: str, where: str, remedy: str) -> None:

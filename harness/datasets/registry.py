@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from harness.datasets.docred import DocumentFile, sha256_of
-from harness.datasets.relation_table import RELATION_TABLES, read_schema
+from harness.datasets.relation_table import read_schema, schema_beside
 from harness.datasets.splits import Part, split_documents
 from harness.errors import InputError
 from harness.json_files import whole_value
@@ -122,17 +122,22 @@ def part_of(name: str, split: str) -> Part | None:
     return corpus.splits[split].part if corpus and split in corpus.splits else None
 
 
-def load_dataset(name_or_path: str, split: str | None = None, data_dir: Path | None = None) -> Dataset:
+def load_dataset(
+    name_or_path: str,
+    split: str | None = None,
+    data_dir: Path | None = None,
+    each: Callable[[Document], object] | None = None,
+) -> Dataset:
     """Load one split of a corpus of the table, or a DocRED-format file; every document is validated here.
 
     ``data_dir`` holds the files of a downloaded corpus in place of the cache; packaged corpora and file paths
-    do not use it. For a path, ``split`` is only the name to record (default "all"), and the schema is the
-    ``rel_info.json`` beside the file (or another of ``RELATION_TABLES``), or else the relation ids found in it, each
-    its own name.
+    do not use it. For a path, ``split`` is only the name to record (default "all"), and the schema is the table beside
+    the file (``relation_table.RELATION_TABLES``), or else the relation ids found in it, each its own name. ``each`` is
+    called with every document of such a file while it is read for the first time.
     Raises InputError for unknown names and splits, missing files, and files that are not valid.
     """
     if name_or_path not in CORPORA and _looks_like_path(name_or_path):
-        return _load_file(Path(name_or_path), split)
+        return _load_file(Path(name_or_path), split, each)
     corpus = corpus_named(name_or_path)
     split = split or corpus.default_split
     if split not in corpus.splits:
@@ -167,14 +172,11 @@ def _looks_like_path(name: str) -> bool:
     return name.endswith(DATA_SUFFIXES) or os.sep in name or Path(name).exists()
 
 
-def _load_file(path: Path, split: str | None) -> Dataset:
+def _load_file(path: Path, split: str | None, each: Callable[[Document], object] | None) -> Dataset:
     labelled_by = _annotated_by(path)
-    tables = (path.parent / name for name in RELATION_TABLES)
-    if relations := next((table for table in tables if table.is_file()), None):
-        schema = read_schema(relations)
-        documents = DocumentFile(path, schema, labelled_by)
-    else:
-        documents = DocumentFile(path, None, labelled_by)
+    schema = schema_beside(path)
+    documents = DocumentFile(path, schema, labelled_by, each)
+    if schema is None:
         schema = RelationSchema(tuple(Relation(id, id) for id in documents.relation_ids))
     name = Path(path.name.removesuffix(".gz")).stem
     return Dataset(name, split or "all", schema, documents, sha256_of(path), documents.label_sources)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from harness.datasets.fields import Fault, member_of, object_of, text_of, wrong_kind
@@ -23,6 +24,13 @@ NONE_NAMES = frozenset(
 """Names of the relation that stands for none, in lower case; white space, ``_`` and other marks count alike."""
 
 _MARKS = re.compile(r"[\W_]+")
+
+
+def schema_beside(path: Path) -> RelationSchema | None:
+    """The relation table in the folder of a file of documents; None where there is none."""
+    tables = (path.parent / name for name in RELATION_TABLES)
+    table = next((table for table in tables if table.is_file()), None)
+    return read_schema(table) if table else None
 
 
 def read_schema(path: Path) -> RelationSchema:
@@ -62,6 +70,7 @@ def relation_id(written: str, schema: RelationSchema | None) -> str | None:
     return named.id if named else None
 
 
+@lru_cache(maxsize=4096)
 def _means_none(name: str) -> bool:
     return _MARKS.sub(" ", name.casefold()).strip() in NONE_NAMES
 

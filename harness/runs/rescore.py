@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
+from harness.datasets.relation_table import schema_beside
 from harness.encoders.seen import seen_by, seen_of
 from harness.encoders.weights import folder_named
 from harness.engine.journal import usage_from_json
@@ -29,7 +30,7 @@ from harness.scoring.official import Scorer
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder, step_logprobs
-from harness.types import AlignOver, Completion, Dataset, Document, ModelSpec, PredictionSource, Request
+from harness.types import AlignOver, Completion, Dataset, Document, ModelSpec, PredictionSource, RelationSchema, Request
 
 
 async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = WHEREVER) -> RunResult:
@@ -138,9 +139,13 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
 def score_submission(predictions: Path, gold: Path, train: Path | None) -> Metrics:
     """The metrics of a predictions file."""
     training = None if train is None else read_training(train)
-    labelled = gold_of(gold)
-    totals = RunTotals({**read_submission(predictions, labelled.schema)})
-    return metrics_of(labelled.documents, totals, training)
+    claimed = read_submission(predictions, schema_beside(gold) or RelationSchema(()))
+    scorer = Scorer()
+    # Scored while the file is checked: it may be too large to keep, and reading it takes most of the time.
+    labelled = load_dataset(str(gold), each=lambda document: scorer.add(document, claimed.get(document.title, ())))
+    with_gold(labelled, "--gold")
+    scorer.add_others(claimed)
+    return metrics_of(labelled.documents, RunTotals({**claimed}, scorer=scorer), training)
 
 
 def gold_of(file: Path) -> Dataset:

@@ -23,8 +23,11 @@ class TrainingFile:
 
 def read_training(path: Path) -> TrainingFile:
     """Raises InputError for a file that is not in DocRED format, or has no labels."""
-    dataset = with_gold(load_dataset(str(path)), "a training file, for Ign F1,")
-    return TrainingFile(facts_in_train(dataset.documents), dataset.sha256)
+    facts: set[tuple[str, str, str]] = set()
+    # Collected while the file is checked: it may be too large to keep.
+    dataset = load_dataset(str(path), each=lambda document: facts.update(facts_in_train([document])))
+    with_gold(dataset, "a training file, for Ign F1,")
+    return TrainingFile(frozenset(facts), dataset.sha256)
 
 
 def training_of(config: RunConfig) -> TrainingFile | None:

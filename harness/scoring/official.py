@@ -145,9 +145,7 @@ def score(
     scorer = Scorer()
     for document in documents:
         scorer.add(document, predictions.get(document.title, ()))
-    for title, unplaced in predictions.items():
-        if title not in scorer.per_document:
-            scorer.add_elsewhere(unplaced)
+    scorer.add_others(predictions)
     return scorer.metrics(train_facts)
 
 
@@ -187,12 +185,13 @@ class Scorer:
         entities = document.entities
         self._correct_names += ((entities[t.head].names, entities[t.tail].names, t.relation) for t in correct)
 
-    def add_elsewhere(self, predictions: Sequence[Prediction]) -> None:
-        """Count the predictions for a title that is not among the documents: wrong, and without distance."""
-        predicted = _distinct(predictions)
-        self._predicted_elsewhere += len(predicted)
-        self._relations.add((), predicted, ())
-        self._add_pairs(Counts(0, len(_pairs(predicted)), 0))
+    def add_others(self, predictions: Mapping[str, Sequence[Prediction]]) -> None:
+        """Count the predictions for titles that are not among the documents so far: wrong, and without distance."""
+        for title in predictions.keys() - self.per_document.keys():
+            predicted = _distinct(predictions[title])
+            self._predicted_elsewhere += len(predicted)
+            self._relations.add((), predicted, ())
+            self._add_pairs(Counts(0, len(_pairs(predicted)), 0))
 
     def _add_pairs(self, more: Counts) -> None:
         self._pairs = Counts(*(old + new for old, new in zip(self._pairs, more, strict=True)))

@@ -91,7 +91,7 @@ def _line(titled: tuple[str, Prediction]) -> str:
 def _prediction(value: object, schema: RelationSchema | None) -> tuple[str, Prediction]:
     fields = object_of(value)
     title = title_of(member_of(fields, "title"))
-    head, tail = (_index(member_of(fields, key), key) for key in ("h_idx", "t_idx"))
+    head, tail = _index(member_of(fields, "h_idx"), "h_idx"), _index(member_of(fields, "t_idx"), "t_idx")
     written = text_of(member_of(fields, "r"), "r")
     # A relation that the schema does not have stays as it is: the official scorer counts it as wrong.
     known = relation_id(written, schema) if schema else written
@@ -101,7 +101,7 @@ def _prediction(value: object, schema: RelationSchema | None) -> tuple[str, Pred
 
 
 def _index(value: object, *where: str | int) -> int:
-    number = integer_of(value, *where)
+    number = value if type(value) is int else integer_of(value, *where)
     if number < 0:
         raise Fault(f"is {digits(number)}; give a whole number from 0", *where)
     return number
