@@ -51,7 +51,8 @@ def run(model: str, prompt: str = "", **options: Any) -> RunResult:
     if unknown := sorted(options.keys() - set(known)):
         raise InputError(f"run() has no option {unknown[0]!r}; it has {', '.join(known)}")
     options |= {name: Path(options[name]) for name in _PATHS if options.get(name) is not None}
-    options["base_url"] = given_base_url(model, options.get("base_url"))
+    base_url = options.get("base_url")
+    options["base_url"] = given_base_url(model, " ".join(base_url) if isinstance(base_url, list | tuple) else base_url)
     config = RunConfig(model, prompt, **options)
     if is_encoder(config):
         return execute_encoder(prepare_encoder(config), _nothing)

@@ -119,6 +119,7 @@ def _step_record(step: Step) -> dict[str, Any]:
         # Left out where none were asked for, as in most runs.
         **({"logprobs": [_logprob_record(token) for token in completion.logprobs]} if completion.logprobs else {}),
         **({"adjusted": list(completion.adjusted)} if completion.adjusted else {}),
+        **({"server": completion.server} if completion.server else {}),
         **({"repeat": request.repeat} if request.repeat else {}),
     }
 

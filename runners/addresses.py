@@ -15,6 +15,8 @@ from runners.options import HEADER_PREFIX, QUERY_PREFIX
 
 CHATS = "/chat/completions"
 FROM_ENVIRONMENT = "env:"
+# Before a file of addresses, one a line.
+FILE_PREFIX = "@"
 _EXAMPLE = "an address such as http://127.0.0.1:8000/v1 is needed"
 _AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -49,6 +51,11 @@ class Address(NamedTuple):
         if self.host.endswith(_AZURE_HOSTS) and "/openai/" not in path:
             return "a --base-url of Azure ends in /openai/v1 or /openai/deployments/NAME?api-version=DATE"
         return "" if re.search(r"/v\d|/openai|/api\b", path) else f"mostly a --base-url ends in /v1: {self.url}/v1"
+
+
+def names_several(base_url: str | None) -> bool:
+    """Whether ``--base-url`` names several servers, or a file of their addresses."""
+    return base_url is not None and (base_url.startswith(FILE_PREFIX) or len(base_url.split()) > 1)
 
 
 def read_address(base_url: str) -> Address:

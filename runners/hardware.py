@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
@@ -14,6 +15,18 @@ _CGROUP = Path("/sys/fs/cgroup")
 def has_gpu() -> bool:
     """Whether this machine shows a GPU that vLLM and PyTorch can use (NVIDIA or AMD)."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists() or which("nvidia-smi") is not None
+
+
+def visible_gpus(env: Mapping[str, str]) -> list[str]:
+    """The GPUs that a process with this environment may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if (chosen := env.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for part in chosen.split(",") if (name := part.strip())]
+    if which("nvidia-smi") is not None:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
+        count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+    else:
+        count = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return [str(number) for number in range(count)]
 
 
 def usable_cores(cgroup: Path = _CGROUP) -> int:

@@ -130,7 +130,9 @@ def connection_error(
             return FatalError(f"{url} answers without encryption: write http:// in --base-url")
         if isinstance(cause, ssl.SSLError) and _LASTING.search(cause.reason or ""):
             return FatalError(f"no encrypted connection to {url}{through} ({cause.reason})")
-    reason = next((text for cause in reversed(causes) if (text := str(cause))), type(causes[-1]).__name__)
+    # The innermost may be a RuntimeError by which a library found out what loop it runs in.
+    telling = [text for cause in causes if not isinstance(cause, RuntimeError) and (text := str(cause))]
+    reason = telling[-1] if telling else type(error).__name__
     is_unreached = any(isinstance(cause, _UNREACHED) for cause in causes)
     return RetryableError(
         f"connection to {url}{through} failed: {redact(reason)}", outage="connection" if is_unreached else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from harness.errors import ContextOverflow, RetryableError, RunnerError
+from harness.errors import ContextOverflow, HarnessError, RetryableError, RunnerError
 from harness.redaction import redact, remember_address, remember_options
 from harness.types import Completion, CountsTokens, Message, ModelSpec, Request, RunnerOptions, Supports
 from runners.addresses import Address, given_headers, given_query, read_address
@@ -28,6 +28,7 @@ from runners.probe import check_grammar
 from runners.progress import ProgressWatch, counters
 from runners.prompt_length import fewest_tokens
 from runners.providers import Provider
+from runners.served_model import told_of
 from runners.server_context import server_context
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _OF_OPENAI_KEY = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPE
 CONNECT_TIMEOUT_S = 30.0
 # For the questions about the server's context, which no start waits for.
 CONTEXT_TIMEOUT_S = 5.0
+HEALTH_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +145,29 @@ class OpenAIChatRunner:
             raise ContextOverflow(f"the prompt has {tokens} tokens or more, and the server's context is {context}")
         answer = self._send(request)
         return await (answer if self._watch is None else self._watch.wait_for(answer))
+
+    async def served(self) -> Mapping[str, object]:
+        """What the server's list of models says of this one; empty where it does not tell within a few seconds.
+
+        Raises FatalError where the list has other models and not this one.
+        """
+        try:
+            async with asyncio.timeout(CONTEXT_TIMEOUT_S):
+                listing = await self._ask_server("GET", "models", None)
+        except TimeoutError:
+            return {}
+        return told_of(listing, self.served_model, redact(self.base_url, self._api_key()))
+
+    async def answers(self) -> bool:
+        """Whether the server is reached, and does not say of itself that it is broken."""
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                response = await self._connection.get(f"{self.root_url}/health")
+        except HarnessError:  # it sends something else, such as a way elsewhere, or was never started
+            return True
+        except Exception:
+            return False
+        return response.status_code < 500
 
     async def _start(self) -> str:
         """Make the server reachable and return its base URL, ``/v1`` included."""

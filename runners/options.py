@@ -15,7 +15,7 @@ BODY_PREFIX, HEADER_PREFIX, QUERY_PREFIX = "body.", "header.", "query."
 # What no address, program, file or key is behind, so that a stored run may say it.
 HARMLESS_KEYS = frozenset({
     "batch", "constrain_with", "context", "device", "dtype", "latency_ms", "model", "omit", "precision", "probe",
-    "repetition", "slots", "stall_timeout_s", "start_timeout_s", "threads", "threshold",
+    "repetition", "servers", "slots", "stall_timeout_s", "start_timeout_s", "threads", "threshold",
 })  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from harness.errors import InputError
 from harness.types import ModelSpec, Runner, RunnerOptions
+from runners.addresses import names_several
 from runners.contract import Declaration
 from runners.options import check_keys
 
@@ -44,4 +45,8 @@ def create_runner(spec: ModelSpec, options: RunnerOptions) -> Runner:
     except InputError as error:
         raise InputError(f"model {spec.name}: {error}") from None
     check_keys(options.extra, declaration.options)
+    if names_several(options.base_url):
+        from runners.several_servers import on_addresses
+
+        return on_addresses(declaration.build, spec, options)
     return declaration.build(spec, options)

@@ -30,7 +30,7 @@ async def server_context(ask: Ask, model: str, *, at_home: bool) -> int | None:
     Hosted services tell in their list of models, if at all. With ``at_home``, the paths of llama-server, LM Studio,
     TGI and Ollama are tried, too.
     """
-    if (context := _context_of(_named(await ask("GET", "models", None), model))) or not at_home:
+    if (context := _context_of(named_entry(await ask("GET", "models", None), model))) or not at_home:
         return context
     props, lm_studio, tgi, loaded = await asyncio.gather(
         ask("GET", "/props", None),
@@ -38,48 +38,54 @@ async def server_context(ask: Ask, model: str, *, at_home: bool) -> int | None:
         ask("GET", "/info", None),
         ask("GET", "/api/ps", None),
     )
-    for place in (_field(props, "default_generation_settings"), _named(lm_studio, model), tgi, _named(loaded, model)):
+    for place in (
+        field_of(props, "default_generation_settings"),
+        named_entry(lm_studio, model),
+        tgi,
+        named_entry(loaded, model),
+    ):
         if context := _context_of(place):
             return context
-    if isinstance(_field(loaded, "models"), list):
+    if isinstance(field_of(loaded, "models"), list):
         return _ollama_context(await ask("POST", "/api/show", {"model": model}))
     return None
 
 
 def _ollama_context(shown: object) -> int | None:
     """The context that an Ollama model sets, else the longest that it can have."""
-    parameters = _field(shown, "parameters")
+    parameters = field_of(shown, "parameters")
     for line in parameters.splitlines() if isinstance(parameters, str) else ():
         name, _, value = line.partition(" ")
         if name == "num_ctx" and value.strip().isdecimal():
             return _context_of({"num_ctx": int(value)})
-    info = _field(shown, "model_info")
+    info = field_of(shown, "model_info")
     lengths = [value for name, value in _items(info) if name.endswith(".context_length")]
     return _context_of({"context_length": lengths[0]}) if lengths else None
 
 
 def _context_of(place: object) -> int | None:
     """The first of the known fields that holds a number of tokens, also in llama-server's ``meta``."""
-    for fields in (place, _field(place, "meta")):
+    for fields in (place, field_of(place, "meta")):
         for name in _FIELDS:
-            value = _field(fields, name)
+            value = field_of(fields, name)
             if isinstance(value, int) and not isinstance(value, bool) and _FEWEST <= value <= _MOST:
                 return value
     return None
 
 
-def _named(listing: object, model: str) -> object:
+def named_entry(listing: object, model: str) -> object:
     """The entry of ``model`` in a list of models, or the only one that there is."""
-    entries = _field(listing, "data") or _field(listing, "models") or listing
+    entries = field_of(listing, "data") or field_of(listing, "models") or listing
     if not isinstance(entries, list):
         return None
     for entry in entries:
-        if any(_field(entry, name) in (model, f"{model}:latest") for name in ("id", "name", "model")):
+        if any(field_of(entry, name) in (model, f"{model}:latest") for name in ("id", "name", "model")):
             return entry
     return entries[0] if len(entries) == 1 else None
 
 
-def _field(value: object, name: str) -> object:
+def field_of(value: object, name: str) -> object:
+    """The field of a JSON object; None for what is none, or has it not."""
     return value.get(name) if isinstance(value, dict) else None
 
 

@@ -28,6 +28,8 @@ _PREFIX = re.compile(r"^\([A-Za-z_0-9]+ pid=\d+\)\s*|^[\d.]+ [A-Z] (?:llama_mode
 _ERROR = re.compile(r"^(?:[\w.]*(?:Error|Exception|Killed)\b|error loading model:|.*GGML_ASSERT).*")
 
 log = logging.getLogger(__name__)
+# Servers that are started together do not listen at once.
+_GIVEN_PORTS: set[int] = set()
 
 
 class ServerProcess:
@@ -97,11 +99,14 @@ def guarded(command: Sequence[str]) -> list[str]:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nothing listens on at the moment, and that was not given before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _GIVEN_PORTS:
+            _GIVEN_PORTS.add(port)
+            return port
 
 
 def last_meaningful_line(log_path: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.errors import ModelUnavailable, RequestError
-from harness.types import Message, ModelSpec, RunnerOptions
+from harness.types import Message, ModelSpec, Runner, RunnerOptions
 from runners.chat_body import continuation_fields
 from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, key_in, local_weights
@@ -19,6 +19,7 @@ from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, choice, seco
 from runners.providers import PROVIDERS
 from runners.repetition import REPETITION_OPTION, with_detection
 from runners.server_process import free_port
+from runners.vllm_copies import data_parallel_flags, server_gpus
 from runners.vllm_flags import (
     FORMS,
     VLLM_OPTIONS,
@@ -47,7 +48,7 @@ def server_command(spec: ModelSpec, options: RunnerOptions, port: int) -> list[s
         interpreter(options),
         "-m",
         "vllm.entrypoints.openai.api_server",
-        *command_line(flags | engine_flags(spec, options)),
+        *command_line(flags | engine_flags(spec, options) | data_parallel_flags(spec, options, os.environ)),
     ]
 
 
@@ -65,11 +66,15 @@ class VllmServerRunner(ChildServerRunner):
             **VLLM_OPTIONS,
             **REMOTE_OPTIONS,
             **REPETITION_OPTION,
+            "servers": Option(
+                "auto or N: start a server for each GPU, over which requests are spread", changes_answers=False
+            ),
             "python": Option("the interpreter that has vLLM (or $HARNESS_VLLM_PYTHON)", changes_answers=False),
         }
     )
 
-    def __init__(self, spec: ModelSpec, options: RunnerOptions) -> None:
+    def __init__(self, spec: ModelSpec, options: RunnerOptions, gpu: str = "") -> None:
+        self._gpu = gpu
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         self._start_timeout_s = seconds(options.extra, "start_timeout_s", START_TIMEOUT_S)
         spec = with_chosen_context(spec, options)
@@ -117,16 +122,30 @@ class VllmServerRunner(ChildServerRunner):
         folder = self.options.log_dir or Path(tempfile.mkdtemp(prefix="docre-harness-"))
         return await self._serve(
             server_command(self.spec, self.options, port),
-            server_environment(self.spec, self.options, os.environ),
+            server_environment(self.spec, self.options, os.environ)
+            | ({"CUDA_VISIBLE_DEVICES": self._gpu} if self._gpu else {}),
             folder / f"vllm-{port}.log",
             port,
             self._start_timeout_s,
         )
 
 
+def build(spec: ModelSpec, options: RunnerOptions) -> Runner:
+    """One server, or several that are started here, each on a GPU of its own."""
+    gpus = server_gpus(spec, options, os.environ)
+    if len(gpus) == 1:
+        return VllmServerRunner(spec, options)
+    from runners.several_servers import SeveralServersRunner
+
+    def build_one(name: str) -> VllmServerRunner:
+        return VllmServerRunner(replace(spec, name=f"{spec.name} on {name}"), options, gpus[name])
+
+    return SeveralServersRunner(VllmServerRunner(spec, options), lambda: list(gpus), build_one)
+
+
 RUNNER = Declaration(
     "vllm_server",
-    VllmServerRunner,
+    build,
     VllmServerRunner.OPTIONS,
     prefix="vllm",
     package="vllm",

@@ -13,9 +13,9 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 ENTITY_LINE = re.compile(r"^(E\d+): ", re.MULTILINE)
@@ -76,8 +76,15 @@ class ChatServer:
     """Serves on a free loopback port, in a thread, from ``with`` to its end."""
 
     def __init__(
-        self, rule: Rule = answer_by_rule, misbehave: Misbehave = lambda _n, _b: None, latency_s: float = 0.0
+        self,
+        rule: Rule = answer_by_rule,
+        misbehave: Misbehave = lambda _n, _b: None,
+        latency_s: float = 0.0,
+        tells: Mapping[str, object] = MappingProxyType({}),
+        port: int = 0,
     ) -> None:
+        self.port = port
+        self.tells = tells
         self.rule = rule
         self.misbehave = misbehave
         self.latency_s = latency_s
@@ -93,7 +100,7 @@ class ChatServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self.start(), self._loop).result()
+        self._server = asyncio.run_coroutine_threadsafe(self.start(self.port), self._loop).result()
         return self
 
     def __exit__(
@@ -110,7 +117,7 @@ class ChatServer:
 
     async def start(self, port: int = 0) -> asyncio.Server:
         server = await asyncio.start_server(self._serve, "127.0.0.1", port, backlog=1024)
-        self.port: int = server.sockets[0].getsockname()[1]
+        self.port = server.sockets[0].getsockname()[1]
         return server
 
     async def _stop(self) -> None:
@@ -141,7 +148,9 @@ class ChatServer:
         }
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
         if head.startswith("GET "):
-            await _write(writer, 404, (), "{}")
+            told = self.tells.get(head.split(" ")[1])
+            status = told if isinstance(told, int) else 404 if told is None else 200
+            await _write(writer, status, (), json.dumps(told or {}))
             return True
         self.received += 1
         self.last_head = head

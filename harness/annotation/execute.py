@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,9 @@ async def _annotate_all(
         async for result in run_documents(
             experiment.documents,
             experiment.method(),
-            lambda _document: asker.answer,
-            connections=asker.limiter.maximum,
+            lambda _document: partial(asker.answer, home=[]),
+            connections=asker.endpoints.connections,
+            when_more=asker.endpoints.when_more,
             stop=asker.stop,
             outages=asker.session.outages,
             on_finished=observer.finished,

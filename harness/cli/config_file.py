@@ -42,6 +42,8 @@ def read_configuration(context: typer.Context, path: Path | None) -> Path | None
             value = [f"{inner}={item if isinstance(item, str) else json.dumps(item)}" for inner, item in value.items()]
         if isinstance(value, list) and not getattr(parameter, "multiple", False):
             raise InputError(f"--config {path}: {key!r} takes one value; do not write a list or mapping")
+        if getattr(parameter, "multiple", False) and not isinstance(value, list):
+            value = [str(value)]
         defaults[parameter.name] = value
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
@@ -67,7 +69,7 @@ def model_options(
         )
     options = filed | own
     if base_url and _is_filed(context, "base_url") and (variable := _key_for(model, base_url, options)):
-        wanted = f"--base-url {shlex.quote(address(base_url))}"
+        wanted = " ".join(f"--base-url {shlex.quote(address(one))}" for one in base_url.split())
         if "key_env" in own:
             raise InputError(f"--config {config} names the server: add {wanted} to send it the key in ${variable}")
         if os.environ.get(variable):

@@ -107,7 +107,7 @@ def _server(model: str, base_url: str | None) -> str | None:
 
 
 def _parameter(option: RunOption) -> inspect.Parameter:
-    kind = list[str] if option.is_mapping else option.type
+    kind = list[str] if option.is_mapping or option.is_list else option.type
     default = None if option.is_mapping else option.default
     return inspect.Parameter(
         _parameter_name(option),
@@ -126,6 +126,8 @@ def _value(option: RunOption, given: dict[str, Any]) -> Any:
     if option.parts:
         return option.type(**{name: given[_parameter_name(part)] for name, part in option.parts.items()})
     value = given[_parameter_name(option)]
+    if option.is_list:
+        return " ".join(value) if value else None
     return key_values(value, option.flags[0]) if option.is_mapping else value
 
 

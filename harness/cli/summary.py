@@ -114,6 +114,8 @@ def result_lines(result: RunResult) -> list[tuple[str, str]]:
         return [*lines, ("stored in", str(result.folder.path))]
     if manifest.adjusted:
         lines.append(("adjusted", f"{counts(manifest.adjusted)}: the server refuses these requests as asked"))
+    if manifest.servers:
+        lines.append(("servers", counts(manifest.servers)))
     level, asked = manifest.question.constraint.level, manifest.config.constrain
     if level != asked:
         lines.append(("constraint", f"{level}: {asked} is not possible, the model cannot be held to a grammar"))

@@ -6,17 +6,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from typing import TypeVar
 
 from harness.engine.budget import Budget, with_usage
+from harness.engine.endpoints import Elsewhere, Endpoint, Endpoints, Home
 from harness.engine.journal import Journal, request_key
-from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy, call_with_retries
 from harness.engine.session import RunnerSession
 from harness.engine.stop import StopSignal
 from harness.engine.storable import storable
 from harness.engine.waiting import Waiting, span
-from harness.errors import RetryableError, RunnerError
+from harness.errors import FatalError, OutageError, RetryableError, RunnerError
 from harness.types import Completion, Request, Usage
 
 Result = TypeVar("Result")
@@ -48,34 +50,39 @@ class Traffic:
 class Asker:
     """Answers requests from the journal, or else from the runner, within the run's limits.
 
-    Answering raises the errors of ``harness.errors``, BudgetExhausted or Interrupted.
+    Answering raises the errors of ``harness.errors``, BudgetExhausted or Interrupted. ``home`` names the servers that
+    were asked about a document, and grows by the one that is chosen.
     """
 
     session: RunnerSession
     journal: Journal
     run_id: str
     budget: Budget
-    limiter: AdaptiveLimiter
+    endpoints: Endpoints
     policy: RetryPolicy
     stop: StopSignal
     timeout_s: float | None
     traffic: Traffic = field(default_factory=Traffic)
 
-    async def answer(self, request: Request) -> Completion:
+    async def answer(self, request: Request, home: Home | None = None) -> Completion:
         """The stored answer if there is one, else the model's."""
         key = self._key(request)
         if (stored := self.journal.get(key)) is not None:
             return self._replayed(stored)
-        return await self._ask(key, request)
+        return await self._ask(key, request, home)
 
     async def answer_again(
-        self, request: Request, is_bad: Callable[[Request, Completion], bool], retry: str
+        self,
+        request: Request,
+        is_bad: Callable[[Request, Completion], bool],
+        retry: str,
+        home: Home | None = None,
     ) -> Completion:
         """The stored answer if it is good, or one of this ``retry``; else the model's, which replaces it."""
         key = self._key(request)
         stored = self.journal.get(key)
         if stored is None or (is_bad(request, stored) and not self.journal.was_given_in(retry, key)):
-            return await self._ask(key, request, retry)
+            return await self._ask(key, request, home, retry)
         return self._replayed(stored)
 
     def _replayed(self, stored: Completion) -> Completion:
@@ -86,14 +93,13 @@ class Asker:
     def _key(self, request: Request) -> bytes:
         return request_key(self.session.runner.identity, request)
 
-    async def _ask(self, key: bytes, request: Request, retry: str = "") -> Completion:
+    async def _ask(self, key: bytes, request: Request, home: Home | None, retry: str = "") -> Completion:
         self.stop.check()
         reserved = await self.budget.reserve(request)
         used = Usage()
         try:
-            with self.traffic.waiting.on("the model to start"):
-                await self.session.prepare(request, self.stop, self._retrying)
-            completion = with_usage(storable(await self._send(request)), request)
+            answer = await self._send(request, [] if home is None else home)
+            completion = with_usage(storable(answer), request)
             used = completion.usage
         except RunnerError as error:
             self.session.outages.failed(error, self.stop)
@@ -105,20 +111,43 @@ class Asker:
         self.traffic.count(completion.usage)
         return stored
 
-    async def _send(self, request: Request) -> Completion:
-        async with self.limiter:
+    async def _send(self, request: Request, home: Home) -> Completion:
+        """Ask a server, and others where it fails and there are others."""
+        failed: Endpoint | None = None
+        for moves in count():
+            may_move = moves < self.endpoints.most_moves(self.policy.retries)
+            with self.endpoints.one_for(home, failed) as endpoint:
+                try:
+                    return await self._ask_endpoint(endpoint, request, may_move)
+                except Elsewhere:
+                    pass
+                except (FatalError, OutageError) as error:
+                    if not self.endpoints.failed(endpoint, error) or not may_move:
+                        raise
+            failed = endpoint
+            self.traffic.retried += 1
+        raise AssertionError("unreachable")
+
+    async def _ask_endpoint(self, endpoint: Endpoint, request: Request, may_move: bool) -> Completion:
+        retrying = partial(self._retrying, endpoint, may_move)
+        with self.traffic.waiting.on("the model to start"):
+            await endpoint.preparation.ensure(request, self.stop, retrying)
+        async with endpoint.limiter:
             # A request that waited for its place while the run was stopped is not in flight yet.
             self.stop.check()
-            return await self._retrying(lambda: self._generate(request))
+            completion = await retrying(lambda: self._generate(endpoint, request))
+        self.endpoints.answered(endpoint)
+        return completion
 
-    async def _generate(self, request: Request) -> Completion:
+    async def _generate(self, endpoint: Endpoint, request: Request) -> Completion:
         with self.traffic.waiting.for_answer():
-            return await self.session.runner.generate(request)
+            return await endpoint.runner.generate(request)
 
-    async def _retrying(self, call: Callable[[], Awaitable[Result]]) -> Result:
+    async def _retrying(self, endpoint: Endpoint, may_move: bool, call: Callable[[], Awaitable[Result]]) -> Result:
         """Await ``call`` with the run's time limit for one attempt, and its retries.
 
-        Raises Interrupted where the server asks for a wait that nobody would sit through.
+        Raises Interrupted where the server asks for a wait that nobody would sit through, and Elsewhere, if the request
+        ``may_move``, where another server is to be asked.
         """
         started_at = time.monotonic()
         reason = ""
@@ -126,19 +155,26 @@ class Asker:
         async def attempt() -> Result:
             nonlocal started_at
             started_at = time.monotonic()
+            if may_move and self.endpoints.is_better_elsewhere(endpoint):
+                raise Elsewhere(endpoint.why)
             try:
-                async with asyncio.timeout(self.timeout_s):
-                    return await call()
-            except TimeoutError as error:
-                raise RetryableError(f"no answer within --timeout {self.timeout_s:g} s", overloaded=True) from error
+                return await self._within_limit(endpoint, call)
+            except RetryableError as error:
+                if self.endpoints.failed(endpoint, error) and may_move:
+                    slow_down(error, error.retry_after_s or 0.0)
+                    raise Elsewhere(str(error)) from error
+                raise
+
+        def slow_down(error: RetryableError, wait_s: float) -> None:
+            if error.overloaded:
+                pause_s = wait_s if error.retry_after_s is not None else 0.0
+                endpoint.limiter.overloaded(started_at, pause_s)
 
         def on_retry(error: RetryableError, wait_s: float) -> None:
             nonlocal reason
             reason = str(error)
             self.traffic.retried += 1
-            if error.overloaded:
-                pause_s = wait_s if error.retry_after_s is not None else 0.0
-                self.limiter.overloaded(started_at, pause_s)
+            slow_down(error, wait_s)
 
         async def sleep(seconds: float) -> None:
             with self.traffic.waiting.on(reason, seconds):
@@ -151,3 +187,15 @@ class Asker:
                 self.stop.request(f"the server asks to wait {span(wish)}: {error}")
                 self.stop.check()
             raise
+
+    async def _within_limit(self, endpoint: Endpoint, call: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            async with asyncio.timeout(self.timeout_s) as limit:
+                endpoint.under_way.add(limit)
+                try:
+                    return await call()
+                finally:
+                    endpoint.under_way.discard(limit)
+        except TimeoutError as error:
+            text = f"no answer within --timeout {self.timeout_s:g} s" if endpoint.is_usable else endpoint.why
+            raise RetryableError(text, overloaded=True) from error

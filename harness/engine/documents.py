@@ -46,6 +46,7 @@ async def run_documents(
     *,
     connections: int,
     max_documents: int | None = None,
+    when_more: Callable[[Callable[[int], None]], None] | None = None,
     stop: StopSignal,
     outages: Outages,
     on_finished: Callable[[DocumentResult], None],
@@ -54,7 +55,7 @@ async def run_documents(
 
     A document is started when the requests held are fewer than ``connections`` can soon send, and no document before it
     has more to ask. So memory grows neither with the number of documents nor with their requests. At most
-    ``max_documents`` are held at once.
+    ``max_documents`` are held at once. ``when_more`` takes a function to call with further connections.
     ``ask_for`` gives what each document asks the model with, which reports to ``outages``. ``on_finished`` hears of
     each document as it ends, in any order. A failed model call ends its document with a status
     and an error; FatalError and a full disk end the whole run at once, a stop or an exhausted budget
@@ -62,6 +63,8 @@ async def run_documents(
     """
     slots = Slots(connections * REQUESTS_PER_CONNECTION, stop)
     window = asyncio.Semaphore(max_documents or connections * DOCUMENTS_PER_CONNECTION)
+    if when_more is not None:
+        when_more(lambda more: _take_more(more, slots, None if max_documents else window))
     started: asyncio.Queue[asyncio.Task[DocumentResult] | None] = asyncio.Queue()
 
     async def start_all() -> None:
@@ -104,6 +107,13 @@ async def run_documents(
         for one in unfinished:
             one.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
+
+
+def _take_more(connections: int, slots: Slots, window: asyncio.Semaphore | None) -> None:
+    slots.give_back(connections * REQUESTS_PER_CONNECTION)
+    if window is not None:
+        for _ in range(connections * DOCUMENTS_PER_CONNECTION):
+            window.release()
 
 
 async def _extract(

@@ -51,3 +51,5 @@ class Answer(Checked):
     """Seconds that the call took."""
     adjusted: list[str] = []
     """What was sent otherwise than asked."""
+    server: str = ""
+    """Which of several servers answered."""

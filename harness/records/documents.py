@@ -85,6 +85,7 @@ class _Step(Checked):
     status: Status = "ok"
     logprobs: list[Logprob] = []
     adjusted: list[str] = []
+    server: str = ""
 
 
 class Record(Checked):

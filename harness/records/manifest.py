@@ -257,6 +257,8 @@ class Totals(StoredModel):
     """Requests and tokens."""
     adjusted: dict[str, Count] = {}
     """Requests that the server refuses as asked, by what was changed in them."""
+    servers: dict[str, Count] = {}
+    """Answers of each of several servers, by its address."""
     written: dict[str, Count] = {}
     """Of an annotation: documents, entities, mentions, triplets and relations that were written."""
     dropped: dict[str, Count] = {}

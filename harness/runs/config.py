@@ -175,7 +175,11 @@ class RunConfig:
         part="votes",
     )
     base_url: str | None = run_option(
-        "OpenAI-compatible address of a server (models of OpenAI: or $OPENAI_BASE_URL).", None, part="model"
+        "OpenAI-compatible address of a server (models of OpenAI: or $OPENAI_BASE_URL); repeatable, @FILE names a "
+        "file of them.",
+        None,
+        part="model",
+        is_list=True,
     )
     model_options: Mapping[str, str] = run_option(
         "An option of the runner; repeatable.",
@@ -185,7 +189,7 @@ class RunConfig:
         part="model",
         may_be_path=True,
     )
-    max_connections: int = run_option("Most requests in flight.", 64, least=1, in_question=False)
+    max_connections: int = run_option("Most requests in flight, at each server.", 64, least=1, in_question=False)
     max_retries: int = run_option("Tries after the first, per request.", 8, least=0, in_question=False)
     timeout_s: float | None = run_option(
         "Seconds for one request (default: 600; none for models that run here).",
@@ -220,7 +224,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.base_url:  # a shell's quotes, or a file's line, leave white space around it
             object.__setattr__(self, "base_url", self.base_url.strip())
-        if self.base_url and has_login(self.base_url):
+        if any(map(has_login, (self.base_url or "").split())):
             raise InputError(
                 "--base-url must not hold a login: put the key into $OPENAI_API_KEY, or name another variable with "
                 "-M key_env=NAME; an @ that belongs to the path is written %40"
@@ -280,7 +284,7 @@ class RunConfig:
     def as_json(self) -> dict[str, Any]:
         """The configuration for the manifest; whatever could be a secret is hidden."""
         content = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
-        content["base_url"] = self.base_url and address(self.base_url)
+        content["base_url"] = self.base_url and " ".join(map(address, self.base_url.split()))
         content["model_options"] = shown(self.model_options)
         return content
 

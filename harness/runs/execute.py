@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from harness.engine.asking import Asker, Traffic
 from harness.engine.budget import Budget, BudgetExhausted, Prices
 from harness.engine.documents import DocumentResult, run_documents
+from harness.engine.endpoints import Endpoints, Home
 from harness.engine.journal import Journal
 from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
@@ -88,7 +89,10 @@ async def execute(
 
         def ask_for(document: Document) -> Ask:
             bad = ask_again.get(document.title) if ask_again else None
-            return partial(asker.answer_again, is_bad=bad.holds, retry=manifest.retry) if bad else asker.answer
+            home: Home = []
+            if bad:
+                return partial(asker.answer_again, is_bad=bad.holds, retry=manifest.retry, home=home)
+            return partial(asker.answer, home=home)
 
         work = _run_all(experiment, folder, asker, observer, ask_for)
         with _frozen_heap():
@@ -158,7 +162,8 @@ async def _run_all(
             experiment.documents,
             experiment.method(),
             ask_for,
-            connections=asker.limiter.maximum,
+            connections=asker.endpoints.connections,
+            when_more=asker.endpoints.when_more,
             max_documents=experiment.runner.supports.max_documents,
             stop=asker.stop,
             outages=asker.session.outages,
@@ -194,7 +199,7 @@ def asker_of(experiment: LlmRun, journal: Journal, session: RunnerSession) -> As
         journal=journal,
         run_id=experiment.run_id,
         budget=Budget(config.limits, prices, Usage(spent.prompt_tokens, spent.completion_tokens)),
-        limiter=AdaptiveLimiter(min(able, config.max_connections), sleep=pause),
+        endpoints=Endpoints(session, lambda: AdaptiveLimiter(min(able, config.max_connections), sleep=pause)),
         policy=RetryPolicy(retries=config.max_retries),
         stop=stop,
         timeout_s=supports.timeout_s if config.timeout_s is None else config.timeout_s,

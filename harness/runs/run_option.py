@@ -39,6 +39,8 @@ class RunOption:
     """Whether it changes the messages that are sent for a document: `harness prompts show` takes it."""
     part: str = ""
     """The field of the question that it is part of; empty for one of its own name."""
+    is_list: bool = False
+    """Whether it is typed again and again; the values are kept as one text, separated by spaces."""
     may_be_path: bool = False
     """Whether it can name a file or folder."""
     parts: Mapping[str, RunOption] = field(default_factory=dict)

@@ -91,7 +91,7 @@ def options_to_repeat(stored: RunConfig, repeated: Repeated = NOTHING_REPEATED) 
     if not repeated.model and not _is_packaged(stored):
         missing += ["--model", _typed(stored.model)]
     if stored.base_url and not repeated.base_url:
-        missing += ["--base-url", _typed(address(stored.base_url))]
+        missing += [word for one in stored.base_url.split() for word in ("--base-url", _typed(address(one)))]
     for key, value in shown(stored.model_options).items():
         if key not in _harmless(stored) and key not in repeated.model_options:
             missing += ["-M", _typed(f"{key}={'...' if value == HIDDEN else value}")]

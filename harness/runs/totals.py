@@ -29,6 +29,7 @@ class RunTotals:
     details: Counter[str] = field(default_factory=Counter)
     usage: Counter[str] = field(default_factory=Counter)
     adjusted: Counter[str] = field(default_factory=Counter)
+    servers: Counter[str] = field(default_factory=Counter)
     found: dict[str, Found] = field(default_factory=dict)
     cached_tokens_known: bool = False
     alignments: AlignmentExamples = field(default_factory=AlignmentExamples)
@@ -55,6 +56,7 @@ class RunTotals:
                 self.usage[name] += usage[name] or 0
             self.usage["estimated"] += usage.get("estimated", False)
             self.adjusted.update(step.get("adjusted", ()))
+            self.servers.update([server] if (server := step.get("server")) else ())
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         return ((title, one) for title, several in self.by_title.items() for one in several)
@@ -76,4 +78,5 @@ class RunTotals:
             "usage": usage,
             # Left out where nothing was, as in most runs.
             **({"adjusted": dict(self.adjusted)} if self.adjusted else {}),
+            **({"servers": dict(self.servers)} if self.servers else {}),
         }

@@ -25,6 +25,8 @@ from harness.types.runners import (
     PredictionSource,
     Runner,
     RunnerOptions,
+    Server,
+    SeveralServers,
     Supports,
 )
 
@@ -60,6 +62,8 @@ __all__ = [
     "Runner",
     "RunnerOptions",
     "Sampling",
+    "Server",
+    "SeveralServers",
     "Status",
     "Step",
     "Supports",

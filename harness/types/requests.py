@@ -103,6 +103,7 @@ class Completion:
 
     ``refusal`` is the provider's own refusal message; ``latency_s`` is the seconds the call took.
     ``adjusted`` names what the runner sent otherwise than asked, because the server refuses it as asked.
+    ``server`` is the one that answered, where there are several.
     """
 
     text: str
@@ -116,6 +117,7 @@ class Completion:
     """Of the answer's tokens; empty where none were asked for."""
     latency_s: float = 0.0
     adjusted: tuple[str, ...] = ()
+    server: str = ""
 
     @property
     def may_be_cut(self) -> bool:

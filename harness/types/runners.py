@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -153,6 +153,23 @@ class CountsTokens(Protocol):
     """A runner that can count the tokens of a chat prompt exactly, its chat template included."""
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int: ...
+
+
+@runtime_checkable
+class SeveralServers(Protocol):
+    """A runner whose model answers on several servers, over which the engine spreads the requests."""
+
+    def servers(self) -> Sequence[Server]:
+        """Those to ask now. They may change while the model is asked; one that stays is the same object."""
+        ...
+
+
+class Server(Runner, Protocol):
+    """One of several servers: a runner that is started, tested and asked by itself."""
+
+    async def answers(self) -> bool:
+        """Whether it can be asked, seen by a question about its health; one that the harness runs is started anew."""
+        ...
 
 
 Ask = Callable[[Request], Awaitable[Completion]]

@@ -13,6 +13,7 @@ import pytest
 from harness.engine import waiting
 from harness.engine.asking import Asker
 from harness.engine.budget import NO_LIMITS, Budget
+from harness.engine.endpoints import Endpoints
 from harness.engine.journal import Journal
 from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
@@ -68,7 +69,7 @@ def asker_of(session: RunnerSession, journal: Journal, timeout_s: float = LONG_S
         journal=journal,
         run_id="run",
         budget=Budget(NO_LIMITS, None, Usage()),
-        limiter=AdaptiveLimiter(8, sleep=stop.sleep),
+        endpoints=Endpoints(session, lambda: AdaptiveLimiter(8, sleep=stop.sleep)),
         policy=RetryPolicy(retries=retries, base_s=0.0),
         stop=stop,
         timeout_s=timeout_s,

@@ -1,8 +1,8 @@
 """Stands in for ``python -m vllm.entrypoints.openai.api_server`` in tests of the child process.
 
 ``$FAKE_VLLM`` says how it behaves: healthy, dies (with a traceback), silent (never healthy), stuck (answers no
-question) or crashes (at the first question). It starts a worker as vLLM does, and writes both process ids into
-``$FAKE_VLLM_PIDS``.
+question), crashes (at the first question) or crashes once (the first server of a test at its first question). It
+starts a worker as vLLM does, and writes both process ids into ``$FAKE_VLLM_PIDS``.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class Handler(BaseHTTPRequestHandler):
         if os.environ["FAKE_VLLM"] == "crashes":
             print("torch.OutOfMemoryError: too long", flush=True)
             os._exit(1)
+        if os.environ["FAKE_VLLM"] == "crashes once" and crashes_now():
+            print("torch.OutOfMemoryError: out of memory", flush=True)
+            os._exit(1)
         message = {"role": "assistant", "content": f"I am {body['model']}"}
         self._answer({"choices": [{"message": message, "finish_reason": "stop"}]})
 
@@ -53,9 +56,19 @@ class Handler(BaseHTTPRequestHandler):
         print("served", format % args, flush=True)
 
 
+def crashes_now() -> bool:
+    """True for the first server that asks."""
+    try:
+        Path(f"{os.environ['FAKE_VLLM_PIDS']}.crashed").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
 def main(arguments: list[str]) -> int:
     if arguments[0] == "-c":  # the runner asks whether vLLM can be imported
         return int(os.environ.get("FAKE_VLLM") == "absent")
+    print(f"GPU {os.environ.get('CUDA_VISIBLE_DEVICES')} of this machine", flush=True)
     print("command:", json.dumps(arguments), flush=True)
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     Path(os.environ["FAKE_VLLM_PIDS"]).write_text(f"{os.getpid()} {worker.pid}")

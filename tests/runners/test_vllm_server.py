@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -13,15 +14,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness import run
+from harness.engine import endpoints
 from harness.engine.retry import RetryPolicy, call_with_retries
 from harness.errors import FatalError, InputError, ModelUnavailable, StorageError
 from harness.models import load_models, resolve_model
-from harness.types import Constraint, Message, ModelSpec, Request, RunnerOptions, Sampling
+from harness.types import Constraint, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
 from runners import vllm_flags
+from runners.registry import create_runner
 from runners.server_process import last_meaningful_line
+from runners.several_servers import SeveralServersRunner
 from runners.vllm_flags import server_environment
 from runners.vllm_server import VllmServerRunner, server_command
 from tests.commands import start
+from tests.corpora import write_corpus
 from tests.runners.scripted_server import Asked, ScriptedServer, chat, http
 
 HERE = Path(__file__).resolve().parent
@@ -351,3 +357,64 @@ async def test_a_real_vllm_obeys_each_form_of_grammar(tmp_path: Path) -> None:
             assert completion.text.endswith(")\nEND")
             assert completion.logprobs[0].token == "("
             assert completion.usage.prompt_tokens == await runner.count_tokens(ASKED.messages)
+
+
+def several(fake: Path, monkeypatch: pytest.MonkeyPatch, gpus: str, spec: ModelSpec = SPEC, **extra: str) -> Runner:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    options = RunnerOptions(extra={"python": str(fake), "device": "gpu", **extra})
+    return create_runner(spec, options)
+
+
+def test_a_model_of_one_gpu_gets_a_server_for_each(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = several(fake, monkeypatch, "3,5", servers="auto")
+    assert isinstance(runner, SeveralServersRunner)
+    assert [server.name for server in runner.servers()] == ["GPU 3", "GPU 5"]
+    assert runner.identity == several(fake, monkeypatch, "3").identity
+    assert isinstance(several(fake, monkeypatch, "3", servers="auto"), VllmServerRunner)
+
+
+def test_a_larger_model_gets_one_server_of_several_copies(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = ModelSpec("large", "vllm_server", "org/large", gpus=2)
+    runner = several(fake, monkeypatch, "0,1,2,3,4", spec, servers="auto")
+    assert isinstance(runner, VllmServerRunner)
+    command = server_command(spec, runner.options, 1)
+    assert command[command.index("--data-parallel-size") + 1] == "2"
+    assert command[command.index("--tensor-parallel-size") + 1] == "2"
+    with pytest.raises(InputError, match="large needs 2 GPUs for each, and 2 are visible"):
+        several(fake, monkeypatch, "0,1", spec, servers="2")
+
+
+@pytest.mark.parametrize("wish", ["0", "many"])
+def test_a_number_of_servers_that_is_none_is_bad_input(fake: Path, monkeypatch: pytest.MonkeyPatch, wish: str) -> None:
+    with pytest.raises(InputError, match="auto or a whole number"):
+        several(fake, monkeypatch, "0", servers=wish)
+
+
+def test_a_run_starts_its_servers_and_goes_on_without_one_that_dies(
+    fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_VLLM", "crashes once")
+    monkeypatch.setattr(vllm_flags, "has_gpu", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr(endpoints, "TICK_S", 0.01)
+    monkeypatch.setattr(endpoints, "FIRST_WAIT_S", 0.01)
+    done = run(
+        "vllm/org/small", "tagged", dataset=str(write_corpus(tmp_path / "corpus", 24)), results=tmp_path / "results",
+        model_options={"python": str(fake), "device": "gpu", "servers": "auto", "probe": "false"}, max_connections=2,
+        constrain="none",
+    )  # fmt: skip
+    steps = [step for record in done.folder.documents() for step in record.steps]
+    assert len(steps) == 24
+    logs = "".join(log.read_text() for log in (tmp_path / "results" / "logs").iterdir())
+    assert sorted(set(re.findall("GPU ([01]) of", logs))) == ["0", "1"]
+    assert logs.count("out of memory") == 1
+
+
+async def test_a_server_that_stopped_is_started_again(fake: Path, tmp_path: Path) -> None:
+    async with runner_with(fake, tmp_path) as runner:
+        assert await runner.answers()
+        for pid in server_pids(fake):
+            os.kill(pid, signal.SIGKILL)
+        while await runner.answers() and runner._restarts == 0:
+            await asyncio.sleep(0.01)
+        assert (await runner.generate(ASKED)).text == "I am org/small"
