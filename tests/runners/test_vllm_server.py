@@ -415,6 +415,6 @@ async def test_a_server_that_stopped_is_started_again(fake: Path, tmp_path: Path
         assert await runner.answers()
         for pid in server_pids(fake):
             os.kill(pid, signal.SIGKILL)
-        while await runner.answers() and runner._restarts == 0:
+        while not (await runner.answers() and runner._restarts):
             await asyncio.sleep(0.01)
         assert (await runner.generate(ASKED)).text == "I am org/small"
