@@ -14,6 +14,7 @@ from tests.bench import (
     leaderboard_speed,
     report_size,
     scoring_speed,
+    server_speed,
     statistics_check,
     streaming,
     variant_speed,
@@ -21,6 +22,7 @@ from tests.bench import (
 
 BENCHMARKS: dict[str, Callable[[], bool | None]] = {
     "engine": engine_speed.main,
+    "servers": server_speed.main,
     "streaming": streaming.main,
     "scoring": scoring_speed.main,
     "leaderboard": leaderboard_speed.main,
