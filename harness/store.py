@@ -15,6 +15,7 @@ from harness.shared_prompts import packed, unpacked
 from harness.types import Document, Extraction, Prediction, Status, Step, TokenLogprob, Triplet
 
 if TYPE_CHECKING:
+    from harness.records.batches import StoredBatches
     from harness.records.manifest import CompleteManifest, Manifest
     from harness.records.metrics import Metrics
 
@@ -25,6 +26,7 @@ MANIFEST, PREDICTIONS, DOCUMENTS, METRICS = (
     "metrics.json",
 )
 PARTIAL_DOCUMENTS = "documents.partial.jsonl"
+BATCHES = "batches.json"
 LOCK = "run.lock"
 LAYOUT_VERSION = 1
 RECORD_LAYOUT = 2
@@ -119,7 +121,7 @@ def _step_record(step: Step) -> dict[str, Any]:
         # Left out where none were asked for, as in most runs.
         **({"logprobs": [_logprob_record(token) for token in completion.logprobs]} if completion.logprobs else {}),
         **({"adjusted": list(completion.adjusted)} if completion.adjusted else {}),
-        **({"server": completion.server} if completion.server else {}),
+        **{name: told for name in ("server", "batch") if (told := getattr(completion, name))},
         **({"repeat": request.repeat} if request.repeat else {}),
     }
 
@@ -204,6 +206,18 @@ class RunFolder:
         from harness.records.metrics import Metrics
 
         return parsed(Metrics, self._read_json(METRICS), str(self.path / METRICS), REBUILD)
+
+    def write_batches(self, batches: StoredBatches) -> None:
+        self._write_json(BATCHES, batches.as_json())
+
+    def read_batches(self) -> StoredBatches | None:
+        """The batches that were handed in; None if there were none. InputError where their file is damaged."""
+        from harness.records.base import parsed
+        from harness.records.batches import StoredBatches
+
+        if not self.has(BATCHES):
+            return None
+        return parsed(StoredBatches, self._read_json(BATCHES), str(self.path / BATCHES), "move it away to ask anew")
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from harness.errors import InputError, ModelUnavailable
-from harness.types import GrammarForm, ModelSpec, RunnerOptions
+from harness.types import Batches, GrammarForm, ModelSpec, RunnerOptions
 from runners.addresses import read_address
 from runners.contract import Declaration, key_in
 from runners.openai_chat import OpenAIChatRunner
@@ -46,6 +46,12 @@ class OpenAIApiRunner(OpenAIChatRunner):
                 f"{self.name} needs an API key: set ${self.key_env}; "
                 "without one, --model smollm2-135m runs here on the CPU"
             )
+
+    def batches(self) -> Batches:
+        """Its provider's batches; raises InputError if it has none of this form."""
+        from runners.batch_api import OpenAIBatches
+
+        return OpenAIBatches(self)
 
     def _key_variable(self) -> str:
         variable = super()._key_variable()

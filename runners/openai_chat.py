@@ -7,12 +7,12 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict
 
 from harness.errors import ContextOverflow, HarnessError, RetryableError, RunnerError
 from harness.redaction import redact, remember_address, remember_options
@@ -46,6 +46,15 @@ CONTEXT_TIMEOUT_S = 5.0
 HEALTH_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
+
+
+class ErrorTold(TypedDict):
+    """The names of ``error_from_response``."""
+
+    model: str
+    key_env: str
+    key: str
+    remedy: str
 
 
 class OpenAIChatRunner:
@@ -273,13 +282,7 @@ class OpenAIChatRunner:
     async def _send(self, request: Request) -> Completion:
         """Ask once, and again at once without what the server refuses of it."""
         while True:
-            asked = chat_body(
-                request, self.served_model, self.spec, self.provider, system_role=self._adjustments.system_role
-            )
-            for name in self._omitted:
-                asked.pop(name, None)
-            body, notes = self._adjustments.applied(asked, request)
-            body |= self._added
+            asked, body, notes = self.bodies(request)
             started = time.perf_counter()
             try:
                 answer = await self._post("/chat/completions", body)
@@ -287,11 +290,17 @@ class OpenAIChatRunner:
                 if not self._adjusted(error, asked, body, request):
                     raise
                 continue
-            seconds = time.perf_counter() - started
-            completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
-            if request.messages[-1].role == "assistant":  # llama.cpp repeats the beginning that it went on with
-                completion = replace(completion, text=completion.text.removeprefix(request.messages[-1].content))
-            return replace(completion, adjusted=notes) if notes else completion
+            return completion_of(answer, request, body, notes, time.perf_counter() - started)
+
+    def bodies(self, request: Request) -> tuple[dict[str, object], dict[str, object], tuple[str, ...]]:
+        """The body as it would be asked, as it is sent to this server, and in words how they differ."""
+        asked = chat_body(
+            request, self.served_model, self.spec, self.provider, system_role=self._adjustments.system_role
+        )
+        for name in self._omitted:
+            asked.pop(name, None)
+        body, notes = self._adjustments.applied(asked, request)
+        return asked, body | self._added, notes
 
     def _adjusted(
         self, error: RunnerError, asked: Mapping[str, object], body: Mapping[str, object], request: Request
@@ -344,15 +353,31 @@ class OpenAIChatRunner:
 
     async def _post(self, path: str, body: Mapping[str, object]) -> object:
         """Post JSON, return the JSON of the answer; every failure becomes an error of ``harness.errors``."""
+        response = await self.reached(lambda client: self._exchange(client, path, body))
+        return json_answer(response.status_code, response.headers, response.text, **self.told_of_errors())
+
+    def told_of_errors(self) -> ErrorTold:
+        """What the messages of this server's errors are made with."""
+        key = self._api_key()
+        return {
+            "model": self.served_model,
+            "key_env": "" if key == NO_KEY else self._key_variable(),
+            "key": key,
+            "remedy": self._address.remedy if self._address else "",
+        }
+
+    async def reached(self, exchange: Callable[[BoundedClient], Awaitable[httpx2.Response]]) -> httpx2.Response:
+        """The response of an exchange over the runner's connection, whatever its status.
+
+        A connection that fails becomes an error of ``harness.errors``.
+        """
         import httpx2
 
         from runners.network import FAILURES, connection_error
 
-        client = self._connection
-        key = self._api_key()
-        key_env = "" if key == NO_KEY else self._key_variable()
+        client, key = self._connection, self._api_key()
         try:
-            response = await self._exchange(client, path, body)
+            return await exchange(client)
         except httpx2.TimeoutException:
             raise RetryableError(
                 f"no connection to {redact(self.base_url, key)} within {CONNECT_TIMEOUT_S:g} s", outage="connection"
@@ -360,12 +385,13 @@ class OpenAIChatRunner:
         except FAILURES as error:
             where = redact(self.base_url, key)
             raise connection_error(error, lambda text: redact(text, key), where, self._proxy) from None
-        return json_answer(
-            response.status_code,
-            response.headers,
-            response.text,
-            model=self.served_model,
-            key_env=key_env,
-            key=key,
-            remedy=self._address.remedy if self._address else "",
-        )
+
+
+def completion_of(
+    answer: object, request: Request, body: Mapping[str, object], notes: tuple[str, ...], seconds: float
+) -> Completion:
+    """The answer to ``request`` in the JSON that a server sent for ``body``; raises as ``read_completion``."""
+    completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
+    if request.messages[-1].role == "assistant":  # llama.cpp repeats the beginning that it went on with
+        completion = replace(completion, text=completion.text.removeprefix(request.messages[-1].content))
+    return replace(completion, adjusted=notes) if notes else completion

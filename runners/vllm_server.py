@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.errors import ModelUnavailable, RequestError
-from harness.types import Message, ModelSpec, Runner, RunnerOptions
+from harness.types import Batches, Message, ModelSpec, Runner, RunnerOptions
 from runners.chat_body import continuation_fields
 from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, key_in, local_weights
@@ -107,6 +107,12 @@ class VllmServerRunner(ChildServerRunner):
         if not isinstance(count, int):
             raise RequestError("vLLM did not count the prompt's tokens")
         return count
+
+    def batches(self) -> Batches:
+        """Its requests as lines of files, which ``vllm run-batch`` answers."""
+        from runners.batch_api import OpenAIBatches
+
+        return OpenAIBatches(self)
 
     def _weights(self) -> Sequence[Path]:
         return () if self.options.base_url else local_weights(self.spec.model_id)

@@ -34,6 +34,14 @@ TrackOption = Annotated[
     typer.Option(help="Hand the finished run to this tracker, too (see `harness track`)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+BatchOption = Annotated[
+    bool,
+    typer.Option("--batch", help="Ask in batches of the provider: hours later, mostly at half the price."),
+]
+BatchFileOption = Annotated[
+    Path | None,
+    typer.Option(help="Write the requests to this .jsonl file, and read the answers beside it (`vllm run-batch`)."),
+]
 AlignOption = Annotated[str | None, typer_option(OPTIONS["align"])]
 ThetaOption = Annotated[float | None, typer_option(OPTIONS["theta"])]
 AlignOverOption = Annotated[AlignOver | None, typer_option(OPTIONS["align_over"])]

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
 from harness import strict_json
 from harness.cli.options import (
+    BatchFileOption,
+    BatchOption,
     Display,
     DisplayOption,
     FailOnErrorOption,
@@ -45,6 +47,7 @@ Examples:
   harness run --model smollm2-135m --prompt tagged --dataset redocred --split dev --limit 20
   harness run --model gpt-4o-mini --prompt tagged --limit 20 --max-cost 0.50
   harness run --model qwen2.5-72b --prompt tagged --base-url http://gpu-server:8000/v1
+  harness run --model gpt-4o-mini --prompt tagged --split dev --batch
   harness run --model atlop-minilm --dataset redocred --split dev
   harness run --model smollm2-135m --prompt classify --candidates rcp-minilm --limit 20
   harness run --model smollm2-135m --prompt choice --refine atlop-minilm --limit 20
@@ -62,7 +65,10 @@ def run(
     display: DisplayOption = None,
     track: TrackOption = None,
     as_json: JsonOption = False,
+    batch: BatchOption = False,
+    batch_file: BatchFileOption = None,
 ) -> None:
+    from harness.errors import InputError
     from harness.runs.plan import prepare
     from harness.runs.sources.encoder import is_encoder, prepare_encoder
 
@@ -70,11 +76,17 @@ def run(
         from harness.tracking import check_tracker
 
         check_tracker(track)
+    if batch and batch_file:
+        raise InputError("--batch asks the provider, --batch-file is answered by yourself: leave out one of them")
     if is_encoder(config):
+        if batch or batch_file:
+            raise InputError(f"{config.model} is an encoder: leave out --batch and --batch-file")
         score_and_show(prepare_encoder(config), display, as_json, track)
     else:
         score_first(config, display, as_json)
-        run_and_show(prepare(config), display, as_json, fail_on_error, track=track)
+        batches = Batching(batch_file) if batch or batch_file else None
+        experiment = prepare(config, model_needed=batch_file is None)
+        run_and_show(experiment, display, as_json, fail_on_error, track=track, batches=batches)
 
 
 def score_first(config: RunConfig, display: Display | None, as_json: bool) -> None:
@@ -148,6 +160,13 @@ def retry(
     run_and_show(experiment, display, as_json, fail_on_error, bad_answers_of(folder))
 
 
+class Batching(NamedTuple):
+    """That a run is asked in batches."""
+
+    by_hand: Path | None = None
+    """The file of requests that the user has answered; None for batches of the provider."""
+
+
 def run_and_show(
     experiment: Experiment,
     display: Display | None,
@@ -155,6 +174,7 @@ def run_and_show(
     fail_on_error: float,
     ask_again: Mapping[str, BadAnswers] | None = None,
     track: TrackerName | None = None,
+    batches: Batching | None = None,
 ) -> None:
     """Execute with a display, print the outcome, and exit with 1 if too many documents failed."""
     from harness.cli.display import chosen_display, make_display
@@ -169,8 +189,14 @@ def run_and_show(
             err=True,
         )
     observer = make_display(kind)
+    if batches:
+        from harness.runs.batch import execute_in_batches
+
+        work = execute_in_batches(experiment, observer, batches.by_hand)
+    else:
+        work = execute(experiment, observer, ask_again)
     try:
-        result = asyncio.run(execute(experiment, observer, ask_again))
+        result = asyncio.run(work)
     finally:
         observer.close()
     if as_json:

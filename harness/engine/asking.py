@@ -85,6 +85,11 @@ class Asker:
             return await self._ask(key, request, home, retry)
         return self._replayed(stored)
 
+    async def retrying(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        """Await a call of another kind than a request, with the run's time limit for one attempt and its retries."""
+        with self.endpoints.one_for([], None) as endpoint:
+            return await self._retrying(endpoint, False, call)
+
     def _replayed(self, stored: Completion) -> Completion:
         self.traffic.replayed += 1
         self.session.outages.answered(by_server=False)

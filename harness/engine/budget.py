@@ -77,6 +77,15 @@ class Budget:
         self._add(worst, 1)
         return worst
 
+    def fits(self, request: Request) -> bool:
+        """Set the worst case of a request aside, if it fits within the limits; nothing is waited for."""
+        worst = Usage(_prompt_tokens(request), request.sampling.max_tokens)
+        if self._excess(worst) is not None:
+            return False
+        self._in_flight += 1
+        self._add(worst, 1)
+        return True
+
     def settle(self, reserved: Usage, used: Usage) -> None:
         """Replace a reservation by what the request really used (nothing, if it failed)."""
         self._in_flight -= 1

@@ -265,8 +265,7 @@ class Journal:
 
 def completion_to_json(completion: Completion) -> str:
     content = {name: getattr(completion, name) for name in _COMPLETION_FIELDS}
-    if not completion.server:
-        del content["server"]
+    content = {name: value for name, value in content.items() if value or name not in ("server", "batch")}
     content["usage"] = {name: getattr(completion.usage, name) for name in _USAGE_FIELDS}
     content["logprobs"] = [
         {"token": token.token, "logprob": token.logprob, "top": token.top} for token in completion.logprobs

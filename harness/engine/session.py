@@ -45,9 +45,7 @@ class Preparation:
             if self._failure is not None:
                 raise self._failure
             try:
-                if not self._started:
-                    await stop.wait_for(self._stack.enter_async_context(self._runner))
-                    self._started = True
+                await self.start(stop)
                 if form not in self._probed:
                     await stop.wait_for(retrying(lambda: self._runner.probe(request)))
                     self._probed.add(form)
@@ -57,6 +55,12 @@ class Preparation:
             except HarnessError as error:
                 self._failure = error
                 raise
+
+    async def start(self, stop: StopSignal) -> None:
+        """Start the runner, if it is not; nothing is tested."""
+        if not self._started:
+            await stop.wait_for(self._stack.enter_async_context(self._runner))
+            self._started = True
 
     @property
     def has_passed(self) -> bool:

@@ -78,6 +78,8 @@ class DocumentAsk:
     ``requests`` counts the completions; ``seconds`` is the time from sending the first to the last answer.
     """
 
+    first_alone = True
+
     def __init__(self, ask: Ask, slots: Slots, document: int) -> None:
         self.requests = 0
         self._begun = time.monotonic()

@@ -46,7 +46,7 @@ async def ask_all(
             if not all(map(_ends_document_only, errors)):
                 break
             tasks.append(asyncio.create_task(answered(question(item))))
-            if len(tasks) == 1:
+            if len(tasks) == 1 and (paced is None or paced.first_alone):
                 await tasks[0]
     except Exception as error:
         errors.append(error)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.answers.status import worst_status
 from harness.methods.base import Demonstration, PromptMethod
-from harness.types import Ask, Document, Extraction, Prediction, Triplet
+from harness.types import Ask, Document, Extraction, PacedAsk, Prediction, Triplet
 
 LEAST_SHARE = 0.5
 """The share of votes from which on a triplet is predicted, unless the user says otherwise."""
@@ -41,7 +42,10 @@ class Voting:
     least_share: float
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
-        drawn = [await sample.extract(document, ask) for sample in self.samples]
+        if isinstance(ask, PacedAsk) and not ask.first_alone:
+            drawn = await asyncio.gather(*(sample.extract(document, ask) for sample in self.samples))
+        else:
+            drawn = [await sample.extract(document, ask) for sample in self.samples]
         status, error = worst_status([(one.status, one.error) for one in drawn])
         claims = [[prediction.triplet for prediction in one.predictions] for one in drawn]
         return Extraction(

@@ -53,3 +53,5 @@ class Answer(Checked):
     """What was sent otherwise than asked."""
     server: str = ""
     """Which of several servers answered."""
+    batch: str = ""
+    """The id of the batch that it came in."""

@@ -86,6 +86,7 @@ class _Step(Checked):
     logprobs: list[Logprob] = []
     adjusted: list[str] = []
     server: str = ""
+    batch: str = ""
 
 
 class Record(Checked):

@@ -68,6 +68,8 @@ class StoredPrices(StoredModel):
     """Of prompts."""
     price_out: NumberAsWritten | None = Field(alias="out")
     """Of completions."""
+    batch: NumberAsWritten | None = None
+    """The share of both that answers in batches cost."""
 
 
 class StoredConfig(StoredModel):
@@ -209,6 +211,10 @@ class UsageTotals(StoredModel):
     """Tokens of prompts that the server's prefix cache held; None where no server told."""
     estimated: Count = 0
     """Answers whose tokens the server did not report, and that are estimated here."""
+    batch_prompt_tokens: Total = 0
+    """Tokens of prompts that were answered in batches."""
+    batch_completion_tokens: Total = 0
+    """Tokens of completions that came in batches."""
 
     @property
     def tokens(self) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from harness.engine.asking import Asker, Traffic
 from harness.engine.budget import Budget, BudgetExhausted, Prices
+from harness.engine.collecting import BatchedRunner
 from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.endpoints import Endpoints, Home
 from harness.engine.journal import Journal
@@ -70,16 +71,17 @@ async def execute(
     observer: Observer,
     ask_again: Mapping[str, BadAnswers] | None = None,
     session: RunnerSession | None = None,
+    first: Callable[[Asker, Journal, RunFolder], Awaitable[None]] | None = None,
 ) -> RunResult:
     """Run, store and score. Answers already in the journal are not asked for again.
 
     The answers in ``ask_again``, by title, are replaced by new ones. A ``session`` that is given goes on after the
-    run, for others of the same model. Raises Stopped if the run was interrupted or its
-    budget is exhausted; what arrived is in the journal.
+    run, for others of the same model. ``first`` is awaited before the documents are run. Raises Stopped if the run was
+    interrupted or its budget is exhausted; what arrived is in the journal.
     """
     if session is None:
         async with RunnerSession(experiment.runner) as own:
-            return await execute(experiment, observer, ask_again, own)
+            return await execute(experiment, observer, ask_again, own, first)
     config = experiment.config
     folder = RunFolder(config.results / "runs" / experiment.run_id)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
@@ -94,9 +96,13 @@ async def execute(
                 return partial(asker.answer_again, is_bad=bad.holds, retry=manifest.retry, home=home)
             return partial(asker.answer, home=home)
 
-        work = _run_all(experiment, folder, asker, observer, ask_for)
+        async def work() -> RunTotals:
+            if first is not None:
+                await first(asker, journal, folder)
+            return await _run_all(experiment, folder, asker, observer, ask_for)
+
         with _frozen_heap():
-            totals = await supervise(work, experiment, folder, asker, manifest, observer)
+            totals = await supervise(work(), experiment, folder, asker, manifest, observer)
         return store_scored(folder, manifest, totals, experiment, asker.traffic)
 
 
@@ -177,15 +183,27 @@ async def _run_all(
     return totals
 
 
-def asker_of(experiment: LlmRun, journal: Journal, session: RunnerSession) -> Asker:
-    """What asks the experiment's model, within its limits; raises InputError for a cost limit without prices."""
+def budget_of(experiment: LlmRun, journal: Journal) -> Budget:
+    """What is left of the run's limits; raises InputError for a cost limit without prices.
+
+    What was spent counts at the price of this session, which is lower in batches.
+    """
     config, spec = experiment.config, experiment.spec
     prices = None
     if spec.price_in is not None and spec.price_out is not None:
-        prices = Prices(spec.price_in, spec.price_out)
+        share = (
+            1.0 if spec.price_batch is None or not isinstance(experiment.runner, BatchedRunner) else spec.price_batch
+        )
+        prices = Prices(share * spec.price_in, share * spec.price_out)
     elif config.limits.cost_usd is not None:
         raise InputError(f"--max-cost needs prices, and {spec.name} has none: use --max-tokens-total")
     spent = journal.spent(experiment.run_id)
+    return Budget(config.limits, prices, Usage(spent.prompt_tokens, spent.completion_tokens))
+
+
+def asker_of(experiment: LlmRun, journal: Journal, session: RunnerSession) -> Asker:
+    """What asks the experiment's model, within its limits; raises InputError for a cost limit without prices."""
+    config = experiment.config
     stop, traffic = StopSignal(), Traffic()
 
     async def pause(seconds: float) -> None:
@@ -198,7 +216,7 @@ def asker_of(experiment: LlmRun, journal: Journal, session: RunnerSession) -> As
         session=session,
         journal=journal,
         run_id=experiment.run_id,
-        budget=Budget(config.limits, prices, Usage(spent.prompt_tokens, spent.completion_tokens)),
+        budget=budget_of(experiment, journal),
         endpoints=Endpoints(session, lambda: AdaptiveLimiter(min(able, config.max_connections), sleep=pause)),
         policy=RetryPolicy(retries=config.max_retries),
         stop=stop,

@@ -127,7 +127,11 @@ class PlannedRun(Scope, ABC):
                 # Left out where there is nothing to tell, as in most runs.
                 **({"encoder": dict(encoder)} if (encoder := self.encoder()) else {}),
                 **({"chosen_settings": chosen} if (chosen := self.chosen()) else {}),
-                "prices": {"in": self.spec.price_in, "out": self.spec.price_out},
+                "prices": {
+                    "in": self.spec.price_in,
+                    "out": self.spec.price_out,
+                    **({} if self.spec.price_batch is None else {"batch": self.spec.price_batch}),
+                },
                 "schema_sha256": schema_sha256(self.dataset.schema),
                 "config": self.config.with_absolute_paths().as_json(),
             }

@@ -120,7 +120,11 @@ class RunResult:
         prices, usage = self.manifest.prices, self.manifest.usage
         if prices.price_in is None or prices.price_out is None:
             return None
-        return (usage.prompt_tokens * prices.price_in + usage.completion_tokens * prices.price_out) / 1e6
+        # What came in batches is paid for in part.
+        saved = 1 - prices.batch if prices.batch is not None else 0.0
+        prompt_tokens = usage.prompt_tokens - saved * usage.batch_prompt_tokens
+        completion_tokens = usage.completion_tokens - saved * usage.batch_completion_tokens
+        return (prompt_tokens * prices.price_in + completion_tokens * prices.price_out) / 1e6
 
     def as_json(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""

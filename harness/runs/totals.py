@@ -54,6 +54,8 @@ class RunTotals:
             self.cached_tokens_known |= usage["cached_tokens"] is not None
             for name in ("prompt_tokens", "completion_tokens", "cached_tokens"):
                 self.usage[name] += usage[name] or 0
+                if step.get("batch") and name != "cached_tokens":
+                    self.usage[f"batch_{name}"] += usage[name]
             self.usage["estimated"] += usage.get("estimated", False)
             self.adjusted.update(step.get("adjusted", ()))
             self.servers.update([server] if (server := step.get("server")) else ())
@@ -67,8 +69,8 @@ class RunTotals:
         }
         if not self.cached_tokens_known:
             usage["cached_tokens"] = None
-        if self.usage["estimated"]:
-            usage["estimated"] = self.usage["estimated"]
+        rare = ("estimated", "batch_prompt_tokens", "batch_completion_tokens")
+        usage |= {name: self.usage[name] for name in rare if self.usage[name]}
         return {
             "statuses": dict(self.statuses),
             "failures": self.failures.as_json(),

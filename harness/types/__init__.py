@@ -19,8 +19,11 @@ from harness.types.requests import (
 )
 from harness.types.runners import (
     Ask,
+    Batches,
+    BatchState,
     CountsTokens,
     ModelSpec,
+    OffersBatches,
     PacedAsk,
     PredictionSource,
     Runner,
@@ -34,6 +37,8 @@ __all__ = [
     "CLOSED_LEVELS",
     "AlignOver",
     "Ask",
+    "BatchState",
+    "Batches",
     "Completion",
     "Constraint",
     "ConstraintLevel",
@@ -49,6 +54,7 @@ __all__ = [
     "Message",
     "Method",
     "ModelSpec",
+    "OffersBatches",
     "PacedAsk",
     "PairScorer",
     "PairScores",

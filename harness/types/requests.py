@@ -103,7 +103,7 @@ class Completion:
 
     ``refusal`` is the provider's own refusal message; ``latency_s`` is the seconds the call took.
     ``adjusted`` names what the runner sent otherwise than asked, because the server refuses it as asked.
-    ``server`` is the one that answered, where there are several.
+    ``server`` is the one that answered, where there are several; ``batch`` the id of the batch, where it came in one.
     """
 
     text: str
@@ -118,6 +118,7 @@ class Completion:
     latency_s: float = 0.0
     adjusted: tuple[str, ...] = ()
     server: str = ""
+    batch: str = ""
 
     @property
     def may_be_cut(self) -> bool:

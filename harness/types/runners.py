@@ -77,6 +77,8 @@ class ModelSpec:
     memory_gb: float = 0.0
     price_in: float | None = None
     price_out: float | None = None
+    price_batch: float | None = None
+    """The share of these prices that answers in batches cost; None where there are none, or it is not known."""
     max_triplets: int | None = None
     chat: Mapping[str, object] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
@@ -164,6 +166,53 @@ class SeveralServers(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """How a batch of requests stands at its provider."""
+
+    is_over: bool
+    """Whether nothing more will be answered."""
+    answered: int
+    """Requests that have come to an end."""
+    files: tuple[str, ...] = ()
+    """The provider's ids of the files with answers and errors, once it is over."""
+    problem: str = ""
+    """Why it was refused, or ended before its time; empty if neither."""
+
+
+class Batches(Protocol):
+    """A provider that answers files of requests, hours later and at a lower price. Methods raise as runners do."""
+
+    def line(self, request_id: str, request: Request) -> str:
+        """The request as a line of a file, without a line feed."""
+        ...
+
+    def read(self, line: Mapping[str, object], request: Request) -> Completion:
+        """The answer to ``request`` that a line of a file holds."""
+        ...
+
+    async def submit(self, file: Path, mark: str) -> str:
+        """Hand a file in and return the id of its batch, by which it is known to the provider with ``mark``."""
+        ...
+
+    async def find(self, mark: str) -> str | None:
+        """The id of the batch that was handed in with ``mark``; None if there is none."""
+        ...
+
+    async def state(self, batch_id: str) -> BatchState: ...
+
+    async def fetch(self, file_id: str, place: Path) -> None:
+        """Write a file of answers to ``place``."""
+        ...
+
+
+@runtime_checkable
+class OffersBatches(Protocol):
+    """A runner whose model answers batches, too."""
+
+    def batches(self) -> Batches: ...
+
+
 class Server(Runner, Protocol):
     """One of several servers: a runner that is started, tested and asked by itself."""
 
@@ -177,7 +226,12 @@ Ask = Callable[[Request], Awaitable[Completion]]
 
 @runtime_checkable
 class PacedAsk(Protocol):
-    """An ``Ask`` that limits how many requests are held: each is built when there is a slot for it."""
+    """An ``Ask`` that limits how many requests are held: each is built when there is a slot for it.
+
+    ``first_alone`` says that the first of several requests is answered before the others are asked.
+    """
+
+    first_alone: bool
 
     async def slot(self) -> None:
         """Wait until the next request may be built; it is then asked."""

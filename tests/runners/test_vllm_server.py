@@ -415,6 +415,6 @@ async def test_a_server_that_stopped_is_started_again(fake: Path, tmp_path: Path
         assert await runner.answers()
         for pid in server_pids(fake):
             os.kill(pid, signal.SIGKILL)
-        while not (await runner.answers() and runner._restarts):
-            await asyncio.sleep(0.01)
+        while not (await runner.answers() and runner._restarts):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # a process ends at its own time
         assert (await runner.generate(ASKED)).text == "I am org/small"
