@@ -118,6 +118,7 @@ def _ask(corpus: Path, base_url: str, prompt: str, connections: int) -> None:
         config = RunConfig(
             model="scripted",
             prompt=prompt,
+            prompt_options={"k": "1"} if prompt == "pairwise" else {},
             dataset=str(corpus),
             base_url=base_url,
             model_options={"probe": "false", "constrain_with": "regex"},

@@ -44,7 +44,7 @@ def by_step(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def direct(run_arguments: Arguments, tmp_path: Path) -> Callable[..., bytes]:
+def direct(tmp_path: Path) -> Callable[..., bytes]:
     """The predictions of the direct run of the same question."""
 
     def run(*arguments: str) -> bytes:
@@ -89,7 +89,9 @@ def test_a_run_in_batches_ends_as_the_direct_one(
     assert len(server.batches) == 1
 
 
-@pytest.mark.parametrize("prompt", [("pairwise",), ("rhf",), ("tagged", "--samples", "3", "--temperature", "0.7")])
+@pytest.mark.parametrize(
+    "prompt", [("pairwise", "-P", "k=1"), ("rhf",), ("tagged", "--samples", "3", "--temperature", "0.7")]
+)
 def test_methods_of_several_steps_take_a_batch_for_each(
     server: BatchServer, run_arguments: Arguments, direct: Callable[..., bytes], results: Path, prompt: tuple[str, ...]
 ) -> None:
@@ -140,9 +142,7 @@ def test_a_batch_whose_id_was_lost_is_found_again(server: BatchServer, run_argum
     assert len(server.batches) == 1
 
 
-def test_files_get_smaller_where_too_many_wait(
-    server: BatchServer, run_arguments: Arguments, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_get_smaller_where_too_many_wait(server: BatchServer, run_arguments: Arguments) -> None:
     server.most_waiting = 5
     assert in_batches(*run_arguments(server.base_url, 16))["statuses"] == {"ok": 16}
     assert [len(one.lines) for one in server.batches if one.output] == [4, 4, 4, 4]
@@ -182,9 +182,7 @@ def test_a_secret_in_a_field_of_the_body_is_refused(server: BatchServer, run_arg
     assert "hunter2" not in told["error"]
 
 
-def test_answers_in_batches_cost_half(
-    server: BatchServer, run_arguments: Arguments, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_in_batches_cost_half(server: BatchServer, run_arguments: Arguments) -> None:
     cost = []
     for more in ((), ("--batch",)):
         arguments = [
@@ -218,7 +216,7 @@ def test_a_file_of_requests_is_answered_by_hand(
     assert (only_folder(results).path / "predictions.json").read_bytes() == direct(*arguments)
 
 
-def test_models_without_batches_are_told(run_arguments: Arguments, tmp_path: Path) -> None:
+def test_models_without_batches_are_told(run_arguments: Arguments) -> None:
     arguments = run_arguments("http://a/v1", 2)
     several = harness_here(*arguments, "--base-url", "http://b/v1", "--batch")
     assert (several.returncode, "is not asked in batches" in several.stderr) == (2, True)

@@ -84,7 +84,8 @@ def test_a_documents_questions_stay_at_one_server(servers: list[ChatServer], tmp
 
     for number, server in enumerate(servers):
         server.rule = rule(number)
-    ask(all_of(servers), tmp_path, 9, "pairwise", max_connections=12)
+    ask(all_of(servers), tmp_path, 9, "pairwise", max_connections=24, prompt_options={"k": "1"})
+    assert sum(server.received for server in servers) == 9 * 12
     assert len(seen) == 9
     assert all(len(numbers) == 1 for numbers in seen.values())
     assert set().union(*seen.values()) == {0, 1, 2}
