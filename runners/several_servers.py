@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ from harness.types import Completion, ModelSpec, Request, Runner, RunnerOptions,
 from runners.addresses import FILE_PREFIX, read_address
 from runners.openai_chat import OpenAIChatRunner
 from runners.served_model import difference
+
+OTHER_FILES = 256
 
 log = logging.getLogger(__name__)
 
@@ -161,8 +164,23 @@ class SeveralServersRunner:
 
     def _server(self, name: str) -> OneOfSeveral:
         if name not in self._known:
+            allow_open_files((len(self._known) + 1) * self._like.options.max_connections)
             self._known[name] = OneOfSeveral(address(name), self._build(name), self)
         return self._known[name]
+
+
+def allow_open_files(connections: int) -> None:
+    """Let this process open so many connections, as far as the hard limit goes: a usual limit is 1,024 files."""
+    try:
+        import resource
+    except ImportError:  # Windows knows no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if resource.RLIM_INFINITY != soft < wanted:
+        with suppress(OSError, ValueError):
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def on_addresses(

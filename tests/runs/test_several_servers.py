@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -186,6 +188,17 @@ def test_the_command_takes_several_addresses(
     retried = harness_here("retry", stored["run_id"], "--results-dir", str(results))
     assert retried.returncode == 2
     assert f"--base-url {servers[0].base_url} --base-url {servers[1].base_url}" in retried.stderr
+
+
+def test_as_many_files_may_be_opened_as_there_are_connections() -> None:
+    code = (
+        "import resource as r; from runners.several_servers import allow_open_files; "
+        "r.setrlimit(r.RLIMIT_NOFILE, (300, 2000)); allow_open_files(40); print(r.getrlimit(r.RLIMIT_NOFILE)[0]); "
+        "allow_open_files(1000); print(r.getrlimit(r.RLIMIT_NOFILE)[0]); allow_open_files(9000); "
+        "print(r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["300", "1256", "2000"]
 
 
 @pytest.mark.parametrize(
