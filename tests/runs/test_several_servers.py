@@ -17,6 +17,7 @@ from harness import run
 from harness.engine import endpoints
 from harness.errors import HarnessError, InputError
 from harness.runs.config import RunConfig
+from harness.runs.execute import Stopped
 from harness.runs.plan import prepare
 from harness.runs.results import RunResult
 from tests.chat_server import ChatServer, Fault, answer_by_rule
@@ -132,6 +133,25 @@ def test_a_request_that_every_server_fails_ends_its_document_alone(servers: list
     for server in servers:
         server.misbehave = lambda _number, body: Fault("status", 500) if "Town7 " in str(body["messages"]) else None
     assert ask(all_of(servers), tmp_path, 20).manifest.statuses == {"ok": 19, "api_error": 1}
+
+
+def test_a_run_whose_servers_are_all_gone_stops_and_is_resumed(servers: list[ChatServer], tmp_path: Path) -> None:
+    for server in servers:
+        server.misbehave = lambda number, _body: Fault("status", 401) if number > 3 else None
+    with pytest.raises(Stopped, match="3 requests in a row failed: .*refused"):
+        ask(all_of(servers), tmp_path, 30, max_connections=2)
+    for server in servers:
+        server.misbehave = lambda _number, _body: None
+    assert ask(all_of(servers), tmp_path, 30).manifest.statuses == {"ok": 30}
+    assert sum(server.answered.total() for server in servers) == 30
+
+
+def test_servers_that_all_refuse_the_key_are_bad_input(servers: list[ChatServer], tmp_path: Path) -> None:
+    for server in servers:
+        server.misbehave = lambda _number, _body: Fault("status", 401)
+    with pytest.raises(HarnessError, match="refused") as raised:
+        ask(all_of(servers), tmp_path)
+    assert raised.value.exit_code == 2
 
 
 def test_a_silent_server_is_found_by_its_health(
