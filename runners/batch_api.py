@@ -6,7 +6,7 @@ Source: OpenAI's Batch API reference. ``vllm run-batch`` reads and writes the sa
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +23,22 @@ if TYPE_CHECKING:
 
     from runners.connections import BoundedClient
 
+    Exchange = Callable[[BoundedClient], Awaitable[httpx2.Response]]
+
 ENDPOINT = "/v1/chat/completions"
 WINDOW = "24h"
 MARK = "docre_harness"
 _OVER = ("completed", "failed", "expired", "cancelled")
-_WITHOUT_ANSWERS = ("failed", "cancelled")
-# Their batches have other addresses, fields or files.
-_IN_ANOTHER_FORM = frozenset(
-    {"anthropic", "azure", "cerebras", "deepseek", "fireworks", "gemini", "mistral", "openrouter", "together", "xai"}
-)
+_WITHOUT_ANSWERS = ("failed", "cancelled", "FAILED", "CANCELLED")
+# They have no batches, or ones with other addresses, fields or files.
+_IN_ANOTHER_FORM = frozenset({"azure", "deepseek", "fireworks", "gemini", "openrouter", "together", "xai"})
+
+
+def batches_of(runner: OpenAIChatRunner) -> OpenAIBatches:
+    """The batches of a runner's provider, in its form; raises InputError where it has none that is known."""
+    from runners.batch_forms import FORMS
+
+    return FORMS.get(runner.provider.name, OpenAIBatches)(runner)
 
 
 class OpenAIBatches:
@@ -41,8 +48,8 @@ class OpenAIBatches:
         self._runner = runner
         if runner.provider.name in _IN_ANOTHER_FORM and not runner.options.base_url:
             raise InputError(
-                f"{runner.provider.name} takes no batches in OpenAI's form: leave out --batch, or name a gateway that "
-                "does with --base-url"
+                f"{runner.provider.name} takes no batches in a form that the harness speaks: leave out --batch, or "
+                "name a gateway that does with --base-url"
             )
 
         for key, value in runner.options.extra.items():
@@ -60,37 +67,46 @@ class OpenAIBatches:
             raise RetryableError(f"the batch has no answer to this request: {excerpt(json.dumps(error), '')}")
         status = response.get("status_code")
         text = json.dumps(response.get("body") or error)
+        return self.completion(status if isinstance(status, int) else 500, text, request)
+
+    def completion(self, status: int, text: str, request: Request) -> Completion:
+        """The answer to a request in the chat completion of a direct one, or the error that it means."""
         told = self._runner.told_of_errors()
-        answer = json_answer(
-            status if isinstance(status, int) else 500, {"content-type": "application/json"}, text, **told
-        )
+        answer = json_answer(status, {"content-type": "application/json"}, text, **told)
         _, body, notes = self._runner.bodies(request)
         return completion_of(answer, request, body, notes, 0.0)
 
-    async def submit(self, file: Path, mark: str) -> str:
-        with file.open("rb") as content:
-            named = {"file": (file.name, content, "application/jsonl")}
-            uploaded = await self._json(lambda client: client.post("/files", data={"purpose": "batch"}, files=named))
+    async def submit(self, file: Path, mark: str, /) -> str:
         asked = {
-            "input_file_id": _id(uploaded),
+            "input_file_id": await self.upload(file),
             "endpoint": ENDPOINT,
             "completion_window": WINDOW,
             "metadata": {MARK: mark},
         }
-        return _id(await self._json(lambda client: client.post("/batches", json=asked)))
+        return id_in(await self.json(lambda client: client.post("/batches", json=asked)))
 
-    async def find(self, mark: str) -> str | None:
+    async def upload(self, file: Path) -> str:
+        """The provider's id of a file of requests."""
+        with file.open("rb") as content:
+            named = {"file": (file.name, content, "application/jsonl")}
+            return id_in(await self.json(lambda client: client.post("/files", data={"purpose": "batch"}, files=named)))
+
+    async def find(self, mark: str, /) -> str | None:
+        return await self.find_in("/batches", {"limit": 100}, mark)
+
+    async def find_in(self, path: str, asked: Mapping[str, int | bool], mark: str) -> str | None:
+        """The id of the batch with ``mark`` in a list of batches."""
         try:
-            listed = await self._json(lambda client: client.get("/batches", params={"limit": 100}))
+            listed = await self.json(lambda client: client.get(path, params=dict(asked)))
         except (FatalError, OutageError):  # not every gateway lists them
             return None
         for one in listed.get("data") or []:
             if (one.get("metadata") or {}).get(MARK) == mark and one.get("status") not in _WITHOUT_ANSWERS:
-                return _id(one)
+                return id_in(one)
         return None
 
     async def state(self, batch_id: str) -> BatchState:
-        told = await self._json(lambda client: client.get(f"/batches/{batch_id}"))
+        told = await self.json(lambda client: client.get(f"/batches/{batch_id}"))
         status = str(told.get("status"))
         counts = told.get("request_counts") or {}
         files = [told.get(name) for name in ("output_file_id", "error_file_id")]
@@ -104,8 +120,13 @@ class OpenAIBatches:
         )
 
     async def fetch(self, file_id: str, place: Path) -> None:
+        await self.download(lambda client: client.build_request("GET", f"/files/{file_id}/content"), place)
+
+    async def download(self, request: Callable[[BoundedClient], httpx2.Request], place: Path) -> None:
+        """Write the answer to a request to ``place``, of any length."""
+
         async def exchange(client: BoundedClient) -> httpx2.Response:
-            response = await client.opened(client.build_request("GET", f"/files/{file_id}/content"))
+            response = await client.opened(request(client))
             try:
                 if response.is_success:
                     with part.open("wb") as file:
@@ -121,7 +142,8 @@ class OpenAIBatches:
         self._check(await self._runner.reached(exchange))
         part.replace(place)
 
-    async def _json(self, exchange: Any) -> dict[str, Any]:
+    async def json(self, exchange: Exchange) -> dict[str, Any]:
+        """The JSON object that the provider answers with; every failure becomes an error of ``harness.errors``."""
         response = await self._runner.reached(exchange)
         self._check(response)
         try:
@@ -144,7 +166,8 @@ class OpenAIBatches:
         raise error_from_response(response.status_code, response.headers, response.text, **told)
 
 
-def _id(told: Mapping[str, Any]) -> str:
+def id_in(told: Mapping[str, Any]) -> str:
+    """The id of the file or batch that an answer tells of."""
     value = told.get("id")
     if not isinstance(value, str):
         raise RetryableError("the server took a batch or its file and named no id")

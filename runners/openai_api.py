@@ -49,9 +49,9 @@ class OpenAIApiRunner(OpenAIChatRunner):
 
     def batches(self) -> Batches:
         """Its provider's batches; raises InputError if it has none of this form."""
-        from runners.batch_api import OpenAIBatches
+        from runners.batch_api import batches_of
 
-        return OpenAIBatches(self)
+        return batches_of(self)
 
     def _key_variable(self) -> str:
         variable = super()._key_variable()

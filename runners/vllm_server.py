@@ -110,9 +110,9 @@ class VllmServerRunner(ChildServerRunner):
 
     def batches(self) -> Batches:
         """Its requests as lines of files, which ``vllm run-batch`` answers."""
-        from runners.batch_api import OpenAIBatches
+        from runners.batch_api import batches_of
 
-        return OpenAIBatches(self)
+        return batches_of(self)
 
     def _weights(self) -> Sequence[Path]:
         return () if self.options.base_url else local_weights(self.spec.model_id)

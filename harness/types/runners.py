@@ -191,11 +191,11 @@ class Batches(Protocol):
         """The answer to ``request`` that a line of a file holds."""
         ...
 
-    async def submit(self, file: Path, mark: str) -> str:
+    async def submit(self, file: Path, mark: str, /) -> str:
         """Hand a file in and return the id of its batch, by which it is known to the provider with ``mark``."""
         ...
 
-    async def find(self, mark: str) -> str | None:
+    async def find(self, mark: str, /) -> str | None:
         """The id of the batch that was handed in with ``mark``; None if there is none."""
         ...
 

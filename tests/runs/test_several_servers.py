@@ -138,7 +138,7 @@ def test_a_request_that_every_server_fails_ends_its_document_alone(servers: list
 def test_a_run_whose_servers_are_all_gone_stops_and_is_resumed(servers: list[ChatServer], tmp_path: Path) -> None:
     for server in servers:
         server.misbehave = lambda number, _body: Fault("status", 401) if number > 3 else None
-    with pytest.raises(Stopped, match="3 requests in a row failed: .*refused"):
+    with pytest.raises(Stopped, match=r"3 requests in a row failed: .*refused"):
         ask(all_of(servers), tmp_path, 30, max_connections=2)
     for server in servers:
         server.misbehave = lambda _number, _body: None
