@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.errors import FatalError, InputError
-from harness.redaction import address
+from harness.redaction import address, has_login
 from harness.types import Completion, ModelSpec, Request, Runner, RunnerOptions, Supports
 from runners.addresses import FILE_PREFIX, read_address
 from runners.openai_chat import OpenAIChatRunner
@@ -67,6 +67,8 @@ class AddressList:
             raise InputError(f"--base-url {FILE_PREFIX}{file}: the file names no server: write one address a line")
         for one in addresses:
             read_address(one)
+            if has_login(one):
+                raise InputError(f"--base-url {FILE_PREFIX}{file}: an address must not hold a login")
         self._stamps[file], self._read[file] = stamp, addresses
 
 
