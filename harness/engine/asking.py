@@ -141,7 +141,7 @@ class Asker:
             # A request that waited for its place while the run was stopped is not in flight yet.
             self.stop.check()
             completion = await retrying(lambda: self._generate(endpoint, request))
-        self.endpoints.answered(endpoint)
+        endpoint.answered()
         return completion
 
     async def _generate(self, endpoint: Endpoint, request: Request) -> Completion:

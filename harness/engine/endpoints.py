@@ -54,6 +54,8 @@ class Endpoint:
     """Seconds until it is looked at again when it is left out the next time."""
     heard_at: float = 0.0
     """When it answered last, or was given work after a rest (monotonic)."""
+    is_proven: bool = False
+    """Whether it answered, or is no server of the start: what it cannot do leaves it out instead of ending the run."""
     is_checked: bool = False
     """Whether it is being looked at."""
     under_way: set[asyncio.Timeout] = field(default_factory=set)
@@ -70,6 +72,7 @@ class Endpoint:
     def answered(self) -> None:
         """It answered a request."""
         self.failures, self.wait_s, self.heard_at = 0, FIRST_WAIT_S, time.monotonic()
+        self.is_proven = True
 
 
 Home = list[Endpoint]
@@ -90,7 +93,6 @@ class Endpoints:
         self._new_limiter = new_limiter
         self._several = session.runner if isinstance(session.runner, SeveralServers) else None
         self._known: dict[int, Endpoint] = {}
-        self._has_answered = False
         self._is_ticking = False
         self._checks: set[asyncio.Task[None]] = set()
         self._when_more: list[Callable[[int], None]] = []
@@ -124,16 +126,11 @@ class Endpoints:
         finally:
             endpoint.load -= 1
 
-    def answered(self, endpoint: Endpoint) -> None:
-        """The server answered a request."""
-        self._has_answered = True
-        endpoint.answered()
-
     def failed(self, endpoint: Endpoint, error: HarnessError) -> bool:
         """Whether a request that failed at the server is to be asked of another; leaves the server out, if need be."""
         if self._several is None or not _is_of_the_server(error):
             return False
-        if isinstance(error, FatalError) and not (self._has_answered or endpoint.preparation.has_passed):
+        if isinstance(error, FatalError) and not (endpoint.is_proven or endpoint.preparation.has_passed):
             return False
         endpoint.failures += 1
         wish = (error.retry_after_s if isinstance(error, RunnerError) else None) or 0.0
@@ -174,7 +171,7 @@ class Endpoints:
     def _leave_out(self, endpoint: Endpoint, why: str, wish_s: float = 0.0) -> None:
         if not endpoint.is_usable:
             return
-        endpoint.why = why
+        endpoint.why, endpoint.is_proven = why, True
         self._wait(endpoint, wish_s)
         log.warning("%s is left out: %s", endpoint.runner.name, why)
 
@@ -207,6 +204,8 @@ class Endpoints:
         assert self._several is not None
         servers = self._several.servers()
         if (now := list(map(self._endpoint, servers))) != self._in_use:
+            for one in set(now) - set(self._in_use):
+                one.is_proven = True
             self._in_use = now
             if (more := self.connections - self._most) > 0:
                 self._most += more

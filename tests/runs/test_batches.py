@@ -83,7 +83,7 @@ def test_a_run_in_batches_ends_as_the_direct_one(
     usage = told["usage"]
     assert usage["batch_prompt_tokens"] == usage["prompt_tokens"] > 0
     assert {step["batch"] for record in folder.documents() for step in record.steps} == {"batch0"}
-    assert not list(folder.path.glob("*.jsonl*answers*"))
+    assert not list(folder.path.glob("batch-*"))
     again = in_batches(*arguments)
     assert again["metrics"] == told["metrics"]
     assert len(server.batches) == 1

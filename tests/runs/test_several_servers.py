@@ -196,6 +196,25 @@ def test_servers_of_different_models_are_refused(servers: list[ChatServer], tmp_
     assert ask(all_of(servers), tmp_path, model_options={"constrain_with": "none"}).manifest.statuses == {"ok": 12}
 
 
+def test_a_server_of_another_model_that_is_added_later_is_left_out(
+    servers: list[ChatServer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = tmp_path / "servers.txt"
+    named.write_text(servers[0].base_url)
+    servers[0].tells, servers[1].tells = listing(root="qwen"), listing(root="mistral")
+
+    def answer_and_add(body: dict[str, Any]) -> dict[str, Any]:
+        if servers[0].received == 4:
+            named.write_text(f"{servers[0].base_url}\n{servers[1].base_url}\n")
+        time.sleep(0.005)
+        return answer_by_rule(body)
+
+    servers[0].rule = answer_and_add
+    assert ask(f"@{named}", tmp_path, 40, max_connections=1).manifest.statuses == {"ok": 40}
+    assert servers[1].received == 0
+    assert "serve different models" in caplog.text
+
+
 def test_the_command_takes_several_addresses(
     servers: list[ChatServer], run_arguments: Callable[..., list[str]], results: Path
 ) -> None:
