@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from harness.datasets.corpus import Arguments, CandidateRule, Corpus
 from harness.datasets.fields import Fault
+from harness.label_source import NO_LABELS
 from harness.types import Document, Entity, Label, Triplet
 
 Pair = tuple[int, int]
@@ -17,8 +18,8 @@ def conventional(document: Document, corpus: Corpus, rule: CandidateRule) -> Doc
 
     Entity types get the names of ``corpus.type_names``. Where the relations have argument types, labels point from
     head type to tail type: some public conversions write the argument that comes first in the text as the head.
-    ``candidates`` follow the rule; without labels, ``labelled`` is ``typed``. Raises Fault where a label joins other
-    types, as no prediction could find it.
+    ``candidates`` follow the rule; of a document without gold, ``labelled`` is ``typed``. Raises Fault where a label
+    joins other types, as no prediction could find it.
     """
     if corpus.type_names:
         document = replace(document, entities=tuple(_renamed(one, corpus) for one in document.entities))
@@ -33,8 +34,8 @@ def conventional(document: Document, corpus: Corpus, rule: CandidateRule) -> Doc
     related = {(label.triplet.head, label.triplet.tail) for label in labels}
     directed = (_directed(document, *pair, arguments, "labels") for pair in document.unrelated)
     unrelated = tuple(pair for pair in dict.fromkeys(directed) if pair not in related)
-    labelled = {*related, *unrelated} if rule == "labelled" else set()
-    candidates = tuple(sorted(labelled or _typed(document, arguments)))
+    is_labelled = rule == "labelled" and document.label_source != NO_LABELS
+    candidates = tuple(sorted({*related, *unrelated} if is_labelled else _typed(document, arguments)))
     return replace(document, labels=labels, unrelated=unrelated, candidates=candidates)
 
 

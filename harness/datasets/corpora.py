@@ -43,7 +43,8 @@ _MERGED = (
 
 
 def _counted(documents: int, intra: int, inter: int, note: str = "") -> Published:
-    counts = {"documents": documents, "labels": intra + inter, "intra_labels": intra, "inter_labels": inter}
+    labels = {"stated_labels": intra + inter, "intra_stated_labels": intra, "inter_stated_labels": inter}
+    counts = {"documents": documents, **labels}
     return Published(counts, _EOG, note)
 
 

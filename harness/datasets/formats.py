@@ -12,6 +12,7 @@ from harness.datasets.fields import Fault, refusal
 from harness.datasets.hacred import read_hacred
 from harness.datasets.pair_lines import read_pair_lines
 from harness.datasets.pubtator import read_pubtator
+from harness.errors import InputError
 from harness.label_source import LabelSource
 from harness.types import Document, RelationSchema
 
@@ -38,7 +39,13 @@ def read_corpus_file(
     path: Path, corpus: Corpus, rule: CandidateRule, schema: RelationSchema | None, labelled_by: LabelSource
 ) -> Iterator[Document]:
     """The documents of a corpus' file in any form, as its literature reads them; InputError at the first fault."""
-    reader = READERS[format_of(path, corpus.format)]
+    form = format_of(path, corpus.format)
+    if form == "pubtator" and rule == "labelled":
+        raise InputError(
+            f"{path}: does not label pairs without relation: `harness data convert` with --corpus {corpus.name} and "
+            "--mesh-tree writes a file that does, or choose the split without -filtered"
+        )
+    reader = READERS[form]
     for index, document in enumerate(reader(path, schema, labelled_by)):
         try:
             yield conventional(document, corpus, rule)

@@ -8,6 +8,7 @@ evidence. A relation is named in Chinese, and its name is its id.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,14 +30,17 @@ def read_hacred(
     for index, value in enumerate(list_values(path, "document")):
         try:
             fields = object_of(value)
-            needed = [key for key in _KEYS if key != "labels" or _KEYS[key] in fields]
-            document = document_of({key: member_of(fields, _KEYS[key]) for key in needed}, schema, labelled_by)
+            members = {ours: member_of(fields, theirs) for ours, theirs in _KEYS.items() if ours != "labels"}
+            try:
+                document = document_of({**members, "labels": fields.get(_KEYS["labels"])}, schema, labelled_by)
+            except Fault as fault:
+                key = re.split(r"[^A-Za-z]", fault.field, maxsplit=1)[0]
+                fault.field = _KEYS.get(key, key) + fault.field.removeprefix(key)
+                raise
             if document.title in seen:
                 raise Fault("is already that of another document; ids must be unique", "id")
             seen.add(document.title)
         except Fault as fault:
-            for ours, theirs in _KEYS.items():
-                fault.field = fault.field.replace(ours, theirs, 1) if fault.field.startswith(ours) else fault.field
             title = {"title": str(value.get("id"))} if isinstance(value, dict) else None
             raise refusal(path, f"document {index}", title, fault) from None
         yield document

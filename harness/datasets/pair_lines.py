@@ -2,9 +2,10 @@
 
 The form of Christopoulou et al. (2019), "Connecting the Dots: Document-level Neural Relation Extraction with
 Edge-oriented Graphs", EMNLP, which later work reads as it is (ATLOP, Zhou et al., AAAI 2021). A line is a document, of
-columns apart by tabs: its id, its sentences apart by ``|`` with tokens apart by spaces, then 17 columns a pair:
-``1:CID:2``, ``1:NR:2`` or ``not_include``; direction; CROSS or NON-CROSS; two token ranges; and of each argument its id,
-names (``|``), type, first tokens, tokens after the last, and sentences (``:``). Tokens are counted over the document.
+columns apart by tabs: its id, its sentences apart by ``|`` with tokens apart by spaces, then 17 columns a pair. These
+are ``1:CID:2``, ``1:NR:2`` or ``not_include``; direction; CROSS or NON-CROSS; two token ranges; and of each argument
+its id, names (``|``), type, first tokens, tokens after the last, and sentences (``:``). Tokens are counted over the
+document.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The PubTator format of CDR and BioRED: abstracts with entities by character offsets and relations between ids.
 
 Li et al. (2016), "BioCreative V CDR task corpus", Database; Luo et al. (2022), "BioRED", Briefings in Bioinformatics. A
-document is ``ID|t|title``, ``ID|a|abstract``, a line ``ID, start, end, name, type, identifiers`` for each mention, and a
-line ``ID, relation, identifier, identifier`` for each relation (BioRED adds a column), apart by tabs. Blank lines end
+document is ``ID|t|title``, ``ID|a|abstract``, a line ``ID, start, end, name, type, identifiers`` for each mention, and
+a line ``ID, relation, identifier, identifier`` for each relation (BioRED adds a column), apart by tabs. Blank lines end
 documents. Offsets count characters of the title, one space, the abstract. An entity is all mentions of one identifier;
 mentions without one (``-1``) are left out, and a mention of several is one of each, as in Christopoulou et al. (2019).
 """
@@ -10,14 +10,14 @@ mentions without one (``-1``) are left out, and a mention of several is one of e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.datasets.fields import Fault, refusal
 from harness.datasets.relation_table import NONE, relation_id
-from harness.datasets.tokens import split_sentences
+from harness.datasets.tokens import located_sentences, place_of
 from harness.errors import InputError
 from harness.json_files import shown
 from harness.label_source import HUMAN, LabelSource
@@ -28,8 +28,6 @@ NOT_LINKED = frozenset({"", "-", "-1"})
 _TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)")
 _IDENTIFIER = re.compile(r"-1|(?:[A-Za-z_]+:?)?\d+")
 """What may stand between bars. Identifiers of variants hold bars of their own: ``c|SUB|G|1934|A``."""
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +140,14 @@ def _document(record: _Record, schema: RelationSchema | None, labelled_by: Label
         if not one.start < one.end <= len(text) or _spaceless(text[one.start : one.end]) != _spaceless(one.name):
             held = text[one.start : one.end]
             raise Fault(f"{shown(one.name)} is not at {one.start} to {one.end}; {shown(held)} is", f"line {one.line}")
-    sentences = _sentences(text, [_spans(title, 0), _spans(abstract, len(title) + 1)], record.mentions)
+    spans = [(one.start, one.end) for one in record.mentions]
+    sentences = located_sentences([(title, 0), (abstract, len(title) + 1)], spans)
     mentions: dict[str, list[Mention]] = {}
     for one in sorted(record.mentions, key=lambda mention: (mention.start, mention.end)):
-        sent_id, tokens = _place(sentences, one)
+        found = place_of(sentences, (one.start, one.end))
+        if found is None:
+            raise Fault(f"{shown(one.name)} has no token", f"line {one.line}")
+        sent_id, tokens = found
         name = " ".join(text[one.start : one.end].split())
         for identifier in one.identifiers:
             mention = Mention(name, sent_id, tokens[0], tokens[1], one.type)
@@ -174,54 +176,6 @@ def _labels(record: _Record, places: dict[str, int], schema: RelationSchema | No
             arguments.append(known)
         if relation != NONE:
             yield from (Label(Triplet(head, relation, tail)) for head in arguments[0] for tail in arguments[1])
-
-
-def _spans(text: str, offset: int) -> list[list[Span]]:
-    """The tokens of each sentence as character ranges of the document."""
-    position = 0
-    sentences = []
-    for sentence in split_sentences(text):
-        spans = []
-        for token in sentence:
-            start = text.index(token, position)
-            position = start + len(token)
-            spans.append((offset + start, offset + position))
-        sentences.append(spans)
-    return sentences
-
-
-def _sentences(text: str, parts: Sequence[list[list[Span]]], mentions: Sequence[_MentionLine]) -> list[list[Span]]:
-    """The sentences, joined where a mention goes over their border, with tokens cut where a mention begins or ends."""
-    cuts = sorted({place for one in mentions for place in (one.start, one.end)})
-    sentences: list[list[Span]] = []
-    for sentence in (one for part in parts for one in part):
-        spans = [piece for span in sentence for piece in _cut(span, cuts)]
-        border = spans[0][0]
-        if sentences and any(one.start < border < one.end for one in mentions):
-            sentences[-1] += spans
-        else:
-            sentences.append(spans)
-    return sentences
-
-
-def _cut(span: Span, cuts: Sequence[int]) -> Iterator[Span]:
-    start, end = span
-    for cut in cuts:
-        if start < cut < end:
-            yield start, cut
-            start = cut
-    yield start, end
-
-
-def _place(sentences: Sequence[Sequence[Span]], mention: _MentionLine) -> tuple[int, Span]:
-    """The sentence of a mention, and its tokens there."""
-    for sent_id, sentence in enumerate(sentences):
-        if sentence[-1][1] > mention.start:
-            inside = [n for n, (start, end) in enumerate(sentence) if mention.start <= start and end <= mention.end]
-            if inside:
-                return sent_id, (inside[0], inside[-1] + 1)
-            break
-    raise Fault(f"{shown(mention.name)} has no token", f"line {mention.line}")
 
 
 def _spaceless(text: str) -> str:

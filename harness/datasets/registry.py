@@ -19,8 +19,16 @@ from harness.label_source import HUMAN, LabelSource
 from harness.types import Dataset, Document, Relation, RelationSchema
 
 __all__ = [
-    *("CORPORA", "DATA_SUFFIXES", "PACKAGE", "Corpus", "CorpusFile"),
-    *("corpus_named", "entity_types_of", "load_dataset", "load_split", "part_of"),
+    "CORPORA",
+    "DATA_SUFFIXES",
+    "PACKAGE",
+    "Corpus",
+    "CorpusFile",
+    "corpus_named",
+    "entity_types_of",
+    "load_dataset",
+    "load_split",
+    "part_of",
 ]
 
 DATA_SUFFIXES = (".json", ".jsonl", ".gz", ".data", ".PubTator", ".PubTator.txt")

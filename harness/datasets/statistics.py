@@ -19,7 +19,8 @@ class Statistics:
       ``related_pairs`` hold at least one relation, ``na_pairs`` none, ``multi_relation_pairs`` two or more different
       ones.
       ``labelled_na_pairs`` are those of which a label says that they have none, as CDR's NR does.
-    - ``labels``: the labels as the file states them, a repeated one each time, and ``intra_labels`` of them.
+    - ``stated_labels``: the labels as the file states them, a repeated one each time, and of them those that are
+      intra, ``intra_stated_labels``.
     - ``triplets``: distinct (head, relation, tail) of a document. Intra: head and tail have mentions in one
       and the same sentence; inter: they have not.
     - ``words``: tokens; ``longest_document`` is the largest number of tokens in one document.
@@ -39,8 +40,8 @@ class Statistics:
     candidate_pairs: int
     related_pairs: int
     multi_relation_pairs: int
-    labels: int
-    intra_labels: int
+    stated_labels: int
+    intra_stated_labels: int
     triplets: int
     intra_triplets: int
     shared_names: int
@@ -79,7 +80,7 @@ class Statistics:
             **asdict(self),
             "na_pairs": self.na_pairs,
             "inter_triplets": self.inter_triplets,
-            "inter_labels": self.labels - self.intra_labels,
+            "inter_stated_labels": self.stated_labels - self.intra_stated_labels,
             "intra_share": self.intra_share,
             "relations_used": self.relations_used,
             "sentences_per_document": self.per_document(self.sentences),
@@ -95,9 +96,9 @@ class Statistics:
 
 _TOLD_BY_LABELS = (
     *(
-        "labels",
-        "intra_labels",
-        "inter_labels",
+        "stated_labels",
+        "intra_stated_labels",
+        "inter_stated_labels",
         "related_pairs",
         "na_pairs",
         "multi_relation_pairs",
@@ -134,8 +135,8 @@ def statistics(documents: Iterable[Document]) -> Statistics:
             candidate_pairs=_pair_count(document),
             related_pairs=len(relations_of_pair),
             multi_relation_pairs=sum(count > 1 for count in relations_of_pair.values()),
-            labels=len(document.labels),
-            intra_labels=sum(is_intra[label.triplet] for label in document.labels),
+            stated_labels=len(document.labels),
+            intra_stated_labels=sum(is_intra[label.triplet] for label in document.labels),
             triplets=len(triplets),
             intra_triplets=sum(is_intra.values()),
             shared_names=shared_names,
@@ -155,8 +156,8 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         candidate_pairs=totals["candidate_pairs"],
         related_pairs=totals["related_pairs"],
         multi_relation_pairs=totals["multi_relation_pairs"],
-        labels=totals["labels"],
-        intra_labels=totals["intra_labels"],
+        stated_labels=totals["stated_labels"],
+        intra_stated_labels=totals["intra_stated_labels"],
         triplets=totals["triplets"],
         intra_triplets=totals["intra_triplets"],
         shared_names=totals["shared_names"],

@@ -112,8 +112,8 @@ class RelationTexts:
 def relation_texts_for(schema: RelationSchema, name_or_path: str | None = None) -> RelationTexts:
     """The texts of the file named, or of the shipped file that has all of them, for every relation of ``schema``.
 
-    Of the shipped files, ``redocred`` comes first. Anything with a path separator is a path. Raises InputError where a relation has no text, and as
-    ``load_relation_texts`` and ``read_relation_texts`` do.
+    Of the shipped files, ``redocred`` comes first. Anything with a path separator is a path. Raises InputError where a
+    relation has no text, and as ``load_relation_texts`` and ``read_relation_texts`` do.
     """
     name = name_or_path or _shipped_for(schema)
     is_path = "/" in name or "\\" in name

@@ -52,8 +52,9 @@ SETTLED = {
 class TrainingJob:
     """What the user asked for: one training, of one seed.
 
-    ``train`` and ``dev`` are names of corpora, ``NAME:SPLIT``, or files; ``data_dir`` holds the files of such corpora. Without ``dev``, ``choose`` and ``report``
-    documents of ``train`` are held out by the fixed split. ``options`` are fields of TrainingConfig
+    ``train`` and ``dev`` are names of corpora, ``NAME:SPLIT``, or files; ``data_dir`` holds the files of such corpora.
+    Without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by the fixed split. ``options`` are
+    fields of TrainingConfig
     and of ModelConfig or GlidreConfig.
 
     The relations ``unseen`` are left out of all labels and of the label set. ``sentences`` adds that many of each
