@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.annotation.tokens import split_sentences
+from harness.datasets.tokens import split_sentences
 from harness.errors import InputError
 from harness.label_source import NO_LABELS
 from harness.types import Document

@@ -5,22 +5,146 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.options import DataDirOption, JsonOption
+from harness.errors import InputError
 from harness.label_source import NO_LABELS, LabelSource
 
 if TYPE_CHECKING:
+    from harness.datasets.corpus import Corpus, Published
     from harness.datasets.statistics import Statistics
+    from harness.types import Document, RelationSchema
 
-app = typer.Typer(help="Fetch, count and check corpora in DocRED format.", no_args_is_help=True)
+app = typer.Typer(help="Fetch, count, convert and check corpora.", no_args_is_help=True)
+
+CorpusArgument = Annotated[str, typer.Argument(help="A corpus of `harness data list`.")]
+
+
+@app.command("list")
+def list_corpora(as_json: JsonOption = False) -> None:
+    """List the corpora that are known by name, and whether their files are here.
+
+    \b
+    Example:
+      harness data list
+    """
+    from harness.datasets.registry import CORPORA
+
+    if as_json:
+        typer.echo(json.dumps([_row(corpus) for corpus in CORPORA.values()]))
+        return
+    for corpus in CORPORA.values():
+        here = [name for name, file in corpus.splits.items() if file.path_in(corpus.folder).is_file()]
+        where = f"here: {', '.join(here)}" if here else "not here"
+        typer.echo(f"{corpus.name:<9} {corpus.language}  {corpus.source} ({where})")
+
+
+@app.command()
+def show(
+    name: CorpusArgument,
+    document: Annotated[str | None, typer.Option(help="Show the document of this title.")] = None,
+    split: Annotated[str | None, typer.Option(help="The split of --document.")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is known of a corpus: files, form, home, licence, entity types; or one of its documents.
+
+    \b
+    Examples:
+      harness data show cdr
+      harness data show cdr --split dev --document 7542793 --data-dir data/cdr
+    """
+    from harness.datasets.registry import corpus_named, load_dataset
+
+    if document is not None:
+        dataset = load_dataset(name, split, data_dir)
+        found = next((one for one in dataset.documents if one.title == document), None)
+        if found is None:
+            raise InputError(f"{dataset.name} {dataset.split} has no document {document!r}; check the title")
+        _show_document(found, dataset.schema, as_json)
+        return
+    row = _row(corpus_named(name))
+    if as_json:
+        typer.echo(json.dumps(row))
+        return
+    for key, value in row.items():
+        if isinstance(value, dict):
+            for inner, content in value.items():
+                typer.echo(f"{key:<16} {inner}: {content}")
+        elif value:
+            typer.echo(f"{key:<16} {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _row(corpus: Corpus) -> dict[str, Any]:
+    """A corpus as JSON values."""
+    return {
+        "name": corpus.name,
+        "source": corpus.source,
+        "licence": corpus.licence,
+        "language": corpus.language,
+        "format": corpus.format,
+        "files": {split: " or ".join(file.names) for split, file in corpus.splits.items()},
+        "labels": {split: file.labelled_by for split, file in corpus.splits.items() if file.labelled_by != "human"},
+        "candidates": {split: file.candidates for split, file in corpus.splits.items() if file.candidates != "all"},
+        "relations": corpus.relations.name,
+        "entity_types": list(corpus.entity_types),
+        "fetched_from": corpus.url or corpus.page,
+        "folder": str(corpus.folder),
+        "published": {split: {**one.counts, "source": one.source} for split, one in corpus.published.items()},
+        "notes": corpus.notes,
+    }
+
+
+def _show_document(document: Document, schema: RelationSchema, as_json: bool) -> None:
+    from harness.datasets.docred_output import as_docred
+    from harness.spacing import Spacing
+
+    if as_json:
+        typer.echo(json.dumps(as_docred(document, schema.none[0] if schema.none else "")))
+        return
+    spacing = Spacing.of(document.sentences)
+    for number, line in enumerate(spacing.spaced(document.sentences)):
+        typer.echo(f"{number:>3}  {''.join(line).strip()}")
+    for number, entity in enumerate(document.entities):
+        typer.echo(f"{number:>3}  {entity.type}  {'; '.join(entity.names)}")
+    for label in document.labels:
+        head, relation, tail = label.triplet
+        names = (document.entities[one].name for one in (head, tail))
+        typer.echo(f"{head:>3} {relation} {tail}  " + f" | {schema.by_id[relation].name} | ".join(names))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A .data or PubTator file, or a folder of DWIE's annotations.")],
+    target: Annotated[Path, typer.Argument(help="The DocRED-format file to write; rel_info.json goes beside it.")],
+    corpus: Annotated[str | None, typer.Option(help="Apply the conventions of this corpus, such as cdr.")] = None,
+    mesh_tree: Annotated[
+        Path | None,
+        typer.Option(help="CDR's hypernym filter, by this table of MeSH tree numbers (PubTator files only)."),
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="Of DWIE, the documents with this tag: train or test.")] = None,
+) -> None:
+    """Rewrite a corpus of another form in DocRED's format.
+
+    \b
+    Examples:
+      harness data convert CDR_TestSet.PubTator.txt cdr/test.json --corpus cdr
+      harness data convert CDR_TestSet.PubTator.txt cdr/test.json --corpus cdr --mesh-tree 2017MeshTree.txt
+      harness data convert DWIE/data/annos_with_content dwie/test.json --tag test
+    """
+    from harness.datasets.conversion import convert as convert_file
+    from harness.datasets.registry import corpus_named
+
+    count = convert_file(source, target, corpus_named(corpus) if corpus else None, mesh_tree, tag)
+    typer.echo(f"{target}: {count:,} documents")
 
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A corpus: redocred or fewrel.")],
+    name: Annotated[str, typer.Argument(help="A corpus that has one address: redocred or fewrel.")],
     target: Annotated[Path | None, typer.Option(help="Folder to fetch into (default: the cache).")] = None,
     base_url: Annotated[str | None, typer.Option(help="Fetch from another address.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Only this split; repeatable.")] = None,
@@ -49,21 +173,25 @@ def stats(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count documents, entities, pairs and triplets as Table 1 of the LMRC paper does.
+    """Count documents, entities, pairs and triplets as Table 1 of the LMRC paper does, beside published counts.
 
     \b
     Examples:
       harness data stats sample
+      harness data stats cdr --split train --data-dir data/cdr
       harness data stats dev_revised.json --json
     """
-    from harness.datasets.registry import load_dataset
+    from harness.datasets.registry import CORPORA, load_dataset
     from harness.datasets.statistics import statistics
 
     dataset = load_dataset(name_or_file, split, data_dir)
     counted = statistics(dataset.documents)
     source = LabelSource.merged(dataset.label_sources)
+    corpus = CORPORA.get(name_or_file)
+    published = corpus and corpus.published.get(dataset.split.removesuffix("-filtered"))
     if as_json:
-        typer.echo(json.dumps({**counted.as_dict(), "labels": asdict(source)}))
+        content = {**counted.as_dict(), "labels": asdict(source)}
+        typer.echo(json.dumps({**content, **({"published": asdict(published)} if published else {})}))
         return
     mean = counted.per_document
     rows = [
@@ -79,6 +207,7 @@ def stats(
         *_label_rows(counted, len(dataset.schema.relations), source),
         ("shared names", f"{counted.shared_names} in {counted.documents_with_shared_names} documents"),
         ("entity types", ", ".join(f"{name} {count:,}" for name, count in counted.entity_types.items())),
+        *(_published_rows(counted, published) if published else []),
     ]
     for label, value in rows:
         typer.echo(f"{label:<16} {value}")
@@ -91,13 +220,28 @@ def _label_rows(counted: Statistics, relations: int, source: LabelSource) -> lis
     else:
         who = source.silver or "gold"
     labelled = counted.labelled_na_pairs
+    stated = counted.stated_labels - counted.triplets
     told = [
         ("NA pairs", f"{counted.na_pairs:,}" + (f" ({labelled:,} of them labelled so)" if labelled else "")),
         ("related pairs", f"{counted.related_pairs:,} ({counted.multi_relation_pairs:,} with several relations)"),
         ("triplets", f"{counted.triplets:,} ({counted.intra_share:.1%} intra-sentence)"),
+        *([("labels stated", f"{counted.stated_labels:,}, {stated:,} of them again")] if stated else []),
         ("relations used", f"{counted.relations_used} of {relations}"),
     ]
     return [*(told if counted.unlabelled_documents < counted.documents else ()), ("labels", who)]
+
+
+def _published_rows(counted: Statistics, published: Published) -> list[tuple[str, str]]:
+    """The counts of a paper beside ours."""
+    ours = counted.as_dict()
+    told = [
+        f"{name.replace('_', ' ')} {count:,}" + ("" if ours[name] == count else f" (here {ours[name]:,})")
+        for name, count in published.counts.items()
+        if ours[name] is not None
+    ]
+    agree = all(ours[name] in (count, None) for name, count in published.counts.items())
+    rows = [("published", f"{', '.join(told)}: {'as here' if agree else 'not all as here'} ({published.source})")]
+    return [*rows, *([("", published.note)] if published.note else [])]
 
 
 @app.command()

@@ -144,11 +144,13 @@ def score_lines(scored: Metrics) -> list[tuple[str, str]]:
     def percent(score: float | None) -> str:
         return NOT_AVAILABLE if score is None else f"{100 * score:.2f}"
 
+    outside = scores.not_candidates
     ign = "n/a: no training file" if scores.ign_f1 is None else percent(scores.ign_f1)
     return [
         *([("labels", source.silver)] if source.silver else []),
         ("precision", f"{percent(scores.precision)} ({correct} of {predicted} predicted)"),
         ("recall", f"{percent(scores.recall)} ({correct} of {gold} gold)"),
+        *([("not scored", f"{outside:,} predictions for pairs that are no candidates")] if outside else []),
         ("F1", percent(scores.f1)),
         ("Ign F1", ign),
         ("intra / inter F1", f"{percent(scores.intra_f1)} / {percent(scores.inter_f1)}"),

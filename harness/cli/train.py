@@ -13,7 +13,7 @@ import typer
 from harness.cli.compress import COMPRESS_HELP, train_compress
 from harness.cli.ensemble import ENSEMBLE_HELP, train_ensemble
 from harness.cli.few_shot import FEW_SHOT_HELP, train_few_shot
-from harness.cli.options import Display, DisplayOption, JsonOption, key_values
+from harness.cli.options import DataDirOption, Display, DisplayOption, JsonOption, key_values
 from harness.cli.run_options import with_options_of
 from harness.cli.seen import SEEN_HELP, train_seen
 from harness.cli.unseen import UNSEEN_HELP, train_unseen
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Train an encoder on labelled documents.", no_args_is_help=True)
 
-TrainOption = Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")]
+TrainOption = Annotated[str, typer.Option(help="What to train on: a corpus, NAME:SPLIT such as cdr:train, or a file.")]
 DevOption = Annotated[
     str | None,
-    typer.Option(help="A corpus or file to choose epoch and threshold by (default: held out of --train)."),
+    typer.Option(help="A corpus, NAME:SPLIT or file to choose epoch and threshold by (default: held out of --train)."),
 ]
 ChooseOption = Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to choose by.")]
 ReportOption = Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to report on.")]
@@ -62,6 +62,7 @@ Examples:
   harness train {task} --encoder roberta-base --train train_revised.json --dev dev_revised.json --seeds 5
   harness train {task} --train dev_revised.json --few-shot 10 --seeds 5 -O epochs=60 -O average_decay=0.99
   harness train {task} --train dev_revised.json --from results/encoders/distant/seed-0
+  harness train {task} --train cdr:train --dev cdr:dev --data-dir data/cdr
 
 \b
 The same command typed again resumes where a training was cut off. With --dev, the scores are those of the
@@ -80,6 +81,7 @@ def training_options(
     seed: FirstSeedOption = 0,
     start: StartOption = None,
     teacher: TeacherOption = None,
+    data_dir: DataDirOption = None,
     option: FieldOption = None,
 ) -> dict[str, Any]:
     """The fields of a ``TrainingJob`` but for its seed, and the ``seeds`` to train with."""
@@ -92,6 +94,7 @@ def training_options(
         "seeds": range(seed, seed + seeds),
         "start": start,
         "teacher": teacher,
+        "data_dir": data_dir,
         "options": {"encoder": encoder, **key_values(option, "-O")},
     }
 

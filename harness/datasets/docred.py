@@ -55,7 +55,7 @@ def read_documents(
     first_use: dict[str, int] = {}
     for index, value in enumerate(list_values(path, "document")):
         try:
-            document = _document(value, schema, labelled_by)
+            document = document_of(value, schema, labelled_by)
             if (first := first_use.setdefault(document.title, index)) != index:
                 raise Fault(f"is already that of document {first}; titles must be unique", "title")
         except Fault as fault:
@@ -64,8 +64,9 @@ def read_documents(
 
 
 class DocumentFile(Collection[Document]):
-    """The documents of a DocRED-format file as a sized collection: kept where the file is small, else streamed.
+    """The documents of a file as a sized collection: kept where the file is small, else streamed.
 
+    ``read`` yields them from the start each time it is called; by default they are those of a DocRED-format file.
     Making one reads the whole file once and so validates it: InputError as in ``read_documents``. A file above
     8 MiB is read from disk again at each iteration; ``each`` is called with every document of that first reading.
     ``relation_ids`` are those that the labels use, in order of first appearance; ``label_sources`` say who wrote
@@ -78,15 +79,14 @@ class DocumentFile(Collection[Document]):
         schema: RelationSchema | None = None,
         labelled_by: LabelSource = HUMAN,
         each: Callable[[Document], object] | None = None,
+        read: Callable[[], Iterator[Document]] | None = None,
     ) -> None:
-        self.path = path
-        self.schema = schema
-        self.labelled_by = labelled_by
+        self._read = read or (lambda: read_documents(path, schema, labelled_by))
         self.label_sources: dict[LabelSource, str] = {}
         self._kept: list[Document] | None = [] if _is_small(path) else None
         titles: set[str] = set()
         relation_ids: dict[str, None] = {}
-        for document in read_documents(path, schema, labelled_by):
+        for document in self._read():
             titles.add(document.title)
             self.label_sources.setdefault(document.label_source, document.title)
             relation_ids.update((label.triplet.relation, None) for label in document.labels)
@@ -98,7 +98,7 @@ class DocumentFile(Collection[Document]):
         self.relation_ids = tuple(relation_ids)
 
     def __iter__(self) -> Iterator[Document]:
-        return read_documents(self.path, self.schema, self.labelled_by) if self._kept is None else iter(self._kept)
+        return self._read() if self._kept is None else iter(self._kept)
 
     def __len__(self) -> int:
         return len(self._titles)
@@ -112,7 +112,7 @@ class DocumentFile(Collection[Document]):
 
 def _is_small(path: Path) -> bool:
     """Whether the documents of a file are kept; what a packed file unpacks to is not known."""
-    return path.suffix in (".json", ".jsonl") and path.is_file() and path.stat().st_size <= _KEPT_BYTES
+    return path.suffix != ".gz" and path.is_file() and path.stat().st_size <= _KEPT_BYTES
 
 
 def sha256_of(path: Path) -> str:
@@ -124,7 +124,8 @@ def sha256_of(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _document(value: object, schema: RelationSchema | None, labelled_by: LabelSource) -> Document:
+def document_of(value: object, schema: RelationSchema | None, labelled_by: LabelSource) -> Document:
+    """The document that a JSON object stands for; Fault with the path of the first wrong value."""
     fields = object_of(value)
     if not fields.keys() & _KEYS:
         held = ", ".join(shown(key) for key in list(fields)[:4])

@@ -22,10 +22,11 @@ class DocumentOutput:
     file: IO[str]
     count: int = 0
 
-    def write(self, document: Document) -> None:
+    def write(self, document: Document, none: str = "") -> None:
+        """Write a document; with ``none``, the id of the relation that means none, also its pairs without relation."""
         with _storing(self.path):
             self.file.write(",\n" if self.count else "[\n")
-            self.file.write(json_text(as_docred(document), ensure_ascii=False))
+            self.file.write(json_text(as_docred(document, none), ensure_ascii=False))
         self.count += 1
 
 
@@ -55,13 +56,17 @@ def document_output(path: Path) -> Iterator[DocumentOutput]:
 
 def write_schema(path: Path, schema: RelationSchema) -> None:
     """``rel_info.json``: relation id -> name, in the schema's order; StorageError where it cannot be written."""
-    table = {relation.id: relation.name for relation in schema.relations}
+    table: dict[str, Any] = {relation.id: relation.name for relation in schema.relations}
+    table |= {id: {"name": id, "none": True} for id in schema.none}
     with _storing(path):
         path.write_text(json_text(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def as_docred(document: Document) -> dict[str, Any]:
-    """The document as ``harness.datasets.docred`` reads it; labels that no human wrote say so."""
+def as_docred(document: Document, none: str = "") -> dict[str, Any]:
+    """The document as ``harness.datasets.docred`` reads it; labels that no human wrote say so.
+
+    With ``none``, pairs that are labelled as unrelated are labels of that relation.
+    """
     content: dict[str, Any] = {
         "title": document.title,
         "sents": [list(sentence) for sentence in document.sentences],
@@ -81,6 +86,8 @@ def as_docred(document: Document) -> dict[str, Any]:
         for label in document.labels
         for head, relation, tail in [label.triplet]
     ]
+    if none:
+        content["labels"] += [{"h": head, "t": tail, "r": none, "evidence": []} for head, tail in document.unrelated]
     return content if source.is_gold else {**content, "label_source": asdict(source)}
 
 

@@ -52,8 +52,13 @@ def fetch(
     written.
     """
     corpus = corpus_named(name)
-    if not corpus.url:
+    if corpus.is_packaged:
         raise InputError(f"{name} ships inside the package; there is nothing to fetch")
+    if not corpus.url:
+        raise InputError(
+            f"{name} cannot be fetched by one address: get it from {corpus.page}, and name its folder with --data-dir, "
+            f"or put it into {corpus.folder}"
+        )
     wanted = list(corpus.splits) if splits is None else list(splits)
     for split in wanted:
         if split not in corpus.splits:

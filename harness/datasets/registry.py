@@ -1,110 +1,38 @@
-"""The table of known corpora, and the way from a name or a file path to a ``Dataset``."""
+"""The way from a corpus' name or a file path to a ``Dataset``."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from harness.datasets.corpora import CORPORA
+from harness.datasets.corpus import PACKAGE, Corpus, CorpusFile
 from harness.datasets.docred import DocumentFile, sha256_of
+from harness.datasets.formats import READERS, format_of, read_corpus_file
 from harness.datasets.relation_table import read_schema, schema_beside
 from harness.datasets.splits import Part, split_documents
 from harness.errors import InputError
 from harness.json_files import whole_value
-from harness.label_source import HUMAN, LabelKind, LabelSource
-from harness.paths import cache_dir
+from harness.label_source import HUMAN, LabelSource
 from harness.types import Dataset, Document, Relation, RelationSchema
 
-PACKAGE = Path(__file__).resolve().parent
-DATA_SUFFIXES = (".json", ".jsonl", ".gz")
+__all__ = [
+    "CORPORA",
+    "DATA_SUFFIXES",
+    "PACKAGE",
+    "Corpus",
+    "CorpusFile",
+    "corpus_named",
+    "entity_types_of",
+    "load_dataset",
+    "load_split",
+    "part_of",
+]
+
+DATA_SUFFIXES = (".json", ".jsonl", ".gz", ".data", ".PubTator", ".PubTator.txt")
 """By these a name is that of a file, and a file one that may hold documents or predictions."""
-
-
-@dataclass(frozen=True, slots=True)
-class CorpusFile:
-    """A file of a corpus. ``blob_id`` is its git blob id (SHA-1 of ``blob <size>``, a NUL, the content).
-
-    ``part`` names the documents of the file that make the split: those that encoders train on, choose by or
-    report on where this one file serves for all three; None: all of them. ``labelled_by`` says who wrote the labels.
-    """
-
-    name: str
-    blob_id: str = ""
-    part: Part | None = None
-    labelled_by: LabelKind = "human"
-
-
-_REDOCRED_DEV = CorpusFile("dev_revised.json", "56c7700aaa9a6f9b1c99f0cdf0b576890fddcadc")
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """A row of the table: files by split and their format, the relation table, licence and origin.
-
-    ``url`` is the folder that the files are fetched from, and ``packaged_relations`` the copy of the relation
-    table inside the package (else it is fetched too); a corpus without ``url`` is itself packaged, in the folder
-    of its name. ``url_variable`` is the environment variable that replaces ``url``.
-    """
-
-    name: str
-    splits: Mapping[str, CorpusFile]
-    default_split: str
-    relations: CorpusFile
-    licence: str
-    source: str
-    url: str = ""
-    url_variable: str = ""
-    packaged_relations: str = ""
-    format: Literal["docred", "fewrel"] = "docred"
-
-    @property
-    def folder(self) -> Path:
-        """Where the files are unless the user says otherwise: the cache, or the package."""
-        return cache_dir() / self.name if self.url else PACKAGE / self.name
-
-
-CORPORA: Mapping[str, Corpus] = {
-    "redocred": Corpus(
-        name="redocred",
-        splits={
-            "train": CorpusFile("train_revised.json", "1ba485adf8e4cb789c441de2f6fe41de95690caa"),
-            "dev": _REDOCRED_DEV,
-            "test": CorpusFile("test_revised.json", "f59191a3f954ee623ed67cb5740a6e1aedd13a0b"),
-            "dev-train": replace(_REDOCRED_DEV, part="train"),
-            "dev-choose": replace(_REDOCRED_DEV, part="choose"),
-            "dev-report": replace(_REDOCRED_DEV, part="report"),
-        },
-        default_split="dev",
-        relations=CorpusFile("rel_info.json", "9ef6fb9677cd51183b540eae69b3ce489b837055"),
-        licence="MIT",
-        source="Tan et al. (2022), Revisiting DocRED, EMNLP; github.com/tonytan48/Re-DocRED",
-        url="https://raw.githubusercontent.com/tonytan48/Re-DocRED/main/data/",
-        url_variable="HARNESS_REDOCRED_URL",
-        packaged_relations="redocred_rel_info.json",
-    ),
-    "sample": Corpus(
-        name="sample",
-        splits={"dev": CorpusFile("documents.json")},
-        default_split="dev",
-        relations=CorpusFile("rel_info.json"),
-        licence="Apache-2.0",
-        source="written for this project; ships inside the package",
-    ),
-    "fewrel": Corpus(
-        name="fewrel",
-        splits={"dev": CorpusFile("val_wiki.json", "fe103ba5f52de1f0c070d66c7a8ba9de20c9f96c")},
-        default_split="dev",
-        relations=CorpusFile("pid2name.json", "00b632be58e00b5337c054ac8a46bda1f4c27b0e"),
-        licence="MIT",
-        source="Han et al. (2018), FewRel, EMNLP; github.com/thunlp/FewRel; its validation split of 16 relations",
-        url="https://raw.githubusercontent.com/thunlp/FewRel/master/data/",
-        url_variable="HARNESS_FEWREL_URL",
-        format="fewrel",
-    ),
-}
 
 
 def corpus_named(name: str) -> Corpus:
@@ -122,6 +50,18 @@ def part_of(name: str, split: str) -> Part | None:
     return corpus.splits[split].part if corpus and split in corpus.splits else None
 
 
+def load_split(name: str, data_dir: Path | None = None) -> Dataset:
+    """The dataset of ``NAME:SPLIT``, of a corpus' default split, or of a file; errors as of ``load_dataset``."""
+    corpus, _, split = name.partition(":")
+    return load_dataset(corpus, split or None, data_dir) if corpus in CORPORA else load_dataset(name)
+
+
+def entity_types_of(name: str) -> tuple[str, ...]:
+    """The entity types of the corpus of ``NAME`` or ``NAME:SPLIT``; DocRED's of any other."""
+    corpus = CORPORA.get(name.partition(":")[0])
+    return (corpus and corpus.entity_types) or CORPORA["redocred"].entity_types
+
+
 def load_dataset(
     name_or_path: str,
     split: str | None = None,
@@ -133,7 +73,7 @@ def load_dataset(
     ``data_dir`` holds the files of a downloaded corpus in place of the cache; packaged corpora and file paths
     do not use it. For a path, ``split`` is only the name to record (default "all"), and the schema is the table beside
     the file (``relation_table.RELATION_TABLES``), or else the relation ids found in it, each its own name. ``each`` is
-    called with every document of such a file while it is read for the first time.
+    called with every document while it is read for the first time.
     Raises InputError for unknown names and splits, missing files, and files that are not valid.
     """
     if name_or_path not in CORPORA and _looks_like_path(name_or_path):
@@ -142,15 +82,14 @@ def load_dataset(
     split = split or corpus.default_split
     if split not in corpus.splits:
         raise InputError(f"{corpus.name} has no split {split!r}; it has {', '.join(corpus.splits)}")
-    folder = data_dir if data_dir is not None and corpus.url else corpus.folder
+    folder = corpus.folder if data_dir is None or corpus.is_packaged else data_dir
     file = corpus.splits[split]
-    path, relations = folder / file.name, folder / corpus.relations.name
+    path, relations = file.path_in(folder), corpus.relation_table(folder)
     for needed in (path, relations):
-        if corpus.url and not needed.exists():
-            raise InputError(
-                f"{needed}: no such file; run `harness data fetch {corpus.name}`, "
-                f"or name the folder that holds {needed.name} with --data-dir"
-            )
+        if not corpus.is_packaged and not needed.exists():
+            get = f"run `harness data fetch {corpus.name}`" if corpus.url else f"get it from {corpus.page}"
+            names = " or ".join(file.names) if needed == path else needed.name
+            raise InputError(f"{needed}: no such file; {get}, or name the folder that holds {names} with --data-dir")
     schema: RelationSchema
     documents: Collection[Document]
     source = LabelSource(file.labelled_by)
@@ -161,7 +100,9 @@ def load_dataset(
         schema, documents = read_fewrel(path, relations)
     else:
         schema = read_schema(relations)
-        documents = DocumentFile(path, schema, source)
+        documents = DocumentFile(
+            path, schema, source, each, lambda: read_corpus_file(path, corpus, file.candidates, schema, source)
+        )
         sources = documents.label_sources
     if file.part is not None:
         documents = split_documents(list(documents)).part(file.part)
@@ -175,7 +116,8 @@ def _looks_like_path(name: str) -> bool:
 def _load_file(path: Path, split: str | None, each: Callable[[Document], object] | None) -> Dataset:
     labelled_by = _annotated_by(path)
     schema = schema_beside(path)
-    documents = DocumentFile(path, schema, labelled_by, each)
+    reader = READERS[format_of(path)]
+    documents = DocumentFile(path, schema, labelled_by, each, lambda: reader(path, schema, labelled_by))
     if schema is None:
         schema = RelationSchema(tuple(Relation(id, id) for id in documents.relation_ids))
     name = Path(path.name.removesuffix(".gz")).stem

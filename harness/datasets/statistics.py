@@ -15,9 +15,12 @@ class Statistics:
     """Totals over a corpus, after Table 1 of LMRC (Li et al., 2024) and the intra/inter split of DocRED.
 
     - ``unlabelled_documents`` have no gold, which is not to be labelled with nothing.
-    - ``candidate_pairs``: ordered pairs of two different entities of one document; ``related_pairs`` hold at
-      least one relation, ``na_pairs`` none, ``multi_relation_pairs`` two or more different ones.
+    - ``candidate_pairs``: ordered pairs of two different entities of one document, or those that the corpus defines;
+      ``related_pairs`` hold at least one relation, ``na_pairs`` none, ``multi_relation_pairs`` two or more different
+      ones.
       ``labelled_na_pairs`` are those of which a label says that they have none, as CDR's NR does.
+    - ``stated_labels``: the labels as the file states them, a repeated one each time, and of them those that are
+      intra, ``intra_stated_labels``.
     - ``triplets``: distinct (head, relation, tail) of a document. Intra: head and tail have mentions in one
       and the same sentence; inter: they have not.
     - ``words``: tokens; ``longest_document`` is the largest number of tokens in one document.
@@ -37,6 +40,8 @@ class Statistics:
     candidate_pairs: int
     related_pairs: int
     multi_relation_pairs: int
+    stated_labels: int
+    intra_stated_labels: int
     triplets: int
     intra_triplets: int
     shared_names: int
@@ -75,6 +80,7 @@ class Statistics:
             **asdict(self),
             "na_pairs": self.na_pairs,
             "inter_triplets": self.inter_triplets,
+            "inter_stated_labels": self.stated_labels - self.intra_stated_labels,
             "intra_share": self.intra_share,
             "relations_used": self.relations_used,
             "sentences_per_document": self.per_document(self.sentences),
@@ -89,7 +95,17 @@ class Statistics:
 
 
 _TOLD_BY_LABELS = (
-    *("related_pairs", "na_pairs", "multi_relation_pairs", "triplets", "intra_triplets", "inter_triplets"),
+    *(
+        "stated_labels",
+        "intra_stated_labels",
+        "inter_stated_labels",
+        "related_pairs",
+        "na_pairs",
+        "multi_relation_pairs",
+        "triplets",
+        "intra_triplets",
+        "inter_triplets",
+    ),
     *("intra_share", "triplets_per_relation", "relations_used", "triplets_per_document"),
 )
 
@@ -106,6 +122,7 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         entities = document.entities
         triplets = {label.triplet for label in document.labels}
         relations_of_pair = Counter((t.head, t.tail) for t in triplets if t.head != t.tail)
+        is_intra = {triplet: _is_intra(document, triplet) for triplet in triplets}
         entities_of_name = Counter(name for entity in entities for name in entity.names)
         shared_names = sum(count > 1 for count in entities_of_name.values())
         totals.update(
@@ -115,11 +132,13 @@ def statistics(documents: Iterable[Document]) -> Statistics:
             words=words,
             entities=len(entities),
             mentions=sum(len(entity.mentions) for entity in entities),
-            candidate_pairs=len(entities) * (len(entities) - 1),
+            candidate_pairs=_pair_count(document),
             related_pairs=len(relations_of_pair),
             multi_relation_pairs=sum(count > 1 for count in relations_of_pair.values()),
+            stated_labels=len(document.labels),
+            intra_stated_labels=sum(is_intra[label.triplet] for label in document.labels),
             triplets=len(triplets),
-            intra_triplets=sum(_is_intra(document, triplet) for triplet in triplets),
+            intra_triplets=sum(is_intra.values()),
             shared_names=shared_names,
             documents_with_shared_names=int(shared_names > 0),
             labelled_na_pairs=len(document.unrelated),
@@ -137,6 +156,8 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         candidate_pairs=totals["candidate_pairs"],
         related_pairs=totals["related_pairs"],
         multi_relation_pairs=totals["multi_relation_pairs"],
+        stated_labels=totals["stated_labels"],
+        intra_stated_labels=totals["intra_stated_labels"],
         triplets=totals["triplets"],
         intra_triplets=totals["intra_triplets"],
         shared_names=totals["shared_names"],
@@ -145,6 +166,11 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         entity_types=_by_frequency(entity_types),
         triplets_per_relation=_by_frequency(relations),
     )
+
+
+def _pair_count(document: Document) -> int:
+    entities = len(document.entities)
+    return entities * (entities - 1) if document.candidates is None else len(document.candidates)
 
 
 def _is_intra(document: Document, triplet: Triplet) -> bool:

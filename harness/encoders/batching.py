@@ -25,8 +25,8 @@ class Batch:
       slot in the mean over an entity's mentions and a mention's windows.
     - ``mentions`` [b, n, m]: rows of [b * l]; ``mention_mask`` [b, n, m].
     - ``entity_type``, ``entity_mask`` [b, n].
-    - ``document``, ``head``, ``tail``, ``sentence_distance``, ``token_distance`` [p]: pairs h != t of each
-      document, in row-major order.
+    - ``document``, ``head``, ``tail``, ``sentence_distance``, ``token_distance`` [p]: the candidate pairs of each
+      document, by default all h != t in row-major order.
     - ``labels`` [p, r]: whether the relation holds; ``relation`` [r]: its number among the model's relations.
     - ``evidence`` [p, sentences]: the mean over a pair's labels of the shares of their evidence sentences, rows
       of zeros where none is marked; ``sentence`` [b, l]: the sentence of each subword, and ``word_start`` [b, l]:
@@ -158,7 +158,7 @@ class Collator:
         first = 0
         for d, document in enumerate(documents):
             n = document.entity_count
-            head, tail = np.nonzero(~np.eye(n, dtype=bool))
+            head, tail = np.nonzero(~np.eye(n, dtype=bool)) if document.pairs is None else document.pairs.T
             parts = (
                 np.full(len(head), d),
                 head,
@@ -169,7 +169,7 @@ class Collator:
             for name, part in zip(_PAIR_COLUMNS, parts, strict=True):
                 columns[name].append(part)
             h, t, relation = document.labels.T
-            row = first + h * (n - 1) + t - (t > h)
+            row = first + document.rows(h, t)
             labels[row, relation] = True
             for place, marked in zip(row, document.evidence, strict=True):
                 evidence[place, list(set(marked))] += 1 / max(len(set(marked)), 1)

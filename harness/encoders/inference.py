@@ -37,7 +37,8 @@ class Inference:
     def scores(self, documents: Iterable[EncodedDocument]) -> Iterator[np.ndarray]:
         """For each document in turn its float32 scores [pairs, relations + 1], NA last.
 
-        Pairs h != t are in row-major order. The configured threshold is added to NA.
+        Pairs are those of the document, by default all h != t in row-major order. The configured threshold is added to
+        NA.
         """
         import numpy as np
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from harness.encoders.config import ModelConfig
 from harness.encoders.glidre_config import GlidreConfig
-from harness.encoders.text import DocumentEncoder, EncodedDocument, distances, indexed_labels, word_starts
+from harness.encoders.text import (
+    DocumentEncoder,
+    EncodedDocument,
+    candidate_pairs,
+    distances,
+    indexed_labels,
+    word_starts,
+)
 from harness.types import Document
 
 if TYPE_CHECKING:
@@ -60,6 +67,7 @@ class PlainDocumentEncoder:
             token_distance=token_distance,
             labels=np.array(labels, dtype=np.int64).reshape(-1, 3),
             evidence=evidence,
+            pairs=candidate_pairs(document),
         )
 
 

@@ -22,6 +22,7 @@ from harness.encoders.published_glidre import (
     PublishedGlidre,
 )
 from harness.encoders.seen import SEEN
+from harness.encoders.text import pair_rows
 from harness.encoders.weights import CONFIG, TRAINED, TRAINING, WEIGHTS, pretrained_kind
 from harness.errors import InputError, ModelUnavailable
 from harness.types import Document, PairScores, RelationSchema
@@ -122,6 +123,8 @@ class EncoderScorer:
 
     def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
         """The scores of each document in turn; a document of fewer than two entities has no pairs."""
+        import numpy as np
+
         from harness.encoders.plain_text import document_encoder
 
         encoder = document_encoder(self._inference.collator.tokenizer, self.config)
@@ -130,7 +133,12 @@ class EncoderScorer:
         for document, scores in zip(named, scored, strict=True):
             # Rounded as they are stored, so that a file of scores holds the same predictions.
             rounded = scores[:, [*self._columns, -1]].astype("float16").astype("float32")
-            yield PairScores(document.title, self.relations, all_pairs(len(document.entities)), rounded)
+            pairs = all_pairs(len(document.entities))
+            if document.candidates is not None:
+                pairs, everywhere = np.array(document.candidates, dtype=np.int32).reshape(-1, 2), len(pairs)
+                if len(rounded) == everywhere != len(pairs):
+                    rounded = rounded[pair_rows(len(document.entities), *pairs.T.astype(np.int64))]
+            yield PairScores(document.title, self.relations, pairs, rounded)
 
     @cached_property
     def precision(self) -> str:

@@ -43,6 +43,7 @@ class EncodedDocument:
     - ``labels`` [k, 3]: head, tail and the relation's index, without self-pairs; ``evidence``: sentence ids of
       each label.
     - ``taught`` [p, r]: how far a teacher scores each relation of each pair above NA, if there is a teacher.
+    - ``pairs`` [p, 2]: head and tail of the candidate pairs; None: all h != t, in row-major order.
     """
 
     title: str
@@ -57,6 +58,7 @@ class EncodedDocument:
     labels: Integers
     evidence: tuple[tuple[int, ...], ...]
     taught: NDArray[np.float16] | None = None
+    pairs: Integers | None = None
 
     @property
     def entity_count(self) -> int:
@@ -64,8 +66,12 @@ class EncodedDocument:
 
     @property
     def pair_count(self) -> int:
-        """Ordered pairs of different entities."""
-        return self.entity_count * (self.entity_count - 1)
+        """Candidate pairs: all ordered pairs of different entities, or those that the corpus defines."""
+        return self.entity_count * (self.entity_count - 1) if self.pairs is None else len(self.pairs)
+
+    def rows(self, head: Integers, tail: Integers) -> Integers:
+        """The places of pairs among the candidate pairs."""
+        return pair_rows(self.entity_count if self.pairs is None else self.pairs, head, tail)
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,8 @@ class DocumentEncoder:
             token_distance=token_distance,
             labels=np.array(labels, dtype=np.int64).reshape(-1, 3),
             evidence=evidence,
+            # Reasoning goes over the matrix of all pairs.
+            pairs=candidate_pairs(document) if self.config.reasoning == "none" else None,
         )
 
     def _marked(self, document: Document) -> tuple[list[str], list[int], list[int]]:
@@ -145,6 +153,23 @@ def word_starts(word_of_subword: Integers) -> NDArray[np.bool_]:
 
     starts: NDArray[np.bool_] = np.diff(word_of_subword, prepend=-1) != 0
     return starts
+
+
+def candidate_pairs(document: Document) -> Integers | None:
+    """The candidate pairs [p, 2] where the corpus defines them; None where they are all."""
+    import numpy as np
+
+    return None if document.candidates is None else np.array(document.candidates, dtype=np.int64).reshape(-1, 2)
+
+
+def pair_rows(pairs: int | Integers, head: Integers, tail: Integers) -> Integers:
+    """The places of pairs in a list of pairs [p, 2], or among all h != t of so many entities in row-major order."""
+    import numpy as np
+
+    if isinstance(pairs, int):
+        return head * (pairs - 1) + tail - (tail > head)
+    place = {(h, t): row for row, (h, t) in enumerate(pairs.tolist())}
+    return np.array([place[h, t] for h, t in zip(head.tolist(), tail.tolist(), strict=True)], dtype=np.int64)
 
 
 def indexed_labels(

@@ -74,14 +74,13 @@ def load_pair_source(candidates: str, schema: RelationSchema) -> PairSource:
 
 @dataclass(frozen=True)
 class AllPairs:
-    """All n(n-1) ordered pairs of a document's n entities, by head, then by tail."""
+    """All candidate pairs of a document, by head, then by tail: n(n-1) for n entities, unless the corpus has fewer."""
 
     name: str = ALL
     identity: str = ALL
 
     def pairs(self, document: Document) -> tuple[Pair, ...]:
-        entities = range(len(document.entities))
-        return tuple((head, tail) for head in entities for tail in entities if head != tail)
+        return document.pairs
 
     def relations(self, document: Document) -> Mapping[Pair, tuple[str, ...]]:  # noqa: ARG002 - none for any document
         return {}

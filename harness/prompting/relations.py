@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -46,9 +46,12 @@ def _are_distinct(types: tuple[str, ...]) -> tuple[str, ...]:
     return types
 
 
-EntityType = Literal["PER", "ORG", "LOC", "TIME", "NUM", "MISC"]
-EntityTypes = Annotated[tuple[EntityType, ...], Field(min_length=1), AfterValidator(_are_distinct)]
+DOCRED_TYPES = ("PER", "ORG", "LOC", "TIME", "NUM", "MISC")
+TYPES = "entity_types"
+"""The key of a file that names the entity types of its corpus; without it they are DocRED's."""
+
 Text = Annotated[str, Field(min_length=1)]
+EntityTypes = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_are_distinct)]
 RelationIds = Annotated[tuple[Text, ...], AfterValidator(_are_distinct)]
 Description = Annotated[str, AfterValidator(_is_sentence)]
 Statement = Annotated[str, AfterValidator(_is_sentence), AfterValidator(_has_both_slots)]
@@ -62,7 +65,7 @@ class RelationText:
       name, tail), as AutoRE gives a model (Xue et al., 2024).
     - ``statement``: a sentence with the slots ``{head}`` and ``{tail}``, true exactly when the triple holds, the way
       Drell offers candidate relations as options (Zhang et al., 2025).
-    - ``head_types``, ``tail_types``: the DocRED entity types that head and tail may have, those first that the
+    - ``head_types``, ``tail_types``: the entity types of the corpus that head and tail may have, those first that the
       relation is about; empty: any. They are written from the relation's meaning, never counted on labels.
     - ``label``: a word or two that name the relation where a model answers with it alone; None: its name.
     - ``inverse``: ids of relations; one of them holds from tail to head wherever this one holds from head to tail.
@@ -107,12 +110,12 @@ class RelationTexts:
 
 
 def relation_texts_for(schema: RelationSchema, name_or_path: str | None = None) -> RelationTexts:
-    """The texts of the file named, or of the shipped file ``redocred``, for every relation of ``schema``.
+    """The texts of the file named, or of the shipped file that has all of them, for every relation of ``schema``.
 
-    Anything with a path separator is a path. Raises InputError where a relation has no text, and as
-    ``load_relation_texts`` and ``read_relation_texts`` do.
+    Of the shipped files, ``redocred`` comes first. Anything with a path separator is a path. Raises InputError where a
+    relation has no text, and as ``load_relation_texts`` and ``read_relation_texts`` do.
     """
-    name = name_or_path or DEFAULT_TEXTS
+    name = name_or_path or _shipped_for(schema)
     is_path = "/" in name or "\\" in name
     texts = read_relation_texts(Path(name)) if is_path else load_relation_texts(name)
     if missing := [relation for relation in schema.relations if relation.id not in texts]:
@@ -130,12 +133,25 @@ def load_relation_texts(name: str = DEFAULT_TEXTS) -> Mapping[str, RelationText]
 
     Raises InputError for a name without texts, and as ``read_relation_texts`` does.
     """
-    known = sorted(file.stem for file in (prompts_dir() / FOLDER).glob("*.toml"))
+    known = shipped_texts()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are texts for {', '.join(known) or 'none'}"
         raise InputError(f"no relation texts {name!r} in {prompts_dir() / FOLDER}: {hint}")
     return read_relation_texts(_shipped(name))
+
+
+def shipped_texts() -> list[str]:
+    """The names of the shipped files of relation texts."""
+    return sorted(file.stem for file in (prompts_dir() / FOLDER).glob("*.toml"))
+
+
+def _shipped_for(schema: RelationSchema) -> str:
+    """The first shipped file with a text for every relation; ``DEFAULT_TEXTS`` if none has them all."""
+    for name in (DEFAULT_TEXTS, *shipped_texts()):
+        if schema.by_id.keys() <= load_relation_texts(name).keys():
+            return name
+    return DEFAULT_TEXTS
 
 
 def _shipped(name: str) -> Path:
@@ -145,6 +161,7 @@ def _shipped(name: str) -> Path:
 def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
     """Read a file of relation texts: one TOML table per relation id with the other fields of RelationText.
 
+    ``entity_types`` at its top lists the entity types of the corpus, if they are others than DocRED's.
     Argument types, inverses and symmetry may be left out. Raises InputError, in one line with file, relation and
     field, at the first field that is missing, unknown, not as RelationText describes it, or contradicts another.
     """
@@ -153,6 +170,7 @@ def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
     except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     adapter = TypeAdapter(RelationText)
+    types = _entity_types(path, tables.pop(TYPES, list(DOCRED_TYPES)))
     texts = {}
     for relation, table in tables.items():
         if not isinstance(table, dict) or "id" in table:
@@ -163,9 +181,19 @@ def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise InputError(f"{path}, relation {relation}: {field}: {first['msg']}") from error
+        for field, given in (("head_types", texts[relation].head_types), ("tail_types", texts[relation].tail_types)):
+            if unknown := [place for place, kind in enumerate(given) if kind not in types]:
+                problem = f"{given[unknown[0]]!r} is none of {', '.join(types)} (the file's {TYPES}, or DocRED's)"
+                raise InputError(f"{path}, relation {relation}: {field}.{unknown[0]}: {problem}")
     for relation, problem in _contradictions(texts):
         raise InputError(f"{path}, relation {relation}: {problem}")
     return MappingProxyType(texts)
+
+
+def _entity_types(path: Path, types: object) -> tuple[str, ...]:
+    if not isinstance(types, list) or not types or not all(isinstance(one, str) and one for one in types):
+        raise InputError(f'{path}: {TYPES}: must be a list of names, such as ["CHEM", "DISE"]')
+    return tuple(types)
 
 
 def _contradictions(texts: Mapping[str, RelationText]) -> Iterator[tuple[str, str]]:

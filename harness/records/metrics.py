@@ -76,6 +76,8 @@ class OfficialScores(StoredModel):
     """Correct triplets whose names and relation the training file has."""
     predicted_elsewhere: Count | None = None
     """Predictions for titles that are not among the documents."""
+    not_candidates: Count | None = None
+    """Predictions for pairs that are no candidates by the corpus' definition; None where all pairs are candidates."""
     documents: Count | None = None
     """Documents scored."""
 

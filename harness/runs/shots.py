@@ -70,7 +70,7 @@ def _source(config: RunConfig) -> Dataset:
     corpus = CORPORA.get(config.dataset)
     if corpus and TRAIN in corpus.splits and config.split != TRAIN:
         folder = config.data_dir or corpus.folder
-        if (folder / corpus.splits[TRAIN].name).is_file():
+        if corpus.splits[TRAIN].path_in(folder).is_file():
             return load_dataset(config.dataset, TRAIN, config.data_dir)
     return load_dataset(SAMPLE)
 

@@ -66,7 +66,7 @@ def find_dataset(folder: RunFolder, manifest: Asked, place: DataPlace = WHEREVER
 
 def _find(folder: RunFolder, manifest: Asked, place: DataPlace, remedy: str) -> Path:
     recorded, wanted = manifest.config, manifest.question.dataset
-    original = _recorded(recorded, wanted.split)
+    original, names = _recorded(recorded, wanted.split)
     search = _Search(wanted.sha256)
     if place.data_dir and not place.data_dir.is_dir():
         raise InputError(f"--data-dir {place.data_dir}: no such folder; check the name")
@@ -83,24 +83,24 @@ def _find(folder: RunFolder, manifest: Asked, place: DataPlace, remedy: str) -> 
         said += [CORPORA[place.dataset].folder] if place.dataset else []
         known = [CORPORA[recorded.dataset].folder] if recorded.dataset in CORPORA else []
         folders = [*known, *_near(folder)]
-        found = search.first([one / original.name for one in said])
-        found = found or search.first(_named(original, folders))
+        found = search.first([one / name for one in said for name in names])
+        found = found or search.first(path for name in names for path in _named(original.with_name(name), folders))
         if not found and not known:
             found = search.first(_renamed([*said, original.parent, *_near(folder)[:2]]), note=False)
-    if found and recorded.dataset in CORPORA and found.name != original.name:
+    if found and recorded.dataset in CORPORA and found.name not in names:
         raise InputError(f"{found} is the data of {folder.run_id}, which knows it as {original.name}: rename the file")
     if not found:
         raise InputError(f"{folder.run_id}: its data file {original.name} {search.report()}: {remedy}")
     return found
 
 
-def _recorded(config: StoredConfig, split: str) -> Path:
-    """The file as the run's command named it."""
+def _recorded(config: StoredConfig, split: str) -> tuple[Path, tuple[str, ...]]:
+    """The file as the run's command named it, and the names that its documents are published under."""
     corpus = CORPORA.get(config.dataset)
     if corpus is None:
-        return Path(config.dataset)
-    folder = Path(config.data_dir) if config.data_dir and corpus.url else corpus.folder
-    return folder / corpus.splits[split].name
+        return Path(config.dataset), (Path(config.dataset).name,)
+    folder = Path(config.data_dir) if config.data_dir and not corpus.is_packaged else corpus.folder
+    return corpus.splits[split].path_in(folder), corpus.splits[split].names
 
 
 def _load(folder: RunFolder, manifest: Asked, path: Path) -> Dataset:
@@ -109,6 +109,10 @@ def _load(folder: RunFolder, manifest: Asked, path: Path) -> Dataset:
         dataset = load_dataset(recorded, wanted.split, path.parent)
     else:
         dataset = load_dataset(str(path), wanted.split)
+    if dataset.sha256 != wanted.sha256:
+        raise InputError(
+            f"{path.parent} holds the documents of {folder.run_id} in several forms: leave {path.name} there alone"
+        )
     # Runs of before this was recorded have none.
     if manifest.schema_sha256 not in (None, schema_sha256(dataset.schema)):
         raise InputError(

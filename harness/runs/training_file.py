@@ -21,11 +21,13 @@ class TrainingFile:
     sha256: str
 
 
-def read_training(path: Path) -> TrainingFile:
-    """Raises InputError for a file that is not in DocRED format, or has no labels."""
+def read_training(name_or_path: str | Path, split: str | None = None, folder: Path | None = None) -> TrainingFile:
+    """The facts of a file, or of a corpus' split in a folder; InputError for one that is not valid or has no labels."""
     facts: set[tuple[str, str, str]] = set()
     # Collected while the file is checked: it may be too large to keep.
-    dataset = load_dataset(str(path), each=lambda document: facts.update(facts_in_train([document])))
+    dataset = load_dataset(
+        str(name_or_path), split, folder, each=lambda document: facts.update(facts_in_train([document]))
+    )
     with_gold(dataset, "a training file, for Ign F1,")
     return TrainingFile(frozenset(facts), dataset.sha256)
 
@@ -33,7 +35,10 @@ def read_training(path: Path) -> TrainingFile:
 def training_of(config: RunConfig) -> TrainingFile | None:
     """The training split of the run's corpus; None where it is not at hand, or is itself what is run on."""
     corpus = CORPORA.get(config.dataset)
-    if corpus is None or TRAIN not in corpus.splits or config.split == TRAIN:
+    if corpus is None or TRAIN not in corpus.splits:
         return None
-    path = (config.data_dir or corpus.folder) / corpus.splits[TRAIN].name
-    return read_training(path) if path.is_file() else None
+    own, training = corpus.splits[config.split or corpus.default_split], corpus.splits[TRAIN]
+    folder = config.data_dir or corpus.folder
+    if own.name == training.name or not training.path_in(folder).is_file():
+        return None
+    return read_training(corpus.name, TRAIN, folder)

@@ -68,6 +68,8 @@ class Metrics:
     - ``per_document``: title to counts, in the order of the documents.
     - ``predicted_elsewhere``: distinct predictions for titles that are not among the documents. They are
       wrong, and in no row of ``per_document``.
+    - ``not_candidates``: distinct predictions for pairs that are no candidates by the corpus' definition. They are
+      counted nowhere else. None where all pairs are candidates.
     - ``label_source``: who wrote the labels.
     """
 
@@ -85,6 +87,7 @@ class Metrics:
     per_document: Mapping[str, Counts]
     predicted_elsewhere: int
     label_source: LabelSource
+    not_candidates: int | None = None
 
     def as_dict(self) -> dict[str, float | int | None]:
         """The corpus-level scores and counts under flat names, ready for JSON; None for what is not available.
@@ -117,12 +120,14 @@ class Metrics:
             "predicted_elsewhere": self.predicted_elsewhere,
             "documents": len(self.per_document),
         }
+        if self.not_candidates is not None:
+            flat["not_candidates"] = self.not_candidates
         if self.label_source == NO_LABELS:
             return {name: value if name in _COUNTED_WITHOUT_GOLD else None for name, value in flat.items()}
         return flat
 
 
-_COUNTED_WITHOUT_GOLD = ("predicted", "predicted_elsewhere", "documents")
+_COUNTED_WITHOUT_GOLD = ("predicted", "predicted_elsewhere", "not_candidates", "documents")
 
 
 def score(
@@ -138,6 +143,9 @@ def score(
 
     Evidence, as the official code counts it: correct sentences over correct triplets, predicted ones over
     all distinct predictions of known titles, gold ones over all labels, starting at 1.
+
+    Where a corpus defines the candidate pairs of its documents, a prediction for another pair is left out, as in the
+    literature on such corpora, and counted apart.
 
     Documents without gold, if any, leave all without a score. Raises InputError if two documents share a title, as
     predictions could not tell them apart.
@@ -160,6 +168,7 @@ class Scorer:
         self._pairs = Counts(0, 0, 0)
         self._evidence = Counts(0, 0, FIRST_GOLD_EVIDENCE)
         self._predicted_elsewhere = 0
+        self._not_candidates: int | None = None
         self._label_sources: set[LabelSource] = set()
 
     def add(self, document: Document, predictions: Sequence[Prediction]) -> None:
@@ -167,7 +176,7 @@ class Scorer:
             raise InputError(f"two documents are titled {document.title!r}; remove or rename one of them")
         self._label_sources.add(document.label_source)
         gold = {label.triplet: label.evidence for label in document.labels}
-        predicted = _distinct(predictions)
+        predicted = self._candidates(document, _distinct(predictions))
         correct = gold.keys() & predicted.keys()
 
         self.per_document[document.title] = Counts(len(correct), len(predicted), len(gold))
@@ -184,6 +193,17 @@ class Scorer:
         )
         entities = document.entities
         self._correct_names += ((entities[t.head].names, entities[t.tail].names, t.relation) for t in correct)
+
+    def _candidates(
+        self, document: Document, predicted: dict[Triplet, tuple[int, ...]]
+    ) -> dict[Triplet, tuple[int, ...]]:
+        """The predictions for candidate pairs; the others are counted."""
+        if document.candidates is None:
+            return predicted
+        pairs = set(document.candidates)
+        kept = {one: evidence for one, evidence in predicted.items() if (one.head, one.tail) in pairs}
+        self._not_candidates = (self._not_candidates or 0) + len(predicted) - len(kept)
+        return kept
 
     def add_others(self, predictions: Mapping[str, Sequence[Prediction]]) -> None:
         """Count the predictions for titles that are not among the documents so far: wrong, and without distance."""
@@ -218,6 +238,7 @@ class Scorer:
             per_relation=per_relation,
             per_document=self.per_document,
             predicted_elsewhere=self._predicted_elsewhere,
+            not_candidates=self._not_candidates,
             label_source=LabelSource.merged(self._label_sources),
         )
 

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from harness.encoders.text import pair_rows
 from harness.scoring.counts import Counts, Scores
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def margins(labels: Iterable[tuple[np.ndarray, int]], scores: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def margins(
+    labels: Iterable[tuple[np.ndarray, int | np.ndarray]], scores: Iterable[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """How far each (pair, relation) scores above NA, and whether it is a label; flat, over all documents.
 
-    Of each document: ``labels`` [k, 3] (head, tail, number of the relation) with its number of entities, and the
-    ``scores`` [p, relations + 1] of all its pairs in row-major order, NA last.
+    Of each document: ``labels`` [k, 3] (head, tail, number of the relation) with its pairs [p, 2], or the number of its
+    entities where they are all in row-major order, and the ``scores`` [p, relations + 1] of these, NA last.
     """
     import numpy as np
 
     above: list[np.ndarray] = [np.zeros(0, dtype=np.float32)]
     gold: list[np.ndarray] = [np.zeros(0, dtype=bool)]
-    for (labelled, entities), of_document in zip(labels, scores, strict=True):
+    for (labelled, pairs), of_document in zip(labels, scores, strict=True):
         holds = np.zeros((len(of_document), of_document.shape[1] - 1), dtype=bool)
         head, tail, relation = labelled.T
-        holds[head * (entities - 1) + tail - (tail > head), relation] = True
+        holds[pair_rows(pairs, head, tail), relation] = True
         above.append((of_document[:, :-1] - of_document[:, -1:]).ravel())
         gold.append(holds.ravel())
     return np.concatenate(above), np.concatenate(gold)

@@ -14,7 +14,7 @@ from harness.encoders.config import Task
 from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, check_alike, mean_scores
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
-from harness.encoders.text import indexed_labels
+from harness.encoders.text import candidate_pairs, indexed_labels
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of, made_whole, refuse_existing, storing
 from harness.environment import package_versions
 from harness.errors import InputError
@@ -90,7 +90,13 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Ma
 
 def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document]) -> tuple[float, Scores]:
     """The best threshold on the documents to choose by, and the scores there."""
-    labels = [(_label_array(document, scorers[0].relations), len(document.entities)) for document in documents]
+    labels = [
+        (
+            _label_array(one, scorers[0].relations),
+            len(one.entities) if (pairs := candidate_pairs(one)) is None else pairs,
+        )
+        for one in documents
+    ]
     above, gold = margins(labels, (one.scores for one in mean_scores(scorers, documents, 0.0)))
     threshold = best_threshold(above, gold)
     return threshold, scores_at(above, gold, threshold)

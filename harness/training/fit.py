@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.datasets.docred import sha256_of
 from harness.datasets.gold import label_source_of, with_gold
-from harness.datasets.registry import load_dataset
+from harness.datasets.registry import entity_types_of, load_dataset, load_split
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
 from harness.encoders.checkpoint import new_model, start_from
 from harness.encoders.config import (
-    DOCRED_ENTITY_TYPES,
     RELATED,
     ModelConfig,
     Task,
@@ -53,8 +52,9 @@ SETTLED = {
 class TrainingJob:
     """What the user asked for: one training, of one seed.
 
-    ``train`` and ``dev`` are names of corpora or DocRED-format files. Without ``dev``, ``choose`` and ``report``
-    documents of ``train`` are held out by the fixed split. ``options`` are fields of TrainingConfig
+    ``train`` and ``dev`` are names of corpora, ``NAME:SPLIT``, or files; ``data_dir`` holds the files of such corpora.
+    Without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by the fixed split. ``options`` are
+    fields of TrainingConfig
     and of ModelConfig or GlidreConfig.
 
     The relations ``unseen`` are left out of all labels and of the label set. ``sentences`` adds that many of each
@@ -75,6 +75,7 @@ class TrainingJob:
     fewrel: Path | None = None
     start: Path | None = None
     teacher: Path | None = None
+    data_dir: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
     def configs(self, schema: RelationSchema) -> tuple[ModelConfig | GlidreConfig, TrainingConfig]:
@@ -91,7 +92,7 @@ class TrainingJob:
             return glidre_configs(schema, self.seed, of_model, of_training)
         is_rcp = self.task == "rcp"
         relations = (RELATED,) if is_rcp else tuple(relation.id for relation in schema.relations)
-        model = ModelConfig(task=self.task, relations=relations, entity_types=DOCRED_ENTITY_TYPES)
+        model = ModelConfig(task=self.task, relations=relations, entity_types=entity_types_of(self.train))
         training = TrainingConfig(loss="binary" if is_rcp else "adaptive_threshold", seed=self.seed)
         return with_options(model, of_model), with_options(training, of_training)
 
@@ -202,11 +203,11 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
 
 def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
     """The job's relations and documents, and what is recorded of these; InputError where they do not do."""
-    dataset = with_gold(load_dataset(job.train), "training")
+    dataset = with_gold(load_split(job.train, job.data_dir), "training")
     documents = list(dataset.documents)
     schema = dataset.schema
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
-    judged_by = dataset if job.dev is None else with_gold(load_dataset(job.dev), "--dev")
+    judged_by = dataset if job.dev is None else with_gold(load_split(job.dev, job.data_dir), "--dev")
     if silver := label_source_of(judged_by).silver:
         origin |= {"silver": silver}
     if job.dev is None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.docred import sha256_of
+from harness.datasets.formats import READERS, format_of
 from harness.datasets.registry import CORPORA, load_dataset
 from harness.datasets.splits import SPLIT_SEED, split_documents
 from harness.encoders.seen import Seen, write_seen
 from harness.encoders.weights import fields_of, read_record
 from harness.errors import InputError
+from harness.label_source import HUMAN
 from harness.types import Document
 
 _FIELDS = ("train", "train_sha256", "dev", "dev_sha256", "choose", "report", "split_seed", "sentences_sha256")
@@ -103,6 +105,8 @@ class _Files:
 def _documents(name: str, path: Path) -> Sequence[Document]:
     """The documents of a file of DocRED's format, or of a corpus of another."""
     corpus = CORPORA.get(name)
-    if corpus and corpus.format != "docred":
+    if corpus and corpus.format == "fewrel":
         return tuple(load_dataset(name, None, path.parent).documents)
+    if corpus:
+        return tuple(READERS[format_of(path, corpus.format)](path, None, HUMAN))
     return tuple(load_dataset(str(path)).documents)

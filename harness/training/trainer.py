@@ -225,7 +225,10 @@ class Trainer:
         accelerator = self._accelerator
         bf16 = accelerator.mixed_precision == "bf16"
         inference = Inference(self.evaluated_model, self._collator, accelerator.device, bf16)
-        labels = [(document.labels, document.entity_count) for document in self._choose]
+        labels = [
+            (document.labels, document.entity_count if document.pairs is None else document.pairs)
+            for document in self._choose
+        ]
         above, gold = margins(labels, inference.scores(self._choose))
         threshold = best_threshold(above, gold) if self.config.choose_threshold else 0.0
         found, unshifted = scores_at(above, gold, threshold), scores_at(above, gold)

@@ -73,6 +73,8 @@ class Document:
     """A tokenised document: ``sentences[i][j]`` is token j of sentence i. ``label_source`` says if it has gold.
 
     ``unrelated`` are the ordered pairs (head, tail) that the labels say have no relation, where they name such pairs.
+    ``candidates`` are the ordered pairs that can have a relation by the corpus' definition, such as chemical and
+    disease; None: all. Other pairs are not asked about, and predictions for them are not scored.
     """
 
     title: str
@@ -85,6 +87,15 @@ class Document:
     """The gold triplets; empty where there are none."""
     label_source: LabelSource = HUMAN
     unrelated: tuple[tuple[int, int], ...] = ()
+    candidates: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The candidate pairs, by head, then by tail: all n(n-1) ordered ones unless the corpus says which."""
+        if self.candidates is not None:
+            return self.candidates
+        entities = range(len(self.entities))
+        return tuple((head, tail) for head in entities for tail in entities if head != tail)
 
 
 @dataclass(frozen=True, slots=True)

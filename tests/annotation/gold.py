@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from harness.annotation.texts import PlainDocument
-from harness.annotation.tokens import split_sentences
+from harness.datasets.tokens import split_sentences
 from harness.escaping import format_triplet
 from harness.types import Ask, Completion, Document, RelationSchema, Request
 

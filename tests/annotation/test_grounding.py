@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.annotation.grounding import GroundedEntities, ground
-from harness.annotation.tokens import split_sentences
 from harness.answers.entities import RawEntity
+from harness.datasets.tokens import split_sentences
 
 TEXT = "Mary McDonald of St. Louis met Bo. McDonald's firm, Clyde & Sons, is in St. Louis. Bo left Bo."
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.annotation.method import Annotate
 from harness.annotation.parts import OVERLAP, parts_of
 from harness.annotation.texts import PlainDocument, part_of
-from harness.annotation.tokens import split_sentences
+from harness.datasets.tokens import split_sentences
 from harness.methods.settings import MethodSettings
 from harness.prompting.variant import load_variant
 from harness.types import Completion, Extraction, Relation, RelationSchema, Sampling

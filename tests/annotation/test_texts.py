@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.annotation.texts import TextCollection, read_texts
-from harness.annotation.tokens import split_sentences
+from harness.datasets.tokens import split_sentences
 from harness.errors import InputError
 
 

@@ -1,8 +1,9 @@
-"""Plain text to sentences and tokens, by syntok."""
+"""Plain text to sentences and tokens, by syntok; with the places of mentions in it, if it has any."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 LONGEST_SENTENCE = 200
 """Tokens; what has more, as a table or a transcript may, is cut after punctuation, or else anywhere."""
+
+Span = tuple[int, int]
+"""Characters, or tokens, from the first to the one after the last."""
 
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _FULL_STOP = re.compile(r"(?<=[。！？])(?![。！？”’」』）])")
@@ -64,3 +68,46 @@ def _words(tokens: Iterable[Token]) -> Iterator[str]:
         word += token.value
     if word:
         yield word
+
+
+def located_sentences(parts: Sequence[tuple[str, int]], mentions: Sequence[Span]) -> list[list[Span]]:
+    """The sentences of the parts of a document, each token as the range of its characters in the document.
+
+    ``parts`` are texts with the place where each begins. A token is cut where one of the ``mentions`` begins or ends,
+    and two sentences are one where a mention goes over their border.
+    """
+    cuts = sorted({place for mention in mentions for place in mention})
+    sentences: list[list[Span]] = []
+    for text, offset in parts:
+        position = 0
+        for sentence in split_sentences(text):
+            spans: list[Span] = []
+            for token in sentence:
+                start = text.index(token, position)
+                position = start + len(token)
+                spans += _pieces((offset + start, offset + position), cuts)
+            if sentences and any(start < spans[0][0] < end for start, end in mentions):
+                sentences[-1] += spans
+            else:
+                sentences.append(spans)
+    return sentences
+
+
+def place_of(sentences: Sequence[Sequence[Span]], mention: Span) -> tuple[int, Span] | None:
+    """The sentence of a mention and its tokens there; None for one without a token."""
+    start, end = mention
+    for sent_id, sentence in enumerate(sentences):
+        if sentence[-1][1] > start:
+            inside = [place for place, token in enumerate(sentence) if start <= token[0] and token[1] <= end]
+            return (sent_id, (inside[0], inside[-1] + 1)) if inside else None
+    return None
+
+
+def _pieces(token: Span, cuts: Sequence[int]) -> Iterator[Span]:
+    start, end = token
+    for cut in cuts[bisect_right(cuts, start) :]:
+        if cut >= end:
+            break
+        yield start, cut
+        start = cut
+    yield start, end

@@ -1,0 +1,83 @@
+"""Files of other forms rewritten in DocRED's: documents, candidate pairs without relation, and the relation table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.datasets.corpus import Corpus
+from harness.datasets.docred_output import document_output, write_schema
+from harness.datasets.dwie import read_dwie
+from harness.datasets.formats import READERS, format_of, read_corpus_file
+from harness.datasets.hypernyms import read_mesh_tree, without_hypernyms
+from harness.datasets.pubtator import IdentifiedDocument
+from harness.datasets.relation_table import read_schema
+from harness.errors import InputError
+from harness.label_source import HUMAN, LabelSource
+from harness.types import Document, Relation, RelationSchema
+
+RELATION_TABLE = "rel_info.json"
+
+
+def convert(
+    source: Path, target: Path, corpus: Corpus | None = None, mesh_tree: Path | None = None, tag: str | None = None
+) -> int:
+    """Write the documents of ``source`` to ``target``, with ``rel_info.json`` beside it; returns how many there are.
+
+    ``source`` is a file in a form of ``READERS``, told by its name, or a folder of DWIE's annotations, of which ``tag``
+    chooses the documents. With ``corpus``, its conventions hold: names of types, direction of labels, candidate pairs.
+    With ``mesh_tree``, pairs of the hypernym filter are no candidates: the other pairs without a label are written as
+    such. Raises InputError at the first fault of the source, or where another table stands beside the target.
+    """
+    schema = _schema_of(corpus)
+    documents = _documents(source, corpus, schema, tag)
+    if mesh_tree:
+        documents = _filtered(documents, mesh_tree, source)
+    used: dict[str, None] = {}
+    none = schema.none[0] if schema and schema.none else "NA"
+    with document_output(target) as output:
+        for document in documents:
+            output.write(document, none)
+            used.update((label.triplet.relation, None) for label in document.labels)
+    table = target.with_name(RELATION_TABLE)
+    schema = schema or RelationSchema(tuple(Relation(one, one.replace("_", " ")) for one in sorted(used)), (none,))
+    if table.is_file() and not mesh_tree:
+        missing = [one for one in used if one not in read_schema(table).by_id]
+        if missing:
+            raise InputError(
+                f"{table}: lacks the relation {missing[0]!r} of {source}; add it, or choose another folder"
+            )
+    else:
+        write_schema(table, schema)
+    return output.count
+
+
+def _schema_of(corpus: Corpus | None) -> RelationSchema | None:
+    if corpus is None:
+        return None
+    table = corpus.relation_table(corpus.folder)
+    return read_schema(table) if table.is_file() else None
+
+
+def _documents(
+    source: Path, corpus: Corpus | None, schema: RelationSchema | None, tag: str | None
+) -> Iterator[Document]:
+    if source.is_dir():
+        return read_dwie(source, schema, tag=tag)
+    if tag:
+        raise InputError("--tag chooses documents of a folder of DWIE's annotations: leave it out for a file")
+    if corpus is None:
+        return READERS[format_of(source)](source, schema, HUMAN)
+    split = next(iter(corpus.splits.values()))
+    return read_corpus_file(source, corpus, split.candidates, schema, LabelSource(split.labelled_by))
+
+
+def _filtered(documents: Iterator[Document], mesh_tree: Path, source: Path) -> Iterator[Document]:
+    tree = read_mesh_tree(mesh_tree)
+    for document in documents:
+        if not isinstance(document, IdentifiedDocument) or document.candidates is None:
+            raise InputError(
+                f"--mesh-tree filters PubTator files of a corpus with argument types, as cdr, and {source} is none: "
+                "name the file with identifiers, and the corpus with --corpus"
+            )
+        yield without_hypernyms(document, tree)

@@ -1,0 +1,232 @@
+"""The table of known corpora: a row each.
+
+Published counts are those of the papers named with them. What a row says of a licence is what the corpus' home says;
+read it there before you publish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from harness.datasets.corpus import TABLES, Arguments, Corpus, CorpusFile, Published
+
+_REDOCRED_DEV = CorpusFile("dev_revised.json", "56c7700aaa9a6f9b1c99f0cdf0b576890fddcadc")
+_DOCRED_TYPES = ("PER", "ORG", "LOC", "TIME", "NUM", "MISC")
+_BIORED_TYPES = (
+    *("GeneOrGeneProduct", "DiseaseOrPhenotypicFeature", "ChemicalEntity"),
+    *("SequenceVariant", "OrganismTaxon", "CellLine"),
+)
+_LMRC = "Li et al. (2024), LMRC, Table 1"
+_EOG = "Christopoulou et al. (2019), Edge-oriented Graphs, statistics of the data sets"
+_HACRED = "github.com/qiaojiim/HacRED, file list"
+_BIORED = "Luo et al. (2022), BioRED, Section 2"
+
+_DOCRED = {
+    "dev": Published(
+        {"candidate_pairs": 395_572, "na_pairs": 384_949, "related_pairs": 10_623, "triplets": 12_275}, _LMRC
+    ),
+    "test": Published({"candidate_pairs": 392_158}, _LMRC),
+}
+_REDOCRED = {
+    "dev": Published(
+        {"candidate_pairs": 193_232, "na_pairs": 179_870, "related_pairs": 13_362, "triplets": 17_284}, _LMRC
+    ),
+    "test": Published(
+        {"candidate_pairs": 198_670, "na_pairs": 185_043, "related_pairs": 13_627, "triplets": 17_448}, _LMRC
+    ),
+}
+_MERGED = (
+    "Files in DocRED's format hold entities with the same mentions as one, so that entities and distinct pairs are "
+    "fewer; labels are counted as they stand in the file."
+)
+
+
+def _counted(documents: int, intra: int, inter: int, note: str = "") -> Published:
+    labels = {"stated_labels": intra + inter, "intra_stated_labels": intra, "inter_stated_labels": inter}
+    counts = {"documents": documents, **labels}
+    return Published(counts, _EOG, note)
+
+
+_CDR = {
+    "train": _counted(500, 754, 284, _MERGED),
+    "dev": _counted(500, 766, 246, _MERGED),
+    "test": _counted(500, 747, 319, _MERGED),
+}
+_GDA = {
+    "train": _counted(23_353, 30_905, 5_174),
+    "dev": _counted(5_839, 7_558, 1_204),
+    "test": _counted(1_000, 1_305, 197),
+}
+
+
+def _of_cdr(split: str, source: str) -> CorpusFile:
+    """The file of a split in DocRED's format, as lines of pairs, or as BioCreative published it."""
+    others = (f"{split}_filter.data", f"{split}.data", f"{source}.PubTator.txt")
+    return CorpusFile(f"{split}.json", other_names=others, candidates="typed")
+
+
+def _with_filtered(splits: Mapping[str, CorpusFile]) -> dict[str, CorpusFile]:
+    """The splits, and each with the pairs that its labels name as the only candidates."""
+    filtered = {f"{name}-filtered": replace(file, candidates="labelled") for name, file in splits.items()}
+    return {**splits, **filtered}
+
+
+CORPORA: Mapping[str, Corpus] = {
+    "redocred": Corpus(
+        name="redocred",
+        splits={
+            "train": CorpusFile("train_revised.json", "1ba485adf8e4cb789c441de2f6fe41de95690caa"),
+            "dev": _REDOCRED_DEV,
+            "test": CorpusFile("test_revised.json", "f59191a3f954ee623ed67cb5740a6e1aedd13a0b"),
+            "dev-train": replace(_REDOCRED_DEV, part="train"),
+            "dev-choose": replace(_REDOCRED_DEV, part="choose"),
+            "dev-report": replace(_REDOCRED_DEV, part="report"),
+        },
+        default_split="dev",
+        relations=CorpusFile("rel_info.json", "9ef6fb9677cd51183b540eae69b3ce489b837055"),
+        licence="MIT",
+        entity_types=_DOCRED_TYPES,
+        published=_REDOCRED,
+        notes="Scored as its evaluation script does; Ign F1 leaves out the facts of the training split.",
+        source="Tan et al. (2022), Revisiting DocRED, EMNLP; github.com/tonytan48/Re-DocRED",
+        url="https://raw.githubusercontent.com/tonytan48/Re-DocRED/main/data/",
+        url_variable="HARNESS_REDOCRED_URL",
+        packaged_relations="redocred_rel_info.json",
+    ),
+    "sample": Corpus(
+        name="sample",
+        splits={"dev": CorpusFile("documents.json")},
+        default_split="dev",
+        relations=CorpusFile("rel_info.json"),
+        licence="Apache-2.0",
+        entity_types=_DOCRED_TYPES,
+        source="written for this project; ships inside the package",
+    ),
+    "fewrel": Corpus(
+        name="fewrel",
+        splits={"dev": CorpusFile("val_wiki.json", "fe103ba5f52de1f0c070d66c7a8ba9de20c9f96c")},
+        default_split="dev",
+        relations=CorpusFile("pid2name.json", "00b632be58e00b5337c054ac8a46bda1f4c27b0e"),
+        licence="MIT",
+        source="Han et al. (2018), FewRel, EMNLP; github.com/thunlp/FewRel; its validation split of 16 relations",
+        url="https://raw.githubusercontent.com/thunlp/FewRel/master/data/",
+        url_variable="HARNESS_FEWREL_URL",
+        format="fewrel",
+    ),
+    "docred": Corpus(
+        name="docred",
+        splits={
+            "train": CorpusFile("train_annotated.json"),
+            "distant": CorpusFile("train_distant.json", labelled_by="distant"),
+            "dev": CorpusFile("dev.json"),
+            "test": CorpusFile("test.json"),
+        },
+        default_split="dev",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations="redocred_rel_info.json",
+        licence="MIT",
+        source="Yao et al. (2019), DocRED, ACL; github.com/thunlp/DocRED",
+        page="the folders that github.com/thunlp/DocRED names (data/README.md)",
+        entity_types=_DOCRED_TYPES,
+        published=_DOCRED,
+        notes=(
+            "test has no labels: `harness export RUN` writes its predictions for the evaluation server. train_distant "
+            "is labelled by distant supervision."
+        ),
+    ),
+    "cdr": Corpus(
+        name="cdr",
+        splits=_with_filtered(
+            {
+                "train": _of_cdr("train", "CDR_TrainingSet"),
+                "dev": _of_cdr("dev", "CDR_DevelopmentSet"),
+                "test": _of_cdr("test", "CDR_TestSet"),
+            }
+        ),
+        default_split="dev",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations=f"{TABLES}/cdr.json",
+        licence="see its home",
+        source="Li et al. (2016), BioCreative V CDR task corpus, Database",
+        page="biocreative.bioinformatics.udel.edu (CDR_Data.zip), or as .data lines, or in DocRED's format",
+        entity_types=("CHEM", "DISE"),
+        type_names={"Chemical": "CHEM", "Disease": "DISE"},
+        arguments=Arguments("CHEM", "DISE"),
+        published=_CDR,
+        notes=(
+            "Candidates are all pairs of a chemical and a disease; other predictions are not scored. In the splits "
+            "-filtered they are the pairs that labels name: files made with the hypernym filter leave out diseases "
+            "that are more general than one that the chemical induces."
+        ),
+    ),
+    "gda": Corpus(
+        name="gda",
+        splits={
+            "train": CorpusFile("train.json", labelled_by="distant", other_names=("train.data",), candidates="typed"),
+            "dev": CorpusFile("dev.json", labelled_by="distant", other_names=("dev.data",), candidates="typed"),
+            "test": CorpusFile("test.json", labelled_by="distant", other_names=("test.data",), candidates="typed"),
+        },
+        default_split="dev",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations=f"{TABLES}/gda.json",
+        licence="see its home",
+        source="Wu et al. (2019), RENET, RECOMB; split of Christopoulou et al. (2019)",
+        page="bitbucket.org/alexwuhkucs/gda-extraction, made into .data lines as Christopoulou et al. (2019) do",
+        entity_types=("GENE", "DISE"),
+        type_names={"Gene": "GENE", "Disease": "DISE"},
+        arguments=Arguments("GENE", "DISE"),
+        published=_GDA,
+        notes="Labelled by distant supervision, test too. Candidates are all pairs of a gene and a disease.",
+    ),
+    "dwie": Corpus(
+        name="dwie",
+        splits={name: CorpusFile(f"{name}.json") for name in ("train", "dev", "test")},
+        default_split="test",
+        relations=CorpusFile("rel_info.json"),
+        licence="see its home; the texts are Deutsche Welle's",
+        source="Zaporojets et al. (2021), DWIE, Information Processing & Management; github.com/klimzaporojets/DWIE",
+        page="github.com/klimzaporojets/DWIE: add the contents with its script, then `harness data convert FOLDER OUT`",
+        entity_types=("entity", "event", "other", "value"),
+        notes="Its own scores are given beside the official ones: hard (entities) and mention level.",
+    ),
+    "hacred": Corpus(
+        name="hacred",
+        splits={name: CorpusFile(f"{name}.json") for name in ("train", "dev", "test")},
+        default_split="dev",
+        relations=CorpusFile("rel2id.json"),
+        licence="see its home",
+        source="Cheng et al. (2021), HacRED, Findings of ACL; github.com/qiaojiim/HacRED",
+        page="the folder that github.com/qiaojiim/HacRED names",
+        format="hacred",
+        language="zh",
+        published={
+            "train": Published({"documents": 6231}, _HACRED),
+            "dev": Published({"documents": 1500}, _HACRED),
+            "test": Published({"documents": 1500}, _HACRED),
+        },
+        notes="Words are read, not characters; text is shown without spaces between them.",
+    ),
+    "biored": Corpus(
+        name="biored",
+        splits={
+            "train": CorpusFile("Train.PubTator"),
+            "dev": CorpusFile("Dev.PubTator"),
+            "test": CorpusFile("Test.PubTator"),
+        },
+        default_split="dev",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations=f"{TABLES}/biored.json",
+        licence="see its home",
+        source="Luo et al. (2022), BioRED, Briefings in Bioinformatics",
+        page="ftp.ncbi.nlm.nih.gov/pub/lu/BioRED (BIORED.zip)",
+        format="pubtator",
+        entity_types=_BIORED_TYPES,
+        published={
+            "train": Published({"documents": 400}, _BIORED),
+            "dev": Published({"documents": 100}, _BIORED),
+            "test": Published({"documents": 100}, _BIORED),
+        },
+        notes="Its relations have no direction: labels are read from first to second entity. Novelty is not read.",
+    ),
+}

@@ -1,0 +1,122 @@
+"""What a corpus is: its files, their form, where they come from, and how its literature counts and scores them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from harness.datasets.splits import Part
+from harness.label_source import LabelKind
+from harness.paths import cache_dir
+
+PACKAGE = Path(__file__).resolve().parent
+TABLES = "tables"
+"""The folder of the package that holds relation tables."""
+
+Format = Literal["docred", "fewrel", "hacred", "pairs", "pubtator"]
+"""How documents are written: ``pairs`` are the ``.data`` lines of Christopoulou et al. (2019)."""
+
+CandidateRule = Literal["all", "typed", "labelled"]
+"""Which pairs can have a relation: ``typed`` are those of the corpus' argument types, ``labelled`` those of them that
+a label names, be it as related or as unrelated."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusFile:
+    """A file of a corpus. ``blob_id`` is its git blob id (SHA-1 of ``blob <size>``, a NUL, the content).
+
+    ``part`` names the documents of the file that make the split: those that encoders train on, choose by or
+    report on where this one file serves for all three; None: all of them. ``labelled_by`` says who wrote the labels.
+    """
+
+    name: str
+    blob_id: str = ""
+    part: Part | None = None
+    labelled_by: LabelKind = "human"
+    other_names: tuple[str, ...] = ()
+    """Names under which the same documents are published in other forms; the first that is there is read."""
+    candidates: CandidateRule = "all"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.other_names)
+
+    def path_in(self, folder: Path) -> Path:
+        """The file in a folder, under the first of its names that is there; under its own name if none is."""
+        return next((path for path in self._paths(folder) if path.is_file()), folder / self.name)
+
+    def _paths(self, folder: Path) -> Iterator[Path]:
+        for name in self.names:
+            yield from (folder / name, folder / f"{name}.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The entity types that heads and tails of a corpus' relations have, where they are the same for all."""
+
+    head: str
+    tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Counts of a split as a paper gives them, by the names of ``Statistics.as_dict``."""
+
+    counts: Mapping[str, int]
+    source: str
+    """The paper and table."""
+    note: str = ""
+    """Why a file may count otherwise."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A row of the table: files by split and their format, the relation table, licence and origin.
+
+    ``url`` is the folder that the files are fetched from, and ``packaged_relations`` the copy of the relation
+    table inside the package (else it is fetched too); a corpus without ``url`` and ``page`` is itself packaged, in the
+    folder of its name. ``url_variable`` is the environment variable that replaces ``url``. A table without a blob id is
+    not published with the corpus: the packaged one serves where there is none beside the files.
+    """
+
+    name: str
+    splits: Mapping[str, CorpusFile]
+    default_split: str
+    relations: CorpusFile
+    licence: str
+    source: str
+    """Citation and home."""
+    url: str = ""
+    url_variable: str = ""
+    packaged_relations: str = ""
+    format: Format = "docred"
+    """Of files whose name tells no other."""
+    page: str = ""
+    """Where a user gets the files that cannot be fetched by one address."""
+    language: str = "en"
+    """As an ISO 639-1 code."""
+    entity_types: tuple[str, ...] = ()
+    type_names: Mapping[str, str] = field(default_factory=dict)
+    """Names of entity types in other forms of the corpus -> those of ``entity_types``."""
+    arguments: Arguments | None = None
+    published: Mapping[str, Published] = field(default_factory=dict)
+    """By split."""
+    notes: str = ""
+    """How the corpus is scored, and what else to know."""
+
+    @property
+    def is_packaged(self) -> bool:
+        return not self.url and not self.page
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are unless the user says otherwise: the cache, or the package."""
+        return PACKAGE / self.name if self.is_packaged else cache_dir() / self.name
+
+    def relation_table(self, folder: Path) -> Path:
+        """The relation table of files in a folder; it may be missing."""
+        beside = folder / self.relations.name
+        is_published = self.relations.blob_id or not self.packaged_relations
+        return beside if is_published or beside.exists() else PACKAGE / self.packaged_relations

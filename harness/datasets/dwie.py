@@ -1,0 +1,113 @@
+"""DWIE's annotation files: a JSON file a document, with the article's text, mentions, concepts and relations.
+
+Zaporojets et al. (2021), "DWIE: an entity-centric dataset for multi-task document-level information extraction",
+Information Processing & Management. ``content`` is the text, which the corpus' public script adds to the annotations.
+``tags`` name the split. ``mentions`` are ``{begin, end, text, concept}`` by characters, ``concepts`` ``{concept, text,
+tags}``, and ``relations`` ``{s, p, o}`` between concepts. An entity is a concept with mentions; its type is the tag
+``type::...``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.datasets.fields import Fault, index_of, integer_of, list_of, member_of, object_of, refusal, text_of
+from harness.datasets.relation_table import NONE, relation_id
+from harness.datasets.tokens import Span, located_sentences, place_of
+from harness.errors import InputError
+from harness.json_files import shown, whole_value
+from harness.label_source import HUMAN, LabelSource
+from harness.types import Document, Entity, Label, Mention, RelationSchema, Triplet
+
+TYPE = "type::"
+NO_TYPE = "none"
+
+
+def read_dwie(
+    folder: Path, schema: RelationSchema | None = None, labelled_by: LabelSource = HUMAN, tag: str | None = None
+) -> Iterator[Document]:
+    """Yield the documents of a folder in the order of their files; with ``tag`` those that have it, as ``train``.
+
+    Relations of concepts without a mention are left out, as no text states them. Raises InputError with file, document
+    and field at the first fault.
+    """
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise InputError(f"{folder}: holds no .json file; give the folder of DWIE's annotations with content")
+    for file in files:
+        value = whole_value(file, "the annotation")
+        try:
+            fields = object_of(value)
+            tags = [text_of(one, "tags", place) for place, one in enumerate(list_of(fields.get("tags", []), "tags"))]
+            if tag is None or tag in tags:
+                yield _document(fields, schema, labelled_by)
+        except Fault as fault:
+            title = {"title": value.get("id")} if isinstance(value, dict) else None
+            raise refusal(file, "the annotation", title, fault) from None
+
+
+def _document(fields: dict[str, object], schema: RelationSchema | None, labelled_by: LabelSource) -> Document:
+    title = text_of(member_of(fields, "id"), "id")
+    if "content" not in fields:
+        raise Fault("is missing; add the article's text with DWIE's script for downloads", "content")
+    text = text_of(fields["content"], "content")
+    concepts = list_of(member_of(fields, "concepts"), "concepts")
+    types = [_type(object_of(one, "concepts", place)) for place, one in enumerate(concepts)]
+    spans = [
+        _span(one, text, len(concepts), place)
+        for place, one in enumerate(list_of(member_of(fields, "mentions"), "mentions"))
+    ]
+    sentences = located_sentences([(text, 0)], [span for span, _ in spans])
+    mentions: dict[int, list[Mention]] = {}
+    for place, (span, concept) in enumerate(spans):
+        found = place_of(sentences, span)
+        if found is None:
+            raise Fault("has no token", "mentions", place)
+        sent_id, (start, end) = found
+        name = " ".join(text[span[0] : span[1]].split())
+        mentions.setdefault(concept, []).append(Mention(name, sent_id, start, end, types[concept]))
+    places = {concept: place for place, concept in enumerate(sorted(mentions))}
+    return Document(
+        title,
+        tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
+        tuple(Entity(tuple(mentions[concept])) for concept in places),
+        tuple(_labels(fields, places, len(concepts), schema)),
+        labelled_by,
+    )
+
+
+def _type(concept: dict[str, object]) -> str:
+    tags = concept.get("tags")
+    named = [one for one in tags if isinstance(one, str)] if isinstance(tags, list) else []
+    return next((one.removeprefix(TYPE) for one in named if one.startswith(TYPE)), NO_TYPE)
+
+
+def _span(value: object, text: str, concepts: int, place: int) -> tuple[Span, int]:
+    where = ("mentions", place)
+    fields = object_of(value, *where)
+    start = integer_of(member_of(fields, "begin", *where), *where, "begin")
+    end = integer_of(member_of(fields, "end", *where), *where, "end")
+    written = text_of(member_of(fields, "text", *where), *where, "text")
+    if not 0 <= start < end <= len(text) or "".join(text[start:end].split()) != "".join(written.split()):
+        held = text[max(start, 0) : max(end, 0)]
+        raise Fault(f"{shown(written)} is not at {start} to {end} of the content; {shown(held)} is", *where)
+    concept = index_of(member_of(fields, "concept", *where), concepts, "concept", *where, "concept")
+    return (start, end), concept
+
+
+def _labels(
+    fields: dict[str, object], places: dict[int, int], concepts: int, schema: RelationSchema | None
+) -> Iterator[Label]:
+    for place, value in enumerate(list_of(member_of(fields, "relations"), "relations")):
+        where = ("relations", place)
+        relation = object_of(value, *where)
+        head, tail = (
+            index_of(member_of(relation, key, *where), concepts, "concept", *where, key) for key in ("s", "o")
+        )
+        written = text_of(member_of(relation, "p", *where), *where, "p")
+        known = relation_id(written, schema)
+        if known is None:
+            raise Fault(f"{shown(written)} is no relation of the schema", *where, "p")
+        if known != NONE and head in places and tail in places:
+            yield Label(Triplet(places[head], known, places[tail]))

@@ -1,0 +1,182 @@
+"""The PubTator format of CDR and BioRED: abstracts with entities by character offsets and relations between ids.
+
+Li et al. (2016), "BioCreative V CDR task corpus", Database; Luo et al. (2022), "BioRED", Briefings in Bioinformatics. A
+document is ``ID|t|title``, ``ID|a|abstract``, a line ``ID, start, end, name, type, identifiers`` for each mention, and
+a line ``ID, relation, identifier, identifier`` for each relation (BioRED adds a column), apart by tabs. Blank lines end
+documents. Offsets count characters of the title, one space, the abstract. An entity is all mentions of one identifier;
+mentions without one (``-1``) are left out, and a mention of several is one of each, as in Christopoulou et al. (2019).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.datasets.fields import Fault, refusal
+from harness.datasets.relation_table import NONE, relation_id
+from harness.datasets.tokens import located_sentences, place_of
+from harness.errors import InputError
+from harness.json_files import shown
+from harness.label_source import HUMAN, LabelSource
+from harness.opening import open_text
+from harness.types import Document, Entity, Label, Mention, RelationSchema, Triplet
+
+NOT_LINKED = frozenset({"", "-", "-1"})
+_TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)")
+_IDENTIFIER = re.compile(r"-1|(?:[A-Za-z_]+:?)?\d+")
+"""What may stand between bars. Identifiers of variants hold bars of their own: ``c|SUB|G|1934|A``."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedDocument(Document):
+    """A document whose entities are known by ``identifiers``, such as those of MeSH; one for each entity."""
+
+    identifiers: tuple[str, ...] = ()
+
+
+class _MentionLine(NamedTuple):
+    line: int
+    start: int
+    end: int
+    name: str
+    type: str
+    identifiers: tuple[str, ...]
+
+
+class _RelationLine(NamedTuple):
+    line: int
+    relation: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+
+
+@dataclass
+class _Record:
+    """The lines of one document."""
+
+    title: str
+    texts: dict[str, str] = field(default_factory=dict)
+    mentions: list[_MentionLine] = field(default_factory=list)
+    relations: list[_RelationLine] = field(default_factory=list)
+
+
+def read_pubtator(
+    path: Path, schema: RelationSchema | None = None, labelled_by: LabelSource = HUMAN
+) -> Iterator[IdentifiedDocument]:
+    """Yield the documents one by one, tokenised so that every mention begins and ends with a token.
+
+    Raises InputError with file, document and line at the first fault.
+    """
+    titles: set[str] = set()
+    for index, (record, fault) in enumerate(_records(path)):
+        try:
+            if fault:
+                raise fault
+            if record.title in titles:
+                raise Fault("is already that of another document; ids must be unique", "id")
+            titles.add(record.title)
+            yield _document(record, schema, labelled_by)
+        except Fault as found:
+            raise refusal(path, f"document {index}", {"title": record.title}, found) from None
+
+
+def _records(path: Path) -> Iterator[tuple[_Record, Fault | None]]:
+    """The documents' lines in turn, with the first fault in them."""
+    record: _Record | None = None
+    fault: Fault | None = None
+    with open_text(path) as lines:
+        try:
+            for number, line in enumerate(lines, 1):
+                text = line.rstrip("\r\n")
+                title = re.split(r"[|\t]", text, maxsplit=1)[0]
+                if record and (not text.strip() or title != record.title):
+                    yield record, fault
+                    record = fault = None
+                if not text.strip() or fault:
+                    continue
+                record = record or _Record(title)
+                try:
+                    _add(record, text, number)
+                except Fault as found:
+                    fault = found
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    if record:
+        yield record, fault
+
+
+def _add(record: _Record, text: str, line: int) -> None:
+    if match := _TEXT.fullmatch(text):
+        record.texts[match[2]] = match[3]
+        return
+    match text.split("\t"):
+        case [_, start, end, name, kind, identifiers, *_] if start.isdigit() and end.isdigit() and kind:
+            found = tuple(one for one in _identifiers(identifiers) if one not in NOT_LINKED)
+            record.mentions.append(_MentionLine(line, int(start), int(end), name, kind, found))
+        case [_, start, end, _, _] if start.isdigit() and end.isdigit():
+            pass  # A mention that is linked to nothing.
+        case [_, relation, first, second, *more] if len(more) < 2 and not relation.isdigit():
+            record.relations.append(_RelationLine(line, relation, _identifiers(first), _identifiers(second)))
+        case _:
+            raise Fault(f"{shown(text)} is no title, abstract, mention or relation", f"line {line}")
+
+
+def _identifiers(text: str) -> tuple[str, ...]:
+    parts = text.split("|")
+    if not all(map(_IDENTIFIER.fullmatch, parts)):
+        parts = re.split(r"[,;]", text)
+    return tuple(dict.fromkeys(part.strip() for part in parts))
+
+
+def _document(record: _Record, schema: RelationSchema | None, labelled_by: LabelSource) -> IdentifiedDocument:
+    if "t" not in record.texts:
+        raise Fault("has no title line; write ID|t|title", "title")
+    title, abstract = record.texts["t"], record.texts.get("a", "")
+    text = f"{title} {abstract}"
+    for one in record.mentions:
+        if not one.start < one.end <= len(text) or _spaceless(text[one.start : one.end]) != _spaceless(one.name):
+            held = text[one.start : one.end]
+            raise Fault(f"{shown(one.name)} is not at {one.start} to {one.end}; {shown(held)} is", f"line {one.line}")
+    spans = [(one.start, one.end) for one in record.mentions]
+    sentences = located_sentences([(title, 0), (abstract, len(title) + 1)], spans)
+    mentions: dict[str, list[Mention]] = {}
+    for one in sorted(record.mentions, key=lambda mention: (mention.start, mention.end)):
+        found = place_of(sentences, (one.start, one.end))
+        if found is None:
+            raise Fault(f"{shown(one.name)} has no token", f"line {one.line}")
+        sent_id, tokens = found
+        name = " ".join(text[one.start : one.end].split())
+        for identifier in one.identifiers:
+            mention = Mention(name, sent_id, tokens[0], tokens[1], one.type)
+            mentions.setdefault(identifier, []).append(mention)
+    places = {identifier: index for index, identifier in enumerate(mentions)}
+    return IdentifiedDocument(
+        title=record.title,
+        sentences=tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
+        entities=tuple(Entity(tuple(found)) for found in mentions.values()),
+        labels=tuple(_labels(record, places, schema)),
+        label_source=labelled_by,
+        identifiers=tuple(places),
+    )
+
+
+def _labels(record: _Record, places: dict[str, int], schema: RelationSchema | None) -> Iterator[Label]:
+    for one in record.relations:
+        relation = relation_id(one.relation, schema)
+        if relation is None:
+            raise Fault(f"{shown(one.relation)} is no relation of the schema", f"line {one.line}")
+        arguments = []
+        for identifiers in (one.first, one.second):
+            known = [places[identifier] for identifier in identifiers if identifier in places]
+            if not known:
+                raise Fault(f"no mention has the identifier {shown('|'.join(identifiers))}", f"line {one.line}")
+            arguments.append(known)
+        if relation != NONE:
+            yield from (Label(Triplet(head, relation, tail)) for head in arguments[0] for tail in arguments[1])
+
+
+def _spaceless(text: str) -> str:
+    return "".join(text.split())
