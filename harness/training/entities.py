@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,14 @@ from harness.training.objectives import Judged
 from harness.types import Document
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import Accelerator
     from torch import Tensor
 
     from harness.encoders.entities.batching import EntityBatch, EntityCollator
     from harness.encoders.entities.finder import EntityFinder
     from harness.encoders.entities.inference import Found
+    from harness.encoders.entities.model import EntityModel
     from harness.encoders.entities.text import EncodedText, TextEncoder
     from harness.training.collation import Masking
     from harness.training.fit import TrainingJob
@@ -62,8 +64,7 @@ class EntityObjective:
         with accelerator.autocast():
             tags, logits = model(batch)
         each = binary_cross_entropy_with_logits(logits, batch.coreferent.float(), reduction="none")
-        texts = len(batch.lengths)
-        loss: Tensor = tags + (each * batch.share).sum() / texts
+        loss: Tensor = tags + (each * batch.share).sum() / len(batch.read.sentence)
         return loss
 
     def judge(self, model: Any, accelerator: Accelerator) -> Judged:
@@ -87,6 +88,19 @@ def best_clusters(found: Sequence[tuple[Document, Found]]) -> tuple[float, Score
     several = [threshold for threshold, scores in by_threshold.items() if scores.f1 == best]
     threshold = several[len(several) // 2]
     return threshold, by_threshold[threshold]
+
+
+def read_once(
+    model: EntityModel, collator: EntityCollator, texts: Sequence[EncodedText], device: torch.device
+) -> Iterator[EncodedText]:
+    """The texts with what an encoder that stays as it is makes of their words."""
+    import torch
+
+    model.to(device).eval()
+    for text in texts:
+        with torch.inference_mode():
+            states = model.encoded(collator([text]).to(device))
+        yield replace(text, states=states.half().cpu().numpy())
 
 
 def total(counts: Any) -> Scores:
@@ -135,12 +149,18 @@ def train_entity_finder(job: TrainingJob, folder: Path, watcher: Watcher) -> Tra
 
     _, split, origin = data_to_train_on(job)
     of_model, of_training = split_options(job.options, EntityConfig)
-    config = with_options(EntityConfig(), of_model)
     training = with_options(TrainingConfig(seed=job.seed, rest_lr=1e-3, average_decay=0.99, epochs=20), of_training)
+    config = with_options(EntityConfig(), of_model)
     if training.swapped_entities:
         raise InputError(f"-O swapped_entities={training.swapped_entities}: not for an entity finder; leave it at 0")
     accelerator = begun(training)
     model = new_entity_model(config, attention_dropout=training.attention_dropout)
+    is_frozen = training.frozen_layers == model.encoder.config.num_hidden_layers
+    if is_frozen and (config.shaped_input or training.masked_subwords):
+        raise InputError(
+            "-O frozen_layers: with all layers frozen every text is read once: write -O shaped_input=false and leave "
+            "masked_subwords at 0"
+        )
     seen = Seen()
     if source := trained_folder(config.encoder):
         seen = seen_by(source)
@@ -161,6 +181,8 @@ def train_entity_finder(job: TrainingJob, folder: Path, watcher: Watcher) -> Tra
     collator = EntityCollator(Collator(tokenizer, config.window, config.overlap, 0))
     texts = [encoder.encode(one, with_entities=True) for one in split.train if any(one.sentences)]
     check_vocabulary(config.encoder, model.encoder, max(int(one.input_ids.max(initial=0)) for one in texts))
+    if is_frozen:
+        texts = list(read_once(model, collator, texts, accelerator.device))
     collate: Any = collator
     if training.masked_subwords:
         collate = TextMasking(collator, Masking(collator.collator, tokenizer, training.masked_subwords))

@@ -20,8 +20,8 @@ class EntityBatch:
 
     - ``read``: windows and subwords, as for pairs, without entities.
     - ``window_shape`` [w, t]: the shape of the word of each token, 0 for special tokens and padding.
-    - ``first``, ``last``, ``shape`` [b, n]: rows of [b * l] of a word's first and last subword, and its shape;
-      ``lengths`` [b]: words.
+    - ``word`` [b * l]: the row of [b * n] of the word of each subword, b * n for padding; ``shape`` [b * n].
+    - ``states`` [b * n, d]: of the words, if the encoder has read them; [b * n, 0] if not.
     - ``words``, ``mask``, ``tags`` [s, k]: the rows of [b * n] of a sentence's words, which are there, their tags.
     - ``start``, ``end`` [m]: rows of [b * n] of a mention's first and last word; ``type`` [m].
     - ``pairs`` [p, 2], ``features`` [p, f], ``coreferent`` [p]; ``share`` [p]: 1 over the mentions of the text.
@@ -29,10 +29,9 @@ class EntityBatch:
 
     read: Batch
     window_shape: Tensor
-    first: Tensor
-    last: Tensor
+    word: Tensor
     shape: Tensor
-    lengths: Tensor
+    states: Tensor
     words: Tensor
     mask: Tensor
     tags: Tensor
@@ -62,17 +61,15 @@ class EntityCollator:
         read = self.collator([text.read for text in texts])
         longest = read.sentence.shape[1]
         most = max(len(text.shape) for text in texts)
-        first, last, shape = (np.zeros((len(texts), most), dtype=np.int64) for _ in range(3))
-        of_subword = np.zeros(len(texts) * longest + 1, dtype=np.int64)
+        word = np.full(len(texts) * longest + 1, len(texts) * most)
+        shape = np.zeros(len(texts) * most + 1, dtype=np.int64)
+        size = 0 if texts[0].states is None else texts[0].states.shape[1]
+        states = np.zeros((len(texts) * most, size), dtype=np.float32)
         for b, text in enumerate(texts):
-            first[b, : len(text.first)] = b * longest + text.first
-            last[b, : len(text.last)] = b * longest + text.last
-            shape[b, : len(text.shape)] = text.shape
-            word = np.cumsum(text.read.word_start) - 1
-            # Of the words, those that have subwords.
-            read_words = np.unique(text.first, return_index=True)[1]
-            kept = read_words[np.clip(word, 0, max(len(read_words) - 1, 0))] if len(read_words) else word
-            of_subword[b * longest : b * longest + len(word)] = text.shape[kept]
+            word[b * longest : b * longest + len(text.word)] = b * most + text.word
+            shape[b * most : b * most + len(text.shape)] = text.shape
+            if text.states is not None:
+                states[b * most : b * most + len(text.shape)] = text.states
         sentences = [
             (b * most + begun, length)
             for b, text in enumerate(texts)
@@ -91,10 +88,9 @@ class EntityCollator:
             tags[s, :length] = every.ravel()[begun : begun + length]
         before = np.cumsum([0, *(len(text.start) for text in texts)])
         arrays = {
-            "first": first,
-            "last": last,
-            "shape": shape,
-            "lengths": np.array([len(text.shape) for text in texts]),
+            "word": word[:-1],
+            "shape": shape[:-1],
+            "states": states,
             "words": words,
             "mask": mask,
             "tags": tags,
@@ -108,5 +104,5 @@ class EntityCollator:
                 [np.full(len(text.pairs), 1 / max(len(text.start), 1), dtype=np.float32) for text in texts]
             ),
         }
-        window_shape = torch.from_numpy(of_subword)[read.token_index]
+        window_shape = torch.from_numpy(shape[word])[read.token_index]
         return EntityBatch(read, window_shape, **{name: torch.from_numpy(value) for name, value in arrays.items()})

@@ -14,7 +14,11 @@ class EntityConfig(BaseModel):
 
     - ``entity_types``: the types of mentions, in the order of the tags.
     - ``encoder``, ``window``, ``overlap``: as of ``ModelConfig``.
-    - ``word_size``: width of a word in each direction of the LSTM over the words.
+    - ``layers``: the last hidden layers of the encoder that a word's state is made of.
+    - ``shaped_input``: whether the shapes of words (capitals, digits) are added to the encoder's input; not where the
+      encoder stays as it is.
+    - ``projection_size``: of a word before the LSTM over the words of its sentence; ``word_size``: of it in each
+      direction.
     - ``mention_size``: width of a mention where mentions are compared.
     - ``dropout``: of words and of mention pairs.
     - ``threshold``: the probability of coreference from which the mean over two clusters joins them; chosen on the
@@ -29,7 +33,10 @@ class EntityConfig(BaseModel):
     encoder: str = "minilm"
     window: int = Field(default=512, ge=16)
     overlap: int = Field(default_factory=default_overlap, ge=0)
-    word_size: int = Field(default=192, ge=1)
+    layers: int = Field(default=4, ge=1)
+    shaped_input: bool = True
+    projection_size: int = Field(default=256, ge=1)
+    word_size: int = Field(default=160, ge=1)
     mention_size: int = Field(default=128, ge=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     threshold: float = Field(default=0.5, ge=0, le=1)

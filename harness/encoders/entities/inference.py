@@ -80,7 +80,7 @@ class EntityInference:
             words = self.model.word_states(batch)
             tagged = iter(self.model.chain.best(self.model.emissions(words, batch), batch.mask))
             found = []
-            most = batch.first.shape[1]
+            most = len(batch.shape) // len(documents)
             for number, document in enumerate(documents):
                 spans = [
                     span

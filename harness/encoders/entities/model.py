@@ -1,8 +1,10 @@
 """The entity finder's network: words from subwords and their shapes, tags of words, coreference of mentions.
 
-MiniLM reads lower case only. What shape a word had (capitals, digits) is therefore added to the embeddings of its
-subwords, and stands beside its state. Mentions are tagged by a chain (``crf``); pairs of them are compared by their
-states and by what their words have in common (``surface``), as JEREX does (Eberts and Ulges, EACL 2021).
+A word's state is the mean of its subwords' in the last layers of the encoder, read by an LSTM along the sentence.
+MiniLM reads lower case only: the shape of a word (capitals, digits) therefore stands beside its state and, where the
+encoder is trained, is added to the embeddings of its subwords. Mentions are tagged by a chain (``crf``); pairs of
+them are compared by their states and by what their words have in common (``surface``), as in JEREX (Eberts and Ulges,
+EACL 2021).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from harness.encoders.pooling import document_values, full_precision
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-SHAPE_SIZE = 16
+SHAPE_SIZE = 32
 
 
 class EntityModel(EncoderModel):
@@ -36,15 +38,19 @@ class EntityModel(EncoderModel):
         self.config = config
         self.encoder = encoder
         size, types = encoder.config.hidden_size, len(config.entity_types)
-        self.shape = nn.Embedding(SHAPES, size)
-        nn.init.normal_(self.shape.weight, std=0.02)
-        self.word_shape = nn.Embedding(SHAPES, SHAPE_SIZE)
+        self.input_shape = nn.Embedding(SHAPES, size) if config.shaped_input else None
+        if self.input_shape is not None:
+            nn.init.normal_(self.input_shape.weight, std=0.02)
+        self.projection = nn.Linear(config.layers * size, config.projection_size)
+        self.shape = nn.Embedding(SHAPES, SHAPE_SIZE)
         self.dropout = nn.Dropout(config.dropout)
-        self.words = nn.LSTM(2 * size + SHAPE_SIZE, config.word_size, batch_first=True, bidirectional=True)
-        self.tags = nn.Linear(2 * config.word_size, 4 * types + 1)
+        width = config.projection_size + SHAPE_SIZE
+        self.words = nn.LSTM(width, config.word_size, batch_first=True, bidirectional=True)
+        width += 2 * config.word_size
+        self.tags = nn.Linear(width, 4 * types + 1)
         self.chain = Chain(types)
         self.mention_type = nn.Embedding(types, SHAPE_SIZE)
-        self.mention = nn.Linear(4 * config.word_size + SHAPE_SIZE, config.mention_size)
+        self.mention = nn.Linear(2 * width + SHAPE_SIZE, config.mention_size)
         self.pair = nn.Sequential(
             nn.Linear(2 * config.mention_size + FEATURES, config.mention_size),
             nn.GELU(),
@@ -58,19 +64,33 @@ class EntityModel(EncoderModel):
         loss = self.chain.loss(self.emissions(words, batch), batch.mask, batch.tags)
         return loss, self.pair_logits(words, batch.start, batch.end, batch.type, batch.pairs, batch.features)
 
-    def word_states(self, batch: EntityBatch) -> Tensor:
-        """The states [b * n, 2 * word_size] of the words of a batch."""
+    def encoded(self, batch: EntityBatch) -> Tensor:
+        """The mean states [b * n, layers * d] of the subwords of each word, 0 for a word without any."""
         read = batch.read
         embeddings: Any = self.encoder.get_input_embeddings()
-        embedded = embeddings(read.input_ids) + self.shape(batch.window_shape)
-        states = self.encoder(inputs_embeds=embedded, attention_mask=read.attention_mask).last_hidden_state
+        embedded = embeddings(read.input_ids)
+        if self.input_shape is not None:
+            embedded = embedded + self.input_shape(batch.window_shape)
+        output = self.encoder(inputs_embeds=embedded, attention_mask=read.attention_mask, output_hidden_states=True)
+        states = torch.cat(output.hidden_states[-self.config.layers :], 2)
         rows = full_precision(document_values(states, read)).flatten(0, 1)
-        words = self.dropout(torch.cat([rows[batch.first], rows[batch.last], self.word_shape(batch.shape)], 2))
-        packed = nn.utils.rnn.pack_padded_sequence(words, batch.lengths.cpu(), batch_first=True, enforce_sorted=False)
-        read_words, _ = nn.utils.rnn.pad_packed_sequence(
-            self.words(packed)[0], batch_first=True, total_length=words.shape[1]
+        words = rows.new_zeros(len(batch.shape) + 1, rows.shape[1]).index_add(0, batch.word, rows)
+        counts = rows.new_zeros(len(words)).index_add(0, batch.word, rows.new_ones(len(rows)))
+        return (words / counts.clamp(min=1)[:, None])[:-1]
+
+    def word_states(self, batch: EntityBatch) -> Tensor:
+        """The states [b * n, ...] of the words of a batch in their sentences."""
+        encoded = batch.states if batch.states.shape[1] else self.encoded(batch)
+        rows = torch.cat([torch.tanh(self.projection(self.dropout(encoded))), self.shape(batch.shape)], 1)
+        rows = self.dropout(full_precision(rows))
+        lengths = batch.mask.sum(1).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(rows[batch.words], lengths, batch_first=True, enforce_sorted=False)
+        output, _ = nn.utils.rnn.pad_packed_sequence(
+            self.words(packed)[0], batch_first=True, total_length=batch.words.shape[1]
         )
-        return self.dropout(full_precision(read_words)).flatten(0, 1)
+        read = output.new_zeros(len(rows), output.shape[2])
+        read[batch.words[batch.mask]] = output[batch.mask]
+        return torch.cat([self.dropout(full_precision(read)), rows], 1)
 
     def emissions(self, words: Tensor, batch: EntityBatch) -> Tensor:
         """How well each tag fits each word of each sentence [s, k, tags]."""

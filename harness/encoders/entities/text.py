@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-SHAPES = 14
+SHAPES = 16
 """Classes of ``word_shape``."""
 OUTSIDE = 0
 """The tag of a word outside all mentions. Type number t has four more: begin, inside, end, single from 4t + 1 on."""
@@ -38,15 +38,15 @@ class EncodedText:
     """What the entity finder reads of a document with n words, m mentions and p pairs of mentions.
 
     - ``read``: its subwords, as an encoded document without entities.
-    - ``first``, ``last`` [n]: the first and last subword of each word; ``shape`` [n]: its class of shape.
+    - ``word`` [l]: the word of each subword; ``shape`` [n]: the class of each word's shape.
     - ``sentence_lengths``: words of each sentence.
     - ``tags`` [n]; ``start``, ``end`` [m]: first and last word of each mention; ``type`` [m]: the number of its type.
     - ``pairs`` [p, 2]: mentions i > j; ``features`` [p, f]: what their words have in common; ``coreferent`` [p].
+    - ``states`` [n, d]: what the encoder makes of each word, where it was read before.
     """
 
     read: EncodedDocument
-    first: Integers
-    last: Integers
+    word: Integers
     shape: Integers
     sentence_lengths: tuple[int, ...]
     tags: Integers
@@ -56,6 +56,7 @@ class EncodedText:
     pairs: Integers
     features: NDArray[np.float32]
     coreferent: NDArray[np.bool_]
+    states: NDArray[np.float16] | None = None
 
     @property
     def input_ids(self) -> Integers:
@@ -77,11 +78,6 @@ class TextEncoder:
         lengths = tuple(len(sentence) for sentence in document.sentences)
         encoding = self.tokenizer(words, is_split_into_words=True, add_special_tokens=False, verbose=False)
         word_of_subword = np.array(encoding.word_ids(), dtype=np.int64)
-        numbers = np.arange(len(words))
-        # A word can vanish in tokenisation; it then has the subword of its neighbour.
-        highest = max(len(word_of_subword) - 1, 0)
-        first = np.minimum(np.searchsorted(word_of_subword, numbers), highest)
-        last = np.clip(np.searchsorted(word_of_subword, numbers, side="right") - 1, 0, highest)
         sentence_of_word = np.repeat(np.arange(len(lengths)), lengths)
         nothing = np.zeros(0, dtype=np.int64)
         read = EncodedDocument(
@@ -97,16 +93,14 @@ class TextEncoder:
             labels=nothing.reshape(0, 3),
             evidence=(),
         )
-        shape = [word_shape(word, is_first=place == 0) for one in document.sentences for place, word in enumerate(one)]
         spans, owner = gold_spans(document, self.config.entity_types) if with_entities else ([], [])
         tags = self._tags(spans, lengths)
         start, end, kind, pairs, features = self.mention_arrays(document, spans)
         owners = np.array(owner, dtype=np.int64)
         return EncodedText(
             read=read,
-            first=first,
-            last=last,
-            shape=np.array(shape, dtype=np.int64),
+            word=word_of_subword,
+            shape=np.array(word_shapes(document.sentences), dtype=np.int64),
             sentence_lengths=lengths,
             tags=tags,
             start=start,
@@ -175,8 +169,24 @@ def tagged_spans(tags: Sequence[int], sent_id: int, types: Sequence[str]) -> lis
     return spans
 
 
-def word_shape(word: str, *, is_first: bool) -> int:
-    """The class of a word's capitals, digits and signs, below ``SHAPES``; ``is_first`` in its sentence."""
+def word_shapes(sentences: Sequence[Sequence[str]]) -> list[int]:
+    """The class of every word's shape; that of a sentence's first word says how the text writes it elsewhere."""
+    inside = {word for sentence in sentences for word in sentence[1:]}
+    shapes = []
+    for sentence in sentences:
+        for place, word in enumerate(sentence):
+            shape = word_shape(word)
+            if place == 0 and shape == CAPITALISED:
+                shape = 13 if word in inside else 14 if word.lower() in inside else 15
+            shapes.append(shape)
+    return shapes
+
+
+CAPITALISED = 10
+
+
+def word_shape(word: str) -> int:
+    """The class of a word's capitals, digits and signs."""
     letters = [one for one in word if one.isalpha()]
     digits = sum(one.isdigit() for one in word)
     if not letters:
@@ -188,7 +198,7 @@ def word_shape(word: str, *, is_first: bool) -> int:
     if all(one.islower() for one in letters):
         return 6
     if all(one.isupper() for one in letters):
-        return 7 if len(letters) > 1 else 8 if is_first else 9
+        return 7 if len(letters) > 1 else 8
     if letters[0].isupper() and not any(one.isupper() for one in letters[1:]):
-        return 10 if is_first else 11
-    return 12 if letters[0].isupper() else 13
+        return CAPITALISED
+    return 11 if letters[0].isupper() else 12
