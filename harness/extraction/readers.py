@@ -64,9 +64,10 @@ def markdown_text(content: bytes) -> str:
 
 
 _BLOCKS = (
-    "p div section article header footer main aside li ul ol dl dt dd table tr h1 h2 h3 h4 h5 h6 blockquote pre figure "
-    "figcaption form fieldset address hr br body title"
-).split()
+    *("p", "div", "section", "article", "header", "footer", "main", "aside", "ul", "ol", "li", "dl", "dt", "dd", "pre"),
+    *("table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "figure", "figcaption", "form", "address"),
+    *("hr", "br", "body"),
+)
 _NOT_TEXT = ("script", "style", "noscript", "template", "nav", "svg", "head", "iframe", "object", "button", "select")
 
 
