@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import key_values
+from harness import strict_json
+from harness.cli.options import DataDirOption, Display, DisplayOption, ResultsOption, key_values, typer_option
+from harness.errors import InputError
+from harness.runs.config import OPTIONS, RunConfig
 
 if TYPE_CHECKING:
     from harness.extraction.inputs import Text
+    from harness.extraction.pipeline import Extractor, Outcome
 
 EXIT_SOME_FAILED, EXIT_ALL_FAILED = 1, 2
 
 
 def extract(
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="INPUT...", help="Text, Markdown, HTML, PDF or JSON lines; a folder; - for standard input."
+            metavar="[INPUT]...", help="Text, Markdown, HTML, PDF or JSON lines; a folder; - for standard input."
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The file to write (default: standard output); its ending tells the format.")
     ] = None,
@@ -57,10 +62,26 @@ def extract(
         Path | None,
         typer.Option(help="A folder for pages with text, graph and list of every text; replaced if it is one."),
     ] = None,
+    prompt: Annotated[str, typer.Option(help="With a language model: the prompt that asks for relations.")] = "hrt",
+    base_url: Annotated[str | None, typer_option(OPTIONS["base_url"])] = None,
+    results: ResultsOption = Path("results"),
+    display: DisplayOption = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="With --score, in place of INPUT: a corpus or DocRED-format file with labels.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="With --dataset: a split such as dev-report.")] = None,
+    data_dir: DataDirOption = None,
+    score: Annotated[
+        bool, typer.Option("--score", help="Print what the models score end to end on --dataset, stage by stage.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --score: print one JSON object.")] = False,
     option: Annotated[
         list[str] | None,
         typer.Option(
-            "-M", "--model-option", metavar="KEY=VALUE", help="device, precision, threads; threshold (GLiDRE)."
+            "-M",
+            "--model-option",
+            metavar="KEY=VALUE",
+            help="device, precision, threads, threshold (GLiDRE); or a language model's.",
         ),
     ] = None,
 ) -> None:
@@ -76,31 +97,90 @@ def extract(
       curl -s https://example.org/page.html | harness extract - --format turtle
       harness extract news.jsonl --out graph.graphml --merge --html pages
       harness extract article.txt --relations glidre-minilm --schema my_relations.json
+      harness extract --dataset redocred --split dev-report --score
     """
     from contextlib import ExitStack
 
     from harness.extraction.inputs import read_inputs
-    from harness.extraction.plan import ExtractionConfig, extractor_of
+    from harness.extraction.plan import NOTHING, ExtractionConfig, extractor_of, is_llm
     from harness.extraction.writers import format_of, writer
+    from harness.models import given_base_url
 
+    if score != (dataset is not None) or bool(inputs) == score:
+        raise InputError("name INPUT files to extract from, or --dataset CORPUS --score and no INPUT")
     form = format_of(kind, out)
     config = ExtractionConfig(
         entities, relations, schema, min_score, labels=tuple(entity_type or ()), options=key_values(option, "-M")
     )
     reading = _Reading()
-    extractor = extractor_of(config)
-    texts = reading.readable(read_inputs(inputs))
+    by_llm = is_llm(relations, given_base_url(relations, base_url))
+    extractor = extractor_of(replace(config, options={}, relations=NOTHING) if by_llm else config)
+    if dataset is not None:
+        if by_llm:
+            raise InputError(f"--relations {relations}: --score is for encoders; `harness run` scores language models")
+        _score(extractor, dataset, split, data_dir, as_json)
+        return
+    texts = reading.readable(read_inputs(inputs or ()))
     with ExitStack() as stack:
         writers = [stack.enter_context(writer(form, out, extractor.schema, merge=merge))]
         if html is not None:
             from harness.extraction.page import page_writer
 
             writers.append(stack.enter_context(page_writer(html, extractor.schema, relations)))
-        for outcome in extractor.extract(texts):
+        outcomes = extractor.extract(texts)
+        if by_llm:
+            run = RunConfig(
+                relations,
+                prompt,
+                base_url=given_base_url(relations, base_url),
+                results=results,
+                model_options=config.options,
+            )
+            outcomes = _ask(replace(extractor, system=relations), texts, run, display)
+        for outcome in outcomes:
             for one in writers:
                 one.write(outcome)
             reading.add(len(outcome.extracted.entities), len(outcome.extracted.relations))
     reading.end(out)
+
+
+def _ask(extractor: Extractor, texts: Iterator[Text], config: RunConfig, display: Display | None) -> Iterator[Outcome]:
+    """The results of a language model, when it has answered about every text."""
+    import asyncio
+
+    from harness.cli.display import chosen_display, make_display
+    from harness.extraction.llm import extract_by_llm
+
+    observer = make_display(chosen_display(display, False))
+    try:
+        return asyncio.run(extract_by_llm(extractor, texts, config, observer))
+    finally:
+        observer.close()
+
+
+def _score(extractor: Extractor, dataset: str, split: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """Print the scores of every stage on a labelled corpus."""
+    from harness.cli.tables import print_table
+    from harness.datasets.gold import with_gold
+    from harness.datasets.registry import load_dataset
+    from harness.extraction.evaluation import end_to_end
+
+    corpus = with_gold(load_dataset(dataset, split, data_dir), "--score")
+    rows = list(end_to_end(extractor, list(corpus.documents)))
+    if as_json:
+        typer.echo(strict_json.dumps({"documents": len(corpus.documents), "scores": [asdict(row) for row in rows]}))
+        return
+    table = [["given", "", "P", "R", "F1", "correct", "predicted", "gold"]]
+    for row in rows:
+        for name, one in (
+            ("mentions", row.mentions),
+            ("entities", row.entities),
+            ("relations, strict", row.strict),
+            ("relations, relaxed", row.relaxed),
+        ):
+            percent = [f"{100 * value:.2f}" for value in (one.precision, one.recall, one.f1)]
+            table.append([row.given, name, *percent, *(f"{n:,}" for n in (one.correct, one.predicted, one.gold))])
+    print_table(f"End to end on {len(corpus.documents):,} documents", table)
 
 
 class _Reading:

@@ -10,8 +10,8 @@ from harness.annotation.grounding import Span
 from harness.annotation.parts import Merged, PartFound, merge, parts_of
 from harness.types import Document, Entity, PairScores, Prediction, Triplet
 
-WINDOW = 350
-"""Words of a window; the models were trained on texts of 200 on average. Neighbours share a fifth of it."""
+WINDOW = 450
+"""Words of a window: as long as any text that the models were trained on. Neighbours share a fifth of it."""
 MOST_EVIDENCE = 3
 """Sentences that are named as evidence of one relation."""
 

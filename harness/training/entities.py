@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.encoders.entities.config import EntityConfig
 from harness.errors import InputError
-from harness.scoring.counts import Counts, Scores
+from harness.scoring.counts import Scores, total
 from harness.scoring.entities import cluster_counts, mention_counts
 from harness.training.objectives import Judged
 from harness.types import Document
@@ -103,11 +103,6 @@ def read_once(
         yield replace(text, states=states.half().cpu().numpy())
 
 
-def total(counts: Any) -> Scores:
-    """The scores of counts that add up."""
-    return Scores.of(Counts(*(sum(column) for column in zip(*counts, strict=True))))
-
-
 def entity_scores(finder: EntityFinder, documents: Sequence[Document]) -> dict[str, float | int | None]:
     """Scores of mentions and entities on documents, as fractions; ``f1`` and its parts are of entities with types."""
     found = list(zip(documents, finder.find(documents), strict=True))
@@ -151,6 +146,8 @@ def train_entity_finder(job: TrainingJob, folder: Path, watcher: Watcher) -> Tra
     of_model, of_training = split_options(job.options, EntityConfig)
     training = with_options(TrainingConfig(seed=job.seed, rest_lr=1e-3, average_decay=0.99, epochs=20), of_training)
     config = with_options(EntityConfig(), of_model)
+    if job.start or job.teacher:
+        raise InputError("--from and --teacher: not for an entity finder; leave them out")
     if training.swapped_entities:
         raise InputError(f"-O swapped_entities={training.swapped_entities}: not for an entity finder; leave it at 0")
     accelerator = begun(training)

@@ -48,7 +48,14 @@ class EntityFinder:
 
     def find(self, documents: Iterable[Document]) -> Iterator[Document]:
         """Each document in turn with the entities that were found; labels, which name others, are left out."""
-        for document, found in self._inference.find(documents):
+        return self._found(documents, given=False)
+
+    def join(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """Each document in turn with its own mentions joined to entities anew."""
+        return self._found(documents, given=True)
+
+    def _found(self, documents: Iterable[Document], *, given: bool) -> Iterator[Document]:
+        for document, found in self._inference.find(documents, given=given):
             entities = found.entities(document, self.threshold)
             yield replace(document, entities=entities, labels=(), unrelated=())
 

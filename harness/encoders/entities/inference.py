@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.encoders.entities.batching import EntityCollator
 from harness.encoders.entities.clustering import clusters, merges
 from harness.encoders.entities.model import EntityModel
-from harness.encoders.entities.text import Span, TextEncoder, tagged_spans
+from harness.encoders.entities.text import Span, TextEncoder, gold_spans, tagged_spans
 from harness.spacing import Spacing
 from harness.types import Document, Entity, Mention
 
@@ -45,17 +45,20 @@ class EntityInference:
     device: torch.device
     bf16: bool
 
-    def find(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Found]]:
-        """Each document in turn with what was found in it; its own entities are not looked at."""
+    def find(self, documents: Iterable[Document], *, given: bool = False) -> Iterator[tuple[Document, Found]]:
+        """Each document in turn with what was found in it; its own entities are not looked at.
+
+        With its mentions ``given``, these are only joined.
+        """
         held: list[Document] = []
         for document in documents:
             held.append(document)
             if len(held) == HELD_TO_SORT:
-                yield from self._held(held)
+                yield from self._held(held, given)
                 held = []
-        yield from self._held(held)
+        yield from self._held(held, given)
 
-    def _held(self, documents: Sequence[Document]) -> Iterator[tuple[Document, Found]]:
+    def _held(self, documents: Sequence[Document], given: bool) -> Iterator[tuple[Document, Found]]:
         self.model.eval()
         lengths = [sum(map(len, document.sentences)) for document in documents]
         order = sorted((length, place) for place, length in enumerate(lengths) if length)
@@ -66,11 +69,11 @@ class EntityInference:
             while order and batch[0][0] * (len(batch) + 1) <= BATCH_WORDS:
                 batch.append(order.pop())
             places = [place for _, place in batch]
-            found.update(zip(places, self._batch([documents[place] for place in places]), strict=True))
+            found.update(zip(places, self._batch([documents[place] for place in places], given), strict=True))
         for place, document in enumerate(documents):
             yield document, found.get(place, Found([], []))
 
-    def _batch(self, documents: Sequence[Document]) -> list[Found]:
+    def _batch(self, documents: Sequence[Document], given: bool) -> list[Found]:
         import numpy as np
         import torch
 
@@ -88,6 +91,8 @@ class EntityInference:
                     if sentence
                     for span in tagged_spans(next(tagged), sent_id, types)
                 ]
+                if given:
+                    spans = sorted(gold_spans(document, types)[0])
                 start, end, kind, pairs, features = self.encoder.mention_arrays(document, spans)
                 probabilities = np.zeros((len(spans), len(spans)))
                 if len(pairs):
@@ -118,8 +123,3 @@ def entities_of(document: Document, spans: Sequence[Span], members: Iterable[Seq
         )
         entities.append(Entity(tuple(mentions)))
     return tuple(sorted(entities, key=lambda one: (one.mentions[0].sent_id, one.mentions[0].start)))
-
-
-def without_entities(document: Document) -> Document:
-    """The text of a document alone."""
-    return replace(document, entities=(), labels=(), unrelated=())
