@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api import compare, leaderboard, load_dataset, run, score
+    from harness.api import compare, extract, leaderboard, load_dataset, run, score
 
 __version__ = "0.1.0"
-__all__ = ["compare", "leaderboard", "load_dataset", "run", "score"]
+__all__ = ["compare", "extract", "leaderboard", "load_dataset", "run", "score"]
 
 
 def __getattr__(name: str) -> Any:

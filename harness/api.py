@@ -1,4 +1,4 @@
-"""The harness from Python: ``from harness import load_dataset, run, score, leaderboard, compare``.
+"""The harness from Python: ``from harness import load_dataset, run, score, leaderboard, compare, extract``.
 
 The functions do what the commands of their names do, say nothing, and raise the errors of ``harness.errors``. Every
 table is a pandas DataFrame; fractions are 0 to 1.
@@ -7,9 +7,10 @@ table is a pandas DataFrame; fractions are 0 to 1.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analyses.comparison import Comparison
+    from harness.extraction.pipeline import Extractor
+    from harness.extraction.results import ExtractedDocument
     from harness.runs.results import RunResult
     from harness.runs.score_tables import ScoreTables
     from harness.runs.stored_data import DataPlace
     from harness.scoring.corrections import Correction
     from harness.store import RunFolder
 
-__all__ = ["compare", "leaderboard", "load_dataset", "run", "score"]
+__all__ = ["compare", "extract", "leaderboard", "load_dataset", "run", "score"]
 
 _PATHS = ("data_dir", "results")
 
@@ -90,6 +93,38 @@ def score(
     if labels is not None:
         return rescore.score_against(folder, labels, training).tables
     return _finish(rescore.rescore_run(folder, training, _place(dataset, data_dir))).tables
+
+
+def extract(
+    texts: str | Iterable[str],
+    *,
+    entities: str = "entities-minilm",
+    relations: str = "atlop-minilm",
+    schema: str | Path = "redocred",
+    min_score: float = 0.5,
+    options: Mapping[str, str] | None = None,
+) -> list[ExtractedDocument]:
+    """The entities and relations of plain texts, by character offsets; the models are loaded with the first call.
+
+    ``entities``, ``relations``, ``schema`` and ``min_score`` are as of `harness extract`; ``relations`` is an encoder or
+    ``none``. ``harness.extraction.results.triplet_table`` makes a DataFrame of what is returned.
+    """
+    from harness.extraction.inputs import Text
+
+    several = [texts] if isinstance(texts, str) else list(texts)
+    named = tuple(sorted((options or {}).items()))
+    extractor = _extractor(entities, relations, str(schema), min_score, named)
+    read = (Text(str(number), "", text) for number, text in enumerate(several))
+    return [outcome.extracted for outcome in extractor.extract(read)]
+
+
+@lru_cache(4)
+def _extractor(
+    entities: str, relations: str, schema: str, min_score: float, options: tuple[tuple[str, str], ...]
+) -> Extractor:
+    from harness.extraction.plan import ExtractionConfig, extractor_of
+
+    return extractor_of(ExtractionConfig(entities, relations, schema, min_score, options=dict(options)))
 
 
 def leaderboard(

@@ -19,6 +19,7 @@ from harness.cli import (
     data,
     doctor,
     export,
+    extract,
     importing,
     leaderboard,
     models,
@@ -50,6 +51,7 @@ app.command("retry")(run.retry)
 app.command("ablate", help=ablate.ABLATE_EXAMPLES)(ablate.ablate)
 app.command("score")(score.score)
 app.command("annotate")(annotate.annotate)
+app.command("extract")(extract.extract)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("combine")(combine.combine)

@@ -74,7 +74,7 @@ class Report:
         """Raises InputError if no run matches, a table cannot be read, or ``out`` is something else than a report."""
         if find_spec("matplotlib") is None:
             raise InputError("the report's figures need matplotlib: pip install 'docre-harness[report]'")
-        _check_replaceable(options.out)
+        check_replaceable(options.out)
         chosen = RunFilter(dataset=options.dataset, split=options.split)
         boards = report_boards(options.results, options.runs, chosen, options.data_dir, reported=options.reported)
         return cls(options, boards, read_stored_tables(options.results, _runs_of(boards)))
@@ -100,7 +100,7 @@ class Report:
         written.
         """
         runs = _runs_of(self.boards)
-        with _new_folder(self.options.out) as folder:
+        with new_folder(self.options.out) as folder:
             writing = _Writing(folder, Pages.into(folder), shared_lines(run.result.folder for run in runs))
             with _without_search_for_cycles():
                 for number, board in enumerate(self.boards):
@@ -226,7 +226,7 @@ def _runs_of(boards: Sequence[ReportBoard]) -> list[ReportRun]:
     return [run for board in boards for run in board.runs]
 
 
-def _check_replaceable(out: Path) -> None:
+def check_replaceable(out: Path) -> None:
     if out.exists() and not (out / MARK).is_file() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(f"--out {out} is there and is no report: name another folder, or move it away")
 
@@ -244,7 +244,7 @@ def _without_search_for_cycles() -> Iterator[None]:
 
 
 @contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path) -> Iterator[Path]:
     """A folder beside ``out`` that takes its place when the block ends without an error, and is removed otherwise.
 
     One process at a time writes a report to a place; another waits. A link is followed first: what it names is
@@ -267,7 +267,7 @@ def _new_folder(out: Path) -> Iterator[Path]:
             (folder / inner).mkdir(parents=True)
         (folder / MARK).write_text("Written by `harness report`, which may replace this folder.\n", encoding="utf-8")
         yield folder
-        _check_replaceable(place)
+        check_replaceable(place)
         if place.exists():
             place.rename(earlier)
         folder.rename(place)

@@ -37,6 +37,7 @@ class DocumentData:
                 "wrong": [[*triplet, kind] for triplet, kind in mistakes.wrong.items()],
                 "missed": [[self._places[triplet], kind] for triplet, kind in mistakes.missed.items()],
                 "scores": [[*triplet, round(score, SCORE_DIGITS)] for triplet, score in scores.items()],
+                "evidence": [[*one.triplet, one.evidence] for one in record.predictions if one.evidence],
                 "rejects": [[reject["reason"], reject["text"]] for reject in record.rejects],
                 "details": record.details,
                 "steps": [self._step(step) for step in record.steps],

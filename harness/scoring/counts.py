@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +32,11 @@ class Scores:
         precision = ratio(counts.correct, counts.predicted)
         recall = ratio(counts.correct, counts.gold)
         return cls(precision, recall, f1(precision, recall), *counts)
+
+
+def total(counts: Iterable[Counts]) -> Scores:
+    """The micro scores of the counts of several documents."""
+    return Scores.of(Counts(*map(sum, zip(Counts(0, 0, 0), *counts, strict=True))))
 
 
 def ratio(part: int, whole: int) -> float:

@@ -74,10 +74,14 @@
       return { head, relation, tail, evidence, state: kind ? "missed" : "correct", kind: kind ?? "", score: null };
     });
     const scores = new Map(read.scores.map(([head, relation, tail, score]) => [`${head} ${relation} ${tail}`, score]));
+    const evidence = new Map(read.evidence.map(([head, relation, tail, found]) => [`${head} ${relation} ${tail}`, found]));
     // Without gold labels nothing says which predictions are wrong.
     const state = content.labelled ? "wrong" : "predicted";
     const wrong = read.wrong.map(([head, relation, tail, kind]) => (
-      { head, relation, tail, evidence: [], state, kind: content.labelled ? kind : "", score: null }
+      {
+        head, relation, tail, evidence: evidence.get(`${head} ${relation} ${tail}`) ?? [], state,
+        kind: content.labelled ? kind : "", score: null,
+      }
     ));
     const all = [...gold, ...wrong];
     for (const one of all) {
@@ -194,6 +198,8 @@
     });
     at("run").replaceChildren(...options);
     at("run-page").href = `run-${run}.html`;
+    // Texts of one's own have no run, and so no page of one.
+    at("run-page").hidden = Boolean(shared.alone);
     for (const [id, other] of [["previous", number - 1], ["next", number + 1]]) {
       const exists = shared.documents[other] !== undefined;
       at(id).hidden = !exists;

@@ -1,0 +1,214 @@
+"""`harness extract`: one's own texts in, entities and relations out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import strict_json
+from harness.cli.options import DataDirOption, Display, DisplayOption, ResultsOption, key_values, typer_option
+from harness.errors import InputError
+from harness.runs.config import OPTIONS, RunConfig
+
+if TYPE_CHECKING:
+    from harness.extraction.inputs import Text
+    from harness.extraction.pipeline import Extractor, Outcome
+
+EXIT_SOME_FAILED, EXIT_ALL_FAILED = 1, 2
+
+
+def extract(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT]...", help="Text, Markdown, HTML, PDF or JSON lines; a folder; - for standard input."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write (default: standard output); its ending tells the format.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="jsonl, csv (triplets), docred, graphml, node-link (JSON) or turtle (RDF)."),
+    ] = None,
+    entities: Annotated[
+        str,
+        typer.Option(
+            help="entities-minilm, a trained finder's folder, gliner[/ID], spacy/PIPELINE, or FILE.jsonl of mentions."
+        ),
+    ] = "entities-minilm",
+    relations: Annotated[
+        str, typer.Option(help="atlop-minilm, glidre-minilm, another encoder, a language model, or none.")
+    ] = "atlop-minilm",
+    schema: Annotated[
+        str,
+        typer.Option(help="Relations: redocred, or a rel_info.json of your own (glidre-minilm or a language model)."),
+    ] = "redocred",
+    min_score: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Keep relations of this probability or more; 0.5: the model's choice."),
+    ] = 0.5,
+    entity_type: Annotated[
+        list[str] | None, typer.Option("--entity-type", help="A label that GLiNER looks for; repeatable.")
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Graphs: entities of the same type and name in all texts are one node.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="A folder for pages with text, graph and list of every text; replaced if it is one."),
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="With a language model: the prompt that asks for relations.")] = "hrt",
+    base_url: Annotated[str | None, typer_option(OPTIONS["base_url"])] = None,
+    results: ResultsOption = Path("results"),
+    display: DisplayOption = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="With --score, in place of INPUT: a corpus or DocRED-format file with labels.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="With --dataset: a split such as dev-report.")] = None,
+    data_dir: DataDirOption = None,
+    score: Annotated[
+        bool, typer.Option("--score", help="Print what the models score end to end on --dataset, stage by stage.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --score: print one JSON object.")] = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-M",
+            "--model-option",
+            metavar="KEY=VALUE",
+            help="device, precision, threads, threshold (GLiDRE); or a language model's.",
+        ),
+    ] = None,
+) -> None:
+    """Find the entities and relations of your own texts.
+
+    Each result is written as soon as it is there. What cannot be read is told in one line, and the next input is read:
+    exit code 1, or 2 where nothing could be read.
+
+    \b
+    Examples:
+      harness extract article.txt
+      harness extract papers/ notes.md --out triplets.csv --min-score 0.8
+      curl -s https://example.org/page.html | harness extract - --format turtle
+      harness extract news.jsonl --out graph.graphml --merge --html pages
+      harness extract article.txt --relations glidre-minilm --schema my_relations.json
+      harness extract --dataset redocred --split dev-report --score
+    """
+    from contextlib import ExitStack
+
+    from harness.extraction.inputs import read_inputs
+    from harness.extraction.plan import NOTHING, ExtractionConfig, extractor_of, is_llm
+    from harness.extraction.writers import format_of, writer
+    from harness.models import given_base_url
+
+    if score != (dataset is not None) or bool(inputs) == score:
+        raise InputError("name INPUT files to extract from, or --dataset CORPUS --score and no INPUT")
+    form = format_of(kind, out)
+    config = ExtractionConfig(
+        entities, relations, schema, min_score, labels=tuple(entity_type or ()), options=key_values(option, "-M")
+    )
+    reading = _Reading()
+    by_llm = is_llm(relations, given_base_url(relations, base_url))
+    extractor = extractor_of(replace(config, options={}, relations=NOTHING) if by_llm else config)
+    if dataset is not None:
+        if by_llm:
+            raise InputError(f"--relations {relations}: --score is for encoders; `harness run` scores language models")
+        _score(extractor, dataset, split, data_dir, as_json)
+        return
+    texts = reading.readable(read_inputs(inputs or ()))
+    with ExitStack() as stack:
+        writers = [stack.enter_context(writer(form, out, extractor.schema, merge=merge))]
+        if html is not None:
+            from harness.extraction.page import page_writer
+
+            writers.append(stack.enter_context(page_writer(html, extractor.schema, relations)))
+        outcomes = extractor.extract(texts)
+        if by_llm:
+            run = RunConfig(
+                relations,
+                prompt,
+                base_url=given_base_url(relations, base_url),
+                results=results,
+                model_options=config.options,
+            )
+            outcomes = _ask(replace(extractor, system=relations), texts, run, display)
+        for outcome in outcomes:
+            for one in writers:
+                one.write(outcome)
+            reading.add(len(outcome.extracted.entities), len(outcome.extracted.relations))
+    reading.end(out)
+
+
+def _ask(extractor: Extractor, texts: Iterator[Text], config: RunConfig, display: Display | None) -> Iterator[Outcome]:
+    """The results of a language model, when it has answered about every text."""
+    import asyncio
+
+    from harness.cli.display import chosen_display, make_display
+    from harness.extraction.llm import extract_by_llm
+
+    observer = make_display(chosen_display(display, False))
+    try:
+        return asyncio.run(extract_by_llm(extractor, texts, config, observer))
+    finally:
+        observer.close()
+
+
+def _score(extractor: Extractor, dataset: str, split: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """Print the scores of every stage on a labelled corpus."""
+    from harness.cli.tables import print_table
+    from harness.datasets.gold import with_gold
+    from harness.datasets.registry import load_dataset
+    from harness.extraction.evaluation import end_to_end
+
+    corpus = with_gold(load_dataset(dataset, split, data_dir), "--score")
+    rows = list(end_to_end(extractor, list(corpus.documents)))
+    if as_json:
+        typer.echo(strict_json.dumps({"documents": len(corpus.documents), "scores": [asdict(row) for row in rows]}))
+        return
+    table = [["given", "", "P", "R", "F1", "correct", "predicted", "gold"]]
+    for row in rows:
+        for name, one in (
+            ("mentions", row.mentions),
+            ("entities", row.entities),
+            ("relations, strict", row.strict),
+            ("relations, relaxed", row.relaxed),
+        ):
+            percent = [f"{100 * value:.2f}" for value in (one.precision, one.recall, one.f1)]
+            table.append([row.given, name, *percent, *(f"{n:,}" for n in (one.correct, one.predicted, one.gold))])
+    print_table(f"End to end on {len(corpus.documents):,} documents", table)
+
+
+class _Reading:
+    """What was read and found, and what was not, told on standard error."""
+
+    def __init__(self) -> None:
+        self.texts = self.unreadable = self.entities = self.triplets = 0
+
+    def readable(self, inputs: Iterator[Text | object]) -> Iterator[Text]:
+        """The texts among the inputs; of each other one a line is printed."""
+        from harness.extraction.inputs import Text, Unreadable
+
+        for one in inputs:
+            if isinstance(one, Text):
+                yield one
+            elif isinstance(one, Unreadable):
+                self.unreadable += 1
+                typer.echo(f"error: {' '.join(f'{one.source}: {one.problem}'.split())}", err=True)
+
+    def add(self, entities: int, triplets: int) -> None:
+        self.texts += 1
+        self.entities += entities
+        self.triplets += triplets
+
+    def end(self, out: Path | None) -> None:
+        """Say what was found; exit as what could not be read demands."""
+        if self.texts:
+            where = f", written to {out}" if out else ""
+            typer.echo(f"{self.texts:,} texts, {self.entities:,} entities, {self.triplets:,} triplets{where}", err=True)
+        if self.unreadable:
+            raise typer.Exit(EXIT_SOME_FAILED if self.texts else EXIT_ALL_FAILED)

@@ -1,0 +1,71 @@
+"""What an extractor scores end to end on labelled documents, and what each of its stages costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.encoders.entities.finder import EntityFinder
+from harness.extraction.pipeline import Extractor
+from harness.scoring.counts import Scores, total
+from harness.scoring.entities import cluster_counts, mention_counts, relaxed_counts, strict_counts
+from harness.types import Document, Prediction
+
+Given = Literal["nothing", "mentions", "entities"]
+Found = tuple[Document, Document, Sequence[Prediction]]
+"""A labelled document, the same with the entities that were found, and the triplets of these."""
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """Micro scores of one extractor on the same documents, where ``given`` was given it."""
+
+    given: Given
+    mentions: Scores
+    entities: Scores
+    strict: Scores
+    relaxed: Scores
+
+
+def end_to_end(extractor: Extractor, documents: Sequence[Document]) -> Iterator[EndToEnd]:
+    """The scores of an extractor, then those with gold mentions (if its finder can join them) and gold entities."""
+    yield scored("nothing", _found(extractor, documents))
+    if isinstance(extractor.entities, EntityFinder):
+        yield scored("mentions", _found(_given(extractor, list(extractor.entities.join(documents))), documents))
+    yield scored("entities", _found(_given(extractor, documents), documents))
+
+
+def scored(given: Given, found: Iterable[Found]) -> EndToEnd:
+    """The scores of what was found."""
+    rows = list(found)
+    return EndToEnd(
+        given,
+        total(mention_counts(gold.entities, one.entities) for gold, one, _ in rows),
+        total(cluster_counts(gold.entities, one.entities) for gold, one, _ in rows),
+        total(strict_counts(gold, one.entities, predictions) for gold, one, predictions in rows),
+        total(relaxed_counts(gold, one.entities, predictions) for gold, one, predictions in rows),
+    )
+
+
+def _found(extractor: Extractor, documents: Sequence[Document]) -> Iterator[Found]:
+    for gold, (document, predictions) in zip(documents, extractor.find(documents), strict=True):
+        yield gold, document, predictions
+
+
+def _given(extractor: Extractor, documents: Sequence[Document]) -> Extractor:
+    """The extractor with these entities, read in one window."""
+    return replace(extractor, entities=_Ready(documents), window=max(sum(map(len, one.sentences)) for one in documents))
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Entities that are known."""
+
+    documents: Sequence[Document]
+
+    def find(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """In the order of ``documents``; those without a word are left out."""
+        entities = {document.title: document.entities for document in self.documents}
+        for document in documents:
+            yield replace(document, entities=entities[document.title])

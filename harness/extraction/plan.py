@@ -1,0 +1,80 @@
+"""From names and files to an extractor that is ready: which finder, which scorer, which relations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.annotation.plan import OPEN
+from harness.datasets.registry import CORPORA, PACKAGE
+from harness.datasets.relation_table import read_schema
+from harness.errors import InputError
+from harness.extraction.entities import DEFAULT, entity_source
+from harness.extraction.pipeline import Extractor
+from harness.extraction.windows import WINDOW
+from harness.models import resolve_model
+from harness.types import PairScorer, PredictionSource, RelationSchema
+
+NOTHING = "none"
+"""What stands for no relations at all: entities alone."""
+
+
+@dataclass(frozen=True)
+class ExtractionConfig:
+    """What the user asked for; ``options`` are those of the finder's and the scorer's ``-M``.
+
+    ``schema`` is a corpus of the table, or a rel_info.json of one's own. ``least`` is the probability from which a
+    relation is kept. ``labels`` are the types that GLiNER looks for.
+    """
+
+    entities: str = DEFAULT
+    relations: str = "atlop-minilm"
+    schema: str = "redocred"
+    least: float = 0.5
+    window: int = WINDOW
+    labels: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def relation_schema(name: str) -> RelationSchema:
+    """The relations of a corpus of the table, or of a rel_info.json."""
+    if corpus := CORPORA.get(name):
+        packaged = corpus.packaged_relations
+        return read_schema(PACKAGE / packaged if packaged else corpus.folder / corpus.relations.name)
+    if name == OPEN or not Path(name).is_file():
+        raise InputError(f'--schema {name}: give {", ".join(CORPORA)} or a rel_info.json: {{"id": "name", ...}}')
+    return read_schema(Path(name))
+
+
+def is_llm(relations: str, base_url: str | None = None) -> bool:
+    """Whether a language model is to find the relations."""
+    return relations != NOTHING and resolve_model(relations, base_url).source != PredictionSource.ENCODER
+
+
+def extractor_of(config: ExtractionConfig) -> Extractor:
+    """The extractor of a configuration; its models are loaded with the first text.
+
+    Raises InputError for names, options or relations that do not fit, ModelUnavailable for a missing package.
+    """
+    schema = relation_schema(config.schema)
+    finder_options = {name: value for name, value in config.options.items() if name != "threshold"}
+    entities = entity_source(config.entities, finder_options, config.labels)
+    scorer: PairScorer | None = None
+    if config.relations != NOTHING:
+        from harness.encoders.ensemble import pair_scorer
+        from harness.encoders.scorer import encoder_folder
+
+        spec = resolve_model(config.relations)
+        if spec.source != PredictionSource.ENCODER:
+            raise InputError(
+                f"relations={config.relations}: a language model; use `harness extract` on the command line"
+            )
+        found = pair_scorer(encoder_folder(spec.model_id), config.options, schema)
+        found.check()
+        if found.config.task == "rcp":
+            raise InputError(
+                f"--relations {config.relations}: tells related pairs only; give atlop-minilm or glidre-minilm"
+            )
+        scorer = found
+    return Extractor(entities, scorer, schema, config.relations, config.least, config.window)

@@ -1,0 +1,124 @@
+"""Results written text by text, as soon as each is there: JSON lines, a CSV of triplets, DocRED's format."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+from harness.datasets.docred_output import document_output, write_schema
+from harness.errors import InputError, StorageError
+from harness.extraction.graphs import GRAPH_WRITERS
+from harness.extraction.pipeline import Outcome
+from harness.extraction.results import TRIPLET_COLUMNS, triplet_rows
+from harness.json_files import json_text
+from harness.types import RelationSchema
+
+FORMATS = {
+    "jsonl": (".jsonl", ".ndjson"),
+    "csv": (".csv",),
+    "docred": (".docred.json",),
+    "graphml": (".graphml",),
+    "node-link": (".json",),
+    "turtle": (".ttl",),
+}
+"""Formats, and the endings of files that stand for them."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A cell that begins so is a formula to a spreadsheet."""
+
+
+class Writer(Protocol):
+    def write(self, outcome: Outcome) -> None: ...
+
+
+def format_of(name: str | None, out: Path | None) -> str:
+    """The format asked for, or that of the file's ending, or JSON lines; InputError where they tell of none."""
+    if name is not None:
+        if name not in FORMATS:
+            raise InputError(f"--format {name}: write {', '.join(FORMATS)}")
+        return name
+    if out is None:
+        return "jsonl"
+    for kind, endings in FORMATS.items():
+        if out.name.lower().endswith(endings):
+            return kind
+    raise InputError(f"--out {out}: its ending tells no format; write --format {', '.join(FORMATS)}")
+
+
+@contextmanager
+def writer(kind: str, out: Path | None, schema: RelationSchema, *, merge: bool) -> Iterator[Writer]:
+    """What takes the results one after the other; without a file they go to standard output.
+
+    A file appears when all is written, but for JSON lines and CSV, which grow. ``merge`` makes one node of the
+    entities of a name and type in all texts (graphs only). Raises StorageError where a file cannot be written.
+    """
+    if kind == "docred":
+        if out is None:
+            raise InputError("--format docred needs a file: give --out FILE.json")
+        with document_output(out) as output:
+            yield _Docred(output.write)
+        write_schema(out.with_name("rel_info.json"), schema)
+    elif kind in GRAPH_WRITERS:
+        graph = GRAPH_WRITERS[kind](merge)
+        yield graph
+        with _opened(out) as file:
+            file.write(graph.text())
+    else:
+        with _opened(out) as file:
+            yield _Csv(file) if kind == "csv" else _Lines(file)
+
+
+@contextmanager
+def _opened(out: Path | None) -> Iterator[IO[str]]:
+    if out is None:
+        yield sys.stdout
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("w", encoding="utf-8", newline="") as file:
+            yield file
+    except OSError as error:
+        raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
+
+
+class _Lines:
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, outcome: Outcome) -> None:
+        self._file.write(json_text(outcome.extracted.as_json(), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+
+class _Csv:
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._rows = csv.writer(file, lineterminator="\n")
+        self._rows.writerow(TRIPLET_COLUMNS)
+
+    def write(self, outcome: Outcome) -> None:
+        for row in triplet_rows(outcome.extracted):
+            self._rows.writerow([safe_cell(value) for value in row.values()])
+        self._file.flush()
+
+
+class _Docred:
+    def __init__(self, write: object) -> None:
+        self._write = write
+
+    def write(self, outcome: Outcome) -> None:
+        assert callable(self._write)
+        self._write(outcome.document)
+
+
+def safe_cell(value: object) -> object:
+    """The value; a text that a spreadsheet would take for a formula begins with an apostrophe."""
+    if isinstance(value, str):
+        value = value.replace("\x00", " ")
+        if value.lstrip(" \n").startswith(_FORMULA):
+            return f"'{value}"
+    return "" if value is None else value
