@@ -62,7 +62,8 @@ def merge(parts: Sequence[PartFound]) -> Merged:
 
     Entities of two parts are one if they have an anchor in the same place of the shared sentences, or anchors that
     overlap there or are the same name, and the same type. Of mentions that then overlap, the longest keeps the place,
-    and of equal ones that of the earlier part, which saw more of what comes before. Triplets are kept once.
+    and of equal ones that of the earlier part, which saw more of what comes before. Triplets are kept once, with their
+    highest score.
     """
     groups = _groups(parts)
     mentions: dict[Span, tuple[int, Mention]] = {}
@@ -91,7 +92,9 @@ def merge(parts: Sequence[PartFound]) -> Merged:
                 rejects.append(Reject(reason, text))
             else:
                 triplet = Triplet(new_head, relation, new_tail)
-                predictions.setdefault(triplet, replace(prediction, triplet=triplet))
+                known = predictions.get(triplet)
+                if known is None or (prediction.score or 0.0) > (known.score or 0.0):
+                    predictions[triplet] = replace(prediction, triplet=triplet)
     return Merged(entities, tuple(predictions.values()), tuple(rejects))
 
 

@@ -135,6 +135,21 @@ def train_glidre(
     _train("glidre", {**fields, "options": options}, out, display, as_json)
 
 
+@app.command(
+    "entities",
+    help="Train an entity finder: mentions, their types, and which are of one entity.\n"
+    + EXAMPLES.format(task="entities"),
+)
+@with_options_of(training_options)
+def train_entities(
+    fields: dict[str, Any],
+    out: OutOption = Path("results/encoders/entities"),
+    display: DisplayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    _train("entities", fields, out, display, as_json)
+
+
 app.command("compress", help=COMPRESS_HELP)(train_compress)
 app.command("ensemble", help=ENSEMBLE_HELP)(train_ensemble)
 app.command("few-shot", help=FEW_SHOT_HELP)(train_few_shot)
@@ -147,8 +162,10 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     from harness.cli.training_display import training_display
     from harness.encoders.scorer import encoder_folder
     from harness.encoders.weights import data_of, trained_folder
+    from harness.training.entities import train_entity_finder
     from harness.training.fit import TrainingJob, train_encoder
 
+    train = train_entity_finder if task == "entities" else train_encoder
     seeds = fields["seeds"]
     of_job = {name: value for name, value in fields.items() if name != "seeds"}
     if fields["start"]:
@@ -162,7 +179,7 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     for seed in seeds:
         job = TrainingJob(task, **of_job, seed=seed)
         with training_display(kind, f"seed {seed}") as watcher:
-            results.append(train_encoder(job, out / f"seed-{seed}", watcher))
+            results.append(train(job, out / f"seed-{seed}", watcher))
     if as_json:
         typer.echo(json.dumps([trained.as_json() for trained in results]))
         return

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.encoders.config import ModelConfig, read_record
+from harness.encoders.entities.config import EntityConfig
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.low_rank import whole
 from harness.encoders.weights import CONFIG, FORMAT, WEIGHTS, checksum, mismatch, read_weights
@@ -20,8 +21,12 @@ from harness.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel
 
-    from harness.encoders.pair_model import PairModel
+    from harness.encoders.entities.model import EntityModel
+    from harness.encoders.pair_model import EncoderModel, PairModel
+
+Config = ModelConfig | GlidreConfig | EntityConfig
 
 
 def new_model(
@@ -31,15 +36,9 @@ def new_model(
 
     Raises InputError for an encoder that cannot be used, and for a window longer than it reads.
     """
-    from harness.encoders.backbone import load_encoder, longest_window
+    from harness.encoders.backbone import load_encoder
 
-    encoder = load_encoder(config.encoder, pretrained=pretrained, attention_dropout=attention_dropout)
-    longest = longest_window(encoder)
-    if longest is not None and config.window > longest:
-        raise InputError(
-            f"window {config.window}: the encoder {config.encoder} reads {longest} tokens at once at most: "
-            f"write -O window={longest}"
-        )
+    encoder = _encoder(config, pretrained=pretrained, attention_dropout=attention_dropout)
     if isinstance(config, ModelConfig):
         from harness.encoders.atlop import Atlop
 
@@ -54,19 +53,42 @@ def new_model(
     return Glidre(config, encoder, label_encoder, label_ids, label_mask)
 
 
+def new_entity_model(config: EntityConfig, *, pretrained: bool = True, attention_dropout: float = 0.0) -> EntityModel:
+    """As ``new_model``, an entity finder."""
+    from harness.encoders.entities.model import EntityModel
+
+    return EntityModel(config, _encoder(config, pretrained=pretrained, attention_dropout=attention_dropout))
+
+
+def _encoder(config: Config, *, pretrained: bool, attention_dropout: float) -> PreTrainedModel:
+    from harness.encoders.backbone import load_encoder, longest_window
+
+    with_rows = not isinstance(config, EntityConfig)
+    encoder = load_encoder(
+        config.encoder, pretrained=pretrained, attention_dropout=attention_dropout, with_rows=with_rows
+    )
+    longest = longest_window(encoder)
+    if longest is not None and config.window > longest:
+        raise InputError(
+            f"window {config.window}: the encoder {config.encoder} reads {longest} tokens at once at most: "
+            f"write -O window={longest}"
+        )
+    return encoder
+
+
 def read_config(folder: Path) -> ModelConfig | GlidreConfig:
-    """The configuration of a trained encoder; InputError that names the field where it does not fit."""
+    """The configuration of a trained encoder of pairs; InputError that names the field where it does not fit."""
     path = folder / CONFIG
     try:
-        is_glidre = json.loads(path.read_text(encoding="utf-8")).get("task") == "glidre"
+        task = json.loads(path.read_text(encoding="utf-8")).get("task")
     except (OSError, ValueError, AttributeError, RecursionError):
-        is_glidre = False  # read_record says what is wrong with it
-    return read_record(GlidreConfig, path) if is_glidre else read_record(ModelConfig, path)
+        task = None  # read_record says what is wrong with it
+    if task == "entities":
+        raise InputError(f"{folder}: an entity finder, which scores no pairs: give it to `harness extract --entities`")
+    return read_record(GlidreConfig, path) if task == "glidre" else read_record(ModelConfig, path)
 
 
-def save_model(
-    folder: Path, config: ModelConfig | GlidreConfig, weights: Mapping[str, Tensor], shared: frozenset[str]
-) -> None:
+def save_model(folder: Path, config: Config, weights: Mapping[str, Tensor], shared: frozenset[str]) -> None:
     """Write configuration and weights; those named in ``shared`` only as their checksum.
 
     Raises StorageError where the folder cannot be written.
@@ -75,9 +97,7 @@ def save_model(
     store(folder, config, kept, {name: checksum(weights[name]) for name in shared})
 
 
-def store(
-    folder: Path, config: ModelConfig | GlidreConfig, kept: Mapping[str, Tensor], shared: Mapping[str, str]
-) -> None:
+def store(folder: Path, config: Config, kept: Mapping[str, Tensor], shared: Mapping[str, str]) -> None:
     """Write configuration, weights in half precision, and the checksums of pretrained weights that they need.
 
     Raises StorageError where the folder cannot be written.
@@ -110,14 +130,30 @@ def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -
     Raises InputError where a file is missing, truncated, not safetensors, or does not fit the configuration.
     """
     config = config or read_config(folder)
-    weights, shared = read_weights(folder / WEIGHTS)
-    model = new_model(config, pretrained=bool(shared))
+    stored = read_weights(folder / WEIGHTS)
+    model = new_model(config, pretrained=bool(stored[1]))
+    _give_weights(model, folder, stored)
+    return model
+
+
+def load_entity_model(folder: Path) -> EntityModel:
+    """As ``load_model``, an entity finder."""
+    config = read_record(EntityConfig, folder / CONFIG)
+    stored = read_weights(folder / WEIGHTS)
+    model = new_entity_model(config, pretrained=bool(stored[1]))
+    _give_weights(model, folder, stored)
+    return model
+
+
+def _give_weights(model: EncoderModel, folder: Path, stored: tuple[Mapping[str, Tensor], Mapping[str, str]]) -> None:
+    """Give a model its stored weights, and leave it ready to score."""
+    weights, shared = stored
     own = model.state_dict()
     for name, expected in shared.items():
         if name not in own or checksum(own[name]) != expected:
             raise InputError(
-                f"{folder}: its weights {name} are shared with the encoder {config.encoder}, which is another version "
-                "here: install the one it was trained from"
+                f"{folder}: its weights {name} are shared with the encoder {model.config.encoder}, which is another "
+                "version here: install the one it was trained from"
             )
     weights = whole(weights, {name: own[name] for name in shared})
     fault = mismatch({name: value for name, value in own.items() if name in weights or name not in shared}, weights)
@@ -125,7 +161,6 @@ def load_model(folder: Path, config: ModelConfig | GlidreConfig | None = None) -
         raise InputError(f"{folder / WEIGHTS}: {fault}; the weights are of another architecture than {CONFIG} says")
     model.load_state_dict({name: value.to(own[name].dtype) for name, value in weights.items()}, strict=False)
     model.eval()
-    return model
 
 
 def start_from(model: PairModel, folder: Path) -> frozenset[str]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from harness.errors import InputError
 from harness.records.base import first_fault
 
-Task = Literal["atlop", "rcp", "glidre"]
+Task = Literal["atlop", "rcp", "glidre", "entities"]
 PairReasoning = Literal["none", "triangle", "axial"]
 _Record = TypeVar("_Record", bound=BaseModel)
 

@@ -1,4 +1,4 @@
-"""What training and scoring ask of a model of entity pairs."""
+"""What training and scoring ask of a model over an encoder, and of one of entity pairs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from harness.encoders.batching import Batch
 from harness.encoders.config import ModelConfig
+from harness.encoders.entities.config import EntityConfig
 from harness.encoders.glidre_config import GlidreConfig
 
 if TYPE_CHECKING:
@@ -24,11 +25,17 @@ class Output:
     sentences: Tensor | None = None
 
 
-class PairModel(nn.Module, ABC):
+class EncoderModel(nn.Module):
+    """A model on top of an ``encoder`` that reads documents."""
+
+    config: ModelConfig | GlidreConfig | EntityConfig
+    encoder: PreTrainedModel
+
+
+class PairModel(EncoderModel, ABC):
     """Scores all ordered pairs of different entities of a batch, whose documents ``encoder`` reads."""
 
     config: ModelConfig | GlidreConfig
-    encoder: PreTrainedModel
     of_relations: tuple[str, ...] = ()
     """How the names of the weights begin that hold a row for each relation of the configuration."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness.datasets.docred import sha256_of
 from harness.encoders.checkpoint import read_config
 from harness.encoders.config import ModelConfig
 from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.hardware import check_options, check_packages, chosen_device, chosen_precision, use_threads
 from harness.encoders.published_glidre import (
     PUBLISHED_CONFIG,
     PUBLISHED_WEIGHTS,
@@ -23,9 +23,8 @@ from harness.encoders.published_glidre import (
 )
 from harness.encoders.seen import SEEN
 from harness.encoders.weights import CONFIG, TRAINED, TRAINING, WEIGHTS, pretrained_kind
-from harness.errors import InputError, ModelUnavailable
+from harness.errors import InputError
 from harness.types import Document, PairScores, RelationSchema
-from runners.hardware import usable_cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 
     from harness.encoders.inference import Inference
     from harness.encoders.pair_model import PairModel
-
-PRECISIONS = ("fp32", "bf16")
-OPTIONS = ("device", "precision", "threads", "threshold")
 
 
 def encoder_folder(name: str) -> Path:
@@ -101,20 +97,11 @@ class EncoderScorer:
             "weights": sha256_of(weights),
             "config": hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
         }
-        if unknown := sorted(self._options.keys() - set(OPTIONS)):
-            raise InputError(f"-M {unknown[0]}: an encoder has the options {', '.join(OPTIONS)}")
-        if self._options.get("precision", "fp32") not in PRECISIONS:
-            raise InputError(f"-M precision={self._options['precision']}: write fp32 or bf16")
-        if not self._options.get("threads", "1").isdigit() or self._options.get("threads") == "0":
-            raise InputError(f"-M threads={self._options['threads']}: write a number above 0")
+        check_options(self._options)
 
     def check(self) -> None:
         """Raise ModelUnavailable, without loading the model, if a package is missing."""
-        from importlib.util import find_spec
-
-        for package in ("torch", "transformers", "safetensors"):
-            if find_spec(package) is None:
-                raise ModelUnavailable(f"encoders need {package}: pip install 'docre-harness[encoders]'")
+        check_packages()
 
     def load(self) -> None:
         """Load the model now, rather than with the first document."""
@@ -135,20 +122,17 @@ class EncoderScorer:
     @cached_property
     def precision(self) -> str:
         """What matrix products are computed in, fp32 or bf16."""
-        return self._options.get("precision") or default_precision(self._device.type)
+        return chosen_precision(self._options, self._device.type)
 
     @cached_property
     def _inference(self) -> Inference:
         device = self._device
-        import torch
-
         from harness.encoders.backbone import load_tokenizer
         from harness.encoders.batching import Collator
         from harness.encoders.checkpoint import load_model
         from harness.encoders.inference import Inference
 
-        if device.type == "cpu":
-            torch.set_num_threads(int(self._options.get("threads", usable_cores())))
+        use_threads(self._options, device)
         config, published = self.config, self._published
         tokenizer = load_tokenizer(published.tokenizer if published else config.encoder)
         collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
@@ -160,31 +144,7 @@ class EncoderScorer:
 
     @cached_property
     def _device(self) -> torch.device:
-        # Read when torch is loaded: threads that spin while they wait take the cores from those that work.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        import torch
-
-        name = self._options.get("device", "cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(name)
-            torch.zeros(1, device=device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise InputError(f"-M device={name}: {str(error).splitlines()[0]}") from error
-        return device
-
-
-def default_precision(device: str) -> str:
-    """bf16 where ``device`` (``cpu``, ``cuda``, ...) has instructions for products of bfloat16 matrices, else fp32."""
-    import torch
-
-    # Earlier versions of torch do not tell.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)
-    return "fp32" if device == "cpu" and not has_bfloat16(capabilities()) else "bf16"
-
-
-def has_bfloat16(processor: Mapping[str, object]) -> bool:
-    """Whether a processor multiplies bfloat16 matrices, by torch's names of what it can do."""
-    return bool(processor.get("avx512_bf16") or processor.get("amx_bf16"))
+        return chosen_device(self._options)
 
 
 def _config(

@@ -59,7 +59,10 @@ class Masking:
         self._kept = torch.tensor([*tokenizer.all_special_ids, *marker])
 
     def __call__(self, documents: Sequence[EncodedDocument]) -> Batch:
-        batch = self._collate(documents)
+        return self.masked(self._collate(documents))
+
+    def masked(self, batch: Batch) -> Batch:
+        """The batch with other subwords hidden."""
         hidden = torch.rand(batch.input_ids.shape) < self._share
         hidden &= ~torch.isin(batch.input_ids, self._kept)
         return replace(batch, input_ids=batch.input_ids.masked_fill(hidden, self._mask))

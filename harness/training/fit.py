@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from harness.datasets.docred import sha256_of
 from harness.datasets.gold import label_source_of, with_gold
 from harness.datasets.registry import load_dataset
@@ -35,6 +37,8 @@ from harness.training.teacher import Teacher
 from harness.types import Document, PairScorer, RelationSchema
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
     from harness.encoders.text import EncodedDocument
     from harness.training.trainer import Watcher
 
@@ -79,14 +83,7 @@ class TrainingJob:
 
     def configs(self, schema: RelationSchema) -> tuple[ModelConfig | GlidreConfig, TrainingConfig]:
         """The two records, defaults filled in; InputError for an option that neither has."""
-        if settled := sorted(self.options.keys() & SETTLED):
-            raise InputError(f"-O {settled[0]}: {SETTLED[settled[0]]}")
-        kind = GlidreConfig if self.task == "glidre" else ModelConfig
-        of_model = {key: value for key, value in self.options.items() if key in kind.model_fields}
-        of_training = {key: value for key, value in self.options.items() if key in TrainingConfig.model_fields}
-        if unknown := sorted(self.options.keys() - of_model.keys() - of_training.keys()):
-            names = sorted({*kind.model_fields, *TrainingConfig.model_fields} - SETTLED.keys())
-            raise InputError(f"-O {unknown[0]}: there is {', '.join(names)}")
+        of_model, of_training = split_options(self.options, GlidreConfig if self.task == "glidre" else ModelConfig)
         if self.task == "glidre":
             return glidre_configs(schema, self.seed, of_model, of_training)
         is_rcp = self.task == "rcp"
@@ -94,6 +91,21 @@ class TrainingJob:
         model = ModelConfig(task=self.task, relations=relations, entity_types=DOCRED_ENTITY_TYPES)
         training = TrainingConfig(loss="binary" if is_rcp else "adaptive_threshold", seed=self.seed)
         return with_options(model, of_model), with_options(training, of_training)
+
+
+def split_options(options: Mapping[str, str], kind: type[BaseModel]) -> tuple[dict[str, str], dict[str, str]]:
+    """The options that are fields of the model's record, and those of the training's.
+
+    Raises InputError for one that neither has.
+    """
+    if settled := sorted(options.keys() & SETTLED):
+        raise InputError(f"-O {settled[0]}: {SETTLED[settled[0]]}")
+    of_model = {key: value for key, value in options.items() if key in kind.model_fields}
+    of_training = {key: value for key, value in options.items() if key in TrainingConfig.model_fields}
+    if unknown := sorted(options.keys() - of_model.keys() - of_training.keys()):
+        names = sorted({*kind.model_fields, *TrainingConfig.model_fields} - SETTLED.keys())
+        raise InputError(f"-O {unknown[0]}: there is {', '.join(names)}")
+    return of_model, of_training
 
 
 def glidre_configs(
@@ -117,9 +129,6 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     another training.
     """
     import torch
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import set_seed
 
     from harness.encoders.backbone import load_tokenizer
     from harness.encoders.batching import Collator
@@ -127,25 +136,18 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     from harness.encoders.probing import check_vocabulary
     from harness.encoders.scorer import EncoderScorer
     from harness.training.collation import training_collator
+    from harness.training.objectives import PairObjective
     from harness.training.trainer import Trainer
 
     schema, split, origin = data_to_train_on(job)
     config, training = job.configs(schema)
-    bf16 = training.precision == "bf16" or (training.precision == "auto" and _has_gpu())
-    if _has_gpu():
-        # Without these, sums on a GPU depend on the order in which its threads finish.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    # Its state outlives a training, and would refuse the next one another precision.
-    AcceleratorState._reset_state()
-    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
-    set_seed(training.seed)
+    accelerator = begun(training)
     model = new_model(config, attention_dropout=training.attention_dropout)
     changed: frozenset[str] = frozenset()
     if job.start is not None:
         changed = start_from(model, job.start)
         origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(changed)}
-    teacher = None if job.teacher is None else Teacher(job.teacher, config, bf16=bf16)
+    teacher = None if job.teacher is None else Teacher(job.teacher, config, bf16=accelerator.mixed_precision == "bf16")
     if teacher is not None:
         origin |= {"teacher": teacher.identity}
     inside = [config.encoder, config.label_encoder] if isinstance(config, GlidreConfig) else [config.encoder]
@@ -161,12 +163,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         "task": job.task,
         "model": config.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
-        "data": {
-            **origin,
-            "few_shot": job.few_shot,
-            "train_documents": len(split.train),
-            "train_titles_sha256": _digest([document.title for document in split.train]),
-        },
+        "data": data_record(job, split, origin),
     }
     if (finished := finished_training(folder, question)) is not None:
         if not (folder / SEEN).is_file():
@@ -186,7 +183,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     if choose and not any(len(document.labels) for document in choose):
         raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
     collate = training_collator(job.task, training, collator, encoder, split.train)
-    trainer = Trainer(model, collator, collate, training, train, choose, accelerator)
+    objective = PairObjective(collator, training, choose)
+    trainer = Trainer(model, objective, collate, training, [one for one in train if one.pair_count], accelerator)
     files = TrainingFiles(folder, question, seen, trainer, config, changed)
     files.begin()
     files.resume()
@@ -198,6 +196,36 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     trained = Trained(folder, best, reported, sum(line.seconds for line in progress.curve))
     files.end(trained)
     return trained
+
+
+def begun(training: TrainingConfig) -> Accelerator:
+    """Where a training runs and in what precision; its random numbers are seeded."""
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import set_seed
+
+    has_gpu = torch.cuda.is_available()
+    bf16 = training.precision == "bf16" or (training.precision == "auto" and has_gpu)
+    if has_gpu:
+        # Without these, sums on a GPU depend on the order in which its threads finish.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    # Its state outlives a training, and would refuse the next one another precision.
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
+    set_seed(training.seed)
+    return accelerator
+
+
+def data_record(job: TrainingJob, split: Split, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``training.json`` says of the documents."""
+    return {
+        **origin,
+        "few_shot": job.few_shot,
+        "train_documents": len(split.train),
+        "train_titles_sha256": _digest([document.title for document in split.train]),
+    }
 
 
 def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
@@ -258,9 +286,3 @@ def _taught(
 
 def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

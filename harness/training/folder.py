@@ -10,9 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.encoders.checkpoint import save_model
-from harness.encoders.config import ModelConfig
-from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.checkpoint import Config, save_model
 from harness.encoders.seen import Seen, write_seen
 from harness.encoders.weights import TRAINING, WEIGHTS, storing
 from harness.environment import package_versions
@@ -20,7 +18,7 @@ from harness.errors import InputError, StorageError
 from harness.json_files import json_text
 
 if TYPE_CHECKING:
-    from harness.encoders.pair_model import PairModel
+    from harness.encoders.pair_model import EncoderModel
     from harness.training.trainer import Epoch, Trainer
 
 CURVE, STATE = "curve.csv", "training.state"
@@ -82,7 +80,7 @@ class TrainingFiles:
         question: Mapping[str, Any],
         seen: Seen,
         trainer: Trainer,
-        config: ModelConfig | GlidreConfig,
+        config: Config,
         changed: frozenset[str],
     ) -> None:
         """``changed`` names the weights that another training had changed before this one."""
@@ -115,7 +113,7 @@ class TrainingFiles:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path}: cannot go on from it ({reason}); remove it to start again") from error
 
-    def keep(self, model: PairModel, line: Epoch) -> None:
+    def keep(self, model: EncoderModel, line: Epoch) -> None:
         """Store the best weights so far."""
         if self._trainer.is_main_process:
             config = self._config.model_copy(update={"threshold": line.threshold or 0.0})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -17,15 +17,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from harness.encoders.batching import Batch, Collate, Collator
 from harness.encoders.glidre import Glidre
-from harness.encoders.inference import Inference
-from harness.encoders.pair_model import PairModel
-from harness.encoders.text import EncodedDocument
+from harness.encoders.pair_model import EncoderModel
 from harness.errors import InputError
-from harness.training.choosing import best_threshold, margins, scores_at
 from harness.training.config import TrainingConfig
-from harness.training.losses import training_loss
+from harness.training.objectives import Objective
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -37,7 +33,10 @@ SORTED_BATCHES = 8
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the learning curve; ``f1`` and its parts are of the choosing split, at ``threshold``."""
+    """One line of the learning curve; ``f1`` and its parts are of the choosing split, at ``threshold``.
+
+    ``mention_f1`` is that of an entity finder's mentions, whose ``f1`` is that of whole entities.
+    """
 
     epoch: int
     loss: float
@@ -47,6 +46,14 @@ class Epoch:
     f1: float | None = None
     f1_at_zero: float | None = None
     threshold: float | None = None
+    mention_f1: float | None = None
+
+
+class Read(Protocol):
+    """A document as a model reads it: ``input_ids`` are its subwords."""
+
+    @property
+    def input_ids(self) -> Sized: ...
 
 
 @dataclass
@@ -103,24 +110,21 @@ class Trainer:
 
     def __init__(
         self,
-        model: PairModel,
-        collator: Collator,
-        collate: Collate,
+        model: EncoderModel,
+        objective: Objective,
+        collate: Callable[[Sequence[Any]], Any],
         config: TrainingConfig,
-        train: Sequence[EncodedDocument],
-        choose: Sequence[EncodedDocument],
+        train: Sequence[Read],
         accelerator: Accelerator,
     ) -> None:
-        """``collate`` makes the batches to train on, ``collator`` those to be scored."""
+        """``collate`` makes the batches of ``train`` that ``objective`` takes."""
         self.config = config
         self.progress = Progress()
         self._accelerator = accelerator
-        self._collator = collator
-        self._choose = choose
-        documents = [document for document in train if document.pair_count]
-        self._batches = EpochBatches([len(one.input_ids) for one in documents], config.batch_size, config.seed)
+        self._objective = objective
+        self._batches = EpochBatches([len(one.input_ids) for one in train], config.batch_size, config.seed)
         # torch asks only for length and indexing, which a list has.
-        loader = DataLoader(cast("Dataset[Any]", documents), batch_sampler=self._batches, collate_fn=collate)
+        loader = DataLoader(cast("Dataset[Any]", train), batch_sampler=self._batches, collate_fn=collate)
         freeze(model.encoder, word_embeddings=config.freeze_word_embeddings, layers=config.frozen_layers)
         if isinstance(model, Glidre):
             freeze(model.label_encoder, word_embeddings=config.freeze_word_embeddings, layers=0)
@@ -140,7 +144,9 @@ class Trainer:
             left = (1 - math.cos(math.pi * min(left, 1.0))) / 2
         return min((step + 1) / warmup, left)
 
-    def run(self, watcher: Watcher, keep: Callable[[PairModel, Epoch], None], finished: Callable[[], None]) -> Progress:
+    def run(
+        self, watcher: Watcher, keep: Callable[[EncoderModel, Epoch], None], finished: Callable[[], None]
+    ) -> Progress:
         """Train until the last epoch, or until patience is at an end.
 
         ``keep`` is given the model whenever it is the best so far (without a choosing split: after every
@@ -151,7 +157,7 @@ class Trainer:
             epoch = len(self.progress.curve) + 1
             loss = self._train_epoch(epoch, watcher)
             line = self._judged(epoch, loss, started)
-            is_best = not self._choose or (line.f1 is not None and line.f1 > self.progress.best_f1)
+            is_best = not self._objective.can_judge or (line.f1 is not None and line.f1 > self.progress.best_f1)
             if is_best:
                 self.progress.best_f1, self.progress.best_epoch = line.f1 or 0.0, epoch
                 keep(self.evaluated_model, line)
@@ -204,11 +210,9 @@ class Trainer:
             watcher.step(epoch, number, len(self._loader), loss)
         return total / len(self._loader)
 
-    def _step(self, batch: Batch) -> float:
+    def _step(self, batch: Any) -> float:
         config = self.config
-        with self._accelerator.autocast():
-            output = self._model(batch, with_sentences=config.evidence_weight > 0)
-        loss = training_loss(output, batch, config)
+        loss = self._objective.loss(self._model, batch, self._accelerator)
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
@@ -220,27 +224,20 @@ class Trainer:
 
     def _judged(self, epoch: int, loss: float, started: float) -> Epoch:
         """The epoch's line of the curve, with scores on the choosing split if it is to be evaluated."""
-        if not (self._choose and self._is_evaluated(epoch)):
+        if not (self._objective.can_judge and self._is_evaluated(epoch)):
             return Epoch(epoch, loss, time.perf_counter() - started)
-        accelerator = self._accelerator
-        bf16 = accelerator.mixed_precision == "bf16"
-        inference = Inference(self.evaluated_model, self._collator, accelerator.device, bf16)
-        labels = [(document.labels, document.entity_count) for document in self._choose]
-        above, gold = margins(labels, inference.scores(self._choose))
-        threshold = best_threshold(above, gold) if self.config.choose_threshold else 0.0
-        found, unshifted = scores_at(above, gold, threshold), scores_at(above, gold)
-        seconds = time.perf_counter() - started
-        return Epoch(epoch, loss, seconds, found.precision, found.recall, found.f1, unshifted.f1, threshold)
+        judged = self._objective.judge(self.evaluated_model, self._accelerator)
+        return Epoch(epoch, loss, time.perf_counter() - started, **asdict(judged))
 
     def _is_evaluated(self, epoch: int) -> bool:
         since = epoch - self.config.choose_from
         return epoch == self.config.epochs or (since >= 0 and since % self.config.choose_every == 0)
 
     @property
-    def evaluated_model(self) -> PairModel:
+    def evaluated_model(self) -> EncoderModel:
         """The model whose weights are judged and kept: the average where there is one."""
         unwrapped = self._accelerator.unwrap_model(self._model)
-        return cast(PairModel, unwrapped if self._averaged is None else self._averaged.module)
+        return cast(EncoderModel, unwrapped if self._averaged is None else self._averaged.module)
 
 
 def freeze(encoder: PreTrainedModel, *, word_embeddings: bool, layers: int) -> None:
@@ -261,7 +258,7 @@ def freeze(encoder: PreTrainedModel, *, word_embeddings: bool, layers: int) -> N
         layer.requires_grad_(False)
 
 
-def _groups(model: PairModel, config: TrainingConfig) -> list[dict[str, Any]]:
+def _groups(model: EncoderModel, config: TrainingConfig) -> list[dict[str, Any]]:
     """AdamW's groups: the encoder and the rest at rates of their own, biases and norms without decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -272,7 +269,7 @@ def _groups(model: PairModel, config: TrainingConfig) -> list[dict[str, Any]]:
     return [{"params": several, "lr": rate, "weight_decay": decay} for (rate, decay), several in groups.items()]
 
 
-def _averaged(model: PairModel, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
+def _averaged(model: EncoderModel, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
     if not decay:
         return None
     average: Any = torch.optim.swa_utils.get_ema_multi_avg_fn

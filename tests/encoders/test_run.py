@@ -13,7 +13,8 @@ import pytest
 from harness.analyses.leaderboards import leaderboards
 from harness.datasets.docred import sha256_of
 from harness.datasets.registry import load_dataset
-from harness.encoders.scorer import EncoderScorer, default_precision, has_bfloat16
+from harness.encoders.hardware import default_precision, has_bfloat16
+from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, trained_folder
 from harness.engine.budget import Limits

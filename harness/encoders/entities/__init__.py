@@ -1,0 +1,1 @@
+"""The entity finder: a tagger of mentions and a scorer of mention pairs over one encoder."""

@@ -1,0 +1,71 @@
+"""A trained entity finder: a folder or a short name becomes the entities of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.datasets.docred import sha256_of
+from harness.encoders.config import read_record
+from harness.encoders.entities.config import EntityConfig
+from harness.encoders.hardware import check_options, check_packages, chosen_device, chosen_precision, use_threads
+from harness.encoders.weights import CONFIG, WEIGHTS
+from harness.types import Document
+
+if TYPE_CHECKING:
+    from harness.encoders.entities.inference import EntityInference
+
+
+class EntityFinder:
+    """Finds the entities of documents; the model is loaded with the first one.
+
+    ``options`` are those of any encoder (``hardware.OPTIONS``); ``threshold`` is the probability of coreference from
+    which mentions are joined.
+    """
+
+    def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self._options = dict(options or {})
+        check_options(self._options)
+        self.config = read_record(EntityConfig, folder / CONFIG)
+        self.threshold = float(self._options.get("threshold", self.config.threshold))
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        """What tells its entities from those of another finder."""
+        return {"encoder": self.config.encoder, "weights": sha256_of(self.folder / WEIGHTS)}
+
+    def check(self) -> None:
+        """Raise ModelUnavailable, without loading the model, if a package is missing."""
+        check_packages()
+
+    def load(self) -> None:
+        """Load the model now, rather than with the first document."""
+        self._inference.model.eval()
+
+    def find(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """Each document in turn with the entities that were found; labels, which name others, are left out."""
+        for document, found in self._inference.find(documents):
+            entities = found.entities(document, self.threshold)
+            yield replace(document, entities=entities, labels=(), unrelated=())
+
+    @cached_property
+    def _inference(self) -> EntityInference:
+        device = chosen_device(self._options)
+        from harness.encoders.backbone import load_tokenizer
+        from harness.encoders.batching import Collator
+        from harness.encoders.checkpoint import load_entity_model
+        from harness.encoders.entities.batching import EntityCollator
+        from harness.encoders.entities.inference import EntityInference
+        from harness.encoders.entities.text import TextEncoder
+
+        use_threads(self._options, device)
+        config = self.config
+        tokenizer = load_tokenizer(config.encoder)
+        collator = EntityCollator(Collator(tokenizer, config.window, config.overlap, 0))
+        model = load_entity_model(self.folder).to(device)
+        bf16 = chosen_precision(self._options, device.type) == "bf16"
+        return EntityInference(model, TextEncoder(tokenizer, config), collator, device, bf16)

@@ -1,0 +1,125 @@
+"""Running an entity finder: batches of texts, their mentions, and the joins of these to entities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.encoders.entities.batching import EntityCollator
+from harness.encoders.entities.clustering import clusters, merges
+from harness.encoders.entities.model import EntityModel
+from harness.encoders.entities.text import Span, TextEncoder, tagged_spans
+from harness.spacing import Spacing
+from harness.types import Document, Entity, Mention
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH_WORDS = 1024
+"""Words in one batch, padding included."""
+HELD_TO_SORT = 64
+"""Texts that are read ahead and sorted by length."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The mentions of a text in reading order, and how they join to entities (``clustering.merges``)."""
+
+    spans: list[Span]
+    joins: list[tuple[float, int, int]]
+
+    def entities(self, document: Document, threshold: float) -> tuple[Entity, ...]:
+        """The entities in the order of their first mentions; the type of one is the commonest of its mentions."""
+        return entities_of(document, self.spans, clusters(self.joins, len(self.spans), threshold))
+
+
+@dataclass(frozen=True)
+class EntityInference:
+    """An entity finder ready to read texts: where it runs, and whether matrix products are in bfloat16."""
+
+    model: EntityModel
+    encoder: TextEncoder
+    collator: EntityCollator
+    device: torch.device
+    bf16: bool
+
+    def find(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Found]]:
+        """Each document in turn with what was found in it; its own entities are not looked at."""
+        held: list[Document] = []
+        for document in documents:
+            held.append(document)
+            if len(held) == HELD_TO_SORT:
+                yield from self._held(held)
+                held = []
+        yield from self._held(held)
+
+    def _held(self, documents: Sequence[Document]) -> Iterator[tuple[Document, Found]]:
+        self.model.eval()
+        lengths = [sum(map(len, document.sentences)) for document in documents]
+        order = sorted((length, place) for place, length in enumerate(lengths) if length)
+        found: dict[int, Found] = {}
+        while order:
+            batch = [order.pop()]
+            # The longest comes first, so that it says what the others cost.
+            while order and batch[0][0] * (len(batch) + 1) <= BATCH_WORDS:
+                batch.append(order.pop())
+            places = [place for _, place in batch]
+            found.update(zip(places, self._batch([documents[place] for place in places]), strict=True))
+        for place, document in enumerate(documents):
+            yield document, found.get(place, Found([], []))
+
+    def _batch(self, documents: Sequence[Document]) -> list[Found]:
+        import numpy as np
+        import torch
+
+        types = self.model.config.entity_types
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            batch = self.collator([self.encoder.encode(document) for document in documents]).to(self.device)
+            words = self.model.word_states(batch)
+            tagged = iter(self.model.chain.best(self.model.emissions(words, batch), batch.mask))
+            found = []
+            most = len(batch.shape) // len(documents)
+            for number, document in enumerate(documents):
+                spans = [
+                    span
+                    for sent_id, sentence in enumerate(document.sentences)
+                    if sentence
+                    for span in tagged_spans(next(tagged), sent_id, types)
+                ]
+                start, end, kind, pairs, features = self.encoder.mention_arrays(document, spans)
+                probabilities = np.zeros((len(spans), len(spans)))
+                if len(pairs):
+                    arrays = (start + number * most, end + number * most, kind, pairs, features)
+                    logits = self.model.pair_logits(words, *(torch.from_numpy(one).to(self.device) for one in arrays))
+                    probabilities[pairs[:, 0], pairs[:, 1]] = logits.sigmoid().cpu().numpy()
+                    probabilities += probabilities.T
+                found.append(Found(spans, merges(probabilities)))
+        return found
+
+
+def entities_of(document: Document, spans: Sequence[Span], members: Iterable[Sequence[int]]) -> tuple[Entity, ...]:
+    """The entities of which ``members`` name the mentions; those of one entity are given its commonest type."""
+    spacing = Spacing.of(document.sentences)
+    entities = []
+    for cluster in members:
+        kind = Counter(spans[number].type for number in cluster).most_common(1)[0][0]
+        places = [spans[number] for number in cluster]
+        mentions = (
+            Mention(
+                name=spacing.join(document.sentences[one.sent_id][one.start : one.end]),
+                sent_id=one.sent_id,
+                start=one.start,
+                end=one.end,
+                type=kind,
+            )
+            for one in places
+        )
+        entities.append(Entity(tuple(mentions)))
+    return tuple(sorted(entities, key=lambda one: (one.mentions[0].sent_id, one.mentions[0].start)))
+
+
+def without_entities(document: Document) -> Document:
+    """The text of a document alone."""
+    return replace(document, entities=(), labels=(), unrelated=())

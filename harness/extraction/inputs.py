@@ -1,0 +1,144 @@
+"""Texts to extract from: files of several formats, folders, JSON lines and standard input, one at a time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.extraction import readers
+
+STDIN = "-"
+MOST_BYTES = 20 * 2**20
+"""The largest file that is read as one text, and the longest line of JSON."""
+_SUFFIXES = {
+    ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html",
+    ".xhtml": "html", ".pdf": "pdf", ".jsonl": "lines", ".ndjson": "lines",
+}  # fmt: skip
+SUFFIXES = tuple(_SUFFIXES)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A plain text, without the markup of the file that it came from."""
+
+    title: str
+    source: str
+    """The path that it came from; - for standard input."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An input that gives no text, and why, in one line."""
+
+    source: str
+    problem: str
+
+
+def read_inputs(names: Iterable[str]) -> Iterator[Text | Unreadable]:
+    """Every text of the inputs in turn, folders in the order of their files' names; titles are made unique.
+
+    What cannot be read is given as such, and the next input is read.
+    """
+    used: dict[str, int] = {}
+    for name in names:
+        for one in _read_input(name):
+            if isinstance(one, Text):
+                count = used[one.title] = used.get(one.title, 0) + 1
+                while count > 1 and f"{one.title} ({count})" in used:
+                    count += 1
+                if count > 1:
+                    title = f"{one.title} ({count})"
+                    used[title] = 1
+                    yield Text(title, one.source, one.text)
+                    continue
+            yield one
+
+
+def _read_input(name: str) -> Iterator[Text | Unreadable]:
+    path = Path(name)
+    try:
+        if name.startswith(("http://", "https://")):
+            raise InputError(
+                "an address; nothing is fetched: save the page (curl -o page.html ADDRESS) and name the file"
+            )
+        if name == STDIN:
+            yield from _texts_of(STDIN, sys.stdin.buffer.read(MOST_BYTES + 1), "", "standard input")
+        elif path.is_dir():
+            files = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES and one.is_file())
+            if not files:
+                raise InputError(f"a folder without texts: it has no file ending in {', '.join(SUFFIXES)}")
+            for file in files:
+                yield from _read_file(file)
+        else:
+            yield from _read_file(path)
+    except InputError as error:
+        yield Unreadable(name, str(error))
+
+
+def _read_file(path: Path) -> Iterator[Text | Unreadable]:
+    try:
+        kind = _SUFFIXES.get(path.suffix.lower(), "")
+        if kind == "lines":
+            yield from _read_lines(path)
+            return
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise InputError(
+                f"{size / 2**20:,.0f} MB, more than the {MOST_BYTES // 2**20} that one text may have: split it"
+            )
+        yield from _texts_of(str(path), path.read_bytes(), kind, path.stem)
+    except InputError as error:
+        yield Unreadable(str(path), str(error))
+    except OSError as error:
+        yield Unreadable(str(path), f"cannot be read: {error.strerror}")
+
+
+def _texts_of(source: str, content: bytes, kind: str, title: str) -> Iterator[Text]:
+    if len(content) > MOST_BYTES:
+        raise InputError(f"more than the {MOST_BYTES // 2**20} MB that one text may have: split it")
+    kind = kind or readers.kind_of(content)
+    text = readers.READERS[kind](content)
+    if not any(map(str.isalnum, text)):
+        raise InputError("holds no sentence: no letter or digit is in it")
+    yield Text(title, source, text)
+
+
+def _read_lines(path: Path) -> Iterator[Text | Unreadable]:
+    with path.open("rb") as lines:
+        number = 0
+        while line := lines.readline(MOST_BYTES + 1):
+            number += 1
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            try:
+                if len(line) > MOST_BYTES:
+                    raise InputError(f"a line of more than {MOST_BYTES // 2**20} MB, which is no text: split it")
+                yield _read_line(line, str(path), f"{path.stem} {number}")
+            except InputError as error:
+                yield Unreadable(where, str(error))
+                if len(line) > MOST_BYTES:
+                    return
+
+
+def _read_line(line: bytes, source: str, default_title: str) -> Text:
+    try:
+        content = json.loads(readers.plain_text(line))
+    except (ValueError, RecursionError):
+        raise InputError('is not JSON; write {"title": "...", "text": "..."}') from None
+    if not isinstance(content, dict) or not isinstance(content.get("text"), str):
+        raise InputError('has no text; write {"title": "...", "text": "..."}, the title optional')
+    title, text = content.get("title"), content["text"]
+    if not any(map(str.isalnum, text)):
+        raise InputError("holds no sentence: no letter or digit is in its text")
+    # JSON can spell half a surrogate pair, which no UTF-8 file can hold.
+    title, text = (
+        one.encode("utf-8", "replace").decode()
+        for one in (title if isinstance(title, str) and title else default_title, text)
+    )
+    return Text(title, source, text)

@@ -1,0 +1,92 @@
+"""Texts through a finder of entities and a scorer of relations: models loaded once, few texts held at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness.annotation.texts import PlainDocument
+from harness.annotation.tokens import split_sentences
+from harness.extraction.entities import EntitySource, GivenEntities
+from harness.extraction.inputs import Text
+from harness.extraction.results import ExtractedDocument, extracted, labelled
+from harness.extraction.windows import WINDOW, Window, merged, scored_predictions, windows_of
+from harness.label_source import NO_LABELS
+from harness.types import Document, PairScorer, Prediction, RelationSchema
+
+MOST_WINDOWS = 16
+"""Windows that the models are given at once; the first text is not kept waiting for others."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A text's result, and the same in DocRED's form."""
+
+    extracted: ExtractedDocument
+    document: Document
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A finder of entities and, unless there is none, a scorer of relations.
+
+    ``least`` is the probability from which a relation is kept: at 0.5 those that the scorer itself predicts.
+    ``window`` is the most words that the models read at once.
+    """
+
+    entities: EntitySource
+    relations: PairScorer | None
+    schema: RelationSchema
+    system: str
+    least: float = 0.5
+    window: int = WINDOW
+
+    def extract(self, texts: Iterable[Text]) -> Iterator[Outcome]:
+        """Each text in turn; what the models are given at once grows from one text to ``MOST_WINDOWS`` windows."""
+        held: list[Text] = []
+        windows, most = 0, 1
+        for text in texts:
+            held.append(text)
+            windows += 1 + len(text.text) // (6 * self.window)
+            if windows >= most:
+                yield from self._batch(held)
+                held, windows, most = [], 0, min(2 * most, MOST_WINDOWS)
+        yield from self._batch(held)
+
+    def _batch(self, texts: Sequence[Text]) -> Iterator[Outcome]:
+        documents = [tokenised(one) for one in texts]
+        for text, document, (found, predictions) in zip(texts, documents, self.find(documents), strict=True):
+            result = extracted(found, text.source, predictions, self.schema, document.text)
+            yield Outcome(result, labelled(found, predictions, self.system))
+
+    def find(self, documents: Sequence[Document]) -> Iterator[tuple[Document, Sequence[Prediction]]]:
+        """Each document in turn with the entities found in it, and the triplets."""
+        whole = [windows_of(document, self.window) for document in documents]
+        given = self.entities if isinstance(self.entities, GivenEntities) else None
+        if given is not None:
+            # Offsets are of whole texts.
+            whole = [
+                [Window(0, given.entities(document))] if isinstance(document, PlainDocument) else windows
+                for document, windows in zip(documents, whole, strict=True)
+            ]
+            found = [window.document for windows in whole for window in windows]
+        else:
+            found = list(self.entities.find(window.document for windows in whole for window in windows))
+        scored = iter(self.relations.score(found)) if self.relations else None
+        remaining = iter(found)
+        for document, windows in zip(documents, whole, strict=True):
+            complete = [replace(window, document=next(remaining)) for window in windows]
+            predictions: list[list[Prediction]] = [
+                scored_predictions(window.document, next(scored), self.least) if scored else [] for window in complete
+            ]
+            if not complete:
+                yield document, []
+                continue
+            together = merged(complete, predictions)
+            surest = sorted(together.predictions, key=lambda one: -(one.score or 0.0))
+            yield replace(document, entities=together.entities, labels=(), unrelated=()), surest
+
+
+def tokenised(text: Text) -> PlainDocument:
+    """The text as a document without entities."""
+    return PlainDocument(text.title, split_sentences(text.text), (), label_source=NO_LABELS, text=text.text)

@@ -1,0 +1,146 @@
+"""The plain text of a file's bytes: text, Markdown, HTML, and the text layer of a PDF."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Callable, Mapping
+
+from harness.errors import InputError, ModelUnavailable
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_MOST_CONTROL = 0.01
+"""The share of control characters from which bytes are no text."""
+
+
+def kind_of(content: bytes) -> str:
+    """The format of bytes without a known name: pdf, html or text."""
+    start = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"%pdf-"):
+        return "pdf"
+    return "html" if start.startswith((b"<!doctype html", b"<html")) else "text"
+
+
+def plain_text(content: bytes) -> str:
+    """UTF-8, or UTF-16 that says so; InputError for anything else, and for bytes that are no text."""
+    if content.startswith((b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"\x7fELF", b"\x1f\x8b")):
+        raise InputError("a binary file, not a text: name text, Markdown, HTML, PDF (with its ending) or JSON lines")
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    if encoding != "utf-16" and b"\0" in content[:65536]:
+        raise InputError("a binary file, not a text: name text, Markdown, HTML, PDF (with its ending) or JSON lines")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"not {encoding.removesuffix('-sig').upper()} (byte {error.start:,}): save it as UTF-8, such as by "
+            "iconv -f latin1 -t utf-8"
+        ) from None
+    if len(_CONTROL.findall(text)) > _MOST_CONTROL * len(text):
+        raise InputError("a binary file, not a text: it is full of control characters")
+    return _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def markdown_text(content: bytes) -> str:
+    """The text of Markdown without its marks: code blocks, addresses of links, signs of emphasis and tables."""
+    text = plain_text(content)
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"^(```|~~~).*?^\1[^\n]*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", text)
+    text = re.sub(r"^\s*\[[^\]]+\]:\s+\S+.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"</?[A-Za-z][^>\n]*>", "", text)
+    # A heading, an item of a list and a row of a table are sentences of their own.
+    text = re.sub(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*$", r"\n\1\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^\s*(?:[-*+]|\d+[.)])\s+", "\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^\s{0,3}(?:>\s?)+", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\s*\|?[\s:|-]*-{3,}[\s:|-]*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\s*\|(.*)\|\s*$", lambda row: "\n" + row[1].strip().replace("|", ","), text, flags=re.MULTILINE)
+    text = re.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
+    text = re.sub(r"(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\1(?!\w)", r"\2", text)
+    text = re.sub(r"`([^`\n]*)`", r"\1", text)
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+_BLOCKS = (
+    "p div section article header footer main aside li ul ol dl dt dd table tr h1 h2 h3 h4 h5 h6 blockquote pre figure "
+    "figcaption form fieldset address hr br body title"
+).split()
+_NOT_TEXT = ("script", "style", "noscript", "template", "nav", "svg", "head", "iframe", "object", "button", "select")
+
+
+def html_text(content: bytes) -> str:
+    """The text that a page shows, its blocks as paragraphs; scripts, styles and navigation are left out."""
+    try:
+        from bs4 import BeautifulSoup, Comment
+    except ImportError:
+        raise ModelUnavailable("HTML needs beautifulsoup4: pip install 'docre-harness[extract]'") from None
+    if b"\0" in content[:65536] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError("a binary file, not a page")
+    try:
+        page = BeautifulSoup(content, "html.parser")
+    except RecursionError:
+        raise InputError("elements are nested too deep: save the page's text") from None
+    for one in page(_NOT_TEXT):
+        one.decompose()
+    for comment in page.find_all(string=lambda string: isinstance(string, Comment)):
+        comment.extract()
+    for cell in page(("td", "th")):
+        cell.append(", " if cell.find_next_sibling(("td", "th")) else "")
+    for block in page(_BLOCKS):
+        block.insert_before("\0")
+        block.insert_after("\0")
+    text = page.get_text()
+    paragraphs = (" ".join(part.split()) for part in text.split("\0"))
+    return "\n\n".join(filter(None, (_CONTROL.sub(" ", one).strip() for one in paragraphs)))
+
+
+def pdf_text(content: bytes) -> str:
+    """The text layer of a PDF, page by page; words cut at the ends of lines are put together.
+
+    Raises InputError for a PDF that is damaged, locked, or has no text layer.
+    """
+    try:
+        from pypdf import PdfReader
+        from pypdf.errors import PyPdfError
+    except ImportError:
+        raise ModelUnavailable("PDF needs pypdf: pip install 'docre-harness[extract]'") from None
+    # It tells of every oddity of a file by a warning.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    try:
+        reader = PdfReader(io.BytesIO(content))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise InputError("a PDF locked by a password: unlock it first, such as by qpdf --decrypt")
+        pages = [page.extract_text() for page in reader.pages]
+    except InputError:
+        raise
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"a damaged PDF ({reason}): print or save it anew") from error
+    except Exception as error:  # a locked file without the package that unlocks it
+        raise InputError(f"a PDF that cannot be read ({type(error).__name__}): print or save it anew") from error
+    if not any(map(str.isalnum, "".join(pages))):
+        raise InputError("a PDF without a text layer, such as a scan: give it one first, such as by ocrmypdf")
+    return _CONTROL.sub(" ", "\n\n".join(map(_joined_lines, pages)))
+
+
+def _joined_lines(page: str) -> str:
+    """Lines that end inside a sentence joined; a short line, or one after a full stop, may end a paragraph."""
+    page = re.sub(r"(?<=[a-zäöüß])-\n(?=[a-zäöüß])", "", page)
+    lines = [line.strip() for line in page.splitlines()]
+    longest = max(map(len, lines), default=0)
+    text = ""
+    for line in lines:
+        text += line
+        is_end = not line or (len(line) < 0.6 * longest and line[-1:] in ".:!?") or (len(line) < 0.4 * longest)
+        text += "\n\n" if is_end else "\n"
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+READERS: Mapping[str, Callable[[bytes], str]] = {
+    "text": plain_text,
+    "markdown": markdown_text,
+    "html": html_text,
+    "pdf": pdf_text,
+}

@@ -1,0 +1,175 @@
+"""What comes out: a text with its entities and relations, by character offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.label_source import NO_LABELS, LabelSource
+from harness.types import Document, Label, Prediction, RelationSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Offsets = tuple[int, int]
+"""Characters ``[start, end)`` of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedMention:
+    """One occurrence of an entity in the text."""
+
+    text: str
+    """As the author wrote it."""
+    start: int
+    """Its first character in the text, from 0."""
+    end: int
+    """The character after its last."""
+    sentence: int
+    """The number of its sentence, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedEntity:
+    """A person, place, date or other thing, with all its mentions."""
+
+    name: str
+    """That of its first mention."""
+    type: str
+    """Such as PER."""
+    mentions: tuple[ExtractedMention, ...]
+    """In the order of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedRelation:
+    """A triplet: head and tail are indices into the text's entities."""
+
+    head: int
+    relation: str
+    """The relation's id, such as P19."""
+    name: str
+    """Its name, such as place of birth."""
+    tail: int
+    score: float | None
+    """The model's probability of the relation against none, 0 to 1; None from an LLM."""
+    evidence: tuple[int, ...]
+    """The numbers of the sentences that state it, as far as that can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedDocument:
+    """A text with what was found in it; all offsets are characters of ``text``."""
+
+    title: str
+    """The name of its file, or as its line says."""
+    source: str
+    """The path that it came from; - for standard input."""
+    text: str
+    """The plain text that was read, without the markup of its file."""
+    sentences: tuple[Offsets, ...]
+    entities: tuple[ExtractedEntity, ...]
+    relations: tuple[ExtractedRelation, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """One line of the output: the fields, with the names of head and tail beside their numbers."""
+        content = asdict(self)
+        content["relations"] = [
+            {
+                "head": one.head,
+                "head_name": self.entities[one.head].name,
+                "relation": one.relation,
+                "name": one.name,
+                "tail": one.tail,
+                "tail_name": self.entities[one.tail].name,
+                "score": one.score,
+                "evidence": list(one.evidence),
+            }
+            for one in self.relations
+        ]
+        return content
+
+    def evidence_text(self, relation: ExtractedRelation) -> str:
+        """The sentences that state a relation, in one line."""
+        found = (self.text[slice(*self.sentences[number])] for number in relation.evidence)
+        return " ".join(" ".join(found).split())
+
+
+def extracted(
+    document: Document, source: str, predictions: Sequence[Prediction], schema: RelationSchema, text: str
+) -> ExtractedDocument:
+    """The found entities and triplets of a tokenised document as offsets of its text."""
+    offsets = token_offsets(text, document.sentences)
+    entities = tuple(
+        ExtractedEntity(
+            entity.name,
+            entity.type,
+            tuple(
+                ExtractedMention(text[start:end], start, end, one.sent_id)
+                for one in sorted(entity.mentions, key=lambda one: (one.sent_id, one.start))
+                for start, end in [(offsets[one.sent_id][one.start][0], offsets[one.sent_id][one.end - 1][1])]
+            ),
+        )
+        for entity in document.entities
+    )
+    relations = tuple(
+        ExtractedRelation(
+            prediction.triplet.head,
+            prediction.triplet.relation,
+            relation.name
+            if (relation := schema.by_id.get(prediction.triplet.relation))
+            else prediction.triplet.relation,
+            prediction.triplet.tail,
+            prediction.score,
+            prediction.evidence,
+        )
+        for prediction in predictions
+    )
+    sentences = tuple((one[0][0], one[-1][1]) if one else (0, 0) for one in offsets)
+    return ExtractedDocument(document.title, source, text, sentences, entities, relations)
+
+
+def token_offsets(text: str, sentences: Iterable[Sequence[str]]) -> list[list[Offsets]]:
+    """Where each token lies in the text; nothing but white space stands between tokens."""
+    place = 0
+    found = []
+    for sentence in sentences:
+        line = []
+        for token in sentence:
+            start = text.index(token, place)
+            place = start + len(token)
+            line.append((start, place))
+        found.append(line)
+    return found
+
+
+def labelled(document: Document, predictions: Sequence[Prediction], system: str) -> Document:
+    """The document with its predictions as labels of a model, for DocRED's format."""
+    labels = tuple(Label(one.triplet, one.evidence) for one in predictions)
+    source = LabelSource("model", system) if labels else NO_LABELS
+    return Document(document.title, document.sentences, document.entities, labels, source)
+
+
+def triplet_table(documents: Iterable[ExtractedDocument]) -> pd.DataFrame:
+    """One row for each triplet: names and types of head and tail, relation, score, evidence sentences."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [row for document in documents for row in triplet_rows(document)], columns=list(TRIPLET_COLUMNS)
+    )
+
+
+TRIPLET_COLUMNS = (
+    "document", "head", "head_type", "relation", "relation_name", "tail", "tail_type", "score", "evidence",
+)  # fmt: skip
+
+
+def triplet_rows(document: ExtractedDocument) -> list[dict[str, Any]]:
+    """The rows of ``triplet_table`` of one document."""
+    rows = []
+    for one in document.relations:
+        head, tail = document.entities[one.head], document.entities[one.tail]
+        values = (document.title, head.name, head.type, one.relation, one.name, tail.name, tail.type, one.score)
+        rows.append(dict(zip(TRIPLET_COLUMNS, (*values, document.evidence_text(one)), strict=True)))
+    return rows

@@ -1,0 +1,77 @@
+"""Long texts in overlapping windows for the models, and what was found in them as one document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from harness.annotation.grounding import Span
+from harness.annotation.parts import Merged, PartFound, merge, parts_of
+from harness.types import Document, Entity, PairScores, Prediction, Triplet
+
+WINDOW = 350
+"""Words of a window; the models were trained on texts of 200 on average. Neighbours share a fifth of it."""
+MOST_EVIDENCE = 3
+"""Sentences that are named as evidence of one relation."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some sentences of a text, from number ``first`` on, as a document of their own."""
+
+    first: int
+    document: Document
+
+
+def windows_of(document: Document, words: int = WINDOW) -> list[Window]:
+    """The windows that cover a text; one sentence may be longer than a window."""
+    lengths = [min(len(sentence), words) for sentence in document.sentences]
+    parts = parts_of(lengths, words) or [range(len(lengths))]
+    return [
+        Window(part.start, Document(document.title, document.sentences[part.start : part.stop], ()))
+        for part in parts
+        if part
+    ]
+
+
+def merged(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> Merged:
+    """The entities and triplets of the whole text; evidence is renumbered.
+
+    Entities of two windows are one if they share a place, or have a name and the type in common.
+    """
+    if len(windows) == 1:
+        return Merged(windows[0].document.entities, tuple(found[0]), ())
+    parts = []
+    for window, predictions in zip(windows, found, strict=True):
+        entities = window.document.entities
+        anchors = [frozenset(Span(one.sent_id, one.start, one.end) for one in entity.mentions) for entity in entities]
+        renumbered = [
+            replace(one, evidence=tuple(window.first + sentence for sentence in one.evidence)) for one in predictions
+        ]
+        parts.append(PartFound(window.first, entities, anchors, renumbered))
+    return merge(parts)
+
+
+def scored_predictions(document: Document, scores: PairScores, least: float) -> list[Prediction]:
+    """The triplets whose probability against NA is at least ``least``, the surest first, with evidence sentences."""
+    margins = scores.margins
+    # A margin of 0 is a probability of a half.
+    threshold = -math.inf if least <= 0 else math.inf if least >= 1 else math.log(least / (1 - least))
+    found = []
+    for row, column in zip(*(margins > threshold).nonzero(), strict=True):
+        head, tail = (int(number) for number in scores.pairs[row])
+        probability = 1 / (1 + math.exp(-max(-60.0, min(60.0, float(margins[row, column])))))
+        evidence = evidence_of(document.entities[head], document.entities[tail])
+        triplet = Triplet(head, scores.relations[column], tail)
+        found.append(Prediction(triplet, evidence, round(probability, 4)))
+    return sorted(found, key=lambda one: -(one.score or 0.0))
+
+
+def evidence_of(head: Entity, tail: Entity) -> tuple[int, ...]:
+    """The first sentences that mention both, or else those of the two nearest mentions."""
+    of_head, of_tail = ({one.sent_id for one in entity.mentions} for entity in (head, tail))
+    if both := sorted(of_head & of_tail):
+        return tuple(both[:MOST_EVIDENCE])
+    nearest = min(((abs(one - other), one, other) for one in of_head for other in of_tail), default=None)
+    return tuple(sorted(nearest[1:])) if nearest else ()

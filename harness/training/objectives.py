@@ -1,0 +1,72 @@
+"""What a training minimises, and how the model that it has come to is judged on the choosing split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor
+
+from harness.encoders.batching import Batch, Collator
+from harness.encoders.inference import Inference
+from harness.encoders.text import EncodedDocument
+from harness.training.choosing import best_threshold, margins, scores_at
+from harness.training.config import TrainingConfig
+from harness.training.losses import training_loss
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Scores on the choosing split (fractions): ``f1`` and its parts at ``threshold``, as in ``Epoch``."""
+
+    precision: float
+    recall: float
+    f1: float
+    f1_at_zero: float | None
+    threshold: float
+    mention_f1: float | None = None
+
+
+class Objective(Protocol):
+    """A kind of model to train."""
+
+    @property
+    def can_judge(self) -> bool:
+        """Whether there are documents to choose by."""
+        ...
+
+    def loss(self, model: Any, batch: Any, accelerator: Accelerator) -> Tensor:
+        """What is minimised, of one batch; ``model`` as the accelerator has prepared it."""
+        ...
+
+    def judge(self, model: Any, accelerator: Accelerator) -> Judged: ...
+
+
+@dataclass(frozen=True)
+class PairObjective:
+    """Relations of entity pairs; ``collator`` makes batches of the documents to ``choose`` by."""
+
+    collator: Collator
+    config: TrainingConfig
+    choose: Sequence[EncodedDocument]
+
+    @property
+    def can_judge(self) -> bool:
+        return bool(self.choose)
+
+    def loss(self, model: Any, batch: Batch, accelerator: Accelerator) -> Tensor:
+        with accelerator.autocast():
+            output = model(batch, with_sentences=self.config.evidence_weight > 0)
+        return training_loss(output, batch, self.config)
+
+    def judge(self, model: Any, accelerator: Accelerator) -> Judged:
+        inference = Inference(model, self.collator, accelerator.device, accelerator.mixed_precision == "bf16")
+        labels = [(document.labels, document.entity_count) for document in self.choose]
+        above, gold = margins(labels, inference.scores(self.choose))
+        threshold = best_threshold(above, gold) if self.config.choose_threshold else 0.0
+        found, unshifted = scores_at(above, gold, threshold), scores_at(above, gold)
+        return Judged(found.precision, found.recall, found.f1, unshifted.f1, threshold)
