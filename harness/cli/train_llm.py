@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import statistics
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.options import DisplayOption, JsonOption, key_values
+
+if TYPE_CHECKING:
+    from harness.training.folder import Trained
 
 LLM_HELP = """
 Train an adapter (LoRA) of an LLM on what a prompt asks.
@@ -111,7 +114,15 @@ def train_llm(
         typer.echo(json.dumps([trained.as_json() for trained in results]))
         return
     for trained in results:
-        typer.echo(trained.line())
+        typer.echo(_line(trained))
     scores = [100 * float(trained.reported["f1"] or 0) for trained in results if trained.reported]
     if len(scores) > 1 and not each_step:
         typer.echo(f"F1 {statistics.mean(scores):.2f} ± {statistics.stdev(scores):.2f} over {len(scores)} seeds")
+
+
+def _line(trained: Trained) -> str:
+    best, where = trained.best, "documents not seen" if trained.reported else "choosing split"
+    f1 = trained.reported["f1"] if trained.reported else best and best.f1
+    loss = "" if best is None else f", loss {best.loss:.3f} in epoch {best.epoch}"
+    scored = "" if f1 is None else f" F1 {100 * f1:.2f} on {where}"
+    return f"{trained.folder}:{scored}{loss}, {trained.seconds:,.0f} s"

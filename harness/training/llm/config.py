@@ -14,19 +14,19 @@ ALL_LINEAR = "all-linear"
 class LlmTrainingConfig(BaseModel):
     """How an adapter is trained; with the model, the prompt, the data and the seed, all that decides its weights.
 
-    - ``rank``, ``alpha``, ``dropout``, ``targets``, ``variant``: of LoRA (Hu et al., ICLR 2022). ``targets`` are names of
-      linear layers, with commas, or ``all-linear``. ``variant`` is ``lora``, ``rslora`` or ``dora``.
+    - ``rank``, ``alpha``, ``dropout``, ``targets``, ``variant``: of LoRA (Hu et al., ICLR 2022). ``targets`` are names
+      of linear layers, with commas, or ``all-linear``. ``variant`` is ``lora``, ``rslora`` or ``dora``.
     - ``lr``: peak learning rate of AdamW; it rises over ``warmup`` (a fraction of all steps) and falls to 0 as
       ``schedule`` says.
-    - ``batch_size``: exchanges (a prompt and its answer) for each step of the optimizer, ``at_once`` of them together in
-      memory. Only answers are learned, each of their tokens counts alike.
+    - ``batch_size``: exchanges (a prompt and its answer) for each step of the optimizer, ``at_once`` of them together
+      in memory. Only answers are learned, each of their tokens counts alike.
     - ``exchanges``: the most exchanges of a document in one epoch, others in every epoch; 0: all.
     - ``max_length``: tokens of prompt and answer together; a longer exchange is left out.
     - ``quantize``: ``4bit`` loads the base model in four bits (QLoRA, Dettmers et al., NeurIPS 2023); it takes a GPU.
     - ``checkpointing``: activations are computed again in the backward pass; slower, in much less memory.
     - ``precision``: ``bf16`` autocasts matrix products; ``auto`` does so where a GPU is used.
-    - ``choose_documents``: the first so many documents to choose by are answered after an epoch, for F1; 0: none, and the
-      loss on all of them chooses the epoch.
+    - ``choose_documents``: the first so many documents to choose by are answered after an epoch, for F1; 0: none, and
+      the loss on all of them chooses the epoch.
     - ``choose_every``: from one answered epoch to the next; the last always is.
     """
 

@@ -30,7 +30,7 @@ from harness.types import Dataset, Document, Prediction
 
 if TYPE_CHECKING:
     from harness.training.llm.trainer import AdapterTrainer
-    from harness.training.trainer import Epoch, Watcher
+    from harness.training.trainer import Watcher
     from runners.transformers_local import TransformersRunner
 
 RUNNER = "transformers"
@@ -43,9 +43,9 @@ ANSWERED_TOGETHER = 8
 class AdapterJob:
     """What the user asked for: an adapter of one seed, for one prompt, or one ``step`` of a prompt in steps.
 
-    ``run`` says what a run would ask: model, prompt, its options, candidates. ``train`` and ``dev`` are names of corpora
-    or DocRED-format files; without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by the fixed
-    split. ``preset`` names settings of a paper, which ``options``, fields of LlmTrainingConfig, change.
+    ``run`` says what a run would ask: model, prompt, its options, candidates. ``train`` and ``dev`` are names of
+    corpora or DocRED-format files; without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by
+    the fixed split. ``preset`` names settings of a paper, which ``options``, fields of LlmTrainingConfig, change.
     """
 
     run: RunConfig

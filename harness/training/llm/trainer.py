@@ -1,7 +1,7 @@
 """The training of an adapter: steps over exchanges, the loss of answers, and a state to resume from within an epoch.
 
-Accelerate places the model and its precision. The same seed, data and machine give the same weights; a training that was
-killed resumes at the last step that was stored, and comes to the same losses.
+Accelerate places the model and its precision. The same seed, data and machine give the same weights; a training that
+was killed resumes at the last step that was stored, and comes to the same losses.
 """
 
 from __future__ import annotations
