@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,10 @@ def new_adapter(model: Any, config: LlmTrainingConfig) -> Any:
         use_dora=config.variant == "dora",
     )
     try:
-        return get_peft_model(model, lora)
+        with warnings.catch_warnings():
+            # peft asks transformers for names that are deprecated there.
+            warnings.simplefilter("ignore", FutureWarning)
+            return get_peft_model(model, lora)
     except ValueError as error:
         raise InputError(f"-O targets={config.targets}: {str(error).splitlines()[0]}") from error
 

@@ -41,7 +41,7 @@ class LlmTrainingConfig(BaseModel):
     schedule: Literal["linear", "cosine"] = "cosine"
     clip_norm: float = Field(default=1.0, gt=0)
     rank: int = Field(default=16, ge=1)
-    alpha: float = Field(default=32.0, gt=0)
+    alpha: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: str = ALL_LINEAR
     variant: Literal["lora", "rslora", "dora"] = "lora"
@@ -57,12 +57,12 @@ class LlmTrainingConfig(BaseModel):
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # LMRC, Tables 6 and 7: the relation classifier on proposed pairs, and the baseline on all pairs.
-    "lmrc": {"rank": 8, "alpha": 16.0, "lr": 1e-4, "batch_size": 4, "epochs": 8},
-    "lmrc-baseline": {"rank": 8, "alpha": 16.0, "lr": 1e-4, "batch_size": 4, "epochs": 2},
+    "lmrc": {"rank": 8, "alpha": 16, "lr": 1e-4, "batch_size": 4, "epochs": 8},
+    "lmrc-baseline": {"rank": 8, "alpha": 16, "lr": 1e-4, "batch_size": 4, "epochs": 2},
     # AutoRE: an adapter for each step, on a base model in four bits.
     "autore": {
         "rank": 100,
-        "alpha": 16.0,
+        "alpha": 16,
         "dropout": 0.05,
         "targets": "q_proj,v_proj",
         "lr": 5e-5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot,
 from harness.encoders.config import with_options
 from harness.encoders.seen import Seen
 from harness.errors import InputError
+from harness.json_files import json_text
 from harness.methods.base import PromptMethod
 from harness.models import resolve_model
 from harness.prompting.variant import load_variant
@@ -93,13 +95,17 @@ async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
     config = job.config()
     dataset, split, origin = _data(job)
     experiment = _experiment(job, dataset)
+    # What a run leaves out is no part, so that an option that runs are given later changes no training.
+    asked = {name: value for name, value in experiment.resolved().items() if name != "dataset" and value is not None}
     question = {
         "task": "llm",
-        "asked": {name: value for name, value in experiment.resolved().items() if name != "dataset"},
+        "asked": asked,
         "step": job.step,
         "training": config.model_dump(mode="json"),
         "data": origin,
     }
+    # As it is stored: JSON has no tuples.
+    question = json.loads(json_text(question))
     if (finished := finished_training(folder, question, ADAPTER_WEIGHTS)) is not None:
         return finished
     runner: Any = experiment.runner
