@@ -100,7 +100,7 @@ class InProcessRunner(ABC):
         before any decoding if prompt and ``max_tokens`` together exceed the context.
         """
         refuse_unsupported(self.name, self.supports, request)
-        prompt = self._prompt_tokens(request.messages)
+        prompt = self.prompt_tokens(request.messages)
         wanted = len(prompt) + request.sampling.max_tokens
         if wanted > self._limit:
             raise ContextOverflow(
@@ -118,9 +118,10 @@ class InProcessRunner(ABC):
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""
-        return len(self._prompt_tokens(messages))
+        return len(self.prompt_tokens(messages))
 
-    def _prompt_tokens(self, messages: tuple[Message, ...]) -> list[int]:
+    def prompt_tokens(self, messages: tuple[Message, ...]) -> list[int]:
+        """The tokens of a chat in the model's own format, up to where its answer begins."""
         if messages[0].role == "system" and not self._takes_system and self._system_role:
             reason = self._refusal_of_system(messages)
             self._takes_system = self._system_role = not reason

@@ -76,6 +76,7 @@ class TransformersRunner(InProcessRunner):
         self._end_tokens: frozenset[int] = frozenset()
         self._rows: set[Row] = set()
         self._batcher = Batcher(self._work, batch)
+        self._quantize = False
         self._worker: int | None = None
 
     @cached_property
@@ -108,6 +109,28 @@ class TransformersRunner(InProcessRunner):
                 "it on llama.cpp"
             )
 
+    def load_for_training(self, *, quantize: bool) -> None:
+        """Before the start: the model is to be trained, with its weights in four bits where ``quantize`` is set.
+
+        Raises ModelUnavailable for four bits where no GPU is, or bitsandbytes is missing.
+        """
+        if quantize and (self._device != "gpu" or find_spec("bitsandbytes") is None):
+            raise ModelUnavailable(
+                f"{self.name}: weights in four bits take a GPU and bitsandbytes (pip install bitsandbytes): "
+                "leave out -O quantize=4bit"
+            )
+        self._quantize = quantize
+
+    @property
+    def loaded(self) -> tuple[Any, Any]:
+        """The started model and its tokenizer, which a training changes in place."""
+        return self._model, self._tokenizer
+
+    @property
+    def end_of_turn(self) -> int:
+        """The token that ends an answer."""
+        return int(self._tokenizer.eos_token_id)
+
     def _load(self) -> None:
         # Read when the library is loaded.
         os.environ.update(passive_threads(os.environ))
@@ -126,12 +149,19 @@ class TransformersRunner(InProcessRunner):
             where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
         elif self.spec.revision:
             where["revision"] = self.spec.revision
+        weights: dict[str, Any] = {"dtype": getattr(torch, self._dtype)}
+        if self._quantize:
+            from transformers import BitsAndBytesConfig
+
+            weights["quantization_config"] = BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+            )
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                **where, dtype=getattr(torch, self._dtype), trust_remote_code=False
-            )
-            model.to("cpu" if self._device == "cpu" else "cuda").eval()
+            model: Any = AutoModelForCausalLM.from_pretrained(**where, **weights, trust_remote_code=False)
+            if not self._quantize:
+                model.to("cpu" if self._device == "cpu" else "cuda")
+            model.eval()
         except (OSError, ValueError, RuntimeError) as error:
             raise FatalError(
                 f"{self.name}: transformers cannot load {self.spec.model_id}: {_first_line(error)}"

@@ -1,4 +1,4 @@
-"""`harness train`: train an encoder on labelled documents, and say what it scores on others."""
+"""`harness train`: train an encoder or an adapter on labelled documents, and say what it scores on others."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from harness.cli.few_shot import FEW_SHOT_HELP, train_few_shot
 from harness.cli.options import DataDirOption, Display, DisplayOption, JsonOption, key_values
 from harness.cli.run_options import with_options_of
 from harness.cli.seen import SEEN_HELP, train_seen
+from harness.cli.train_llm import LLM_HELP, train_llm
 from harness.cli.unseen import UNSEEN_HELP, train_unseen
 
 if TYPE_CHECKING:
     from harness.encoders.config import Task
     from harness.training.folder import Trained
 
-app = typer.Typer(help="Train an encoder on labelled documents.", no_args_is_help=True)
+app = typer.Typer(help="Train an encoder, or an adapter of an LLM, on labelled documents.", no_args_is_help=True)
 
 TrainOption = Annotated[str, typer.Option(help="What to train on: a corpus, NAME:SPLIT such as cdr:train, or a file.")]
 DevOption = Annotated[
@@ -153,6 +154,7 @@ def train_entities(
     _train("entities", fields, out, display, as_json)
 
 
+app.command("llm", help=LLM_HELP)(train_llm)
 app.command("compress", help=COMPRESS_HELP)(train_compress)
 app.command("ensemble", help=ENSEMBLE_HELP)(train_ensemble)
 app.command("few-shot", help=FEW_SHOT_HELP)(train_few_shot)

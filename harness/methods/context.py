@@ -122,6 +122,11 @@ class DocumentContext:
         question = next(place for place, message in enumerate(messages) if message.role == "user")
         return (*messages[:question], *self.settings.exchanges.get(step, ()), *messages[question:])
 
+    @property
+    def _marks(self) -> list[tuple[str, str]]:
+        types = self.types if self.settings.options.get("types") == "shown" else None
+        return tagging.id_marks(tagging.entity_ids(self.document), types)
+
     @cached_property
     def _beginnings(self) -> dict[str, str]:
         return {}
@@ -139,5 +144,6 @@ class DocumentContext:
             "descriptions": self.schema.descriptions(self.settings),
             "entities": self.entities,
             "text": tagging.tagged_text(self.document, tags),
+            "marked_text": tagging.tagged_text(self.document, self._marks),
             "plain_text": tagging.tagged_text(self.document, [("", "")] * len(tags)),
         }

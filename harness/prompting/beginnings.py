@@ -16,6 +16,7 @@ SHARED_NAMES = frozenset(
         "descriptions",
         "entities",
         "text",
+        "marked_text",
         "plain_text",
         "labels",
         "names",

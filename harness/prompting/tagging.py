@@ -32,6 +32,12 @@ def id_tags(references: EntityReferences) -> list[tuple[str, str]]:
     return [(f"<{reference}>", f"</{reference}>") for reference in references]
 
 
+def id_marks(references: EntityReferences, types: Sequence[str] | None = None) -> list[tuple[str, str]]:
+    """What follows a mention in place of tags around it: `` <E3>``, or with the entity's type `` <E3 LOC>``."""
+    shown = [f" {escape_markup(escape(kind))}" for kind in types] if types else [""] * len(references)
+    return [("", f" <{reference}{kind}>") for reference, kind in zip(references, shown, strict=True)]
+
+
 def name_tags(references: EntityReferences) -> list[tuple[str, str]]:
     """Opening and closing tag per entity, the name as an attribute: ``<entity name="Canada">``."""
     quoted = [escape_markup(escape(name)).replace('"', "&quot;") for name in references]

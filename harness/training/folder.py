@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.encoders.checkpoint import Config, save_model
 from harness.encoders.seen import Seen, write_seen
@@ -19,7 +19,7 @@ from harness.json_files import json_text
 
 if TYPE_CHECKING:
     from harness.encoders.pair_model import EncoderModel
-    from harness.training.trainer import Epoch, Trainer
+    from harness.training.trainer import Epoch, Progress, Trainer
 
 CURVE, STATE = "curve.csv", "training.state"
 
@@ -45,7 +45,7 @@ class Trained:
         }
 
 
-def finished_training(folder: Path, question: Mapping[str, Any]) -> Trained | None:
+def finished_training(folder: Path, question: Mapping[str, Any], weights: str = WEIGHTS) -> Trained | None:
     """The outcome of this training as it was stored; None where it is still to be trained.
 
     Raises InputError if the folder holds another training.
@@ -62,7 +62,7 @@ def finished_training(folder: Path, question: Mapping[str, Any]) -> Trained | No
         raise InputError(f"{record}: cannot be read ({error}); choose another --out") from error
     if asked != question:
         raise InputError(f"{folder} holds another training: choose another --out, or remove it")
-    if result is None or not (folder / WEIGHTS).is_file():
+    if result is None or not (folder / weights).is_file():
         return None
     try:
         best = Epoch(**result["best"]) if result["best"] else None
@@ -71,25 +71,30 @@ def finished_training(folder: Path, question: Mapping[str, Any]) -> Trained | No
         raise InputError(f"{record}: its result cannot be read ({error}); choose another --out") from error
 
 
-class TrainingFiles:
+class Resumable(Protocol):
+    """A training whose state outlives its process."""
+
+    progress: Progress
+
+    @property
+    def is_main_process(self) -> bool: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+class TrainingFolder:
     """What a training writes into its folder while it runs, and what it resumes from."""
 
-    def __init__(
-        self,
-        folder: Path,
-        question: Mapping[str, Any],
-        seen: Seen,
-        trainer: Trainer,
-        config: Config,
-        changed: frozenset[str],
-    ) -> None:
-        """``changed`` names the weights that another training had changed before this one."""
+    def __init__(self, folder: Path, question: Mapping[str, Any], seen: Seen, trainer: Resumable) -> None:
         self.folder = folder
         self._question = question
         self._seen = seen
         self._trainer = trainer
-        self._config = config
-        self._changed = changed
         self._stored = time.monotonic()
 
     def begin(self) -> None:
@@ -112,13 +117,6 @@ class TrainingFiles:
         except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path}: cannot go on from it ({reason}); remove it to start again") from error
-
-    def keep(self, model: EncoderModel, line: Epoch) -> None:
-        """Store the best weights so far."""
-        if self._trainer.is_main_process:
-            config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
-            frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)
-            save_model(self.folder, config, model.state_dict(), frozen - self._changed)
 
     def finished(self) -> None:
         """Store the state of the training and its curve so far, unless that was done a moment ago."""
@@ -157,6 +155,31 @@ class TrainingFiles:
             partial = self.folder / f"{TRAINING}.partial"
             partial.write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
             partial.replace(self.folder / TRAINING)
+
+
+class TrainingFiles(TrainingFolder):
+    """The folder of an encoder's training, with its best weights."""
+
+    def __init__(
+        self,
+        folder: Path,
+        question: Mapping[str, Any],
+        seen: Seen,
+        trainer: Trainer,
+        config: Config,
+        changed: frozenset[str],
+    ) -> None:
+        """``changed`` names the weights that another training had changed before this one."""
+        super().__init__(folder, question, seen, trainer)
+        self._config = config
+        self._changed = changed
+
+    def keep(self, model: EncoderModel, line: Epoch) -> None:
+        """Store the best weights so far."""
+        if self._trainer.is_main_process:
+            config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
+            frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)
+            save_model(self.folder, config, model.state_dict(), frozen - self._changed)
 
 
 def write_curve(path: Path, curve: Sequence[Epoch]) -> None:

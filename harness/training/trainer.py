@@ -35,7 +35,8 @@ SORTED_BATCHES = 8
 class Epoch:
     """One line of the learning curve; ``f1`` and its parts are of the choosing split, at ``threshold``.
 
-    ``mention_f1`` is that of an entity finder's mentions, whose ``f1`` is that of whole entities.
+    ``mention_f1`` is that of an entity finder's mentions, whose ``f1`` is that of whole entities. ``held_out_loss`` is
+    an adapter's on the choosing split, where no document of it was answered.
     """
 
     epoch: int
@@ -47,6 +48,7 @@ class Epoch:
     f1_at_zero: float | None = None
     threshold: float | None = None
     mention_f1: float | None = None
+    held_out_loss: float | None = None
 
 
 class Read(Protocol):

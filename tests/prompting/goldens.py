@@ -46,6 +46,7 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "json": ({}, "json_schema"),
     },
     "grouped": {"default": ({}, "gbnf"), "names": ({"refs": "name"}, "lark"), "json": ({}, "json_schema")},
+    "compact": {"default": ({}, "gbnf"), "json_without_types": ({"types": "hidden"}, "json_schema")},
     "pairwise": _PAIR_CASES,
     "classify": _PAIR_CASES,
     "choice": _OPTION_CASES,

@@ -1,0 +1,63 @@
+"""The folder of an adapter: peft's two files, and what the adapter was trained for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.encoders.weights import storing
+from harness.errors import InputError
+from harness.json_files import json_text
+from harness.training.llm.config import ALL_LINEAR, LlmTrainingConfig
+
+PEFT_CONFIG, ADAPTER_WEIGHTS, ADAPTER = "adapter_config.json", "adapter_model.safetensors", "adapter.json"
+FORMAT = 1
+
+
+def new_adapter(model: Any, config: LlmTrainingConfig) -> Any:
+    """The model with a new adapter, whose weights alone are trained; the model's own layers are changed in place.
+
+    Raises InputError where no layer has one of the names in ``targets``.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    named = config.targets if config.targets == ALL_LINEAR else [one.strip() for one in config.targets.split(",")]
+    lora = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=named,
+        use_rslora=config.variant == "rslora",
+        use_dora=config.variant == "dora",
+    )
+    try:
+        with warnings.catch_warnings():
+            # peft asks transformers for names that are deprecated there.
+            warnings.simplefilter("ignore", FutureWarning)
+            return get_peft_model(model, lora)
+    except ValueError as error:
+        raise InputError(f"-O targets={config.targets}: {str(error).splitlines()[0]}") from error
+
+
+def save_adapter(folder: Path, model: Any, base: str, facts: Mapping[str, Any]) -> None:
+    """Store an adapter in half precision. ``base`` names the model that it is for, ``facts`` the training's record."""
+    import torch
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    weights = {
+        name: value.detach().to("cpu", torch.float16).contiguous()
+        for name, value in get_peft_model_state_dict(model).items()
+    }
+    settings = model.peft_config[model.active_adapter]
+    settings.base_model_name_or_path = base
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"{ADAPTER_WEIGHTS}.partial"
+        save_file(weights, partial, metadata={"format": "pt"})
+        partial.replace(folder / ADAPTER_WEIGHTS)
+        settings.save_pretrained(str(folder))
+        (folder / ADAPTER).write_text(json_text({"format": FORMAT, **facts}, indent=2) + "\n", encoding="utf-8")

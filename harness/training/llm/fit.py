@@ -1,0 +1,265 @@
+"""From a model, a prompt and labelled documents to an adapter on disk, and what the model scores with it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.datasets.gold import label_source_of, with_gold
+from harness.datasets.registry import load_dataset
+from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
+from harness.encoders.config import with_options
+from harness.encoders.seen import Seen
+from harness.errors import InputError
+from harness.json_files import json_text
+from harness.methods.base import PromptMethod
+from harness.models import resolve_model
+from harness.prompting.variant import load_variant
+from harness.runs.config import RunConfig
+from harness.runs.plan import Experiment, prepare
+from harness.scoring.official import score
+from harness.training.folder import Trained, TrainingFolder, finished_training
+from harness.training.llm.adapter import ADAPTER_WEIGHTS, new_adapter, save_adapter
+from harness.training.llm.config import PRESETS, LlmTrainingConfig
+from harness.training.llm.examples import exchanges_of
+from harness.types import Dataset, Document, Prediction
+
+if TYPE_CHECKING:
+    from harness.training.llm.trainer import AdapterTrainer
+    from harness.training.trainer import Watcher
+    from runners.transformers_local import TransformersRunner
+
+RUNNER = "transformers"
+"""The runner that a model is trained through: it also answers the documents to choose by."""
+
+ANSWERED_TOGETHER = 8
+
+
+@dataclass(frozen=True)
+class AdapterJob:
+    """What the user asked for: an adapter of one seed, for one prompt, or one ``step`` of a prompt in steps.
+
+    ``run`` says what a run would ask: model, prompt, its options, candidates. ``train`` and ``dev`` are names of
+    corpora or DocRED-format files; without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by
+    the fixed split. ``preset`` names settings of a paper, which ``options``, fields of LlmTrainingConfig, change.
+    """
+
+    run: RunConfig
+    train: str
+    dev: str | None = None
+    choose: int = CHOOSE
+    report: int = REPORT
+    few_shot: int | None = None
+    seed: int = 0
+    step: str | None = None
+    preset: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def config(self) -> LlmTrainingConfig:
+        """The training's settings; InputError for an option or a preset that there is not."""
+        if self.preset is not None and self.preset not in PRESETS:
+            raise InputError(f"--preset {self.preset}: there is {', '.join(PRESETS)}")
+        if unknown := sorted(
+            self.options.keys() - LlmTrainingConfig.model_fields.keys() | self.options.keys() & {"seed"}
+        ):
+            names = sorted(LlmTrainingConfig.model_fields.keys() - {"seed"})
+            raise InputError(f"-O {unknown[0]}: there is {', '.join(names)}" + " (and --seed)")
+        preset = PRESETS[self.preset] if self.preset else {}
+        return with_options(LlmTrainingConfig(**preset, seed=self.seed), self.options)
+
+
+def steps_of(job: AdapterJob) -> list[str]:
+    """The steps that the prompt asks about the training documents, in their order."""
+    dataset, split, _ = _data(job)
+    method = _experiment(job, dataset).method()
+    return list(dict.fromkeys(one.step for document in split.train for one in method.demonstrate(document)))
+
+
+def train_adapter(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
+    """Train, keep the best adapter in ``folder``, and score the reporting documents with it.
+
+    A training that was cut off resumes from the last step that was stored when the same job is run again; of one that
+    is finished, the stored outcome is given back. Raises InputError for unfit data or options, or a folder that holds
+    another training.
+    """
+    return asyncio.run(_train(job, folder, watcher))
+
+
+async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
+    config = job.config()
+    dataset, split, origin = _data(job)
+    experiment = _experiment(job, dataset)
+    # What a run leaves out is no part, so that an option that runs are given later changes no training.
+    asked = {name: value for name, value in experiment.resolved().items() if name != "dataset" and value is not None}
+    question = {
+        "task": "llm",
+        "asked": asked,
+        "step": job.step,
+        "training": config.model_dump(mode="json"),
+        "data": origin,
+    }
+    # As it is stored: JSON has no tuples.
+    question = json.loads(json_text(question))
+    if (finished := finished_training(folder, question, ADAPTER_WEIGHTS)) is not None:
+        return finished
+    runner: Any = experiment.runner
+    runner.load_for_training(quantize=config.quantize == "4bit")
+    async with runner:
+        return await _trained(job, config, experiment, runner, split, question, folder, watcher)
+
+
+async def _trained(
+    job: AdapterJob,
+    config: LlmTrainingConfig,
+    experiment: Experiment,
+    runner: TransformersRunner,
+    split: Split,
+    question: Mapping[str, Any],
+    folder: Path,
+    watcher: Watcher,
+) -> Trained:
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import set_seed
+
+    from harness.training.llm.trainer import AdapterTrainer
+    from harness.training.trainer import Epoch
+
+    # Its state outlives a training, and would refuse the next one another precision.
+    AcceleratorState._reset_state()
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and torch.cuda.is_available())
+    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
+    set_seed(config.seed)
+    model, tokenizer = runner.loaded
+    method = experiment.method()
+    end = runner.end_of_turn
+    train = exchanges_of(split.train, method, runner, tokenizer, end, config.max_length, job.step)
+    base = _base(job, experiment, runner)
+    facts = {"base": base, "prompt": question["asked"]["prompt"], "step": job.step, "training": question["training"]}
+    adapted = new_adapter(model, config)
+    if config.checkpointing:
+        adapted.enable_input_require_grads()
+        adapted.gradient_checkpointing_enable()
+    trainer = AdapterTrainer(adapted, config, train, accelerator)
+
+    files = TrainingFolder(folder, question, Seen.of(split.train, split.choose), trainer)
+    files.begin()
+    files.resume()
+    answered = split.choose[: config.choose_documents] if config.choose_documents else ()
+    judged = None
+    if split.choose and not answered:
+        judged = exchanges_of(split.choose, method, runner, tokenizer, end, config.max_length, job.step)
+    while not trainer.is_over:
+        loss, seconds = trainer.train_epoch(watcher, files.finished)
+        started, epoch = time.perf_counter(), len(trainer.progress.curve) + 1
+        line, quality = Epoch(epoch, loss, seconds), float(epoch)
+        if judged is not None:
+            held_out = trainer.loss_of([one for exchanges in judged.by_document for one in exchanges])
+            line, quality = replace(line, held_out_loss=held_out), -held_out
+        elif answered and (epoch == config.epochs or epoch % config.choose_every == 0):
+            found = await _scores(answered, method, trainer, runner)
+            line = replace(line, precision=found["precision"], recall=found["recall"], f1=found["f1"])
+            quality = found["f1"]
+        elif answered:
+            quality = -1.0
+        line = replace(line, seconds=line.seconds + time.perf_counter() - started)
+        best = trainer.progress
+        is_best = epoch == 1 or quality > best.best_f1
+        if is_best:
+            best.best_f1, best.best_epoch = quality, epoch
+            if trainer.is_main_process:
+                save_adapter(folder, trainer.model, base["name"], facts)
+        trainer.end_epoch(line)
+        files.finished()
+        watcher.epoch(line, is_best)
+    reported = await _reported(split.report, method, trainer, runner, folder)
+    progress = trainer.progress
+    seconds = sum(line.seconds for line in progress.curve)
+    trained = Trained(folder, progress.curve[progress.best_epoch - 1], reported, seconds)
+    files.end(trained)
+    return trained
+
+
+def _data(job: AdapterJob) -> tuple[Dataset, Split, dict[str, Any]]:
+    """The documents to train on and those held out, and what is recorded of them."""
+    dataset = with_gold(load_dataset(job.train), "training")
+    origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256, "few_shot": job.few_shot}
+    judged_by = dataset if job.dev is None else with_gold(load_dataset(job.dev), "--dev")
+    if silver := label_source_of(judged_by).silver:
+        origin |= {"silver": silver}
+    if job.dev is None:
+        split = split_documents(list(dataset.documents), job.choose, job.report)
+        origin |= {"choose": job.choose, "report": job.report, "split_seed": SPLIT_SEED}
+    else:
+        split = Split(list(dataset.documents), list(judged_by.documents), ())
+        origin |= {"dev": judged_by.name, "dev_sha256": judged_by.sha256}
+    if job.few_shot is not None:
+        split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
+    titles = "\n".join(document.title for document in split.train)
+    origin |= {
+        "train_documents": len(split.train),
+        "train_titles_sha256": hashlib.sha256(titles.encode()).hexdigest(),
+    }
+    return dataset, split, origin
+
+
+def _experiment(job: AdapterJob, dataset: Dataset) -> Experiment:
+    """What a run of the prompt would ask, with the model in this process and the prompt's own number of triplets."""
+    spec = resolve_model(job.run.model)
+    model = job.run.model if spec.runner == RUNNER else f"{RUNNER}/{job.run.model}"
+    variant = load_variant(job.run.prompt)
+    most = job.run.max_triplets or variant.description.max_triplets
+    return prepare(replace(job.run, model=model, dataset=job.train, max_triplets=most), dataset=dataset)
+
+
+def _base(job: AdapterJob, experiment: Experiment, runner: TransformersRunner) -> dict[str, Any]:
+    """The model that the adapter is for, as far as others can be told from it."""
+    model, _ = runner.loaded
+    return {
+        "name": job.run.model.removeprefix(f"{RUNNER}/"),
+        "file_sha256": experiment.spec.extra.get("file_sha256"),
+        "architecture": model.config.model_type,
+        "hidden_size": model.config.hidden_size,
+        "layers": model.config.num_hidden_layers,
+        "vocabulary": model.config.vocab_size,
+    }
+
+
+async def _scores(
+    documents: Sequence[Document], method: PromptMethod, trainer: AdapterTrainer, runner: TransformersRunner
+) -> dict[str, Any]:
+    """The official scores of the model as it is now, answering as in a run."""
+    trainer.model.eval()
+    together = asyncio.Semaphore(ANSWERED_TOGETHER)
+
+    async def predicted(document: Document) -> tuple[Prediction, ...]:
+        async with together:
+            return (await method.extract(document, runner.generate)).predictions
+
+    found = await asyncio.gather(*map(predicted, documents))
+    by_title = {document.title: list(one) for document, one in zip(documents, found, strict=True)}
+    return score(documents, by_title).as_dict()
+
+
+async def _reported(
+    documents: Sequence[Document],
+    method: PromptMethod,
+    trainer: AdapterTrainer,
+    runner: TransformersRunner,
+    folder: Path,
+) -> Mapping[str, Any] | None:
+    """The scores of what was kept on the reporting documents; None where there are none."""
+    if not documents:
+        return None
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    set_peft_model_state_dict(trainer.model, load_file(folder / ADAPTER_WEIGHTS))
+    return await _scores(documents, method, trainer, runner)

@@ -1,0 +1,156 @@
+"""Adapters of LLMs: what is learned, that a killed training resumes, what is stored, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.encoders.seen import Role, seen_by
+from harness.errors import InputError, ModelUnavailable
+from harness.runs.config import RunConfig
+from harness.training.llm.adapter import ADAPTER, ADAPTER_WEIGHTS, PEFT_CONFIG
+from harness.training.llm.config import LlmTrainingConfig
+from harness.training.llm.examples import Exchange, Exchanges
+from harness.training.llm.fit import AdapterJob, steps_of, train_adapter
+from harness.training.llm.trainer import AdapterTrainer
+from tests.commands import error_line, harness_here
+from tests.encoders.small import Killed, Recorder
+from tests.tiny_llm import tiny_llm
+
+OPTIONS = {"epochs": "2", "batch_size": "2", "lr": "0.01", "rank": "4", "choose_documents": "0", "max_length": "4096"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_llm(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def job(model: Path, corpus: Path) -> AdapterJob:
+    run = RunConfig(model=str(model), prompt="compact")
+    return AdapterJob(run, str(corpus), choose=2, report=0, few_shot=6, options=OPTIONS)
+
+
+def test_a_killed_training_resumes_within_an_epoch_to_the_same_losses(
+    job: AdapterJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.training.folder.STORED_EVERY", 0.0)
+    whole = Recorder()
+    trained = train_adapter(job, tmp_path / "whole", whole)
+    with pytest.raises(Killed):
+        train_adapter(job, tmp_path / "cut", Recorder(killed_in=2))
+    resumed = Recorder()
+    train_adapter(job, tmp_path / "cut", resumed)
+    assert [line.loss for line in resumed.lines] == [line.loss for line in whole.lines[-len(resumed.lines) :]]
+    assert [line.held_out_loss for line in resumed.lines][-1] == whole.lines[-1].held_out_loss
+    assert whole.lines[-1].loss < whole.lines[0].loss
+    assert (tmp_path / "cut" / ADAPTER_WEIGHTS).read_bytes() == (tmp_path / "whole" / ADAPTER_WEIGHTS).read_bytes()
+    again = train_adapter(job, tmp_path / "whole", Recorder())
+    assert again.as_json() == trained.as_json(), "a finished training is not trained again"
+    with pytest.raises(InputError, match="holds another training"):
+        train_adapter(replace(job, seed=1), tmp_path / "whole", Recorder())
+
+
+def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJob, tmp_path: Path) -> None:
+    train_adapter(replace(job, options={**OPTIONS, "epochs": "1"}), tmp_path, Recorder())
+    adapter = json.loads((tmp_path / ADAPTER).read_text())
+    assert adapter["base"]["name"] == job.run.model
+    assert (adapter["base"]["layers"], adapter["base"]["hidden_size"]) == (2, 32)
+    assert adapter["prompt"]["name"] == "compact"
+    lora = json.loads((tmp_path / PEFT_CONFIG).read_text())
+    assert (lora["r"], lora["base_model_name_or_path"]) == (4, job.run.model)
+    from harness.datasets.registry import load_dataset
+
+    seen = seen_by(tmp_path)
+    roles = [seen.role(document) for document in load_dataset(job.train).documents]
+    assert roles.count(Role.TRAINED_ON) == 6
+    assert roles.count(Role.CHOSEN_BY) == 2
+
+
+def test_answers_alone_are_learned_each_token_alike() -> None:
+    class Model(torch.nn.Module):
+        """Logits that depend on the token and its position alone."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(50, 50, generator=torch.Generator().manual_seed(0)))
+
+        def forward(self, input_ids: Any, position_ids: Any, logits_to_keep: int, **_: Any) -> Any:
+            logits = self.weight[input_ids] * (1 + position_ids[..., None])
+            return type("Output", (), {"logits": logits[:, -logits_to_keep:]})
+
+    from accelerate import Accelerator
+
+    exchanges = [Exchange((1, 2, 3), (4, 5)), Exchange((6,), (7, 8, 9, 10))]
+    found = Exchanges([[one] for one in exchanges])
+    losses = []
+    for at_once in (1, 2):
+        config = LlmTrainingConfig(at_once=at_once)
+        losses.append(AdapterTrainer(Model(), config, found, Accelerator(cpu=True)).loss_of(exchanges))
+    model = Model()
+    expected = []
+    for one in exchanges:
+        tokens = torch.tensor([*one.prompt, *one.answer])
+        logits = model.weight[tokens] * (1 + torch.arange(len(tokens))[:, None])
+        start = len(one.prompt) - 1
+        expected.append(torch.nn.functional.cross_entropy(logits[start:-1], tokens[start + 1 :], reduction="sum"))
+    assert losses == pytest.approx([float(sum(expected).detach()) / 6] * 2, rel=1e-5)
+
+
+def test_an_epoch_has_other_exchanges_and_at_most_so_many_of_a_document() -> None:
+    found = Exchanges([[Exchange((number,), (document,)) for number in range(9)] for document in range(3)])
+    first, second = found.of_epoch(1, 0, 4), found.of_epoch(2, 0, 4)
+    assert len(first) == len(second) == found.count(4) == 12
+    assert first != second
+    assert first == found.of_epoch(1, 0, 4)
+    assert len(found.of_epoch(1, 0, 0)) == 27
+
+
+def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:
+    assert steps_of(replace(job, run=replace(job.run, prompt="rhf"))) == ["relations", "heads", "facts"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"options": {"max_length": "20"}}, "longer than 20 tokens: raise -O max_length"),
+        ({"options": {"epoch": "3"}}, "-O epoch: there is alpha, at_once, "),
+        ({"options": {"targets": "nothing"}}, "-O targets=nothing: "),
+        ({"preset": "papers"}, "--preset papers: there is lmrc, lmrc-baseline, autore"),
+        ({"step": "heads"}, "give the prompt nothing to ask"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(job: AdapterJob, tmp_path: Path, change: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train_adapter(replace(job, **change), tmp_path, Recorder())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_four_bits_take_a_gpu(job: AdapterJob, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="leave out -O quantize=4bit"):
+        train_adapter(replace(job, options={"quantize": "4bit"}), tmp_path, Recorder())
+
+
+def test_the_command_trains_and_says_what_came_of_it(model: Path, corpus: Path, tmp_path: Path) -> None:
+    options = [part for name, value in OPTIONS.items() for part in ("-O", f"{name}={value}")]
+    common = [
+        "train",
+        "llm",
+        "--model",
+        str(model),
+        "--prompt",
+        "compact",
+        "--train",
+        str(corpus),
+        "--out",
+        str(tmp_path),
+    ]
+    done = harness_here(*common, "--choose", "2", "--report", "0", "--few-shot", "2", *options, "--json")
+    (trained,) = json.loads(done.stdout)
+    assert trained["folder"] == str(tmp_path / "seed-0")
+    assert "--each-step" in error_line(harness_here(*common, "--step", "facts", "--each-step"))
