@@ -77,7 +77,7 @@ def read_option_probabilities(
     None where there is nothing to read: no log-probabilities, no label in the answer, or tokens that do not
     spell ``text``.
     """
-    first = None if start is None else _token_at(tokens, text, start)
+    first = None if start is None else token_at(tokens, text, start)
     if first is None:
         return None
     read, unread, missing = [0.0] * len(labels), [0.0] * len(labels), 0.0
@@ -112,7 +112,7 @@ def read_option_probabilities(
     return OptionProbabilities(tuple(read), tuple(unread), missing) if sum(read) > 0 else None
 
 
-def _token_at(tokens: Sequence[TokenLogprob], text: str, start: int) -> int | None:
+def token_at(tokens: Sequence[TokenLogprob], text: str, start: int) -> int | None:
     """The index of the token that holds character ``start`` of ``text``; thinking may come before it in ``tokens``."""
     ends = list(accumulate(len(token.token) for token in tokens))
     whole = "".join(token.token for token in tokens)

@@ -13,6 +13,7 @@ from harness.alignment.decisions import RelationDecision, as_details
 from harness.alignment.triplets import align_triplets
 from harness.answers.base import AnswerForm, Read
 from harness.answers.reader import Parsed
+from harness.answers.reasoned import ReasonedForm
 from harness.answers.status import worst_status
 from harness.answers.triplets import TripletForm, TripletListing
 from harness.answers.typed import TypedTripletForm
@@ -87,6 +88,8 @@ class PromptedMethod(ABC):
     def question(self, context: DocumentContext, step: str, form: AnswerForm[Read], **more: object) -> Question[Read]:
         """The question of a step: its template over the shared context and ``more``, held to the answer form."""
         notation = self.settings.form
+        if self.settings.reasons:
+            form = ReasonedForm(form)
         return Question(step, context.request(step, form.render(notation) if notation else None, **more), form)
 
     async def predictions(
@@ -137,7 +140,7 @@ class Answers:
         return readings
 
     async def _answer(self, question: Question[Read]) -> tuple[Step, Read, tuple[Status, str]]:
-        completion = await self.ask(question.request)
+        completion = question.form.apart(await self.ask(question.request))
         reading = question.form.read(completion)
         outcome = question.form.status(completion, reading)
         return Step(question.step, question.request, completion, outcome[0]), reading, outcome

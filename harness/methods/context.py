@@ -15,6 +15,7 @@ from harness.methods.settings import MethodSettings
 from harness.prompting import tagging
 from harness.prompting.relations import RelationText
 from harness.prompting.template import render
+from harness.prompting.variant import REASONING
 from harness.types import Constraint, Document, Message, RawTriplet, RelationSchema, Request, Triplet
 
 
@@ -120,7 +121,15 @@ class DocumentContext:
         beginnings = None if more.keys() & self._shared.keys() else self._beginnings
         messages = render(self.settings.variant, step, {**self._shared, **more}, beginnings)
         question = next(place for place, message in enumerate(messages) if message.role == "user")
+        if self.settings.reasons:
+            asked = Message("user", f"{messages[question].content}\n\n{self._reasoning}")
+            messages = (*messages[:question], asked, *messages[question + 1 :])
         return (*messages[:question], *self.settings.exchanges.get(step, ()), *messages[question:])
+
+    @cached_property
+    def _reasoning(self) -> str:
+        """What asks for the reasoning, at the end of every question."""
+        return render(self.settings.variant, REASONING, self._shared)[-1].content
 
     @cached_property
     def _beginnings(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, get_args
 
 from harness.answers.grouped import GROUPED_FORMS
+from harness.answers.reasoned import REASONING_CHARACTERS
 from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
@@ -16,7 +17,7 @@ from harness.methods.pairs import classify, pairwise
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Grouped, Tagged
-from harness.prompting.variant import PromptVariant
+from harness.prompting.variant import REASONING, PromptVariant
 from harness.types import GrammarForm
 
 # Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
@@ -71,9 +72,10 @@ def method_kind(variant: PromptVariant) -> MethodKind:
 def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triplets: int) -> int:
     """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
     kind = method_kind(variant)
+    reasoning = REASONING_CHARACTERS if REASONING in options else 0
     if kind.states_relations or kind.reads_labels:
-        return TOKENS_PER_OPTION
-    return 64 + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
+        return TOKENS_PER_OPTION + reasoning
+    return 64 + reasoning + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
 
 
 def uses_relation_texts(settings: MethodSettings) -> bool:
@@ -90,6 +92,12 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     that are missing or that the method does not take.
     """
     prompt, kind = settings.variant.name, method_kind(settings.variant)
+    if settings.reasons and kind.reads_labels:
+        raise InputError(
+            f"prompt {prompt!r} is answered by one token, before which none reasons: leave out {REASONING}"
+        )
+    if settings.reasons and settings.shots:
+        raise InputError(f"labels give no reasoning to show in examples: leave out --shots or {REASONING}")
     if settings.questions and (not kind.takes_questions or settings.candidates):
         able = " and ".join(name for name, other in METHODS.items() if other.takes_questions)
         raise InputError(f"prompt {prompt!r}: --refine decides what is asked, which {able} take, without --candidates")

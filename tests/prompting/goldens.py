@@ -44,6 +44,8 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "names": ({"refs": "name"}, "gbnf"),
         "document_first_without_types": ({"order": "document-first", "types": "hidden"}, "regex"),
         "json": ({}, "json_schema"),
+        "reasoning": ({"reasoning": "brief"}, "gbnf"),
+        "reasoning_json": ({"reasoning": "brief"}, "json_schema"),
     },
     "grouped": {"default": ({}, "gbnf"), "names": ({"refs": "name"}, "lark"), "json": ({}, "json_schema")},
     "pairwise": _PAIR_CASES,

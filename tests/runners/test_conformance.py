@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from harness.answers.reasoned import ReasonedForm
 from harness.answers.triplet_reading import parse_triplets
 from harness.answers.triplets import TripletForm
 from harness.errors import ContextOverflow, FatalError, RunnerError
@@ -109,6 +110,15 @@ async def test_a_list_can_end_at_once_and_must_end_in_its_terminator(runner: Run
     grammar = TripletForm(("one",), RELATIONS, "closed", 2)
     completion = await runner.generate(ask("List facts.", 40, grammar.render(runner.supports.forms[0])))
     assert (completion.text, completion.finish_reason) == ("END", "stop")
+
+
+@one_loop
+async def test_one_grammar_holds_reasoning_and_the_answer_after_it(runner: Runner) -> None:
+    form = ReasonedForm(TripletForm(("one",), RELATIONS, "closed", 2), characters=24)
+    completion = await runner.generate(ask("List facts.", 60, form.render(runner.supports.forms[0])))
+    apart = form.apart(completion)
+    assert (apart.text, apart.finish_reason) == ("END", "stop")
+    assert 1 <= len(apart.reasoning.replace(" ", "")) <= 24
 
 
 @one_loop
