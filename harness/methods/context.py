@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +82,17 @@ class DocumentContext:
             {"reference": escape(reference), "name": escape(entity.name), "type": escape(entity.type)}
             for reference, entity in zip(self.references, self.document.entities, strict=True)
         ]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The first name of every entity, escaped; of those that share one, the second ends in (2), and so on."""
+        counts: Counter[str] = Counter()
+        names = []
+        for entity in self.document.entities:
+            counts[entity.name] += 1
+            number = counts[entity.name]
+            names.append(escape(entity.name) if number == 1 else f"{escape(entity.name)} ({number})")
+        return tuple(names)
 
     @cached_property
     def types(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from harness.methods.choice import choice, judge, statements
 from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
+from harness.methods.relatedness import BY, Relatedness
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Grouped, Tagged
@@ -31,8 +32,9 @@ class MethodKind(NamedTuple):
 
     It ``takes_candidates`` if it is asked about given pairs, and ``takes_questions`` if an encoder can decide them
     instead (``--refine``). One that ``states_relations`` puts each relation as a statement with a label, which is
-    its whole answer. One that ``reads_labels`` names relations by the labels of their texts. ``forms`` are the
-    notations that its grammars can be written in.
+    its whole answer. One that ``reads_labels`` names relations by the labels of their texts. One that
+    ``proposes_pairs`` tells related pairs from others and names no relation. ``forms`` are the notations that its
+    grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
@@ -41,6 +43,16 @@ class MethodKind(NamedTuple):
     states_relations: bool = False
     forms: tuple[GrammarForm, ...] = get_args(GrammarForm)
     reads_labels: bool = False
+    proposes_pairs: bool = False
+
+    @property
+    def ranks_candidates(self) -> bool:
+        """Whether a run leaves the scores of all pairs."""
+        return self.reads_labels or self.proposes_pairs
+
+    def begins_answers(self, options: Mapping[str, str]) -> bool:
+        """Whether the prompt begins the answer, of which one token is read."""
+        return self.reads_labels or (self.proposes_pairs and options.get(BY) == "head")
 
 
 METHODS: Mapping[str, MethodKind] = {
@@ -56,6 +68,7 @@ METHODS: Mapping[str, MethodKind] = {
     "relation-facts": MethodKind(relation_facts),
     "rhf": MethodKind(rhf),
     "hrt": MethodKind(HeadRelationTail, reads_labels=True),
+    "related": MethodKind(Relatedness, proposes_pairs=True),
 }
 
 
@@ -73,7 +86,7 @@ def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triple
     """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
     kind = method_kind(variant)
     reasoning = REASONING_CHARACTERS if REASONING in options else 0
-    if kind.states_relations or kind.reads_labels:
+    if kind.states_relations or kind.ranks_candidates:
         return TOKENS_PER_OPTION + reasoning
     return 64 + reasoning + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
 
@@ -92,7 +105,7 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     that are missing or that the method does not take.
     """
     prompt, kind = settings.variant.name, method_kind(settings.variant)
-    if settings.reasons and kind.reads_labels:
+    if settings.reasons and kind.begins_answers(settings.options):
         raise InputError(
             f"prompt {prompt!r} is answered by one token, before which none reasons: leave out {REASONING}"
         )

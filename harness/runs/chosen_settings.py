@@ -16,7 +16,7 @@ from typing import Any
 from harness.alignment.relations import DEFAULT_THETA
 from harness.datasets.content import content_hash
 from harness.errors import InputError
-from harness.methods.head_relation_tail import LEAST
+from harness.methods.questions import LEAST
 from harness.refiners.options import RefineOptions
 from harness.runs.planned_run import Scope
 from harness.store import RunFolder

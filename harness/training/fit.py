@@ -18,7 +18,6 @@ from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot,
 from harness.encoders.checkpoint import new_model, start_from
 from harness.encoders.config import (
     DOCRED_ENTITY_TYPES,
-    RELATED,
     ModelConfig,
     Task,
     with_options,
@@ -32,7 +31,7 @@ from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import joined, some_of_each, without_relations
 from harness.training.teacher import Teacher
-from harness.types import Document, PairScorer, RelationSchema
+from harness.types import RELATED, Document, PairScorer, RelationSchema
 
 if TYPE_CHECKING:
     from harness.encoders.text import EncodedDocument

@@ -61,6 +61,11 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "default": ({}, "gbnf"),
         "described_with_types": ({"descriptions": "short", "types": "shown", "examples": "none"}, "gbnf"),
     },
+    "related": {
+        "default": ({}, "gbnf"),
+        "pairs": ({"by": "pair", "types": "shown"}, "lark"),
+        "pairs_json": ({"by": "pair", "examples": "none"}, "json_schema"),
+    },
 }
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
