@@ -22,7 +22,7 @@ FORMS: tuple[GrammarForm, ...] = get_args(GrammarForm)
 TRIPLETS = [RawTriplet("E1", "spouse", "E2")]
 LISTING = ReasonedForm(TripletForm(("E1", "E2"), ("spouse", "child"), "closed", 4))
 OPTIONS = ReasonedForm(OptionForm((Option("A"), Option("B"))))
-REASONING = [name for name in VARIANTS if not METHODS[name].reads_labels]
+REASONING = [name for name in VARIANTS if not METHODS[name].ranks_candidates]
 
 
 @pytest.mark.parametrize("form", FORMS)
