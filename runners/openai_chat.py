@@ -20,9 +20,10 @@ from harness.types import Completion, CountsTokens, Message, ModelSpec, Request,
 from runners.addresses import Address, given_headers, given_query, read_address
 from runners.adjustments import LEFT_OUT, MERGED, Adjustments, with_longer_system
 from runners.chat_answer import read_completion
-from runners.chat_body import chat_body, chat_messages
+from runners.chat_body import asked_alternatives, chat_body, chat_messages
 from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
 from runners.http_errors import json_answer
+from runners.label_tokens import labels_alone
 from runners.options import SERVER_OPTIONS, Option, body_fields, switch
 from runners.probe import check_grammar
 from runners.progress import ProgressWatch, counters
@@ -264,6 +265,9 @@ class OpenAIChatRunner:
                 continue
             seconds = time.perf_counter() - started
             completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
+            if asked_alternatives(request, self.provider) > request.top_logprobs:
+                known = labels_alone(completion.logprobs, request.labels, request.top_logprobs)
+                completion = replace(completion, logprobs=known)
             if request.messages[-1].role == "assistant":  # llama.cpp repeats the beginning that it went on with
                 completion = replace(completion, text=completion.text.removeprefix(request.messages[-1].content))
             return replace(completion, adjusted=notes) if notes else completion

@@ -97,7 +97,8 @@ def read_option_probabilities(
                 for option in begun:
                     unread[option] += mass
         unseen = path_probability * max(0.0, 1 - sum(probability for _, probability in alternatives))
-        least = path_probability * min(probability for _, probability in alternatives)
+        known = token.unlisted
+        least = path_probability * (min(mass for _, mass in alternatives) if known is None else known)
         missing += unseen
         for option in possible:
             unread[option] += min(unseen, SPELLINGS * least)

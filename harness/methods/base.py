@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -91,6 +91,14 @@ class PromptedMethod(ABC):
         if self.settings.reasons:
             form = ReasonedForm(form)
         return Question(step, context.request(step, form.render(notation) if notation else None, **more), form)
+
+    def reading(self, question: Question[Read], most: int, labels: Sequence[str]) -> Question[Read]:
+        """The question with the probabilities of up to ``most`` alternatives a token, and those of ``labels``.
+
+        Where the model reasons first, its many tokens make labels too dear.
+        """
+        exact = () if self.settings.reasons or not most else tuple(labels)
+        return replace(question, request=replace(question.request, top_logprobs=most, labels=exact))
 
     async def predictions(
         self, stated: Sequence[RawTriplet], context: DocumentContext, answers: Answers

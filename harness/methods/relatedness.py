@@ -88,7 +88,7 @@ class Relatedness(PromptedMethod):
         head, tail = (context.names[place] for place in pair)
         fields = {"names": context.names, "head": head, "tail": tail, "answer_field": ANSWER_FIELD}
         question = self.question(context, STEP, OptionForm((YES, NO)), **fields)
-        return replace(question, request=replace(question.request, top_logprobs=self._top_logprobs))
+        return self.reading(question, self._top_logprobs, (YES.label, NO.label))
 
     def _head_question(self, context: DocumentContext, pairs: Sequence[Pair], head: int) -> Question[LabelReading]:
         labels = [context.names[tail] for one, tail in pairs if one == head]

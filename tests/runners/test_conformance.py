@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from harness.answers.option import Option, OptionForm
 from harness.answers.reasoned import ReasonedForm
 from harness.answers.triplet_reading import parse_triplets
 from harness.answers.triplets import TripletForm
@@ -158,6 +159,18 @@ async def test_log_probabilities_come_with_alternatives_best_first(runner: Runne
         values = [logprob for _, logprob in token.top]
         assert values == sorted(values, reverse=True)
         assert token.logprob < 0
+
+
+@one_loop
+@pytest.mark.parametrize("labels", [("true", "false"), ("A", "B", "C")])
+async def test_labels_are_read_however_improbable_they_are(runner: Runner, labels: tuple[str, ...]) -> None:
+    form = OptionForm(tuple(map(Option, labels)))
+    request = ask("Tell me about Paris.", 4, form.render(runner.supports.forms[0]), top_logprobs=2)
+    known = form.read(await runner.generate(replace(request, labels=labels))).probabilities
+    assert known
+    assert all(known.read), "also outside the two most probable tokens"
+    # Transformers and vLLM return every token that spells a label, llama.cpp the 1,000 most probable ones.
+    assert max(known.unread) < (1e-9 if isinstance(runner, InProcessRunner) else 0.02)
 
 
 @one_loop
