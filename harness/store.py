@@ -127,13 +127,23 @@ def _step_record(step: Step) -> dict[str, Any]:
 
 
 def _logprob_record(token: TokenLogprob) -> dict[str, Any]:
-    return {"token": token.token, "logprob": token.logprob, "top": [list(alternative) for alternative in token.top]}
+    return {
+        "token": token.token,
+        "logprob": token.logprob,
+        "top": [list(alternative) for alternative in token.top],
+        **({} if token.unlisted is None else {"unlisted": token.unlisted}),
+    }
 
 
 def step_logprobs(step: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
     """The log-probabilities of a stored step's tokens; none where none were asked for."""
     return tuple(
-        TokenLogprob(token["token"], token["logprob"], tuple((word, value) for word, value in token["top"]))
+        TokenLogprob(
+            token["token"],
+            token["logprob"],
+            tuple((word, value) for word, value in token["top"]),
+            token.get("unlisted"),
+        )
         for token in step.get("logprobs", ())
     )
 

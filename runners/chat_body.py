@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from harness.types import Constraint, Message, ModelSpec, Request
+from runners.label_tokens import LLAMA_ALTERNATIVES
 from runners.providers import ConstraintStyle, Provider
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def chat_body(
             body["top_p"] = sampling.top_p
         if request.top_logprobs:
             body["logprobs"] = True
-            body["top_logprobs"] = request.top_logprobs
+            body["top_logprobs"] = asked_alternatives(request, provider)
     if provider.seed_field:
         body[provider.seed_field] = sampling.seed + request.repeat
     if sampling.stop:
@@ -57,6 +58,12 @@ def chat_body(
             # Otherwise a request may be routed to a host that drops response_format.
             body["provider"] = {"require_parameters": True}
     return body
+
+
+def asked_alternatives(request: Request, provider: Provider) -> int:
+    """How many alternatives a token a server is asked for: more where labels are read and it gives any number."""
+    exact = request.labels and provider.style == "llama.cpp"
+    return max(request.top_logprobs, LLAMA_ALTERNATIVES) if exact else request.top_logprobs
 
 
 def chat_messages(

@@ -12,6 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from harness.types import Constraint, FinishReason, Request, TokenLogprob
+from runners.label_tokens import NO_LABELS, LabelTokens
 from runners.repetition import repeats
 
 if TYPE_CHECKING:
@@ -25,13 +26,14 @@ Mask = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 class Row:
     """One request in a batch: its prompt's tokens, and what was generated so far.
 
-    ``abandoned`` may be set from another thread: the row ends at the next token. ``copies`` in a row end it, too (0:
-    none do).
+    ``labels`` are the tokens whose probabilities are returned besides the most probable ones. ``abandoned`` may be set
+    from another thread: the row ends at the next token. ``copies`` in a row end it, too (0: none do).
     """
 
     prompt: list[int]
     request: Request
     copies: int = 0
+    labels: LabelTokens = NO_LABELS
     abandoned: Event = field(default_factory=Event)
     mask: Mask | None = None
     tokens: list[int] = field(default_factory=list)
@@ -114,7 +116,7 @@ class _ChosenTokens:
             if row.request.sampling.temperature > 0:
                 chosen[number] = self._drawn(scores[number], number)
             if number in distributions:
-                row.logprobs.append(self._logprob(distributions[number], chosen[number], row.request.top_logprobs))
+                row.logprobs.append(self._logprob(distributions[number], chosen[number], row))
             self._append(row, chosen[number])
         scores.fill_(float("-inf"))
         for number, token in enumerate(chosen):
@@ -132,13 +134,16 @@ class _ChosenTokens:
             warped = TopPLogitsWarper(sampling.top_p)(none, warped)
         return int(torch.multinomial(warped.softmax(-1), 1, generator=self._draws[number]))
 
-    def _logprob(self, distribution: torch.Tensor, token: int, count: int) -> TokenLogprob:
-        values, tokens = distribution.topk(count)
-        top = zip(tokens.tolist(), values.tolist(), strict=True)
+    def _logprob(self, distribution: torch.Tensor, token: int, row: Row) -> TokenLogprob:
+        values, tokens = distribution.topk(row.request.top_logprobs)
+        known = dict(zip(tokens.tolist(), values.tolist(), strict=True))
+        labels = sorted(((float(distribution[one]), one) for one in row.labels.ids if one not in known), reverse=True)
+        known |= {one: value for value, one in labels}
         return TokenLogprob(
             self._tokenizer.decode([token]),
             float(distribution[token]),
-            tuple((self._tokenizer.decode([alternative]), value) for alternative, value in top),
+            tuple((self._tokenizer.decode([alternative]), value) for alternative, value in known.items()),
+            0.0 if row.labels.whole else None,
         )
 
     def _append(self, row: Row, token: int) -> None:

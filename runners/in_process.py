@@ -16,6 +16,7 @@ from harness.types import Completion, Message, ModelSpec, Request, RunnerOptions
 from runners.adjustments import LEFT_OUT, MERGED, with_longer_system
 from runners.chat_body import chat_messages
 from runners.contract import identify, local_weights, not_started, refuse_unsupported
+from runners.label_tokens import NO_LABELS, LabelTokens, label_tokens
 from runners.options import Option
 from runners.progress import ProgressWatch, stall_limit
 from runners.starting import loaded, start_limit
@@ -41,6 +42,7 @@ class InProcessRunner(ABC):
         self._tokenizer: Any = None
         self._limit = 0
         self._template: str | None = None
+        self._spelling: dict[tuple[str, ...], LabelTokens] = {}
         self._system_role = bool(spec.extra.get("system_role", True))
         self._takes_system = False
         # Set while the thread that loads may still be at work: what it loads then is not wanted any more.
@@ -115,6 +117,14 @@ class InProcessRunner(ABC):
         return replace(
             completion, latency_s=time.perf_counter() - started, adjusted=(MERGED,) if merged else completion.adjusted
         )
+
+    def _label_tokens(self, request: Request, most: int | None = None) -> LabelTokens:
+        """The tokens that spell the labels whose probabilities a request reads; found once for each list of labels."""
+        if not request.labels or not request.top_logprobs:
+            return NO_LABELS
+        if request.labels not in self._spelling:
+            self._spelling[request.labels] = label_tokens(self._tokenizer, request.labels, most)
+        return self._spelling[request.labels]
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """The prompt tokens of a chat, its template included."""

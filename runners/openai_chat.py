@@ -23,6 +23,7 @@ from runners.chat_answer import read_completion
 from runners.chat_body import chat_body, chat_messages
 from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
 from runners.http_errors import json_answer
+from runners.label_tokens import labels_alone
 from runners.options import SERVER_OPTIONS, Option, body_fields, switch
 from runners.probe import check_grammar
 from runners.progress import ProgressWatch, counters
@@ -392,6 +393,9 @@ def completion_of(
 ) -> Completion:
     """The answer to ``request`` in the JSON that a server sent for ``body``; raises as ``read_completion``."""
     completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
+    if isinstance(asked := body.get("top_logprobs"), int) and asked > request.top_logprobs:
+        known = labels_alone(completion.logprobs, request.labels, request.top_logprobs)
+        completion = replace(completion, logprobs=known)
     if request.messages[-1].role == "assistant":  # llama.cpp repeats the beginning that it went on with
         completion = replace(completion, text=completion.text.removeprefix(request.messages[-1].content))
     return replace(completion, adjusted=notes) if notes else completion

@@ -195,7 +195,7 @@ class TransformersRunner(InProcessRunner):
                 torch.cuda.empty_cache()
 
     async def _decode(self, prompt: list[int], request: Request) -> Completion:
-        row = Row(prompt, request, copies=self._copies)
+        row = Row(prompt, request, copies=self._copies, labels=self._label_tokens(request))
         self._rows.add(row)
         try:
             return await self._batcher.submit(row)

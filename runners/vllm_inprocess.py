@@ -22,6 +22,7 @@ from harness.types import (
 )
 from runners.contract import Declaration
 from runners.in_process import InProcessRunner
+from runners.label_tokens import MOST_VLLM_TOKENS
 from runners.options import choice
 from runners.progress import counters
 from runners.repetition import REPETITION_OPTION, copies_allowed
@@ -121,8 +122,9 @@ class VllmInprocessRunner(InProcessRunner):
         from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
+        labels = self._label_tokens(request, MOST_VLLM_TOKENS)
         outputs = self._engine.generate(
-            tokens_input(prompt), sampling_params(request, self._copies), f"request-{next(self._numbers)}"
+            tokens_input(prompt), sampling_params(request, self._copies, labels), f"request-{next(self._numbers)}"
         )
         try:
             # With FINAL_ONLY there is one.
@@ -134,7 +136,7 @@ class VllmInprocessRunner(InProcessRunner):
         except EngineGenerateError as error:
             raise RetryableError(f"vLLM failed at this request ({_last_line(error.__cause__ or error)})") from error
         constrained = request.constraint is not None and not self._thinks_apart
-        return read_output(finished[-1], request, constrained=constrained)
+        return read_output(finished[-1], request, constrained=constrained, labels=labels)
 
 
 def _engine_arguments(flags: Mapping[str, str]) -> Any:

@@ -9,29 +9,38 @@ from typing import Any
 from harness.errors import FatalError, RetryableError
 from harness.types import Completion, Constraint, FinishReason, Request, TokenLogprob, Usage
 from runners.chat_answer import split_thinking
+from runners.label_tokens import NO_LABELS, LabelTokens
 from runners.repetition import detection
 
 
-def sampling_params(request: Request, copies: int = 0) -> Any:
+def sampling_params(request: Request, copies: int = 0, labels: LabelTokens = NO_LABELS) -> Any:
     """vLLM's ``SamplingParams`` for a request, whose answer ends at so many copies in a row (0: at none).
 
-    Raises FatalError for a limit of copies where vLLM is too old for one.
+    The log-probabilities are those of ``labels``, where there are any and vLLM is new enough, in place of the most
+    probable tokens'. Raises FatalError for a limit of copies where vLLM is too old for one.
     """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    sampling = request.sampling
+    sampling, top = request.sampling, request.top_logprobs or None
     return SamplingParams(
         max_tokens=sampling.max_tokens,
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         seed=sampling.seed + request.repeat,
         stop=list(sampling.stop),
-        logprobs=request.top_logprobs or None,
         structured_outputs=_structured_outputs(request.constraint),
         output_kind=RequestOutputKind.FINAL_ONLY,
         **({"repetition_detection": _repetition_detection(copies)} if copies else {}),
+        **({"logprob_token_ids": list(labels.ids)} if reads_labels(labels) else {"logprobs": top}),
     )
+
+
+def reads_labels(labels: LabelTokens) -> bool:
+    """Whether this vLLM can return the log-probabilities of given tokens, and there are any (0.31 and later)."""
+    from vllm import SamplingParams
+
+    return bool(labels.ids) and hasattr(SamplingParams, "logprob_token_ids")
 
 
 def _repetition_detection(copies: int) -> Any:
@@ -56,30 +65,34 @@ def _structured_outputs(constraint: Constraint | None) -> Any:
             return StructuredOutputsParams(grammar=constraint.text)
 
 
-def read_output(output: Any, request: Request, *, constrained: bool) -> Completion:
-    """Read a finished ``RequestOutput``; RetryableError for one that was cut off."""
+def read_output(output: Any, request: Request, *, constrained: bool, labels: LabelTokens = NO_LABELS) -> Completion:
+    """Read a finished ``RequestOutput``, asked for ``labels``; RetryableError for one that was cut off."""
     if output.outputs[0].finish_reason in (None, "abort", "error"):
         raise RetryableError("vLLM gave up on its answer")
     answer = output.outputs[0]
     ending = answer.finish_reason
     finish_reason: FinishReason = ending if ending in ("length", "repetition") else "stop"
     text, reasoning = split_thinking(answer.text, constrained=constrained)
+    count, unlisted = request.top_logprobs, None
+    if labels.ids and reads_labels(labels):
+        count, unlisted = len(labels.ids) + 1, 0.0 if labels.whole else None
     logprobs = zip(answer.token_ids, answer.logprobs or (), strict=False)
     return Completion(
         text=text,
         finish_reason=finish_reason,
         usage=Usage(len(output.prompt_token_ids), len(answer.token_ids), output.num_cached_tokens),
         reasoning=reasoning,
-        logprobs=tuple(_token_logprob(token, choices, request.top_logprobs) for token, choices in logprobs),
+        logprobs=tuple(_token_logprob(token, choices, count, unlisted) for token, choices in logprobs),
     )
 
 
-def _token_logprob(token: int, choices: Mapping[int, Any], count: int) -> TokenLogprob:
+def _token_logprob(token: int, choices: Mapping[int, Any], count: int, unlisted: float | None) -> TokenLogprob:
     # The chosen token is among the choices even where it is not among the most probable ones.
-    ranked = sorted(choices.values(), key=lambda choice: choice.rank)[:count]
+    ranked = sorted(choices.values(), key=lambda choice: -choice.logprob)[:count]
     chosen = choices[token]
     return TokenLogprob(
         chosen.decoded_token,
         chosen.logprob,
         tuple((choice.decoded_token, choice.logprob) for choice in ranked),
+        unlisted,
     )

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import strict_json
-from harness.analyses.grid import Axis, Cell, cells, configuration
+from harness.analyses.grid import Axis, Cell
+from harness.analyses.planned_cells import plan_cells
 from harness.datasets.gold import with_gold
 from harness.engine.session import RunnerSession
-from harness.errors import InputError, StorageError
+from harness.errors import StorageError
 from harness.runs.config import RunConfig
 from harness.runs.execute import Observer, execute
-from harness.runs.plan import Experiment, prepare
 from harness.runs.results import RunResult
 from harness.scoring.counts import Counts
 from harness.scoring.resampling import Difference, Interval, Resampling, in_order
@@ -167,7 +167,7 @@ async def run_ablation(
     each other are left out with the reason; raises InputError if none is left or the documents have no labels, else
     what ``execute`` raises.
     """
-    planned, impossible = _plan(config, axes)
+    planned, impossible = plan_cells(config, axes)
     with_gold(planned[0][1].dataset, "an ablation")
     runs = []
     async with RunnerSession(planned[0][1].runner) as session:
@@ -175,20 +175,6 @@ async def run_ablation(
             observer = observe(number, len(planned), cell)
             runs.append((cell, await execute(experiment, observer, session=session)))
     return Ablation(config.model, tuple(axes), runs, impossible)
-
-
-def _plan(config: RunConfig, axes: Sequence[Axis]) -> tuple[list[tuple[Cell, Experiment]], list[tuple[Cell, str]]]:
-    """Everything is checked before the first request is sent."""
-    planned: list[tuple[Cell, Experiment]] = []
-    impossible: list[tuple[Cell, str]] = []
-    for cell in cells(axes):
-        try:
-            planned.append((cell, prepare(configuration(config, cell))))
-        except InputError as error:
-            impossible.append((cell, str(error)))
-    if not planned:
-        raise InputError(f"no cell of the grid can be run: {impossible[0][1]}")
-    return planned, impossible
 
 
 def _key(cell: Cell) -> tuple[tuple[str, str], ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.label_source import NOT_SCORED
+from harness.records.question import PROPOSES_PAIRS
 from harness.runs.failures import unanswered
 from harness.runs.results import RunResult
-from harness.runs.sources.encoder import PROPOSES_PAIRS
 from harness.scoring.official import SCORER_VERSION
 
 

@@ -10,10 +10,11 @@ from itertools import islice
 from harness.datasets.content import content_hash
 from harness.datasets.gold import with_gold
 from harness.errors import InputError
+from harness.records.question import PROPOSES_PAIRS
 from harness.runs.stored_data import WHEREVER, DataPlace, find_dataset
 from harness.scoring.counts import Counts, Scores
 from harness.store import RunFolder
-from harness.types import Triplet
+from harness.types import RELATED, Triplet
 
 MOST_POINTS = 21
 """So many points are shown, at equal distances in the number of triplets that they predict."""
@@ -82,6 +83,8 @@ def read_scored(folder: RunFolder, place: DataPlace = WHEREVER) -> ScoredRun:
                 "choice, judge, statements), and so do encoders"
             )
         gold = frozenset(label.triplet for label in document.labels)
+        if manifest.question.task == PROPOSES_PAIRS:
+            gold = frozenset(Triplet(head, RELATED, tail) for head, _, tail in gold)
         documents.append(ScoredDocument(document.title, content_hash(document), gold, scores))
     return ScoredRun(folder.run_id, dataset.name, dataset.split, len(dataset.documents), documents)
 

@@ -15,7 +15,7 @@ from harness.errors import InputError
 from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
-from harness.prompting.variant import PromptVariant, load_variant
+from harness.prompting.variant import REASONING, PromptVariant, load_variant
 from harness.runs.config import RunConfig
 from harness.runs.sources.llm import LlmRun, runner_of, sampling_of
 from harness.types import Dataset, ModelSpec, PredictionSource, RelationSchema
@@ -87,6 +87,8 @@ def _schema(name: str) -> RelationSchema:
 
 def _options(variant: PromptVariant, config: RunConfig, spec: ModelSpec, schema: str) -> dict[str, str]:
     """The variant's options; a model too small to fill a list of triplets is asked for as few entities."""
+    if config.prompt_options.get(REASONING, "none") != "none":
+        raise InputError(f"`harness annotate` asks for lists alone: leave out -P {REASONING}")
     options = variant.choose({**config.prompt_options, "schema": OPEN if schema == OPEN else "listed"})
     if spec.max_triplets and MAX_ENTITIES not in config.prompt_options and MAX_ENTITIES in options:
         options[MAX_ENTITIES] = str(min(spec.max_triplets, int(options[MAX_ENTITIES])))

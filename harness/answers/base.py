@@ -52,6 +52,10 @@ class AnswerForm(ABC, Generic[Read]):
     def write(self, content: Any, output: Output) -> str:
         """The answer that says ``content``, for demonstrations and scripted models."""
 
+    def apart(self, completion: Completion) -> Completion:
+        """The completion with the reasoning that its text begins with, where the form has any, kept apart."""
+        return completion
+
     @abstractmethod
     def read(self, completion: Completion) -> Read:
         """What an answer says, whether or not the grammar was enforced; never fails."""

@@ -77,7 +77,7 @@ def read_option_probabilities(
     None where there is nothing to read: no log-probabilities, no label in the answer, or tokens that do not
     spell ``text``.
     """
-    first = None if start is None else _token_at(tokens, text, start)
+    first = None if start is None else token_at(tokens, text, start)
     if first is None:
         return None
     read, unread, missing = [0.0] * len(labels), [0.0] * len(labels), 0.0
@@ -97,7 +97,8 @@ def read_option_probabilities(
                 for option in begun:
                     unread[option] += mass
         unseen = path_probability * max(0.0, 1 - sum(probability for _, probability in alternatives))
-        least = path_probability * min(probability for _, probability in alternatives)
+        known = token.unlisted
+        least = path_probability * (min(mass for _, mass in alternatives) if known is None else known)
         missing += unseen
         for option in possible:
             unread[option] += min(unseen, SPELLINGS * least)
@@ -112,7 +113,7 @@ def read_option_probabilities(
     return OptionProbabilities(tuple(read), tuple(unread), missing) if sum(read) > 0 else None
 
 
-def _token_at(tokens: Sequence[TokenLogprob], text: str, start: int) -> int | None:
+def token_at(tokens: Sequence[TokenLogprob], text: str, start: int) -> int | None:
     """The index of the token that holds character ``start`` of ``text``; thinking may come before it in ``tokens``."""
     ends = list(accumulate(len(token.token) for token in tokens))
     whole = "".join(token.token for token in tokens)

@@ -13,9 +13,9 @@ GrammarLevel = Literal["closed", "format"]
 # Free relation text: up to 80 characters, with single spaces between them. The ranges hold letters,
 # digits and punctuation as raw characters, which every engine reads alike; white space, controls, "\"
 # and "|" are left out.
-_CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧、-퟿]"
-_FREE_REGEX = f"{_CHARACTER}(?: ?{_CHARACTER}){{0,79}}"
-_FREE_GBNF = f'{_CHARACTER} (" "? {_CHARACTER}){{0,79}}'
+FREE_CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧、-퟿]"
+_FREE_REGEX = f"{FREE_CHARACTER}(?: ?{FREE_CHARACTER}){{0,79}}"
+_FREE_GBNF = f'{FREE_CHARACTER} (" "? {FREE_CHARACTER}){{0,79}}'
 
 
 def allowed_relations(relations: tuple[str, ...], level: GrammarLevel) -> tuple[str, ...] | None:

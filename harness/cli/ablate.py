@@ -17,6 +17,9 @@ from harness.runs.failures import MOST_FAILED
 if TYPE_CHECKING:
     from harness.analyses.ablation import Ablation
     from harness.analyses.grid import Cell
+    from harness.analyses.search import Search
+
+FIRST_DOCUMENTS = 4
 
 ABLATE_EXAMPLES = f"""\
 Run a grid of options and print what each does to F1, paired over the documents.
@@ -33,6 +36,14 @@ Examples:
 
 \b
 The grid shares one journal and one started model; the same command typed again resumes where it stopped.
+
+With --search, the grid is searched by successive halving: all of it is run on the first --first-documents, the better
+half on twice as many, and so on until one is left, or --max-tokens-total is used up. Splits that are reported are
+refused. What was chosen is recorded with the documents that chose it: runs over these with it are not ranked.
+
+\b
+  harness ablate --model qwen2.5-coder-1.5b-gguf --split dev-choose --search --max-tokens-total 2000000 \\
+      --axis prompt=tagged,grouped --axis refs=id,name --axis reasoning=none,brief
 """
 
 
@@ -40,14 +51,22 @@ The grid shares one journal and one started model; the same command typed again 
 def ablate(
     config: RunConfig,
     axis: Annotated[list[str], typer.Option(metavar="NAME=A,B", help="What to vary; repeatable.")],
+    search: Annotated[
+        bool, typer.Option("--search", help="Halve the grid in rounds instead of running all of it.")
+    ] = False,
+    first_documents: Annotated[
+        int, typer.Option(min=1, help="With --search: documents of the first round; each later one has twice as many.")
+    ] = FIRST_DOCUMENTS,
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     from harness.analyses.ablation import run_ablation
     from harness.analyses.grid import cells, configuration, read_axes
+    from harness.analyses.search import Search, run_search
     from harness.cli.display import QuietDisplay, chosen_display, make_display
     from harness.cli.run import exit_as_failed, score_first
+    from harness.errors import InputError
     from harness.runs.execute import Observer
 
     kind = chosen_display(display, as_json)
@@ -62,20 +81,26 @@ def ablate(
         return shown[-1]
 
     axes = read_axes(axis, config)
+    if not search and first_documents != FIRST_DOCUMENTS:
+        raise InputError("--first-documents is of a search: give --search, too")
     for cell in cells(axes):
         score_first(configuration(config, cell), display, as_json)
+    finished: Ablation | Search
     try:
-        ablation = asyncio.run(run_ablation(config, axes, observe))
+        if search:
+            finished = asyncio.run(run_search(config, axes, observe, first_documents))
+        else:
+            finished = asyncio.run(run_ablation(config, axes, observe))
     finally:
         for one in shown:
             one.close()
-    folder = ablation.store(config.results)
+    folder = finished.store(config.results)
     if as_json:
-        typer.echo(strict_json.dumps({**ablation.as_json(), "folder": str(folder)}))
+        typer.echo(strict_json.dumps({**finished.as_json(), "folder": str(folder)}))
     else:
-        _print(ablation)
+        _print_search(finished) if isinstance(finished, Search) else _print(finished)
         typer.echo(f"stored in {folder}")
-    for _, result in ablation.runs:
+    for result in [finished.chosen.result] if isinstance(finished, Search) else [one for _, one in finished.runs]:
         if result.failed_too_often(fail_on_error):
             exit_as_failed(result.manifest, result.failures)
 
@@ -129,6 +154,34 @@ def _print(ablation: Ablation) -> None:
         typer.echo(ablation.silver)
     for cell, reason in ablation.impossible:
         typer.echo(f"not run: {_named(cell)}: {reason}")
+
+
+def _print_search(search: Search) -> None:
+    from harness.cli.summary import failure_lines
+    from harness.cli.tables import print_table
+    from harness.runs.chosen_settings import typed
+
+    heading = ["round", "documents", *(axis.name for axis in search.axes), "P", "R", "F1", "tokens", "goes on"]
+    rows = [
+        [
+            str(row["round"]),
+            str(row["documents"]),
+            *(row[axis.name] for axis in search.axes),
+            *(f"{100 * row[name]:.2f}" for name in ("precision", "recall", "f1")),
+            f"{row['tokens']:,}",
+            "yes" if row["kept"] else "",
+        ]
+        for row in search.table().to_dict("records")
+    ]
+    print_table(f"{search.model}: what was tried", [heading, *rows])
+    for one in search.tried:
+        for name, value in failure_lines(one.result.failures):
+            typer.echo(f"round {one.round}, {_named(one.cell)}: {name}: {value}")
+    for cell, reason in search.impossible:
+        typer.echo(f"not run: {_named(cell)}: {reason}")
+    chosen = search.chosen
+    typer.echo(f"chosen on {chosen.documents} documents, as {search.ending}: {typed(chosen.cell)}")
+    typer.echo(f"paid {search.paid:,} tokens; measure it on other documents, as these are not ranked with it")
 
 
 def _named(cell: Cell) -> str:

@@ -30,13 +30,16 @@ def list_prompts(context: typer.Context) -> None:
     """List the shipped variants with their options; `show` prints the messages of one."""
     if context.invoked_subcommand is not None:
         return
-    from harness.prompting.variant import shipped_variants
+    from harness.prompting.variant import GENERAL_OPTIONS, shipped_variants
 
     for variant in shipped_variants():
         description = variant.description
         typer.echo(f"{variant.name} (version {description.version}): {description.description}")
         for key, option in description.left_open.items():
             typer.echo(f"    -P {key}={option.usage}  {option.help}")
+    typer.echo("all prompts that are not answered by one token")
+    for key, general in GENERAL_OPTIONS.items():
+        typer.echo(f"    -P {key}={general.usage}  {general.help}")
 
 
 SHOWN = (

@@ -17,8 +17,6 @@ PairReasoning = Literal["none", "triangle", "axial"]
 _Record = TypeVar("_Record", bound=BaseModel)
 
 DOCRED_ENTITY_TYPES = ("PER", "ORG", "LOC", "TIME", "NUM", "MISC")
-RELATED = "related"
-"""The one relation of a candidate proposer: the pair holds some relation."""
 
 
 def default_overlap(fields: dict[str, Any]) -> int:

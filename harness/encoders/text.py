@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.encoders.config import RELATED, ModelConfig
+from harness.encoders.config import ModelConfig
 from harness.errors import InputError
-from harness.types import Document
+from harness.types import RELATED, Document
 
 if TYPE_CHECKING:
     import numpy as np

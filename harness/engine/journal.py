@@ -268,7 +268,13 @@ def completion_to_json(completion: Completion) -> str:
     content = {name: value for name, value in content.items() if value or name not in ("server", "batch")}
     content["usage"] = {name: getattr(completion.usage, name) for name in _USAGE_FIELDS}
     content["logprobs"] = [
-        {"token": token.token, "logprob": token.logprob, "top": token.top} for token in completion.logprobs
+        {
+            "token": token.token,
+            "logprob": token.logprob,
+            "top": token.top,
+            **({} if token.unlisted is None else {"unlisted": token.unlisted}),
+        }
+        for token in completion.logprobs
     ]
     return json_text(content, separators=(",", ":"), ensure_ascii=False)
 
@@ -289,7 +295,12 @@ def completion_from_json(text: str | bytes) -> Completion:
     values["adjusted"] = tuple(content.get("adjusted", ()))
     values["usage"] = usage_from_json(content["usage"])
     values["logprobs"] = tuple(
-        TokenLogprob(item["token"], item["logprob"], tuple((token, value) for token, value in item["top"]))
+        TokenLogprob(
+            item["token"],
+            item["logprob"],
+            tuple((token, value) for token, value in item["top"]),
+            item.get("unlisted"),
+        )
         for item in content["logprobs"]
     )
     return Completion(**values)

@@ -21,7 +21,11 @@ def storable(completion: Completion) -> Completion:
         reasoning=storable_text(completion.reasoning),
         refusal=storable_text(completion.refusal),
         logprobs=tuple(
-            TokenLogprob(*_pair(token.token, token.logprob), tuple(_pair(*alternative) for alternative in token.top))
+            TokenLogprob(
+                *_pair(token.token, token.logprob),
+                tuple(_pair(*alternative) for alternative in token.top),
+                token.unlisted,
+            )
             for token in completion.logprobs
         ),
     )

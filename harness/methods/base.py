@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from harness.alignment.decisions import RelationDecision, as_details
 from harness.alignment.triplets import align_triplets
 from harness.answers.base import AnswerForm, Read
 from harness.answers.reader import Parsed
+from harness.answers.reasoned import ReasonedForm
 from harness.answers.status import worst_status
 from harness.answers.triplets import TripletForm, TripletListing
 from harness.answers.typed import TypedTripletForm
@@ -87,7 +88,17 @@ class PromptedMethod(ABC):
     def question(self, context: DocumentContext, step: str, form: AnswerForm[Read], **more: object) -> Question[Read]:
         """The question of a step: its template over the shared context and ``more``, held to the answer form."""
         notation = self.settings.form
+        if self.settings.reasons:
+            form = ReasonedForm(form)
         return Question(step, context.request(step, form.render(notation) if notation else None, **more), form)
+
+    def reading(self, question: Question[Read], most: int, labels: Sequence[str]) -> Question[Read]:
+        """The question with the probabilities of up to ``most`` alternatives a token, and those of ``labels``.
+
+        Where the model reasons first, its many tokens make labels too dear.
+        """
+        exact = () if self.settings.reasons or not most else tuple(labels)
+        return replace(question, request=replace(question.request, top_logprobs=most, labels=exact))
 
     async def predictions(
         self, stated: Sequence[RawTriplet], context: DocumentContext, answers: Answers
@@ -137,7 +148,7 @@ class Answers:
         return readings
 
     async def _answer(self, question: Question[Read]) -> tuple[Step, Read, tuple[Status, str]]:
-        completion = await self.ask(question.request)
+        completion = question.form.apart(await self.ask(question.request))
         reading = question.form.read(completion)
         outcome = question.form.status(completion, reading)
         return Step(question.step, question.request, completion, outcome[0]), reading, outcome

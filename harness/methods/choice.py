@@ -143,4 +143,4 @@ class OptionQuestions(PromptedMethod):
             answer_field=ANSWER_FIELD,
         )
         most = min(self.settings.max_top_logprobs, number_of(self.settings, LOGPROBS))
-        return replace(question, request=replace(question.request, top_logprobs=most))
+        return self.reading(question, most, asked.labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from harness.methods.settings import MethodSettings
 from harness.prompting import tagging
 from harness.prompting.relations import RelationText
 from harness.prompting.template import render
+from harness.prompting.variant import REASONING
 from harness.types import Constraint, Document, Message, RawTriplet, RelationSchema, Request, Triplet
 
 
@@ -82,6 +84,17 @@ class DocumentContext:
         ]
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The first name of every entity, escaped; of those that share one, the second ends in (2), and so on."""
+        counts: Counter[str] = Counter()
+        names = []
+        for entity in self.document.entities:
+            counts[entity.name] += 1
+            number = counts[entity.name]
+            names.append(escape(entity.name) if number == 1 else f"{escape(entity.name)} ({number})")
+        return tuple(names)
+
+    @cached_property
     def types(self) -> tuple[str, ...]:
         """The type of each entity."""
         return tuple(entity.type for entity in self.document.entities)
@@ -120,12 +133,20 @@ class DocumentContext:
         beginnings = None if more.keys() & self._shared.keys() else self._beginnings
         messages = render(self.settings.variant, step, {**self._shared, **more}, beginnings)
         question = next(place for place, message in enumerate(messages) if message.role == "user")
+        if self.settings.reasons:
+            asked = Message("user", f"{messages[question].content}\n\n{self._reasoning}")
+            messages = (*messages[:question], asked, *messages[question + 1 :])
         return (*messages[:question], *self.settings.exchanges.get(step, ()), *messages[question:])
 
     @property
     def _marks(self) -> list[tuple[str, str]]:
         types = self.types if self.settings.options.get("types") == "shown" else None
         return tagging.id_marks(tagging.entity_ids(self.document), types)
+
+    @cached_property
+    def _reasoning(self) -> str:
+        """What asks for the reasoning, at the end of every question."""
+        return render(self.settings.variant, REASONING, self._shared)[-1].content
 
     @cached_property
     def _beginnings(self) -> dict[str, str]:

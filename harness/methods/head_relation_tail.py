@@ -11,7 +11,6 @@ score.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,15 +20,11 @@ from harness.answers.label import LabelForm, LabelReading
 from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
-from harness.methods.questions import number_of
+from harness.methods.questions import LEAST, LOWEST_KEPT, number_of
 from harness.types import Ask, Document, Extraction, Prediction, Triplet
 
 STEP = "answer"
 NONE = "none"
-LEAST = "least"
-"""The number that a variant leaves open: the least score, in hundredths, of a triplet that is predicted."""
-LOWEST_KEPT = 0.01
-"""Candidates below this score are not stored with the document."""
 
 
 class HeadRelation(NamedTuple):
@@ -83,7 +78,7 @@ class HeadRelationTail(PromptedMethod):
             for relation, tail in stated.items():
                 if tail in self._tails(document, head, relation):
                     question = self._tail_question(context, head, relation)
-                    said.append(self.demonstration(question, _names(document)[tail]))
+                    said.append(self.demonstration(question, context.names[tail]))
         return said
 
     def _label(self, relation: str) -> str:
@@ -110,15 +105,14 @@ class HeadRelationTail(PromptedMethod):
         return self._question(context, labels, head, None)
 
     def _tail_question(self, context: DocumentContext, head: int, relation: str) -> Question[LabelReading]:
-        names = _names(context.document)
-        labels = [names[tail] for tail in self._tails(context.document, head, relation)]
+        labels = [context.names[tail] for tail in self._tails(context.document, head, relation)]
         return self._question(context, labels, head, escape(self._label(relation)))
 
     def _question(
         self, context: DocumentContext, labels: list[str], head: int, relation: str | None
     ) -> Question[LabelReading]:
         form = LabelForm((*labels, NONE))
-        names = _names(context.document)
+        names = context.names
         request = context.request(STEP, None, labels=self._all_labels, names=names, head=names[head], relation=relation)
         most = min(self.settings.max_top_logprobs, number_of(self.settings, "logprobs"))
         sampling = replace(request.sampling, max_tokens=1)
@@ -149,14 +143,3 @@ class HeadRelationTail(PromptedMethod):
             for tail, logprob in zip(self._tails(document, one.head, one.relation), tails, strict=True):
                 weighed = relation_weight * one.logprob + tail_weight * (logprob - none)
                 yield Prediction(Triplet(one.head, one.relation, tail), score=round(1 / (1 + math.exp(-weighed)), 5))
-
-
-def _names(document: Document) -> list[str]:
-    """The first name of every entity, escaped; of those that share one, the second has the ending (2), and so on."""
-    counts: Counter[str] = Counter()
-    names = []
-    for entity in document.entities:
-        counts[entity.name] += 1
-        number = counts[entity.name]
-        names.append(escape(entity.name) if number == 1 else f"{escape(entity.name)} ({number})")
-    return names

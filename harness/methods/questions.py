@@ -14,6 +14,10 @@ from harness.types import Document
 
 OPTIONS = "options"
 """The number that a variant leaves open: the most candidate relations of one pair."""
+LEAST = "least"
+"""The number that a variant leaves open: the least score, in hundredths, of a candidate that is predicted."""
+LOWEST_KEPT = 0.01
+"""Candidates below this score are not stored with the document."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from harness.answers.relation_field import GrammarLevel
 from harness.errors import InputError
 from harness.methods.candidates import PairSource, QuestionSource
 from harness.prompting.relations import RelationText
-from harness.prompting.variant import PromptVariant
+from harness.prompting.variant import REASONING, PromptVariant
 from harness.types import (
     CLOSED_LEVELS,
     ConstraintLevel,
@@ -68,6 +68,11 @@ class MethodSettings:
     def descriptions(self) -> str:
         """How a variant describes relations: ``none``, ``short``, or ``full`` with an example triplet."""
         return self.options.get(DESCRIPTIONS, "none")
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the model reasons before it answers."""
+        return REASONING in self.options
 
     def check_open_schema(self) -> None:
         """Raise InputError where the variant's option ``schema`` contradicts the level of the grammar."""

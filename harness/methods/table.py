@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, get_args
 
 from harness.answers.grouped import GROUPED_FORMS
+from harness.answers.reasoned import REASONING_CHARACTERS
 from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
@@ -13,10 +14,11 @@ from harness.methods.choice import choice, judge, statements
 from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
+from harness.methods.relatedness import BY, Relatedness
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Grouped, Tagged
-from harness.prompting.variant import PromptVariant
+from harness.prompting.variant import REASONING, PromptVariant
 from harness.types import GrammarForm
 
 # Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
@@ -30,8 +32,9 @@ class MethodKind(NamedTuple):
 
     It ``takes_candidates`` if it is asked about given pairs, and ``takes_questions`` if an encoder can decide them
     instead (``--refine``). One that ``states_relations`` puts each relation as a statement with a label, which is
-    its whole answer. One that ``reads_labels`` names relations by the labels of their texts. ``forms`` are the
-    notations that its grammars can be written in.
+    its whole answer. One that ``reads_labels`` names relations by the labels of their texts. One that
+    ``proposes_pairs`` tells related pairs from others and names no relation. ``forms`` are the notations that its
+    grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
@@ -40,6 +43,16 @@ class MethodKind(NamedTuple):
     states_relations: bool = False
     forms: tuple[GrammarForm, ...] = get_args(GrammarForm)
     reads_labels: bool = False
+    proposes_pairs: bool = False
+
+    @property
+    def ranks_candidates(self) -> bool:
+        """Whether a run leaves the scores of all pairs."""
+        return self.reads_labels or self.proposes_pairs
+
+    def begins_answers(self, options: Mapping[str, str]) -> bool:
+        """Whether the prompt begins the answer, of which one token is read."""
+        return self.reads_labels or (self.proposes_pairs and options.get(BY) == "head")
 
 
 METHODS: Mapping[str, MethodKind] = {
@@ -55,6 +68,7 @@ METHODS: Mapping[str, MethodKind] = {
     "relation-facts": MethodKind(relation_facts),
     "rhf": MethodKind(rhf),
     "hrt": MethodKind(HeadRelationTail, reads_labels=True),
+    "related": MethodKind(Relatedness, proposes_pairs=True),
 }
 
 
@@ -71,9 +85,10 @@ def method_kind(variant: PromptVariant) -> MethodKind:
 def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triplets: int) -> int:
     """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
     kind = method_kind(variant)
-    if kind.states_relations or kind.reads_labels:
-        return TOKENS_PER_OPTION
-    return 64 + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
+    reasoning = REASONING_CHARACTERS if REASONING in options else 0
+    if kind.states_relations or kind.ranks_candidates:
+        return TOKENS_PER_OPTION + reasoning
+    return 64 + reasoning + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
 
 
 def uses_relation_texts(settings: MethodSettings) -> bool:
@@ -90,6 +105,12 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     that are missing or that the method does not take.
     """
     prompt, kind = settings.variant.name, method_kind(settings.variant)
+    if settings.reasons and kind.begins_answers(settings.options):
+        raise InputError(
+            f"prompt {prompt!r} is answered by one token, before which none reasons: leave out {REASONING}"
+        )
+    if settings.reasons and settings.shots:
+        raise InputError(f"labels give no reasoning to show in examples: leave out --shots or {REASONING}")
     if settings.questions and (not kind.takes_questions or settings.candidates):
         able = " and ".join(name for name, other in METHODS.items() if other.takes_questions)
         raise InputError(f"prompt {prompt!r}: --refine decides what is asked, which {able} take, without --candidates")

@@ -78,6 +78,19 @@ class PromptNumber(BaseModel):
         return str(int(value))
 
 
+REASONING = "reasoning"
+"""The option of every variant by which the model reasons before it answers."""
+
+GENERAL_OPTIONS: Mapping[str, PromptOption] = {
+    REASONING: PromptOption(
+        default="none",
+        choices=("none", "brief"),
+        help="brief: the model writes one line of reasoning, kept apart from the answer that follows",
+    )
+}
+"""Options that every variant has without declaring them; one at its default changes nothing, and no run's id."""
+
+
 class PromptDescription(BaseModel):
     """The content of ``prompt.toml``."""
 
@@ -95,6 +108,8 @@ class PromptDescription(BaseModel):
     def _names_are_distinct(self) -> PromptDescription:
         if both := self.options.keys() & self.numbers.keys():
             raise ValueError(f"{min(both)!r} is both an option and a number")
+        if general := self.left_open.keys() & GENERAL_OPTIONS.keys():
+            raise ValueError(f"{min(general)!r} is an option that every prompt has: give yours another name")
         return self
 
     @property
@@ -113,20 +128,24 @@ class PromptVariant:
     sha256: str
 
     def choose(self, chosen: Mapping[str, str]) -> dict[str, str]:
-        """All options and numbers of the variant, defaults filled in; raises InputError for an unknown one."""
-        left_open = self.description.left_open
-        values = {key: str(option.default) for key, option in left_open.items()}
+        """All options and numbers of the variant, defaults filled in; raises InputError for an unknown one.
+
+        General options are among them where they are not at their default.
+        """
+        values = {key: str(option.default) for key, option in self.description.left_open.items()}
+        left_open = {**self.description.left_open, **GENERAL_OPTIONS}
         for key, value in chosen.items():
             if key not in left_open:
-                raise InputError(
-                    f"prompt {self.name!r} has no option {key!r}: "
-                    + (f"it has {', '.join(left_open)}" if left_open else "it has none")
-                )
+                raise InputError(f"prompt {self.name!r} has no option {key!r}: " + f"it has {', '.join(left_open)}")
             try:
                 values[key] = left_open[key].read(value)
             except ValueError as error:
                 raise InputError(f"option {key!r} of prompt {self.name!r} cannot be {value!r}: {error}") from None
-        return values
+        return {key: value for key, value in values.items() if not _is_general_default(key, value)}
+
+
+def _is_general_default(key: str, value: str) -> bool:
+    return key in GENERAL_OPTIONS and value == GENERAL_OPTIONS[key].default
 
 
 def load_variant(name_or_path: str) -> PromptVariant:
@@ -185,6 +204,14 @@ def template_file(directory: Path, name: str) -> Path | None:
     """The template of a variant by its name: in its folder, or among the parts that the shipped variants share."""
     places = (directory / name, prompts_dir() / SHARED / name)
     return next((file for file in places if file.is_file()), None)
+
+
+def text_sha256(variant: PromptVariant, step: str) -> str:
+    """The checksum of a template of a variant; raises InputError where there is none."""
+    file = template_file(variant.directory, f"{step}{TEMPLATE_SUFFIX}")
+    if file is None:
+        raise InputError(f"prompt {variant.name!r} has no {step}{TEMPLATE_SUFFIX}")
+    return hashlib.sha256(read_part(file.parent, file)).hexdigest()
 
 
 def _hash_of(directory: Path) -> str:

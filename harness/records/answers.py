@@ -30,6 +30,8 @@ class Logprob(Checked):
     """The natural logarithm of its probability."""
     top: list[_Alternative]
     """The alternatives at its place, each with its logarithm."""
+    unlisted: Number | None = None
+    """The most probability of a token outside ``top`` that spells a label of the question; None where it is unknown."""
 
 
 class Answer(Checked):

@@ -6,6 +6,9 @@ from typing import Any
 
 from harness.records.base import Natural, NumberAsWritten, StoredModel
 
+PROPOSES_PAIRS = "rcp"
+"""The ``task`` of what tells related pairs from others and names no relation."""
+
 
 class DatasetIdentity(StoredModel):
     """The documents that were asked about."""
@@ -103,7 +106,7 @@ class Question(StoredModel):
     alignment: AlignmentIdentity | None = None
     """Of a run whose relations were aligned by an SBERT model: with what."""
     task: str = ""
-    """Of an encoder: what it was trained for."""
+    """Of an encoder: what it was trained for; of a prompt, ``rcp`` if it proposes pairs and names no relation."""
     options: dict[str, str] = {}
     """Of an encoder: its ``-M`` options."""
     limit: Natural | None = None

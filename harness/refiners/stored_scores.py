@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.encoders.config import RELATED
 from harness.encoders.scores import PAIR_SCORES, ScoreFile
 from harness.encoders.seen import Role, Seen, seen_of
 from harness.errors import InputError
 from harness.records.manifest import COMPLETE
 from harness.records.question import DatasetIdentity
 from harness.store import RunFolder
-from harness.types import Dataset, Document, PairScores
+from harness.types import RELATED, Dataset, Document, PairScores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +55,8 @@ def open_scores(
         raise InputError(f"run {run_id} is not complete ({manifest.status}): type its command again first")
     if not folder.has(PAIR_SCORES):
         raise InputError(
-            f"run {run_id} holds no pair scores: name a run of an encoder or of the prompt hrt, or an imported one"
+            f"run {run_id} holds no pair scores: name a run of an encoder or of the prompt hrt or related, or an "
+            "imported one"
         )
     _check_dataset(run_id, manifest.question.dataset, dataset)
     file = ScoreFile(folder.path / PAIR_SCORES)

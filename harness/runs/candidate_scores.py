@@ -1,4 +1,4 @@
-"""The candidates of a prompt that ranks triplets, as pair scores: its run proposes pairs as an encoder's does."""
+"""The candidates of a prompt that ranks triplets or pairs, as pair scores: its run proposes pairs as an encoder's."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.encoders.seen import Role
 from harness.methods.candidates import AllPairs
-from harness.methods.head_relation_tail import LEAST, LOWEST_KEPT
+from harness.methods.questions import LEAST, LOWEST_KEPT
 from harness.methods.table import method_kind
 from harness.runs.plan import Experiment
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Document, PairScores
+from harness.types import RELATED, Document, PairScores
 
 Write = Callable[[Document, DocumentRecord], None]
 
@@ -23,10 +23,11 @@ Write = Callable[[Document, DocumentRecord], None]
 def candidate_writer(folder: RunFolder, experiment: Experiment) -> Iterator[Write]:
     """What writes the pair scores of each document, where the prompt ranks candidates; else it does nothing."""
     settings = experiment.settings
-    if not method_kind(settings.variant).reads_labels:
+    kind = method_kind(settings.variant)
+    if not kind.ranks_candidates:
         yield lambda _document, _record: None
         return
-    relations = tuple(relation.id for relation in settings.schema.relations)
+    relations = (RELATED,) if kind.proposes_pairs else tuple(one.id for one in settings.schema.relations)
     least = int(settings.options[LEAST]) / 100
     with score_writer(folder.path / PAIR_SCORES, relations) as writer:
 

@@ -66,6 +66,10 @@ class Stopped(HarnessError):
     exit_code = 3
 
 
+class OutOfBudget(Stopped):
+    """The run ended because its next request could pass a limit."""
+
+
 async def execute(
     experiment: Experiment,
     observer: Observer,
@@ -126,7 +130,8 @@ async def supervise(
     except (Interrupted, BudgetExhausted, asyncio.CancelledError) as reason:
         manifest.end("stopped", asker.traffic)
         why = str(reason) or f"{asker.stop.reason}, twice"
-        raise Stopped(f"{why.rstrip('.')}. Resume with the same command; run folder {folder.path}") from None
+        stopped = OutOfBudget if isinstance(reason, BudgetExhausted) else Stopped
+        raise stopped(f"{why.rstrip('.')}. Resume with the same command; run folder {folder.path}") from None
     except HarnessError:
         manifest.end("failed", asker.traffic)
         raise

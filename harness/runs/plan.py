@@ -17,6 +17,7 @@ from harness.models import resolve_model
 from harness.prompting.relations import RelationTexts, relation_texts_for
 from harness.prompting.variant import load_variant
 from harness.records.metrics import Metrics
+from harness.records.question import PROPOSES_PAIRS
 from harness.refiners.options import RefineOptions
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.refined import Refined
@@ -74,6 +75,7 @@ class Experiment(LlmRun):
         pairs, alignment, samples = self.settings.candidates, self.settings.alignment, self.config.samples
         return {
             **super().resolved(),
+            "task": PROPOSES_PAIRS if method_kind(self.settings.variant).proposes_pairs else None,
             "candidates": pairs and pairs.identity,
             "refine": self.refinement and self.refinement.identity,
             "votes": {"samples": samples, "least_share": self._vote_share} if samples > 1 else None,
@@ -138,15 +140,17 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         with_gold(dataset, f"-P {GIVEN}={given}")
     if model_needed:
         runner.check()
-    if method_kind(variant).reads_labels and not (runner.supports.max_top_logprobs and runner.supports.continues):
+    kind, able = method_kind(variant), runner.supports.max_top_logprobs and runner.supports.continues
+    if kind.begins_answers(options) and not able:
         raise InputError(
             f"prompt {variant.name!r} begins the answer itself and reads log-probabilities, which {spec.name} does not "
-            "offer: use another prompt, such as rhf, or a model that runs here, behind vLLM or behind llama.cpp"
+            f"offer: use {'-P by=pair' if kind.proposes_pairs else 'another prompt, such as rhf'}, or a model that "
+            "runs here, behind vLLM or behind llama.cpp"
         )
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
     max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
-    level, form = choose_constraint(config.constrain, runner.supports, method_kind(variant).forms)
+    level, form = choose_constraint(config.constrain, runner.supports, kind.forms)
     settings = MethodSettings(
         variant=variant,
         options=options,

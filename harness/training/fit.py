@@ -19,7 +19,6 @@ from harness.datasets.registry import entity_types_of, load_dataset, load_split
 from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
 from harness.encoders.checkpoint import new_model, start_from
 from harness.encoders.config import (
-    RELATED,
     ModelConfig,
     Task,
     with_options,
@@ -33,7 +32,7 @@ from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import joined, some_of_each, without_relations
 from harness.training.teacher import Teacher
-from harness.types import Document, PairScorer, RelationSchema
+from harness.types import RELATED, Document, PairScorer, RelationSchema
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

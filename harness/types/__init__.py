@@ -1,7 +1,17 @@
 """The nouns of the harness, from documents to predictions, and the protocols between packages."""
 
 from harness.types.documents import Dataset, Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
-from harness.types.predictions import Extraction, Method, PairScorer, PairScores, Prediction, RawTriplet, Reject, Step
+from harness.types.predictions import (
+    RELATED,
+    Extraction,
+    Method,
+    PairScorer,
+    PairScores,
+    Prediction,
+    RawTriplet,
+    Reject,
+    Step,
+)
 from harness.types.requests import (
     CLOSED_LEVELS,
     AlignOver,
@@ -35,6 +45,7 @@ from harness.types.runners import (
 
 __all__ = [
     "CLOSED_LEVELS",
+    "RELATED",
     "AlignOver",
     "Ask",
     "BatchState",

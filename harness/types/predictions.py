@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+RELATED = "related"
+"""The one relation of what proposes candidate pairs: the pair holds some relation."""
+
+
 class RawTriplet(NamedTuple):
     """A triplet as the model wrote it, unescaped: entity references and relation are still text."""
 

@@ -57,7 +57,8 @@ class Request:
     """Everything about one model call that can change its answer, besides the model itself.
 
     ``top_logprobs`` asks for the log-probabilities of that many alternatives per token (0: none);
-    ``repeat`` numbers independent samples of the same request.
+    ``repeat`` numbers independent samples of the same request. ``labels`` are the texts whose probabilities are read:
+    runners that can return those of all tokens that spell them, which changes no answer.
     """
 
     messages: tuple[Message, ...]
@@ -68,6 +69,7 @@ class Request:
     """What the answer must match; None for free text."""
     top_logprobs: int = 0
     repeat: int = 0
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,9 @@ class TokenLogprob:
     """The natural logarithm of its probability."""
     top: tuple[tuple[str, float], ...] = ()
     """The most probable tokens at its place, best first."""
+    unlisted: float | None = None
+    """The most probability of a token outside ``top`` that spells one of the request's labels; None where nothing more
+    is known than that none has more than the least probable one in ``top``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,31 +14,8 @@ from harness.cli.display import QuietDisplay
 from harness.errors import InputError
 from harness.runs.config import RunConfig
 from tests.commands import error_line, harness, harness_json
-from tests.corpora import write_corpus
 
 CONFIG = RunConfig(model="mock", prompt="tagged", dataset="sample")
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> RunConfig:
-    """Eight documents, of which a scripted model finds the first gold triplet, written with ids."""
-    corpus = write_corpus(tmp_path, 8)
-    relations = json.loads((tmp_path / "rel_info.json").read_text(encoding="utf-8"))
-    answers = tmp_path / "answers.jsonl"
-    with answers.open("w", encoding="utf-8") as file:
-        for number, document in enumerate(json.loads(corpus.read_text(encoding="utf-8"))):
-            label = document["labels"][0]
-            text = f"(E{label['h'] + 1} | {relations[label['r']]} | E{label['t'] + 1})\nEND"
-            file.write(json.dumps({"contains": f"Town{number}<", "text": text}) + "\n")
-            file.write(json.dumps({"contains": f"Town{number}\n", "text": text}) + "\n")
-    return RunConfig(
-        model="mock",
-        prompt="tagged",
-        dataset=str(corpus),
-        constrain="none",
-        model_options={"answers": str(answers)},
-        results=tmp_path / "results",
-    )
 
 
 async def ablate(config: RunConfig, *axes: str) -> Ablation:

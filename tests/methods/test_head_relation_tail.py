@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from harness.datasets.registry import load_dataset
 from harness.escaping import escape
 from harness.methods.base import PromptMethod
+from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
 from harness.prompting.relations import relation_texts_for
@@ -134,6 +136,13 @@ async def test_argument_types_decide_what_can_be_a_tail() -> None:
     extraction, _ = await extract(method({"least": "0"}), DOCUMENT)
     for head, relation, tail, _ in extraction.details["candidates"]:  # type: ignore[attr-defined]
         assert TEXTS[relation].type_rank(DOCUMENT.entities[head].type, DOCUMENT.entities[tail].type) is not None
+
+
+async def test_the_level_typed_asks_the_same_questions_since_types_bound_them_anyway() -> None:
+    one = method()
+    assert isinstance(one, HeadRelationTail)
+    typed = replace(one, settings=replace(one.settings, level="typed", form="gbnf"))
+    assert await extract(typed, DOCUMENT) == await extract(one, DOCUMENT)
 
 
 def test_worked_examples_hold_the_beginning_of_the_answer() -> None:

@@ -9,7 +9,7 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.methods.candidates import AllPairs
 from harness.methods.settings import MethodSettings
-from harness.methods.table import create_method
+from harness.methods.table import METHODS, create_method
 from harness.prompting.relations import relation_texts_for
 from harness.types import Completion, Document, GrammarForm, Message, Request
 from tests.variants import VARIANTS, settings_of
@@ -42,7 +42,9 @@ def test_every_variant_takes_shots(prompt: str, form: GrammarForm | None) -> Non
         assert shot.entities[0].name in question.content
 
 
-@pytest.mark.parametrize("prompt", [one for one in VARIANTS if one != "hrt"])  # it reads probabilities, not texts
+@pytest.mark.parametrize(
+    "prompt", [one for one in VARIANTS if not METHODS[one].ranks_candidates]
+)  # these read probabilities
 async def test_an_answer_that_is_shown_is_read_back_without_a_reject(prompt: str) -> None:
     method = create_method(settings(prompt))
     answers = {one.request: one.answer for one in method.demonstrate(SHOTS[0])}

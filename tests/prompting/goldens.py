@@ -44,6 +44,8 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "names": ({"refs": "name"}, "gbnf"),
         "document_first_without_types": ({"order": "document-first", "types": "hidden"}, "regex"),
         "json": ({}, "json_schema"),
+        "reasoning": ({"reasoning": "brief"}, "gbnf"),
+        "reasoning_json": ({"reasoning": "brief"}, "json_schema"),
     },
     "grouped": {"default": ({}, "gbnf"), "names": ({"refs": "name"}, "lark"), "json": ({}, "json_schema")},
     "compact": {"default": ({}, "gbnf"), "json_without_types": ({"types": "hidden"}, "json_schema")},
@@ -59,6 +61,11 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "hrt": {
         "default": ({}, "gbnf"),
         "described_with_types": ({"descriptions": "short", "types": "shown", "examples": "none"}, "gbnf"),
+    },
+    "related": {
+        "default": ({}, "gbnf"),
+        "pairs": ({"by": "pair", "types": "shown"}, "lark"),
+        "pairs_json": ({"by": "pair", "examples": "none"}, "json_schema"),
     },
 }
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {

@@ -9,6 +9,8 @@ from typing import get_args
 
 import pytest
 
+from harness.answers.option import Option, OptionForm
+from harness.answers.reasoned import ReasonedForm
 from harness.answers.triplet_reading import parse_triplets
 from harness.answers.triplets import TripletForm
 from harness.errors import ContextOverflow, FatalError, RunnerError
@@ -112,6 +114,15 @@ async def test_a_list_can_end_at_once_and_must_end_in_its_terminator(runner: Run
 
 
 @one_loop
+async def test_one_grammar_holds_reasoning_and_the_answer_after_it(runner: Runner) -> None:
+    form = ReasonedForm(TripletForm(("one",), RELATIONS, "closed", 2), characters=24)
+    completion = await runner.generate(ask("List facts.", 60, form.render(runner.supports.forms[0])))
+    apart = form.apart(completion)
+    assert (apart.text, apart.finish_reason) == ("END", "stop")
+    assert 1 <= len(apart.reasoning.replace(" ", "")) <= 24
+
+
+@one_loop
 async def test_the_token_limit_cuts_and_says_so(runner: Runner) -> None:
     completion = await runner.generate(ask("Count from 1 to 900.", 5))
     assert (completion.finish_reason, completion.usage.completion_tokens) == ("length", 5)
@@ -148,6 +159,18 @@ async def test_log_probabilities_come_with_alternatives_best_first(runner: Runne
         values = [logprob for _, logprob in token.top]
         assert values == sorted(values, reverse=True)
         assert token.logprob < 0
+
+
+@one_loop
+@pytest.mark.parametrize("labels", [("true", "false"), ("A", "B", "C")])
+async def test_labels_are_read_however_improbable_they_are(runner: Runner, labels: tuple[str, ...]) -> None:
+    form = OptionForm(tuple(map(Option, labels)))
+    request = ask("Tell me about Paris.", 4, form.render(runner.supports.forms[0]), top_logprobs=2)
+    known = form.read(await runner.generate(replace(request, labels=labels))).probabilities
+    assert known
+    assert all(known.read), "also outside the two most probable tokens"
+    # Transformers and vLLM return every token that spells a label, llama.cpp the 1,000 most probable ones.
+    assert max(known.unread) < (1e-9 if isinstance(runner, InProcessRunner) else 0.02)
 
 
 @one_loop

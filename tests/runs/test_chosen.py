@@ -85,7 +85,7 @@ def test_a_damaged_record_is_refused(scope: Scope, other_run: RunFolder) -> None
     (file,) = (other_run.path / CHOSEN).iterdir()
     for content in ("", "[]", '{"value": "high"}', "[" * 10**5):
         file.write_text(content, encoding="utf-8")
-        with pytest.raises(InputError, match="remove it, and type its `harness sweep` or `calibrate` again"):
+        with pytest.raises(InputError, match="remove it, and type its `harness sweep`, `calibrate` or `ablate` again"):
             chosen_settings(scope)
 
 

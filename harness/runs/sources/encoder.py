@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from harness.encoders.ensemble import EnsembleScorer
     from harness.encoders.scorer import EncoderScorer
 
-PROPOSES_PAIRS = "rcp"
-
 
 @dataclass(frozen=True)
 class EncoderExperiment(PlannedRun):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.methods.settings import MethodSettings
+from harness.prompting.variant import REASONING, text_sha256
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import PlannedRun
 from harness.types import ModelSpec, Runner, RunnerOptions, Sampling
@@ -34,6 +35,7 @@ class LlmRun(PlannedRun):
                 "version": settings.variant.description.version,
                 "sha256": settings.variant.sha256,
                 "options": dict(settings.options),
+                **({"reasoning_sha256": text_sha256(settings.variant, REASONING)} if settings.reasons else {}),
             },
             "constraint": {"level": settings.level, "form": settings.form},
             "max_triplets": settings.max_triplets,
@@ -46,7 +48,7 @@ class LlmRun(PlannedRun):
     def prompt_label(self) -> str:
         variant = self.settings.variant
         defaults = variant.choose({})
-        changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults[key]]
+        changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults.get(key)]
         return " ".join([variant.name, *changed])
 
 

@@ -1,0 +1,207 @@
+"""A search over prompts and options by successive halving: many configurations on few documents, few on many.
+
+Every configuration of a grid is run on the first documents. The better part of them goes on to more documents, until
+one is left (Jamieson and Talwalkar, 2016). Answers are asked for once: a run on more documents finds those of the fewer
+ones in the journal. A search never sees documents that are reported; what it chose is recorded with what it saw.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import strict_json
+from harness.analyses.grid import Axis, Cell, configuration
+from harness.analyses.planned_cells import plan_cells
+from harness.datasets.content import content_hash
+from harness.datasets.gold import with_gold
+from harness.engine.budget import Limits
+from harness.engine.session import RunnerSession
+from harness.errors import InputError, StorageError
+from harness.records.question import PROPOSES_PAIRS
+from harness.runs.chosen_settings import record_search
+from harness.runs.config import RunConfig
+from harness.runs.execute import Observer, OutOfBudget, execute
+from harness.runs.plan import prepare
+from harness.runs.planned_run import question_digest
+from harness.runs.results import RunResult
+from harness.types import Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "searches"
+REPORTED_SPLITS = frozenset({"dev", "test", "dev-report"})
+"""What results are reported on: no search may see it. ``dev`` holds ``dev-report``."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A configuration in one round: its run, and whether it went on."""
+
+    round: int
+    documents: int
+    cell: Cell
+    result: RunResult
+    kept: bool = False
+
+    @property
+    def paid(self) -> int:
+        """Tokens that this round paid for it; answers of earlier rounds are in the journal."""
+        spent = self.result.manifest.spent
+        return spent.prompt_tokens + spent.completion_tokens if spent else 0
+
+    @property
+    def score(self) -> float:
+        """The F1 that decides, 0 to 1: of triplets, or of pairs for a prompt that proposes pairs."""
+        scores = self.result.metrics.official
+        proposes = self.result.manifest.question.task == PROPOSES_PAIRS
+        return float((scores.pair_f1 if proposes else scores.f1) or 0.0)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was tried, in order; ``chosen`` is the best of the last whole round, and ``ending`` says why it ended."""
+
+    model: str
+    axes: tuple[Axis, ...]
+    tried: Sequence[Tried]
+    chosen: Tried
+    ending: str
+    impossible: Sequence[tuple[Cell, str]]
+
+    @property
+    def paid(self) -> int:
+        """Tokens that were paid for, over all rounds."""
+        return sum(one.paid for one in self.tried)
+
+    @property
+    def name(self) -> str:
+        """Dataset, model and axes, then a hash of the runs: the same search has the same name."""
+        ids = [one.result.folder.run_id for one in self.tried]
+        return "-".join([*ids[0].split("-")[:3], *(axis.name for axis in self.axes), question_digest({"runs": ids})])
+
+    def table(self) -> pd.DataFrame:
+        """A row a run: round, documents, the cell, scores, tokens paid, whether it went on, run id."""
+        import pandas as pd
+
+        rows = [
+            {
+                "round": one.round,
+                "documents": one.documents,
+                **one.cell,
+                **{name: getattr(one.result.metrics.official, name) for name in ("precision", "recall")},
+                "f1": one.score,
+                "tokens": one.paid,
+                "kept": one.kept,
+                "run_id": one.result.folder.run_id,
+            }
+            for one in self.tried
+        ]
+        return pd.DataFrame(rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints and ``search.json`` holds."""
+        return {
+            "search": self.name,
+            "model": self.model,
+            "axes": {axis.name: list(axis.values) for axis in self.axes},
+            "tried": self.table().to_dict("records"),
+            "chosen": dict(self.chosen.cell),
+            "documents": self.chosen.documents,
+            "tokens": self.paid,
+            "ending": self.ending,
+            "impossible": [{"cell": dict(cell), "reason": reason} for cell, reason in self.impossible],
+        }
+
+    def store(self, results: Path) -> Path:
+        """Write ``search.json`` and ``tried.csv``; returns their folder, or raises StorageError."""
+        folder = results / FOLDER / self.name
+        content = strict_json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "search.json").write_text(content, encoding="utf-8")
+            self.table().to_csv(folder / "tried.csv", index=False)
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
+        return folder
+
+
+def check_split(config: RunConfig, dataset: Dataset) -> None:
+    """Raise InputError for a split that results are reported on."""
+    if dataset.split in REPORTED_SPLITS:
+        raise InputError(
+            f"--search chooses by scores, and {dataset.name} {dataset.split} is what is reported: search on other "
+            f"documents, such as --split {'dev-choose' if config.dataset == 'redocred' else 'train'}"
+        )
+
+
+async def run_search(
+    config: RunConfig,
+    axes: Sequence[Axis],
+    observe: Callable[[int, int, Cell], Observer],
+    first_documents: int = 4,
+    reduction: int = 2,
+) -> Search:
+    """Search on one model that is started once; ``config.limits.tokens`` bounds all rounds together.
+
+    Each round runs on ``reduction`` times the documents of the one before and keeps the best of every ``reduction``
+    configurations; of equal scores, the one with fewer tokens. ``config.limit`` bounds the documents. If the budget
+    ends within a round, the round before decides. The same command resumes: nothing is paid for twice.
+
+    ``observe`` is called with the number of the run in its round, their number and the cell. Raises InputError for a
+    split that is reported, documents without labels, and a grid without a possible cell; OutOfBudget if not even the
+    first round can be ended; else what ``execute`` raises.
+    """
+    planned, impossible = plan_cells(replace(config, limit=min(first_documents, config.limit or first_documents)), axes)
+    dataset = with_gold(planned[0][1].dataset, "a search")
+    check_split(config, dataset)
+    most = min(config.limit or len(dataset.documents), len(dataset.documents))
+    left = [cell for cell, _ in planned]
+    count, paid, ending = min(first_documents, most), 0, "one is left"
+    tried: list[Tried] = []
+    best: list[Tried] = []
+    async with RunnerSession(planned[0][1].runner) as session:
+        for number in itertools.count(1):
+            results: list[Tried] = []
+            try:
+                for place, cell in enumerate(left, 1):
+                    made = configuration(replace(config, limit=count, limits=_rest(config.limits, paid)), cell)
+                    experiment = prepare(made, dataset=dataset)
+                    result = await execute(experiment, observe(place, len(left), cell), session=session)
+                    results.append(Tried(number, count, cell, result))
+                    paid += results[-1].paid
+            except OutOfBudget:
+                if not best:
+                    raise
+                tried += results
+                ending = "the budget was used up"
+                break
+            best = sorted(results, key=_rank)[: 1 if count == most else math.ceil(len(results) / reduction)]
+            tried += [replace(one, kept=one in best) for one in results]
+            left = [one.cell for one in results if one in best]
+            if len(left) == 1:
+                ending = "all documents were seen" if count == most and len(results) > 1 else ending
+                break
+            count = min(most, count * reduction)
+    seen = itertools.islice(dataset.documents, max(one.documents for one in tried))
+    chosen = best[0]
+    record_search(chosen.result.folder, chosen.cell, [content_hash(document) for document in seen])
+    return Search(config.model, tuple(axes), tried, chosen, ending, impossible)
+
+
+def _rank(one: Tried) -> tuple[float, int]:
+    return -one.score, one.result.manifest.usage.tokens
+
+
+def _rest(limits: Limits, paid: int) -> Limits:
+    """What is left of a budget after so many tokens; raises OutOfBudget where that is nothing."""
+    if limits.tokens is None:
+        return limits
+    if limits.tokens <= paid:
+        raise OutOfBudget(f"--max-tokens-total {limits.tokens:,} is used up: type the same command with more")
+    return replace(limits, tokens=limits.tokens - paid)

@@ -1,0 +1,64 @@
+"""Tokens that spell labels: which they are, and what vLLM is asked for them."""
+
+from __future__ import annotations
+
+import math
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from harness.types import Message, Request, TokenLogprob
+from runners.label_tokens import LabelTokens, label_tokens, labels_alone
+from runners.vllm_requests import read_output, sampling_params
+
+
+class Tokenizer:
+    """Knows the words that it is given, each as one token; all else is spelt in characters."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        assert not add_special_tokens
+        return [self.words.index(text)] if text in self.words else [100 + ord(one) for one in text]
+
+
+def test_a_label_counts_in_every_spelling() -> None:
+    tokenizer = Tokenizer("true", " True", "(true", "tr", "false", '"FALSE', "truth")
+    found = label_tokens(tokenizer, ("true", "false"))
+    assert set(found.ids) == {0, 1, 2, 4, 5}
+    assert found.whole
+    assert not label_tokens(Tokenizer("true"), ("true", "false")).whole, "false takes several tokens"
+    assert label_tokens(tokenizer, ("true", "false"), most=4) == LabelTokens(found.ids[:4], whole=False)
+
+
+def test_of_many_alternatives_the_first_and_the_labels_are_kept() -> None:
+    top = tuple((word, -float(place)) for place, word in enumerate(["The", "(", " A", "It", '"b"', "An", "AB"]))
+    (token,) = labels_alone([TokenLogprob("A", -2.0, top)], ("A", "B"), 2)
+    assert [word for word, _ in token.top] == ["The", "(", " A", '"b"']
+    assert token.unlisted == pytest.approx(math.exp(-6))
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_vllm_is_asked_for_labels_where_it_is_new_enough(monkeypatch: pytest.MonkeyPatch, is_new: bool) -> None:
+    params: type = type("SamplingParams", (SimpleNamespace,), {"logprob_token_ids": None} if is_new else {})
+    parts = {"RequestOutputKind": SimpleNamespace(FINAL_ONLY=2), "StructuredOutputsParams": None}
+    for name, content in (("vllm", {"SamplingParams": params}), ("vllm.sampling_params", parts)):
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    request = Request((Message("user", "?"),), top_logprobs=1, labels=("A", "B"))
+    labels = LabelTokens((7, 8), whole=True)
+    made = vars(sampling_params(request, 0, labels))
+    assert made.get("logprob_token_ids") == ([7, 8] if is_new else None)
+    assert made.get("logprobs") == (None if is_new else 1)
+    choices = {
+        7: SimpleNamespace(decoded_token="A", logprob=-0.1, rank=1),
+        8: SimpleNamespace(decoded_token="B", logprob=-9.0, rank=400),
+    }
+    answer = SimpleNamespace(text="A", token_ids=[7], logprobs=[choices], finish_reason="stop")
+    output = SimpleNamespace(outputs=[answer], prompt_token_ids=[1], num_cached_tokens=0)
+    (token,) = read_output(output, request, constrained=True, labels=labels).logprobs
+    assert token.top == ((("A", -0.1), ("B", -9.0)) if is_new else (("A", -0.1),))
+    assert token.unlisted == (0.0 if is_new else None)
