@@ -122,7 +122,7 @@ def train_llm(
 
 def _line(trained: Trained) -> str:
     best, where = trained.best, "documents not seen" if trained.reported else "choosing split"
-    f1 = trained.reported["f1"] if trained.reported else best and best.f1
+    f1 = trained.reported["f1"] if trained.reported else None if best is None else best.f1
     loss = "" if best is None else f", loss {best.loss:.3f} in epoch {best.epoch}"
     scored = "" if f1 is None else f" F1 {100 * f1:.2f} on {where}"
     return f"{trained.folder}:{scored}{loss}, {trained.seconds:,.0f} s"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.annotation.texts import PlainDocument
-from harness.annotation.tokens import split_sentences
+from harness.datasets.tokens import split_sentences
 from harness.extraction.entities import EntitySource, GivenEntities
 from harness.extraction.inputs import Text
 from harness.extraction.results import ExtractedDocument, extracted, labelled
