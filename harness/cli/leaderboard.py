@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from harness.cli.options import ResultsOption
 from harness.cli.tables import print_table
 from harness.runs.failures import MOST_FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analyses.leaderboards import Leaderboard
+    from harness.analyses.leaderboards.formats import Format
 
 
 def leaderboard(
@@ -28,6 +34,9 @@ def leaderboard(
     reported: Annotated[bool, typer.Option("--reported", help="Show what papers report beside, without a rank.")] = (
         False
     ),
+    across: Annotated[
+        bool, typer.Option("--across", help="One table over all datasets: a row a system, a column a split, F1.")
+    ] = False,
     max_failed: Annotated[
         float,
         typer.Option(min=0.0, max=1.0, help="Share of documents without a full answer up to which a run is ranked."),
@@ -53,6 +62,7 @@ def leaderboard(
       harness leaderboard --dataset redocred --split dev
       harness leaderboard --model 'qwen*' --columns rank,prompt,f1,interval,p
       harness leaderboard --dataset redocred --reported --out leaderboard.md
+      harness leaderboard --across --split test
     """
     from harness.analyses.leaderboards import RunFilter, leaderboards
     from harness.analyses.leaderboards.columns import REPORTED_COLUMNS, TERMINAL_COLUMNS, chosen_columns
@@ -60,15 +70,32 @@ def leaderboard(
     from harness.errors import InputError
 
     kind = format_of(out, format)
+    if across and (columns is not None or reported):
+        raise InputError("--across has columns of its own and no reported rows: leave out --columns and --reported")
     names = chosen_columns(columns) if columns is not None else None
     chosen = RunFilter(dataset, split, model, prompt, runner, constraint)
     boards = leaderboards(results_dir, chosen, reported=reported, max_failed=max_failed, resamples=resamples)
     if not boards and kind != "json":
         raise InputError(f"no runs under {results_dir / 'runs'} match: `harness run` makes one")
-    if out is not None:
+    if across:
+        _print_across(boards, out, kind)
+    elif out is not None:
         write_file(boards, out, kind, names, reported=reported)
     elif kind == "table":
         for heading, rows in sections(boards, names or [*TERMINAL_COLUMNS, *REPORTED_COLUMNS], reported=reported):
             print_table(heading, rows)
     else:
         typer.echo(as_text(boards, kind, names, reported=reported), nl=False)
+
+
+def _print_across(boards: Sequence[Leaderboard], out: Path | None, kind: Format) -> None:
+    from harness.analyses.leaderboards.across import across, shown_across
+    from harness.analyses.leaderboards.formats import ACROSS, across_as_text, write_across
+
+    table = across(boards)
+    if out is not None:
+        write_across(table, out, kind)
+    elif kind == "table":
+        print_table(ACROSS, shown_across(table))
+    else:
+        typer.echo(across_as_text(table, kind), nl=False)

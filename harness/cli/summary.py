@@ -14,7 +14,14 @@ from harness.types import PredictionSource
 if TYPE_CHECKING:
     from harness.alignment.decisions import Example
     from harness.records.manifest import AlignmentExample, EncoderOrigin
-    from harness.records.metrics import Metrics, ProposalScores, RefinementScores, StepScores, StoredScores
+    from harness.records.metrics import (
+        Metrics,
+        ProposalScores,
+        RefinementScores,
+        RetrievalScores,
+        StepScores,
+        StoredScores,
+    )
     from harness.runs.closure import ClosureScores
 
 NOT_AVAILABLE = "n/a"
@@ -60,6 +67,7 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     lines = [*score_lines(result.metrics), *step_lines(result.metrics.steps)]
     lines += refinement_lines(result.metrics.refinement, manifest.details)
     lines += proposal_lines(result.metrics.proposal, manifest.encoder)
+    lines += retrieval_lines(result.metrics.retrieval)
     if result.seen_by_encoder:
         lines.append(("seen before", f"{result.seen_by_encoder}; not ranked"))
     elif manifest.encoder and (counted := manifest.encoder.seen_documents):
@@ -191,6 +199,15 @@ def refinement_lines(refinement: RefinementScores | None, details: Mapping[str, 
         *([("undecided", f"{undecided:,} questions for want of probabilities")] if undecided else []),
         ("a perfect LLM", _brief(refinement.perfect_llm)),
     ]
+
+
+def retrieval_lines(retrieval: RetrievalScores | None) -> list[tuple[str, str]]:
+    """How much of the gold the chosen relations leave to be found."""
+    if retrieval is None:
+        return []
+    share = 100 * retrieval.found / max(1, retrieval.gold)
+    told = f"{share:.2f} recall at most: {retrieval.found:,} of {retrieval.gold:,} gold triplets have one of the"
+    return [("retrieval", f"{told} {retrieval.relations} relations, of {retrieval.of:,}, that their document has")]
 
 
 def proposal_lines(proposal: ProposalScores | None, encoder: EncoderOrigin | None) -> list[tuple[str, str]]:

@@ -188,7 +188,10 @@ CORPORA: Mapping[str, Corpus] = {
         source="Zaporojets et al. (2021), DWIE, Information Processing & Management; github.com/klimzaporojets/DWIE",
         page="github.com/klimzaporojets/DWIE: add the contents with its script, then `harness data convert FOLDER OUT`",
         entity_types=("entity", "event", "other", "value"),
-        notes="Its own scores are given beside the official ones: hard (entities) and mention level.",
+        notes=(
+            "With the entities given, F1 over triplets is its own relation score at entity level, hard and soft. Its "
+            "mention level is not computed."
+        ),
     ),
     "hacred": Corpus(
         name="hacred",

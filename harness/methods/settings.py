@@ -11,6 +11,7 @@ from harness.answers.base import Output
 from harness.answers.relation_field import GrammarLevel
 from harness.errors import InputError
 from harness.methods.candidates import PairSource, QuestionSource
+from harness.methods.retrieval import RelationRetrieval
 from harness.prompting.relations import RelationText
 from harness.prompting.variant import REASONING, PromptVariant
 from harness.types import (
@@ -45,6 +46,7 @@ class MethodSettings:
     ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
     system message, and ``opening``, whether the question is the first that the model is asked.
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
+    ``retrieval`` chooses the relations of the schema that each document is asked about; None: all.
     """
 
     variant: PromptVariant
@@ -63,6 +65,7 @@ class MethodSettings:
     exchanges: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
     opening: bool = True
     alignment: RelationAlignment | None = None
+    retrieval: RelationRetrieval | None = None
 
     @property
     def descriptions(self) -> str:

@@ -15,6 +15,7 @@ from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
 from harness.methods.relatedness import BY, Relatedness
+from harness.methods.retrieved import Retrieved
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Grouped, Tagged
@@ -120,4 +121,6 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         )
     if not kind.takes_candidates and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
+    if settings.retrieval is not None:
+        return Retrieved(settings, settings.retrieval, create_method)
     return with_shots(settings, kind.create, unrelated_pairs=kind.states_relations)

@@ -166,6 +166,19 @@ class ProposalScores(StoredModel):
     """Against asking about every pair; None where no tokens were counted."""
 
 
+class RetrievalScores(StoredModel):
+    """What choosing relations for each document leaves to be found, see ``harness.methods.retrieval``."""
+
+    relations: Count
+    """Relations that a document is asked about."""
+    of: Count
+    """Relations of the schema."""
+    found: Count
+    """Gold triplets whose relation was chosen for their document."""
+    gold: Count
+    """Gold triplets."""
+
+
 class Metrics(StoredModel):
     """The scores of a run: in all, by relation, by document."""
 
@@ -187,6 +200,8 @@ class Metrics(StoredModel):
     """Of an LLM that decided an encoder's hard pairs."""
     proposal: ProposalScores | None = None
     """Of an LLM that was given candidate pairs."""
+    retrieval: RetrievalScores | None = None
+    """Of an LLM that was asked about some relations of the schema."""
 
     @property
     def label_source(self) -> LabelSource:

@@ -109,6 +109,23 @@ class RunConfig:
         may_be_path=True,
         in_prompt=True,
     )
+    retrieve_relations: int | None = run_option(
+        "Ask about K relations a document: those whose texts are most similar to its sentences.",
+        None,
+        least=1,
+        axis=True,
+        annotates=False,
+        part="retrieval",
+        in_prompt=True,
+    )
+    retriever: str | None = run_option(
+        "With --retrieve-relations: the SBERT model, as for --align (default minilm).",
+        None,
+        annotates=False,
+        part="retrieval",
+        may_be_path=True,
+        in_prompt=True,
+    )
     shots: int = run_option(
         "Labelled documents to show as examples, drawn by --seed.",
         0,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.label_source import NO_LABELS
+from harness.methods.retrieval import retrieval_scores
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
 from harness.prompting.variant import load_variant
@@ -47,7 +48,8 @@ def metrics_of(
 
     The official scores, in all and per relation and document, and who wrote the labels. Besides: the scores of the
     ``steps`` of a method in steps, of which the one named ``given`` was taken from the labels; and of the ``llm`` that
-    worked with an encoder, ``refinement`` where it decided hard pairs, ``proposal`` where it was given pairs.
+    worked with an encoder, ``refinement`` where it decided hard pairs, ``proposal`` where it was given pairs; and
+    ``retrieval`` where relations were chosen for each document.
 
     Without a gold triplet every score is None, and there is nothing else.
     """
@@ -79,6 +81,8 @@ def metrics_of(
             **proposal_scores(documents, source, totals.by_title),
             "saved": _saved_against_all_pairs(documents, llm.settings, totals.usage),
         }
+    if is_scored and llm and (retrieval := llm.settings.retrieval):
+        content["retrieval"] = retrieval_scores(retrieval, documents)
     return Metrics.model_validate(content)
 
 

@@ -27,6 +27,7 @@ from harness.runs.chosen_settings import chosen_settings
 from harness.runs.config import RunConfig
 from harness.runs.metrics import NOT_GIVEN, LlmPart, metrics_of
 from harness.runs.planned_run import Scope, dataset_of
+from harness.runs.retrieval import load_retrieval
 from harness.runs.shots import Shots, draw_shots
 from harness.runs.sources.encoder_scores import pair_source_of, scores_named
 from harness.runs.sources.llm import LlmRun, runner_of, sampling_of
@@ -73,6 +74,7 @@ class Experiment(LlmRun):
 
     def resolved(self) -> dict[str, Any]:
         pairs, alignment, samples = self.settings.candidates, self.settings.alignment, self.config.samples
+        retrieval = self.settings.retrieval
         return {
             **super().resolved(),
             "task": PROPOSES_PAIRS if method_kind(self.settings.variant).proposes_pairs else None,
@@ -82,6 +84,7 @@ class Experiment(LlmRun):
             "relation_texts": self.relation_texts and self.relation_texts.sha256,
             "shots": self.shots and self.shots.identity,
             "alignment": alignment and alignment_identity(alignment),
+            "retrieval": retrieval and retrieval.identity,
         }
 
     @property
@@ -95,6 +98,8 @@ class Experiment(LlmRun):
         if self.refinement:
             parts.append(f"refine={self.refinement.hard_pairs.scores.name}")
             parts += [f"{key}={value}" for key, value in self.config.refine_options.items()]
+        if retrieval := self.settings.retrieval:
+            parts.append(f"relations={retrieval.count} by {retrieval.embedder.name}")
         if self.config.samples > 1:
             parts.append(f"samples={self.config.samples}")
             parts += [f"vote-share={self._vote_share:g}"] if self._vote_share != LEAST_SHARE else []
@@ -164,6 +169,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         candidates=pair_source_of(config, dataset, scope.documents),
         questions=refinement.hard_pairs if refinement else None,
         alignment=load_alignment(config, dataset.schema),
+        retrieval=load_retrieval(config, dataset.schema),
     )
     experiment = _with_texts_and_shots(Experiment(config, spec, dataset, runner, settings, refinement=refinement))
     create_method(experiment.settings)
@@ -193,7 +199,7 @@ def _with_texts_and_shots(experiment: Experiment) -> Experiment:
     if uses_relation_texts(settings):
         texts = relation_texts_for(settings.schema, config.relation_texts)
         settings = replace(settings, relation_texts=texts.by_id)
-    elif config.relation_texts and config.align_over != "descriptions":
+    elif config.relation_texts and config.align_over != "descriptions" and settings.retrieval is None:
         raise InputError(f"prompt {settings.variant.name!r} uses no relation texts: leave out --relation-texts")
     if config.shots:
         shots = draw_shots(config, experiment.dataset, experiment.documents)

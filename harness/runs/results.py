@@ -140,6 +140,7 @@ class RunResult:
             "steps": metrics.get("steps"),
             "refinement": metrics.get("refinement"),
             "proposal": metrics.get("proposal"),
+            "retrieval": metrics.get("retrieval"),
             "consults_gold": self.consults_gold or None,
             "seen_by_encoder": self.seen_by_encoder or None,
             "seen_documents": manifest.get("encoder", {}).get("seen_documents"),

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from harness.analyses.leaderboards import Leaderboard, RunFilter, leaderboards
+from harness.analyses.leaderboards.across import SYSTEM, across
 from harness.analyses.leaderboards.ranking import MISMATCHED
 from harness.prompting.relations import COUNTED_TYPES
 from harness.runs.failures import MOST_FAILED
 from harness.scoring.counts import Counts
 from harness.scoring.official import SCORER_VERSION
+from tests.commands import harness_here
 from tests.simulated import golds, simulated
 from tests.stored_runs import OF_AN_ENCODER, simulated_run, write_run
 
@@ -202,3 +204,34 @@ def test_missing_values_are_null_in_json(tmp_path: Path) -> None:
     row = json.loads(json.dumps(only_board(tmp_path).as_json()))["ranked"][0]
     assert row["rank"] == 1
     assert row["ign_f1"] is row["cost_usd"] is row["p_bootstrap"] is None
+
+
+def test_a_table_over_corpora_has_a_row_a_system_and_never_mixes_scores(tmp_path: Path) -> None:
+    def of(corpus: str, model: str) -> dict[str, Any]:
+        return {"dataset": {"name": corpus, "split": "dev", "sha256": corpus}, "model": {"name": model}}
+
+    for number, (corpus, model, recall) in enumerate(
+        [("cdr", "a", 0.9), ("cdr", "a", 0.9), ("redocred", "a", 0.4), ("redocred", "b", 0.8)]
+    ):
+        simulated_run(tmp_path, f"run-{number}", recall, question=of(corpus, model))
+    # Neither ranked: another version of the scorer, and labels of a model.
+    simulated_run(tmp_path, "old", 0.9, question=of("redocred", "c"), scorer_version=0)
+    simulated_run(tmp_path, "silver", 0.9, question=of("redocred", "c"), labels={"kind": "model", "name": "m"})
+    table = across(leaderboards(tmp_path))
+    assert list(table.columns) == [*SYSTEM, "cdr dev", "redocred dev"]
+    assert list(table["model"]) == ["a", "b"]
+    assert table["cdr dev"].isna().tolist() == [False, True]
+    (one,) = {
+        row["f1"] for board in leaderboards(tmp_path) for row in board.as_json()["ranked"] if row["run_id"] == "run-0"
+    }
+    assert table["cdr dev"][0] == pytest.approx(one)
+    shown = harness_here("leaderboard", "--across", "--results-dir", tmp_path, "--format", "markdown").stdout
+    assert shown.count("\n|") == 4
+    assert f"| {100 * one:.2f} |" in shown
+    assert (
+        len(json.loads(harness_here("leaderboard", "--across", "--results-dir", tmp_path, "--format", "json").stdout))
+        == 2
+    )
+    done = harness_here("leaderboard", "--across", "--results-dir", tmp_path, "--out", tmp_path / "across.parquet")
+    assert (done.returncode, (tmp_path / "across.parquet").is_file()) == (0, True)
+    assert "columns of its own" in harness_here("leaderboard", "--across", "--reported").stderr

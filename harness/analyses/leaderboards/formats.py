@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness import strict_json
+from harness.analyses.leaderboards.across import SYSTEM, shown_across
 from harness.analyses.leaderboards.boards import Leaderboard
-from harness.analyses.leaderboards.columns import NUMBERS, shown
+from harness.analyses.leaderboards.columns import NUMBERS, records, shown
 from harness.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ _SUFFIXES: dict[str, Format] = {
     ".json": "json",
     ".tex": "latex",
 }
+ACROSS = "F1 over several corpora, each by its own definition"
 _IDENTIFIES = ("dataset", "split")
 _TELLS_APART = ("reason", "kind")
 
@@ -63,6 +66,24 @@ def as_text(boards: Sequence[Leaderboard], kind: Format, columns: Sequence[str] 
     return "\n".join(write(heading, rows) for heading, rows in sections(boards, columns, reported=reported))
 
 
+def across_as_text(table: pd.DataFrame, kind: Format) -> str:
+    """The table over several corpora as a text: values in JSON and CSV, percent in what people read."""
+    if kind == "json":
+        return strict_json.dumps(records(table), indent=2) + "\n"
+    if kind == "csv":
+        return table.to_csv(index=False, lineterminator="\n")
+    return (_latex if kind == "latex" else _markdown)(ACROSS, shown_across(table))
+
+
+def write_across(table: pd.DataFrame, out: Path, kind: Format) -> None:
+    """As ``write_file``, of the table over several corpora."""
+    with _writing(out):
+        if kind == "parquet":
+            _write_parquet(table, out, [name for name in table.columns if name in SYSTEM])
+        else:
+            out.write_text(across_as_text(table, kind), encoding="utf-8")
+
+
 def all_rows(boards: Sequence[Leaderboard], columns: Sequence[str] | None = None) -> pd.DataFrame:
     """The rows of all boards in one table, its values plain; see ``Leaderboard.as_table``."""
     import pandas as pd
@@ -77,23 +98,29 @@ def write_file(
     boards: Sequence[Leaderboard], out: Path, kind: Format, columns: Sequence[str] | None, *, reported: bool
 ) -> None:
     """Write one file; raises StorageError if it cannot be written, InputError where Parquet's package is missing."""
-    try:
+    with _writing(out):
         if kind == "parquet":
-            _write_parquet(all_rows(boards, columns), out)
+            rows = all_rows(boards, columns)
+            _write_parquet(rows, out, [name for name in rows.columns if name not in NUMBERS])
         else:
             out.write_text(as_text(boards, kind, columns, reported=reported), encoding="utf-8")
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or error
         raise StorageError(f"{out}: cannot be written ({reason}); choose another file") from error
 
 
-def _write_parquet(table: pd.DataFrame, out: Path) -> None:
+def _write_parquet(table: pd.DataFrame, out: Path, texts: Sequence[str]) -> None:
     try:
         import pyarrow  # noqa: F401  (pandas' own message names no extra of ours)
     except ImportError:
         raise InputError("Parquet needs pyarrow: pip install 'docre-harness[parquet]', or write .csv") from None
     # A column of text without any text is text still, so that all files have one schema.
-    texts = [name for name in table.columns if name not in NUMBERS]
     table.astype(dict.fromkeys(texts, "string")).to_parquet(out, index=False)
 
 

@@ -1,0 +1,40 @@
+"""A method that is asked about some relations of a large schema, chosen for each document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from harness.methods.base import Demonstration, PromptMethod
+from harness.methods.retrieval import RelationRetrieval
+from harness.methods.settings import MethodSettings
+from harness.types import Ask, Document, Extraction, RelationSchema
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """The method that ``create`` makes of ``settings``, for each document with the relations chosen for it only."""
+
+    settings: MethodSettings
+    retrieval: RelationRetrieval
+    create: Callable[[MethodSettings], PromptMethod]
+
+    async def extract(self, document: Document, ask: Ask) -> Extraction:
+        # Embedding takes long enough to hold up the other documents.
+        schema = await asyncio.to_thread(self.retrieval.schema_for, document)
+        extraction = await self._method(schema).extract(document, ask)
+        return replace(extraction, details={**extraction.details, "retrieved": list(schema.by_id)})
+
+    def demonstrate(self, document: Document) -> list[Demonstration]:
+        """With the labels of the chosen relations: the others cannot be stated."""
+        schema = self.retrieval.schema_for(document)
+        return self._method(schema).demonstrate(_within(document, schema))
+
+    def _method(self, schema: RelationSchema) -> PromptMethod:
+        shots = tuple(_within(shot, schema) for shot in self.settings.shots)
+        return self.create(replace(self.settings, schema=schema, shots=shots, retrieval=None))
+
+
+def _within(document: Document, schema: RelationSchema) -> Document:
+    return replace(document, labels=tuple(one for one in document.labels if one.triplet.relation in schema.by_id))

@@ -1,0 +1,46 @@
+"""From the options of retrieval to what chooses the relations that a document is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.alignment.embedding import load_embedder
+from harness.errors import InputError
+from harness.methods.candidates import ALL
+from harness.methods.retrieval import RelationRetrieval
+from harness.prompting.relations import RelationText, relation_texts_for
+from harness.runs.config import RunConfig
+from harness.types import RelationSchema
+
+DEFAULT_RETRIEVER = "minilm"
+
+
+def load_retrieval(config: RunConfig, schema: RelationSchema) -> RelationRetrieval | None:
+    """What ``--retrieve-relations`` and ``--retriever`` ask for; None without the first.
+
+    Relations are compared by their texts, or by their names where there are no texts for the schema. Raises
+    InputError for options that do not fit each other, and for a model that is not to be had.
+    """
+    if config.retrieve_relations is None:
+        if config.retriever is not None:
+            raise InputError("--retriever needs --retrieve-relations K, such as 20")
+        return None
+    for flag, is_given in (
+        ("--align", config.align is not None),
+        ("--refine", config.refine is not None),
+        ("--candidates", config.candidates not in (None, ALL)),
+    ):
+        if is_given:
+            raise InputError(f"--retrieve-relations leaves relations out that {flag} may name: leave out one of them")
+    return RelationRetrieval(
+        schema, _texts(schema, config), load_embedder(config.retriever or DEFAULT_RETRIEVER), config.retrieve_relations
+    )
+
+
+def _texts(schema: RelationSchema, config: RunConfig) -> Mapping[str, RelationText]:
+    try:
+        return relation_texts_for(schema, config.relation_texts).by_id
+    except InputError:
+        if config.relation_texts:
+            raise
+        return {}
