@@ -105,8 +105,8 @@ def extract(
 ) -> list[ExtractedDocument]:
     """The entities and relations of plain texts, by character offsets; the models are loaded with the first call.
 
-    ``entities``, ``relations``, ``schema`` and ``min_score`` are as of `harness extract`; ``relations`` is an encoder or
-    ``none``. ``harness.extraction.results.triplet_table`` makes a DataFrame of what is returned.
+    ``entities``, ``relations``, ``schema`` and ``min_score`` are as of `harness extract`; ``relations`` is an encoder
+    or ``none``. ``harness.extraction.results.triplet_table`` makes a DataFrame of what is returned.
     """
     from harness.extraction.inputs import Text
 
