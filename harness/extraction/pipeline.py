@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -88,5 +89,21 @@ class Extractor:
 
 
 def tokenised(text: Text) -> PlainDocument:
-    """The text as a document without entities."""
-    return PlainDocument(text.title, split_sentences(text.text), (), label_source=NO_LABELS, text=text.text)
+    """The text as a document without entities; each line of a list is a sentence of its own."""
+    sentences = tuple(sentence for block in blocks(text.text) for sentence in split_sentences(block))
+    return PlainDocument(text.title, sentences, (), label_source=NO_LABELS, text=text.text)
+
+
+LIST_LINE = 60
+"""Characters that a line of a list has at most; lines of running text that was broken are longer."""
+
+
+def blocks(text: str) -> Iterator[str]:
+    """Parts of the text that no sentence goes beyond: paragraphs, and the lines of lists, tables and chats."""
+    for paragraph in re.split(r"\n\s*\n", text):
+        lines = paragraph.strip().split("\n")
+        is_list = len(lines) > 2 and max(map(len, lines)) <= LIST_LINE
+        is_marked = len(lines) > 1 and sum(bool(re.match(r"\s*([-*•\[(|]|\d+[.)])", line)) for line in lines) * 2 > len(
+            lines
+        )
+        yield from lines if is_list or is_marked else [paragraph]

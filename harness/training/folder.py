@@ -177,7 +177,9 @@ class TrainingFiles(TrainingFolder):
     def keep(self, model: EncoderModel, line: Epoch) -> None:
         """Store the best weights so far."""
         if self._trainer.is_main_process:
-            config = self._config.model_copy(update={"threshold": line.threshold or 0.0})
+            config = self._config
+            if line.threshold is not None:
+                config = config.model_copy(update={"threshold": line.threshold})
             frozen = frozenset(name for name, value in model.named_parameters() if not value.requires_grad)
             save_model(self.folder, config, model.state_dict(), frozen - self._changed)
 

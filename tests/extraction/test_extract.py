@@ -1,0 +1,232 @@
+"""Texts in, entities and relations out: offsets, windows, formats, pages, and hostile text in all of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from harness.datasets.registry import load_dataset
+from harness.encoders.entities.text import Span
+from harness.extraction.entities import GivenEntities, SpacyEntities, by_name
+from harness.extraction.evaluation import end_to_end
+from harness.extraction.graphs import normalised
+from harness.extraction.inputs import Text
+from harness.extraction.page import page_writer
+from harness.extraction.pipeline import Extractor, tokenised
+from harness.extraction.results import triplet_table
+from harness.extraction.writers import format_of, writer
+from harness.types import Document, PairScores, Relation, RelationSchema
+from tests.commands import error_line, harness_here
+from tests.documents import document
+
+SCHEMA = RelationSchema((Relation("P19", "place of birth"), Relation("own", "works <b>for</b>")))
+HOSTILE = '=HYPERLINK("http://x") <script>alert(1)</script>'
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real spaCy pipeline that knows some names."""
+    import spacy
+
+    nlp = spacy.blank("en")
+    rules = nlp.add_pipe("entity_ruler")
+    names = {"PERSON": ["Ada", "Ada Lovelace"], "GPE": ["London"], "ORG": ["=HYPERLINK", "Acme"]}
+    rules.add_patterns([{"label": kind, "pattern": name} for kind, several in names.items() for name in several])
+    folder = tmp_path_factory.mktemp("spacy") / "rules"
+    nlp.to_disk(folder)
+    return str(folder)
+
+
+class EveryPair:
+    """Scores by rule: everybody was born in every place, and works for every organisation, but less surely."""
+
+    identity: Mapping[str, str] = MappingProxyType({"encoder": "rule"})
+    relations = ("P19", "own")
+
+    def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
+        for one in documents:
+            count = len(one.entities)
+            pairs = np.argwhere(~np.eye(count, dtype=bool))
+            scores = np.full((len(pairs), 3), -5.0)
+            scores[:, -1] = 0.0
+            for row, (head, tail) in enumerate(pairs):
+                if one.entities[head].type == "PER":
+                    kind = one.entities[tail].type
+                    scores[row, 0] = 3.0 if kind == "LOC" else -5.0
+                    scores[row, 1] = 0.5 if kind == "ORG" else -5.0
+            yield PairScores(one.title, self.relations, pairs, scores)
+
+
+@pytest.fixture
+def extractor(pipeline: str) -> Extractor:
+    return Extractor(SpacyEntities(pipeline), EveryPair(), SCHEMA, "rule")
+
+
+def test_offsets_are_those_of_the_text(extractor: Extractor) -> None:
+    text = "Ada  was born\nin London. Nobody knew.\n\nAda worked for Acme."
+    (outcome,) = extractor.extract([Text("t", "t.txt", text)])
+    found = outcome.extracted
+    assert [(one.name, one.type, len(one.mentions)) for one in found.entities] == [
+        ("Ada", "PER", 2),
+        ("London", "LOC", 1),
+        ("Acme", "ORG", 1),
+    ]
+    assert all(text[one.start : one.end] == one.text for entity in found.entities for one in entity.mentions)
+    assert [(one.relation, one.score, one.evidence) for one in found.relations] == [
+        ("P19", 0.9526, (0,)),
+        ("own", 0.6225, (2,)),
+    ]
+    assert found.evidence_text(found.relations[0]) == "Ada was born in London."
+    assert list(triplet_table([found])["tail"]) == ["London", "Acme"]
+
+
+def test_a_long_text_is_read_in_windows_and_is_one_document(pipeline: str) -> None:
+    sentences = [f"Number {number} is here." for number in range(40)]
+    sentences[2], sentences[30] = "Ada was in London.", "Ada joined Acme."
+    extractor = Extractor(SpacyEntities(pipeline), EveryPair(), SCHEMA, "rule", window=40)
+    (outcome,) = extractor.extract([Text("t", "-", " ".join(sentences))])
+    found = outcome.extracted
+    assert [(one.name, [m.sentence for m in one.mentions]) for one in found.entities] == [
+        ("Ada", [2, 30]),
+        ("London", [2]),
+        ("Acme", [30]),
+    ]
+    assert [(one.relation, one.evidence) for one in found.relations] == [("P19", (2,)), ("own", (30,))]
+
+
+def test_the_lines_of_a_list_are_sentences_and_broken_lines_are_not() -> None:
+    listed = tokenised(Text("t", "-", "Capitals:\nLima, Peru\nQuito, Ecuador\n\n- Lima\n- Quito is\n"))
+    assert [" ".join(one) for one in listed.sentences] == [
+        "Capitals :",
+        "Lima , Peru",
+        "Quito , Ecuador",
+        "- Lima",
+        "- Quito is",
+    ]
+    broken = f"Ada lived in {'a very ' * 9}large\nhouse in London. It was\nred."
+    assert len(tokenised(Text("t", "-", broken)).sentences) == 2
+
+
+def test_a_language_model_is_asked_about_the_found_entities(pipeline: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Ada was born in London.")
+    options = [
+        "--entities",
+        f"spacy/{pipeline}",
+        "--relations",
+        "mock",
+        "--prompt",
+        "tagged",
+        "--results-dir",
+        tmp_path,
+    ]
+    done = harness_here("extract", tmp_path / "a.txt", *options, "--display", "none")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["entities"]) == 2
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_the_first_result_is_there_before_the_second_text_is_read(extractor: Extractor) -> None:
+    read = []
+
+    def texts() -> Iterator[Text]:
+        for number in range(50):
+            read.append(number)
+            yield Text(str(number), "-", "Ada was born in London.")
+
+    outcomes = extractor.extract(texts())
+    next(outcomes)
+    assert read == [0]
+    assert [one.extracted.title for one in outcomes] == [str(number) for number in range(1, 50)]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "docred", "graphml", "node-link", "turtle"])
+def test_hostile_text_does_no_harm_in_any_format(extractor: Extractor, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "out.json"
+    texts = [Text(f"{HOSTILE} {number}", "-", f"Ada was in London. {HOSTILE} hired Ada. \x0b") for number in range(2)]
+    with writer(kind, out, SCHEMA, merge=True) as writing:
+        for outcome in extractor.extract(texts):
+            writing.write(outcome)
+    content = out.read_text(encoding="utf-8")
+    if kind == "jsonl":
+        lines = [json.loads(line) for line in content.splitlines()]
+        assert [len(line["relations"]) for line in lines] == [2, 2]
+    elif kind == "csv":
+        rows = list(csv.reader(content.splitlines()))
+        assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
+        assert len(rows) == 5
+    elif kind == "docred":
+        assert len(load_dataset(str(out)).documents) == 2
+    elif kind == "graphml":
+        import networkx
+
+        graph = networkx.parse_graphml(content)
+        assert (len(graph), graph.number_of_edges()) == (3, 4)
+        assert "<script>" not in content
+    elif kind == "node-link":
+        nodes = json.loads(content)["nodes"]
+        assert [len(node["documents"]) for node in nodes] == [2, 2, 2]
+    else:
+        import rdflib
+
+        graph = rdflib.Graph().parse(data=content, format="turtle")
+        assert "http://www.wikidata.org/prop/direct/P19" in {str(predicate) for predicate in graph.predicates()}
+        assert len(list(graph.triples((None, rdflib.RDF.type, rdflib.RDF.Statement)))) == 4
+
+
+def test_pages_hold_hostile_text_as_data_only(extractor: Extractor, tmp_path: Path) -> None:
+    out = tmp_path / "pages"
+    with page_writer(out, SCHEMA, "rule") as writing:
+        for outcome in extractor.extract([Text(HOSTILE, "-", f"Ada was in London. {HOSTILE}")]):
+            writing.write(outcome)
+    index = (out / "index.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert" in index
+    assert "<script>alert" not in index
+    assert {"document-0.js", "shared.js"} == {path.name for path in (out / "data").iterdir()}
+
+
+def test_given_mentions_are_taken_by_their_offsets(tmp_path: Path, extractor: Extractor) -> None:
+    text = Text("t", "-", "Ada was born in London.")
+    given = tmp_path / "given.jsonl"
+    (first,) = extractor.extract([text])
+    given.write_text(json.dumps(first.extracted.as_json()) + "\n")
+    (again,) = Extractor(GivenEntities(given), EveryPair(), SCHEMA, "rule").extract([text])
+    assert again.extracted == first.extracted
+
+
+def test_end_to_end_scores_of_every_stage(pipeline: str) -> None:
+    gold = document(
+        "Ada saw London and Acme .\nAda left .",
+        [[(0, 0, 1, "PER"), (1, 0, 1, "PER")], [(0, 2, 3, "LOC")], [(0, 4, 5, "MISC")]],
+        [(0, "P19", 1), (1, "own", 2)],
+    )
+    scores = {
+        row.given: row for row in end_to_end(Extractor(SpacyEntities(pipeline), EveryPair(), SCHEMA, "r"), [gold])
+    }
+    assert (scores["nothing"].mentions.correct, scores["nothing"].mentions.gold) == (3, 4)
+    assert (scores["nothing"].entities.correct, scores["nothing"].entities.predicted) == (2, 3)
+    assert scores["nothing"].strict.f1 == scores["nothing"].relaxed.f1 == pytest.approx(0.5)
+    assert scores["entities"].entities.f1 == 1
+
+
+def test_names_and_formats() -> None:
+    assert normalised("The U.S.") == normalised("the u s")
+    assert format_of(None, Path("x.docred.json")) == "docred"
+    assert format_of(None, None) == "jsonl"
+    spans = [Span(0, 0, 1, "PER"), Span(0, 2, 3, "PER")]
+    assert len(by_name(document("Ada met ada", []), spans).entities) == 1
+
+
+def test_the_command_tells_what_it_could_not_read(pipeline: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Ada was born in London.")
+    options = ["--entities", f"spacy/{pipeline}", "--relations", "none"]
+    done = harness_here("extract", tmp_path / "a.txt", "https://example.org", *options)
+    assert done.returncode == 1
+    assert [entity["name"] for entity in json.loads(done.stdout)["entities"]] == ["Ada", "London"]
+    assert done.stderr.splitlines()[-1] == "1 texts, 2 entities, 0 triplets"
+    assert error_line(harness_here("extract", tmp_path / "a.txt", "--relations", "none", "--entities", "spacy/nothing"))

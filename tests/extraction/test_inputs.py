@@ -1,0 +1,111 @@
+"""Texts of every format, and one clear line about what is none."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.extraction import inputs
+from harness.extraction.inputs import Text, Unreadable, read_inputs
+from harness.extraction.readers import html_text, markdown_text, pdf_text
+
+
+def pdf(text: str, password: str = "") -> bytes:
+    """A PDF of one page whose text layer is one line for each of the text's; without text it has no layer."""
+    from pypdf import PdfWriter
+    from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+    writer = PdfWriter()
+    page = writer.add_blank_page(300, 200)
+    font = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+    kind = DictionaryObject({NameObject(key): NameObject(value) for key, value in font.items()})
+    fonts = DictionaryObject({NameObject("/F1"): writer._add_object(kind)})
+    page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    content = DecodedStreamObject()
+    lines = "".join(f"({line}) Tj 0 -14 Td " for line in text.splitlines())
+    content.set_data(f"BT /F1 12 Tf 20 150 Td {lines}ET".encode())
+    page[NameObject("/Contents")] = writer._add_object(content)
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+def test_markdown_loses_its_marks_and_keeps_its_words() -> None:
+    source = (
+        "---\ntitle: x\n---\n# The *Nile*\n\nA [river](http://x.org) in **Africa**, `long`.\n\n```\ncode\n```\n"
+        "- Cairo\n- snake_case_name\n\n| City | Land |\n|---|---|\n| Giza | Egypt |\n"
+    )
+    text = markdown_text(source.encode())
+    assert text.split("\n\n")[0].strip() == "The Nile"
+    assert "A river in Africa, long." in text
+    assert "snake_case_name" in text
+    assert "Giza , Egypt" in text
+    assert not {"*", "[", "`", "|", "code", "http"} & set(text.replace("\n", " ").split(" "))
+
+
+def test_html_gives_the_text_that_is_shown() -> None:
+    page = (
+        "<html><head><title>T</title><style>p{}</style></head><body><nav>Menu</nav><h1>Ada</h1><!-- no -->"
+        "<p>Ada &amp; Charles met in <b>Lon</b>don.<script>alert(1)</script></p><table><tr><td>a</td><td>b</td></tr>"
+    )
+    assert html_text(page.encode()) == "Ada\n\nAda & Charles met in London.\n\na, b"
+
+
+def test_the_text_layer_of_a_pdf() -> None:
+    text = pdf_text(pdf("Ada Lovelace was born in Lon-\ndon in 1815 and wrote about\nengines."))
+    assert " ".join(text.split()) == "Ada Lovelace was born in Lon- don in 1815 and wrote about engines." or (
+        "born in London in 1815" in " ".join(text.split())
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.txt", lambda: b"\x7fELF\0\0", "a binary file"),
+        ("b.txt", lambda: "Café".encode("latin-1"), "not UTF-8 (byte 3)"),
+        ("c.txt", lambda: b" \n... --- ", "holds no sentence"),
+        ("d.pdf", lambda: pdf(""), "without a text layer"),
+        ("e.pdf", lambda: b"%PDF-1.4 nothing", "a damaged PDF"),
+        ("f.pdf", lambda: pdf("Ada", password="x"), "locked by a password"),
+        ("g.jsonl", lambda: b"nothing\n", "line 1: is not JSON"),
+        ("h.jsonl", lambda: b'{"title": "x"}\n', "has no text"),
+        ("i.html", lambda: b"<html><script>x</script></html>", "holds no sentence"),
+        ("j.txt", lambda: b"\x01\x02\x03\x04 words", "control characters"),
+    ],
+)
+def test_what_is_no_text_is_told_in_one_line(
+    tmp_path: Path, name: str, content: Callable[[], bytes], problem: str
+) -> None:
+    (tmp_path / name).write_bytes(content())
+    (told,) = read_inputs([str(tmp_path / name)])
+    assert isinstance(told, Unreadable)
+    assert problem in f"{told.source}: {told.problem}"
+    assert "\n" not in told.problem
+
+
+def test_addresses_missing_files_empty_folders_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MOST_BYTES", 10)
+    (tmp_path / "large.txt").write_text("eleven bytes")
+    (tmp_path / "empty").mkdir()
+    names = ["https://example.org/x", str(tmp_path / "no.txt"), str(tmp_path / "empty"), str(tmp_path / "large.txt")]
+    problems = [one.problem for one in read_inputs(names) if isinstance(one, Unreadable)]
+    for problem, part in zip(
+        problems, ["nothing is fetched", "cannot be read", "without texts", "split it"], strict=True
+    ):
+        assert part in problem
+
+
+def test_a_folder_is_read_whole_with_titles_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.txt").write_text("One.", encoding="utf-16")
+    (tmp_path / "a.md").write_text("# Two")
+    (tmp_path / "sub" / "b.jsonl").write_text('{"text": "Three \\ud800."}\n\n{"title": "a", "text": "Four."}\n')
+    (tmp_path / "picture.png").write_bytes(b"x")
+    found = list(read_inputs([str(tmp_path)]))
+    assert [one.title for one in found if isinstance(one, Text)] == ["a", "a (2)", "b 1", "a (3)"]
+    assert [one.text.strip() for one in found if isinstance(one, Text)] == ["Two", "One.", "Three ?.", "Four."]

@@ -1,0 +1,99 @@
+"""Training an entity finder: it learns, goes on after a kill, and finds again what it was shown."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness.encoders.checkpoint import read_config
+from harness.encoders.entities.crf import Chain, valid_tags
+from harness.encoders.entities.finder import EntityFinder
+from harness.encoders.entities.text import tagged_spans
+from harness.encoders.weights import WEIGHTS
+from harness.errors import InputError
+from harness.scoring.counts import total
+from harness.scoring.entities import cluster_counts, mention_counts
+from harness.training.entities import train_entity_finder
+from harness.training.fit import TrainingJob
+from harness.types import Document
+from tests.encoders.small import Killed, Recorder
+
+OPTIONS = {
+    "window": "64",
+    "overlap": "8",
+    "layers": "1",
+    "projection_size": "32",
+    "word_size": "16",
+    "mention_size": "8",
+    "dropout": "0.1",
+    "rest_lr": "0.02",
+    "average_decay": "0.5",
+}
+
+
+@pytest.fixture
+def job(tiny_encoder: Callable[[str], str], corpus: Path) -> TrainingJob:
+    options = {**OPTIONS, "encoder": tiny_encoder("bert"), "epochs": "3", "masked_subwords": "0.1"}
+    return TrainingJob("entities", str(corpus), choose=4, report=4, seed=1, options=options)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.training.folder.STORED_EVERY", 0.0)
+    whole = train_entity_finder(job, tmp_path / "whole", Recorder())
+    with pytest.raises(Killed):
+        train_entity_finder(job, tmp_path / "cut", Recorder(killed_in=2))
+    train_entity_finder(job, tmp_path / "cut", Recorder())
+    weights, expected = (load_file(tmp_path / folder / WEIGHTS) for folder in ("cut", "whole"))
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert whole.reported is not None
+    assert {"f1", "mention_f1", "untyped_f1"} <= whole.reported.keys()
+    with pytest.raises(InputError, match="scores no pairs"):
+        read_config(tmp_path / "whole")
+
+
+def test_a_finder_over_an_encoder_that_stays_finds_what_it_was_shown(
+    job: TrainingJob, documents: list[Document], tmp_path: Path
+) -> None:
+    options = {**job.options, "epochs": "12", "frozen_layers": "2", "shaped_input": "false", "masked_subwords": "0"}
+    train_entity_finder(replace(job, choose=0, report=0, options=options), tmp_path, Recorder())
+    finder = EntityFinder(tmp_path)
+    empty = Document("empty", (), ())
+    found = list(finder.find([*documents, empty]))
+    assert found[-1].entities == ()
+    pairs = list(zip(documents, found, strict=False))
+    assert total(mention_counts(gold.entities, one.entities) for gold, one in pairs).f1 > 0.9
+    joined = list(zip(documents, finder.join(documents), strict=True))
+    assert all(mention_counts(gold.entities, one.entities, typed=False)[0] for gold, one in joined)
+    assert total(cluster_counts(gold.entities, one.entities) for gold, one in joined).f1 > 0.8
+
+
+def test_only_valid_sequences_are_the_best_ones() -> None:
+    torch.manual_seed(0)
+    chain = Chain(2)
+    mask = torch.ones(20, 6, dtype=torch.bool)
+    mask[0, 2:] = False
+    best = chain.best(torch.randn(20, 6, 9) * 3, mask)
+    allowed, begins, ends = valid_tags(2)
+    assert len(best[0]) == 2
+    for tags in best:
+        assert begins[tags[0]]
+        assert ends[tags[-1]]
+        assert all(allowed[a, b] for a, b in itertools.pairwise(tags))
+    assert [span[1:] for span in tagged_spans([1, 2, 3, 0, 8], 0, ("PER", "LOC"))] == [(0, 3, "PER"), (4, 5, "LOC")]
+
+
+def test_the_likelihoods_of_all_sequences_sum_to_one() -> None:
+    torch.manual_seed(0)
+    chain = Chain(1)
+    emissions, mask = torch.randn(1, 3, 5), torch.ones(1, 3, dtype=torch.bool)
+    every = torch.cartesian_prod(*[torch.arange(5)] * 3)
+    total_probability = sum(float(torch.exp(-chain.loss(emissions, mask, tags[None])).detach()) for tags in every)
+    assert total_probability == pytest.approx(1.0, abs=1e-4)
