@@ -16,13 +16,13 @@ from harness.answers.triplets import TripletForm
 from harness.datasets.registry import load_dataset
 from harness.errors import ContextOverflow, FatalError, RunnerError
 from harness.methods.settings import choose_constraint
-from harness.methods.table import METHODS, create_method
+from harness.methods.table import create_method
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
 from harness.types import CountsTokens, GrammarForm, Message, Request, Runner, Sampling
 from runners.in_process import InProcessRunner
 from tests.runners.conformance import CONTEXT, ENGINES, Engines, ask, new_runner, only, skip_without
-from tests.variants import VARIANTS, settings_of
+from tests.variants import VARIANTS, kind_of, settings_of
 
 one_loop = pytest.mark.asyncio(loop_scope="module")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -131,7 +131,7 @@ async def test_the_engine_reads_the_grammars_of_all_prompts(runner: Runner) -> N
     document = next(iter(dataset.documents))
     constraints = set()
     for prompt in VARIANTS:
-        kind = METHODS[prompt]
+        kind = kind_of(prompt)
         if not kind.ranks_candidates:  # these are answered by one token, or as judge
             _, form = choose_constraint("typed", runner.supports, kind.forms)
             settings = replace(settings_of(prompt, dataset.schema, form, reasoning="brief"), level="typed")
