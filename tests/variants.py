@@ -6,12 +6,17 @@ from collections.abc import Callable
 
 from harness.methods.candidates import GoldPairs
 from harness.methods.settings import MethodSettings
-from harness.methods.table import METHODS, method_kind
+from harness.methods.table import METHODS, MethodKind, method_kind
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant, shipped_variants
 from harness.types import Completion, Document, Extraction, GrammarForm, Method, RelationSchema, Request, Sampling
 
 VARIANTS = tuple(variant.name for variant in shipped_variants() if variant.description.method in METHODS)
+
+
+def kind_of(prompt: str) -> MethodKind:
+    """The method of a shipped variant, and what it needs."""
+    return method_kind(load_variant(prompt))
 
 
 def settings_of(prompt: str, schema: RelationSchema, form: GrammarForm | None = None, **options: str) -> MethodSettings:

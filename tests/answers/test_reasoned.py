@@ -13,16 +13,16 @@ from harness.answers.reasoned import REASONING_CHARACTERS, STATED, ReasonedForm
 from harness.answers.triplets import TripletForm
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
-from harness.methods.table import METHODS, create_method
+from harness.methods.table import create_method
 from harness.types import Completion, GrammarForm, RawTriplet, TokenLogprob
 from tests.judges import judges
-from tests.variants import VARIANTS, extract, settings_of
+from tests.variants import VARIANTS, extract, kind_of, settings_of
 
 FORMS: tuple[GrammarForm, ...] = get_args(GrammarForm)
 TRIPLETS = [RawTriplet("E1", "spouse", "E2")]
 LISTING = ReasonedForm(TripletForm(("E1", "E2"), ("spouse", "child"), "closed", 4))
 OPTIONS = ReasonedForm(OptionForm((Option("A"), Option("B"))))
-REASONING = [name for name in VARIANTS if not METHODS[name].ranks_candidates]
+REASONING = [name for name in VARIANTS if not kind_of(name).ranks_candidates]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -100,7 +100,7 @@ def test_probabilities_are_read_where_the_answer_is_not_where_it_reasons(words: 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("prompt", REASONING)
 async def test_perfect_answers_that_reason_come_back_whole_in_every_prompt(prompt: str, form: GrammarForm) -> None:
-    if form not in METHODS[prompt].forms:
+    if form not in kind_of(prompt).forms:
         return
     dataset = load_dataset("sample")
     more = {"options": "25", "labels": "several"} if prompt == "choice" else {}

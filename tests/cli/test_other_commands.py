@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.doctor import examine
+from runners import hardware
 from tests.commands import error_line, harness
 from tests.paths import redocred_dir
 
@@ -135,6 +137,14 @@ def test_the_options_of_a_model_s_runner_are_listed() -> None:
     assert "-M context=  tokens of prompt and answer together" in listed
     assert "-M body.NAME=" in listed
     assert "is an encoder" in error_line(harness("models", "options", "atlop-minilm"))
+
+
+def test_the_doctor_says_which_models_fit_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "total_memory", lambda: 3_000_000_000)
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    notes = {one.name: (one.fine, one.note) for one in examine(tmp_path)}
+    assert notes["qwen3-4b-gguf"] == (False, "does not fit: needs 3.7 GB of memory, here are 3.0 GB")
+    assert notes["qwen2.5-1.5b-gguf"] == (False, "fits: harness models fetch qwen2.5-1.5b-gguf (1.1 GB)")
 
 
 def test_the_doctor_tells_what_is_here_and_shows_no_key(tmp_path: Path) -> None:

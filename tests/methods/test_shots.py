@@ -9,10 +9,10 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.methods.candidates import AllPairs
 from harness.methods.settings import MethodSettings
-from harness.methods.table import METHODS, create_method
+from harness.methods.table import create_method
 from harness.prompting.relations import relation_texts_for
 from harness.types import Completion, Document, GrammarForm, Message, Request
-from tests.variants import VARIANTS, settings_of
+from tests.variants import VARIANTS, kind_of, settings_of
 
 SAMPLE = load_dataset("sample")
 LABELLED = [document for document in SAMPLE.documents if document.labels]
@@ -43,7 +43,7 @@ def test_every_variant_takes_shots(prompt: str, form: GrammarForm | None) -> Non
 
 
 @pytest.mark.parametrize(
-    "prompt", [one for one in VARIANTS if not METHODS[one].ranks_candidates]
+    "prompt", [one for one in VARIANTS if not kind_of(one).ranks_candidates]
 )  # these read probabilities
 async def test_an_answer_that_is_shown_is_read_back_without_a_reject(prompt: str) -> None:
     method = create_method(settings(prompt))

@@ -13,6 +13,7 @@ from harness.answers.option import Option, OptionForm
 from harness.answers.reasoned import ReasonedForm
 from harness.answers.triplet_reading import parse_triplets
 from harness.answers.triplets import TripletForm
+from harness.datasets.registry import load_dataset
 from harness.errors import ContextOverflow, FatalError, RunnerError
 from harness.methods.settings import choose_constraint
 from harness.methods.table import create_method
@@ -21,6 +22,7 @@ from harness.runs.plan import prepare
 from harness.types import CountsTokens, GrammarForm, Message, Request, Runner, Sampling
 from runners.in_process import InProcessRunner
 from tests.runners.conformance import CONTEXT, ENGINES, Engines, ask, new_runner, only, skip_without
+from tests.variants import VARIANTS, kind_of, settings_of
 
 one_loop = pytest.mark.asyncio(loop_scope="module")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -120,6 +122,25 @@ async def test_one_grammar_holds_reasoning_and_the_answer_after_it(runner: Runne
     apart = form.apart(completion)
     assert (apart.text, apart.finish_reason) == ("END", "stop")
     assert 1 <= len(apart.reasoning.replace(" ", "")) <= 24
+
+
+@one_loop
+async def test_the_engine_reads_the_grammars_of_all_prompts(runner: Runner) -> None:
+    """The most that a grammar holds: argument types, and reasoning before the answer."""
+    dataset = load_dataset("sample")
+    document = next(iter(dataset.documents))
+    constraints = set()
+    for prompt in VARIANTS:
+        kind = kind_of(prompt)
+        if not kind.ranks_candidates:  # these are answered by one token, or as judge
+            _, form = choose_constraint("typed", runner.supports, kind.forms)
+            settings = replace(settings_of(prompt, dataset.schema, form, reasoning="brief"), level="typed")
+            demonstrations = create_method(settings).demonstrate(document)
+            constraints |= {one.request.constraint for one in {one.step: one for one in demonstrations}.values()}
+    assert len(constraints) > 8
+    for constraint in constraints:
+        completion = await runner.generate(ask("Hello", 1, constraint))
+        assert completion.usage.completion_tokens == 1
 
 
 @one_loop

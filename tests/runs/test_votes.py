@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.methods.voting import voted
+from harness.datasets.registry import load_dataset
+from harness.methods.table import create_method
+from harness.methods.voting import Voting, voted
 from harness.store import find_run
-from harness.types import Triplet
+from harness.types import Completion, Triplet
 from tests.chat_server import ChatServer, completion
 from tests.runs.test_retry import invoked
+from tests.variants import extract, settings_of
 
 Arguments = Callable[..., list[str]]
 SURE, LIKELY, RARE = "(E1 | country | E2)\n", "(E2 | country | E1)\n", "(E1 | capital | E2)\n"
@@ -103,3 +107,19 @@ def test_a_share_is_of_all_samples_and_rounding_costs_no_vote() -> None:
     one, other = Triplet(0, "r", 1), Triplet(1, "r", 0)
     claims = [[one, one], [one], [other], [], [], [one]] + [[]] * 4
     assert {prediction.triplet: prediction.score for prediction in voted(claims, 0.3)} == {one: 0.3}
+
+
+@pytest.mark.parametrize("prompt", ["tagged", "grouped", "pairwise", "rhf"])
+@pytest.mark.parametrize("reasoning", ["none", "brief"])
+async def test_samples_that_are_all_perfect_find_every_triplet(prompt: str, reasoning: str) -> None:
+    dataset = load_dataset("sample")
+    document = next(iter(dataset.documents))
+    settings = replace(settings_of(prompt, dataset.schema, "gbnf", reasoning=reasoning), level="typed")
+    samples = tuple(create_method(replace(settings, repeat=number)) for number in range(3))
+    answers = {one.request: one.answer for sample in samples for one in sample.demonstrate(document)}
+    extraction, requests = await extract(
+        Voting(samples, 1.0), document, lambda request: Completion(answers[request], "stop")
+    )
+    assert {one.triplet for one in extraction.predictions} == {label.triplet for label in document.labels}
+    assert {one.score for one in extraction.predictions} == {1.0}
+    assert {request.repeat for request in requests} == {0, 1, 2}
