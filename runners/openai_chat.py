@@ -24,7 +24,7 @@ from runners.chat_body import chat_body, chat_messages
 from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
 from runners.http_errors import json_answer
 from runners.label_tokens import labels_alone
-from runners.options import SERVER_OPTIONS, Option, body_fields, switch
+from runners.options import SERVER_OPTIONS, Option, body_fields, integer, switch
 from runners.probe import check_grammar
 from runners.progress import ProgressWatch, counters
 from runners.prompt_length import fewest_tokens
@@ -87,6 +87,7 @@ class OpenAIChatRunner:
                 0 if self.served_model.startswith(provider.fixed_sampling) else provider.max_top_logprobs
             ),
             context=spec.context,
+            max_documents=integer(extra, "documents", 1) if "documents" in extra else None,
             continues=provider.continues,
             takes_effort=True,
         )

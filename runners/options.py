@@ -14,8 +14,8 @@ from harness.types import ModelSpec
 BODY_PREFIX, HEADER_PREFIX, QUERY_PREFIX = "body.", "header.", "query."
 # What no address, program, file or key is behind, so that a stored run may say it.
 HARMLESS_KEYS = frozenset({
-    "batch", "constrain_with", "context", "device", "dtype", "latency_ms", "model", "omit", "precision", "probe",
-    "repetition", "servers", "slots", "stall_timeout_s", "start_timeout_s", "threads", "threshold",
+    "batch", "constrain_with", "context", "device", "documents", "dtype", "latency_ms", "model", "omit", "precision",
+    "probe", "repetition", "servers", "slots", "stall_timeout_s", "start_timeout_s", "threads", "threshold",
 })  # fmt: skip
 
 
@@ -37,6 +37,9 @@ SERVER_OPTIONS: Mapping[str, Option] = {
 }
 REMOTE_OPTIONS: Mapping[str, Option] = {
     "ca": Option("a file with the certificates (PEM) that the server is trusted by", changes_answers=False),
+    "documents": Option(
+        "documents asked about at once at a server that keeps the beginnings of few prompts", changes_answers=False
+    ),
     HEADER_PREFIX: Option("a header of every request; env:VARIABLE takes the value from the environment"),
     "key_env": Option("the variable that holds the server's key", changes_answers=False),
     QUERY_PREFIX: Option("a query parameter of every request; env:VARIABLE as for headers"),

@@ -121,7 +121,8 @@ class SeveralServersRunner:
 
     def __init__(self, like: OpenAIChatRunner, names: Addresses, build: Callable[[str], OpenAIChatRunner]) -> None:
         self.name = like.name
-        self.supports: Supports = like.supports
+        each = like.supports.max_documents
+        self.supports: Supports = replace(like.supports, max_documents=each and each * len(names()))
         self._like = like
         self._names = names
         self._build = build

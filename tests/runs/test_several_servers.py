@@ -250,3 +250,18 @@ def test_addresses_that_cannot_be_used_are_bad_input(tmp_path: Path, base_url: s
     config = RunConfig("scripted", "tagged", "sample", base_url=base_url.format(empty=empty), model_options=PLAIN)
     with pytest.raises(InputError, match=problem):
         prepare(config)
+
+
+def test_a_server_of_few_prompts_is_asked_about_few_documents_at_once(
+    servers: list[ChatServer], tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def note(body: dict[str, Any]) -> dict[str, Any]:
+        asked.append(body["messages"][-1]["content"].partition("Town")[2][0])
+        return answer_by_rule(body)
+
+    servers[0].rule = note
+    options = {**PLAIN, "documents": "1"}
+    ask(servers[0].base_url, tmp_path, 4, "pairwise", prompt_options={"k": "3"}, model_options=options)
+    assert [asked[0], *(one for one, before in zip(asked[1:], asked, strict=False) if one != before)] == [*"0123"]
