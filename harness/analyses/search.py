@@ -19,6 +19,7 @@ from harness.analyses.grid import Axis, Cell, configuration
 from harness.analyses.planned_cells import plan_cells
 from harness.datasets.content import content_hash
 from harness.datasets.gold import with_gold
+from harness.datasets.registry import CORPORA
 from harness.engine.budget import Limits
 from harness.engine.session import RunnerSession
 from harness.errors import InputError, StorageError
@@ -133,11 +134,15 @@ class Search:
 
 def check_split(config: RunConfig, dataset: Dataset) -> None:
     """Raise InputError for a split that results are reported on."""
-    if dataset.split in REPORTED_SPLITS:
-        raise InputError(
-            f"--search chooses by scores, and {dataset.name} {dataset.split} is what is reported: search on other "
-            f"documents, such as --split {'dev-choose' if config.dataset == 'redocred' else 'train'}"
-        )
+    if dataset.split not in REPORTED_SPLITS:
+        return
+    corpus = CORPORA.get(config.dataset)
+    others = [split for split in corpus.splits if split not in REPORTED_SPLITS] if corpus else []
+    advice = f"--split {' or '.join(others)}" if others else "a file of them (--dataset FILE)"
+    raise InputError(
+        f"--search chooses by scores, and {dataset.name} {dataset.split} is what is reported: search on other "
+        f"documents, with {advice}"
+    )
 
 
 async def run_search(
