@@ -57,11 +57,16 @@ class Tried:
         return spent.prompt_tokens + spent.completion_tokens if spent else 0
 
     @property
+    def scores(self) -> dict[str, float]:
+        """Precision, recall and F1, 0 to 1: of triplets, or of pairs for a prompt that proposes pairs."""
+        official = self.result.metrics.official
+        what = "pair_" if self.result.manifest.question.task == PROPOSES_PAIRS else ""
+        return {name: float(getattr(official, what + name) or 0.0) for name in ("precision", "recall", "f1")}
+
+    @property
     def score(self) -> float:
-        """The F1 that decides, 0 to 1: of triplets, or of pairs for a prompt that proposes pairs."""
-        scores = self.result.metrics.official
-        proposes = self.result.manifest.question.task == PROPOSES_PAIRS
-        return float((scores.pair_f1 if proposes else scores.f1) or 0.0)
+        """The F1 that decides."""
+        return self.scores["f1"]
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,7 @@ class Search:
                 "round": one.round,
                 "documents": one.documents,
                 **one.cell,
-                **{name: getattr(one.result.metrics.official, name) for name in ("precision", "recall")},
-                "f1": one.score,
+                **one.scores,
                 "tokens": one.paid,
                 "kept": one.kept,
                 "run_id": one.result.folder.run_id,
