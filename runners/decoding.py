@@ -6,6 +6,7 @@ Outlines logits processor, and tells why it ended and how probable its tokens we
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from threading import Event
@@ -143,7 +144,7 @@ class _ChosenTokens:
             self._tokenizer.decode([token]),
             float(distribution[token]),
             tuple((self._tokenizer.decode([alternative]), value) for alternative, value in known.items()),
-            0.0 if row.labels.whole else None,
+            _unlisted(row.labels, float(values[-1])),
         )
 
     def _append(self, row: Row, token: int) -> None:
@@ -160,6 +161,11 @@ class _ChosenTokens:
         ends = [row.text.find(stop) for stop in sampling.stop if stop in row.text]
         if ends:
             row.text, row.finish_reason = row.text[: min(ends)], "stop"
+
+
+def _unlisted(labels: LabelTokens, least: float) -> float | None:
+    """The most that a token which is not returned and spells a label has; ``least`` is the last of the top ones."""
+    return None if not labels.ids else 0.0 if labels.whole else math.exp(least)
 
 
 class _FinishedRows:

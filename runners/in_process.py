@@ -118,12 +118,16 @@ class InProcessRunner(ABC):
             completion, latency_s=time.perf_counter() - started, adjusted=(MERGED,) if merged else completion.adjusted
         )
 
+    def _encode(self, text: str) -> list[int]:
+        encoded: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return encoded
+
     def _label_tokens(self, request: Request, most: int | None = None) -> LabelTokens:
         """The tokens that spell the labels whose probabilities a request reads; found once for each list of labels."""
         if not request.labels or not request.top_logprobs:
             return NO_LABELS
         if request.labels not in self._spelling:
-            self._spelling[request.labels] = label_tokens(self._tokenizer, request.labels, most)
+            self._spelling[request.labels] = label_tokens(self._encode, request.labels, most)
         return self._spelling[request.labels]
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from harness.types import TokenLogprob
 
@@ -21,30 +20,31 @@ _WORD = re.compile(r"[\W_]*([^\W_]*)[\W_]*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class LabelTokens:
-    """The ``ids`` of tokens that spell labels; ``whole`` if these are all that spell any, and every label has one."""
+    """The ``ids`` and ``texts`` of tokens that spell labels; ``whole`` if all of them, and one for each label."""
 
     ids: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
     whole: bool = False
 
 
 NO_LABELS = LabelTokens()
 
 
-def label_tokens(tokenizer: Any, labels: Sequence[str], most: int | None = None) -> LabelTokens:
-    """The tokens of a vocabulary that spell one of the labels; ``most`` at most.
+def label_tokens(encode: Callable[[str], Sequence[int]], labels: Sequence[str], most: int | None = None) -> LabelTokens:
+    """The tokens that spell one of the labels; ``most`` at most. ``encode`` gives the tokens of a text.
 
     A label counts as it is, in lower case, in upper case and capitalised, after nothing, a space, a line feed, a
     bracket or a quote. ``whole`` needs a token for each label: one of several tokens goes on in ways that are not
     looked at.
     """
-    found: dict[int, str] = {}
+    found: dict[int, tuple[str, str]] = {}
     for label in labels:
-        for text in _spellings(label):
-            ids = tokenizer.encode(text, add_special_tokens=False)
+        for text in spellings(label):
+            ids = encode(text)
             if len(ids) == 1:
-                found.setdefault(ids[0], label)
-    whole = set(found.values()) == set(labels) and (most is None or len(found) <= most)
-    return LabelTokens(tuple(found)[:most], whole)
+                found.setdefault(ids[0], (text, label))
+    whole = {label for _, label in found.values()} == set(labels) and (most is None or len(found) <= most)
+    return LabelTokens(tuple(found)[:most], tuple(text for text, _ in found.values())[:most], whole)
 
 
 def labels_alone(tokens: Sequence[TokenLogprob], labels: Sequence[str], count: int) -> tuple[TokenLogprob, ...]:
@@ -66,9 +66,19 @@ def labels_alone(tokens: Sequence[TokenLogprob], labels: Sequence[str], count: i
     return tuple(kept)
 
 
-def _spellings(word: str) -> list[str]:
+def spellings(word: str) -> list[str]:
+    """How one token may spell a word."""
     forms = dict.fromkeys((word, word.lower(), word.upper(), word.capitalize()))
     return [before + form for before in _BEFORE for form in forms]
+
+
+def whole_labels(tokens: Sequence[TokenLogprob], labels: LabelTokens) -> tuple[TokenLogprob, ...]:
+    """The tokens, where all of the labels' are among their alternatives with the note that no other spells one."""
+    texts = set(labels.texts)
+    return tuple(
+        replace(token, unlisted=0.0) if labels.whole and texts <= {word for word, _ in token.top} else token
+        for token in tokens
+    )
 
 
 def _probability(logprob: float) -> float:

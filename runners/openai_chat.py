@@ -23,7 +23,7 @@ from runners.chat_answer import read_completion
 from runners.chat_body import chat_body, chat_messages
 from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
 from runners.http_errors import json_answer
-from runners.label_tokens import labels_alone
+from runners.label_tokens import NO_LABELS, LabelTokens, labels_alone, whole_labels
 from runners.options import SERVER_OPTIONS, Option, body_fields, integer, switch
 from runners.probe import check_grammar
 from runners.progress import ProgressWatch, counters
@@ -281,10 +281,15 @@ class OpenAIChatRunner:
         response = await self._connection.get(f"{self.root_url}/metrics")
         return counters(response.text) if response.is_success else None
 
+    async def _label_tokens(self, request: Request) -> LabelTokens:  # noqa: ARG002 - for servers that can
+        """The tokens whose log-probabilities a server is asked for in place of the most probable ones."""
+        return NO_LABELS
+
     async def _send(self, request: Request) -> Completion:
         """Ask once, and again at once without what the server refuses of it."""
+        labels = await self._label_tokens(request)
         while True:
-            asked, body, notes = self.bodies(request)
+            asked, body, notes = self.bodies(request, labels)
             started = time.perf_counter()
             try:
                 answer = await self._post("/chat/completions", body)
@@ -292,13 +297,18 @@ class OpenAIChatRunner:
                 if not self._adjusted(error, asked, body, request):
                     raise
                 continue
-            return completion_of(answer, request, body, notes, time.perf_counter() - started)
+            completion = completion_of(answer, request, body, notes, time.perf_counter() - started)
+            return replace(completion, logprobs=whole_labels(completion.logprobs, labels))
 
-    def bodies(self, request: Request) -> tuple[dict[str, object], dict[str, object], tuple[str, ...]]:
+    def bodies(
+        self, request: Request, labels: LabelTokens = NO_LABELS
+    ) -> tuple[dict[str, object], dict[str, object], tuple[str, ...]]:
         """The body as it would be asked, as it is sent to this server, and in words how they differ."""
         asked = chat_body(
             request, self.served_model, self.spec, self.provider, system_role=self._adjustments.system_role
         )
+        if labels.whole:
+            asked["logprob_token_ids"] = list(labels.ids)
         for name in self._omitted:
             asked.pop(name, None)
         body, notes = self._adjustments.applied(asked, request)

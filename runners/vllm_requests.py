@@ -37,10 +37,10 @@ def sampling_params(request: Request, copies: int = 0, labels: LabelTokens = NO_
 
 
 def reads_labels(labels: LabelTokens) -> bool:
-    """Whether this vLLM can return the log-probabilities of given tokens, and there are any (0.31 and later)."""
+    """Whether this vLLM (0.31 and later) is asked for the labels' tokens alone: only if no other spells a label."""
     from vllm import SamplingParams
 
-    return bool(labels.ids) and hasattr(SamplingParams, "logprob_token_ids")
+    return labels.whole and hasattr(SamplingParams, "logprob_token_ids")
 
 
 def _repetition_detection(copies: int) -> Any:
@@ -74,8 +74,8 @@ def read_output(output: Any, request: Request, *, constrained: bool, labels: Lab
     finish_reason: FinishReason = ending if ending in ("length", "repetition") else "stop"
     text, reasoning = split_thinking(answer.text, constrained=constrained)
     count, unlisted = request.top_logprobs, None
-    if labels.ids and reads_labels(labels):
-        count, unlisted = len(labels.ids) + 1, 0.0 if labels.whole else None
+    if labels.whole and reads_labels(labels):
+        count, unlisted = len(labels.ids) + 1, 0.0
     logprobs = zip(answer.token_ids, answer.logprobs or (), strict=False)
     return Completion(
         text=text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -10,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.errors import ModelUnavailable, RequestError
-from harness.types import Batches, Message, ModelSpec, Runner, RunnerOptions
+from harness.errors import ModelUnavailable, RequestError, RunnerError
+from harness.types import Batches, Message, ModelSpec, Request, Runner, RunnerOptions
 from runners.chat_body import continuation_fields
 from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, key_in, local_weights
+from runners.label_tokens import MOST_VLLM_TOKENS, NO_LABELS, LabelTokens, label_tokens, spellings
 from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, choice, seconds
 from runners.providers import PROVIDERS
 from runners.repetition import REPETITION_OPTION, with_detection
@@ -33,6 +35,8 @@ from runners.vllm_flags import (
 
 # Weights of 100 GB and more, read from a network disk, and CUDA graphs take their time.
 START_TIMEOUT_S = 1800.0
+# Each is a small request to the server, once for a list of labels; more could not be asked for anyway.
+MOST_SPELLINGS = 400
 
 
 def server_command(spec: ModelSpec, options: RunnerOptions, port: int) -> list[str]:
@@ -80,6 +84,7 @@ class VllmServerRunner(ChildServerRunner):
         spec = with_chosen_context(spec, options)
         options = with_detection(options)
         super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=FORMS))
+        self._spelling: dict[tuple[str, ...], LabelTokens] = {}
         if not options.base_url:
             self.take_time()
 
@@ -113,6 +118,28 @@ class VllmServerRunner(ChildServerRunner):
         from runners.batch_api import batches_of
 
         return batches_of(self)
+
+    async def _label_tokens(self, request: Request) -> LabelTokens:
+        """The tokens of a request's labels, found once for each list of labels; older servers ignore them."""
+        if not request.labels or not request.top_logprobs:
+            return NO_LABELS
+        if request.labels not in self._spelling:
+            texts = list(dict.fromkeys(text for label in request.labels for text in spellings(label)))
+            if len(texts) > MOST_SPELLINGS:
+                return NO_LABELS
+            ids = dict(zip(texts, await asyncio.gather(*map(self._encode, texts)), strict=True))
+            self._spelling[request.labels] = label_tokens(ids.__getitem__, request.labels, MOST_VLLM_TOKENS)
+        return self._spelling[request.labels]
+
+    async def _encode(self, text: str) -> list[int]:
+        """The tokens of a text; none where the server does not tell them."""
+        body = {"model": self.served_model, "prompt": text, "add_special_tokens": False}
+        try:
+            answer = await self._post(f"{self.root_url}/tokenize", body)
+        except RunnerError:  # a proxy may pass on nothing but chats
+            return []
+        tokens = answer.get("tokens") if isinstance(answer, dict) else None
+        return tokens if isinstance(tokens, list) and all(isinstance(one, int) for one in tokens) else []
 
     def _weights(self) -> Sequence[Path]:
         return () if self.options.base_url else local_weights(self.spec.model_id)

@@ -19,6 +19,7 @@ from harness.analyses.grid import Axis, Cell, configuration
 from harness.analyses.planned_cells import plan_cells
 from harness.datasets.content import content_hash
 from harness.datasets.gold import with_gold
+from harness.datasets.registry import CORPORA
 from harness.engine.budget import Limits
 from harness.engine.session import RunnerSession
 from harness.errors import InputError, StorageError
@@ -56,11 +57,16 @@ class Tried:
         return spent.prompt_tokens + spent.completion_tokens if spent else 0
 
     @property
+    def scores(self) -> dict[str, float]:
+        """Precision, recall and F1, 0 to 1: of triplets, or of pairs for a prompt that proposes pairs."""
+        official = self.result.metrics.official
+        what = "pair_" if self.result.manifest.question.task == PROPOSES_PAIRS else ""
+        return {name: float(getattr(official, what + name) or 0.0) for name in ("precision", "recall", "f1")}
+
+    @property
     def score(self) -> float:
-        """The F1 that decides, 0 to 1: of triplets, or of pairs for a prompt that proposes pairs."""
-        scores = self.result.metrics.official
-        proposes = self.result.manifest.question.task == PROPOSES_PAIRS
-        return float((scores.pair_f1 if proposes else scores.f1) or 0.0)
+        """The F1 that decides."""
+        return self.scores["f1"]
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,7 @@ class Search:
                 "round": one.round,
                 "documents": one.documents,
                 **one.cell,
-                **{name: getattr(one.result.metrics.official, name) for name in ("precision", "recall")},
-                "f1": one.score,
+                **one.scores,
                 "tokens": one.paid,
                 "kept": one.kept,
                 "run_id": one.result.folder.run_id,
@@ -133,11 +138,15 @@ class Search:
 
 def check_split(config: RunConfig, dataset: Dataset) -> None:
     """Raise InputError for a split that results are reported on."""
-    if dataset.split in REPORTED_SPLITS:
-        raise InputError(
-            f"--search chooses by scores, and {dataset.name} {dataset.split} is what is reported: search on other "
-            f"documents, such as --split {'dev-choose' if config.dataset == 'redocred' else 'train'}"
-        )
+    if dataset.split not in REPORTED_SPLITS:
+        return
+    corpus = CORPORA.get(config.dataset)
+    others = [split for split in corpus.splits if split not in REPORTED_SPLITS] if corpus else []
+    advice = f"--split {' or '.join(others)}" if others else "a file of them (--dataset FILE)"
+    raise InputError(
+        f"--search chooses by scores, and {dataset.name} {dataset.split} is what is reported: search on other "
+        f"documents, with {advice}"
+    )
 
 
 async def run_search(

@@ -83,8 +83,10 @@ async def test_a_run_of_what_was_chosen_is_told_how_many_of_its_documents_chose_
 @pytest.mark.parametrize("split", ["dev", "test", "dev-report"])
 def test_splits_that_are_reported_are_refused(split: str) -> None:
     dataset = load_dataset("sample")
-    with pytest.raises(InputError, match="--split dev-choose"):
+    with pytest.raises(InputError, match="--split train or dev-train or dev-choose"):
         check_split(RunConfig("mock"), replace(dataset, name="redocred", split=split))
+    with pytest.raises(InputError, match="a file of them"):
+        check_split(RunConfig("mock", dataset="sample"), dataset)
     check_split(RunConfig("mock"), replace(dataset, name="redocred", split="dev-choose"))
 
 

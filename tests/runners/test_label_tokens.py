@@ -8,9 +8,11 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from harness.types import Message, Request, TokenLogprob
+from harness.types import Message, ModelSpec, Request, RunnerOptions, TokenLogprob
 from runners.label_tokens import LabelTokens, label_tokens, labels_alone
 from runners.vllm_requests import read_output, sampling_params
+from runners.vllm_server import VllmServerRunner
+from tests.runners.scripted_server import Asked, ScriptedServer, chat, http
 
 
 class Tokenizer:
@@ -19,18 +21,17 @@ class Tokenizer:
     def __init__(self, *words: str) -> None:
         self.words = words
 
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        assert not add_special_tokens
+    def encode(self, text: str) -> list[int]:
         return [self.words.index(text)] if text in self.words else [100 + ord(one) for one in text]
 
 
 def test_a_label_counts_in_every_spelling() -> None:
     tokenizer = Tokenizer("true", " True", "(true", "tr", "false", '"FALSE', "truth")
-    found = label_tokens(tokenizer, ("true", "false"))
+    found = label_tokens(tokenizer.encode, ("true", "false"))
     assert set(found.ids) == {0, 1, 2, 4, 5}
     assert found.whole
-    assert not label_tokens(Tokenizer("true"), ("true", "false")).whole, "false takes several tokens"
-    assert label_tokens(tokenizer, ("true", "false"), most=4) == LabelTokens(found.ids[:4], whole=False)
+    assert not label_tokens(Tokenizer("true").encode, ("true", "false")).whole, "false takes several tokens"
+    assert label_tokens(tokenizer.encode, ("true", "false"), most=4) == LabelTokens(found.ids[:4], found.texts[:4])
 
 
 def test_of_many_alternatives_the_first_and_the_labels_are_kept() -> None:
@@ -49,7 +50,7 @@ def test_vllm_is_asked_for_labels_where_it_is_new_enough(monkeypatch: pytest.Mon
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)
     request = Request((Message("user", "?"),), top_logprobs=1, labels=("A", "B"))
-    labels = LabelTokens((7, 8), whole=True)
+    labels = LabelTokens((7, 8), ("A", "B"), whole=True)
     made = vars(sampling_params(request, 0, labels))
     assert made.get("logprob_token_ids") == ([7, 8] if is_new else None)
     assert made.get("logprobs") == (None if is_new else 1)
@@ -62,3 +63,31 @@ def test_vllm_is_asked_for_labels_where_it_is_new_enough(monkeypatch: pytest.Mon
     (token,) = read_output(output, request, constrained=True, labels=labels).logprobs
     assert token.top == ((("A", -0.1), ("B", -9.0)) if is_new else (("A", -0.1),))
     assert token.unlisted == (0.0 if is_new else None)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_a_vllm_server_is_asked_for_labels_and_an_older_one_ignores_them(is_new: bool) -> None:
+    tokenizer, tokenized = Tokenizer("yes", " yes", "no", "No"), []
+
+    def reply(asked: Asked) -> bytes:
+        if asked.path == "/tokenize":
+            tokenized.append(asked.body["prompt"])
+            return http({"tokens": tokenizer.encode(str(asked.body["prompt"]))})
+        assert asked.body["logprob_token_ids"] == [0, 1, 2, 3]
+        words = tokenizer.words if is_new else ("yes", " yes")
+        top = [{"token": word, "logprob": -1.0 - place} for place, word in enumerate(words)]
+        answer = chat("yes")
+        answer["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}  # type: ignore[index]
+        return http(answer)
+
+    request = Request((Message("user", "?"),), top_logprobs=2, labels=("yes", "no"))
+    spec = ModelSpec("small", "vllm_server", "org/small")
+    async with (
+        ScriptedServer(reply) as server,
+        VllmServerRunner(spec, RunnerOptions(base_url=server.url)) as runner,
+    ):
+        (token,) = (await runner.generate(request)).logprobs
+        await runner.generate(request)
+    assert token.unlisted == (0.0 if is_new else None)
+    assert len(token.top) == (4 if is_new else 2)
+    assert len(tokenized) == len(set(tokenized)) == 30, "each text once"
