@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -118,7 +118,9 @@ def _show_document(document: Document, schema: RelationSchema, as_json: bool) ->
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A .data or PubTator file, or a folder of DWIE's annotations.")],
+    source: Annotated[
+        Path, typer.Argument(help="A file of another form, or a folder of DWIE's or brat's annotations.")
+    ],
     target: Annotated[Path, typer.Argument(help="The DocRED-format file to write; rel_info.json goes beside it.")],
     corpus: Annotated[str | None, typer.Option(help="Apply the conventions of this corpus, such as cdr.")] = None,
     mesh_tree: Annotated[
@@ -126,6 +128,10 @@ def convert(
         typer.Option(help="CDR's hypernym filter, by this table of MeSH tree numbers (PubTator files only)."),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Of DWIE, the documents with this tag: train or test.")] = None,
+    format: Annotated[
+        Literal["docred", "hacred", "label-studio", "pairs", "pubtator", "docbin"] | None,
+        typer.Option(help="The form of the file, where its name does not tell."),
+    ] = None,
 ) -> None:
     """Rewrite a corpus of another form in DocRED's format.
 
@@ -134,11 +140,13 @@ def convert(
       harness data convert CDR_TestSet.PubTator.txt cdr/test.json --corpus cdr
       harness data convert CDR_TestSet.PubTator.txt cdr/test.json --corpus cdr --mesh-tree 2017MeshTree.txt
       harness data convert DWIE/data/annos_with_content dwie/test.json --tag test
+      harness data convert export.json mine/train.json --format label-studio
+      harness data convert brat_folder mine/train.json
     """
     from harness.datasets.conversion import convert as convert_file
     from harness.datasets.registry import corpus_named
 
-    count = convert_file(source, target, corpus_named(corpus) if corpus else None, mesh_tree, tag)
+    count = convert_file(source, target, corpus_named(corpus) if corpus else None, mesh_tree, tag, format)
     typer.echo(f"{target}: {count:,} documents")
 
 
