@@ -152,7 +152,9 @@ def convert(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A corpus that has one address: redocred or fewrel.")],
+    name: Annotated[
+        str, typer.Argument(help="redocred, fewrel, or a data set of the hub: hf://owner/name[@revision].")
+    ],
     target: Annotated[Path | None, typer.Option(help="Folder to fetch into (default: the cache).")] = None,
     base_url: Annotated[str | None, typer.Option(help="Fetch from another address.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Only this split; repeatable.")] = None,
@@ -160,13 +162,25 @@ def fetch(
     """Download a corpus; every file is verified by its checksum, and a broken download is resumed.
 
     \b
-    Example:
+    Examples:
       harness data fetch redocred
+      harness data fetch hf://owner/name --target data/name
     """
     from harness.cli.transfers import transfer_progress
     from harness.datasets.download import fetch as fetch_corpus
+    from harness.datasets.hub import PREFIX, fetch_from_hub
     from harness.datasets.registry import corpus_named
 
+    if name.startswith(PREFIX):
+        if base_url or split:
+            raise InputError(
+                f"{name}: --base-url and --split are of corpora known by name; $HF_ENDPOINT names a mirror"
+            )
+        paths, commit = fetch_from_hub(name, target)
+        for path in paths:
+            typer.echo(str(path))
+        typer.echo(f"commit {commit}", err=True)
+        return
     folder = target or corpus_named(name).folder
     with transfer_progress() as progress:
         files = fetch_corpus(name, folder, base_url=base_url, splits=split or None, progress=progress)
