@@ -189,6 +189,54 @@ def fetch(
 
 
 @app.command()
+def subset(
+    corpus: Annotated[str, typer.Argument(help="A corpus, NAME:SPLIT, or a file.")],
+    target: Annotated[Path, typer.Argument(help="The DocRED-format file to write; rel_info.json goes beside it.")],
+    unseen: Annotated[int | None, typer.Option("-m", "--unseen", min=1, help="Draw so many relations.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw, which is that of `harness train unseen`.")] = 0,
+    relations: Annotated[
+        Path | None, typer.Option(help="A file with the relations of a published split, by id or name.")
+    ] = None,
+    pairs_given: Annotated[
+        bool | None,
+        typer.Option(help="Only labelled pairs are candidates (default: for FewRel, whose pairs are given)."),
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write the documents that state some relations, with these only: zero-shot tests on unseen relations.
+
+    \b
+    Examples:
+      harness data subset fewrel m5-seed-0/test.json -m 5 --data-dir data/fewrel
+      harness data subset fewrel m5-public/test.json --relations unseen_5_0.txt --data-dir data/fewrel
+      harness run --model smollm2-135m --prompt choice --candidates all --dataset m5-seed-0/test.json
+    """
+    from harness.datasets.docred_output import document_output, write_schema
+    from harness.datasets.registry import CORPORA, load_split
+    from harness.datasets.subset import drawn_relations, listed_relations, with_relations
+
+    if (unseen is None) == (relations is None):
+        raise InputError("say which relations: a number with -m, or a file with --relations")
+    dataset = load_split(corpus, data_dir)
+    if relations is not None:
+        chosen = listed_relations(relations, dataset.schema)
+    else:
+        chosen = drawn_relations(dataset.schema.by_id, unseen or 0, seed, dataset.name)
+    known = CORPORA.get(dataset.name)
+    given = pairs_given if pairs_given is not None else known is not None and known.format == "fewrel"
+    kept = with_relations(dataset, chosen, pairs_given=given)
+    table = target.with_name("rel_info.json")
+    if table.exists():
+        raise InputError(f"{table}: is there already; choose a folder of its own for each choice of relations")
+    with document_output(target) as output:
+        for document in kept.documents:
+            output.write(document)
+    write_schema(table, kept.schema)
+    names = ", ".join(relation.name for relation in kept.schema.relations)
+    typer.echo(f"{target}: {output.count:,} documents of {len(kept.schema.relations)} relations: {names}")
+
+
+@app.command()
 def stats(
     name_or_file: Annotated[str, typer.Argument(help="A corpus such as redocred or sample, or a DocRED-format file.")],
     split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
