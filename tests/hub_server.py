@@ -13,14 +13,18 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves the files of one repository, from ``with`` to its end; ``asked`` are the paths requested.
+    """Serves the files of one repository, of models or of ``datasets``, from ``with`` to its end.
+
+    ``asked`` are the paths requested.
 
     ``cut_at`` ends the next file after so many bytes; ``gated`` refuses everything.
     """
 
-    def __init__(self, repository: str, files: dict[str, bytes]) -> None:
+    def __init__(self, repository: str, files: dict[str, bytes], kind: str = "models") -> None:
         super().__init__(("127.0.0.1", 0), HubHandler)
         self.repository, self.files = repository, files
+        self.api = f"/api/{kind}/{repository}"
+        self.content = f"/{repository}/resolve/" if kind == "models" else f"/{kind}/{repository}/resolve/"
         self.asked: list[str] = []
         self.ranges: list[str] = []
         self.cut_at = 0
@@ -57,16 +61,16 @@ class HubHandler(BaseHTTPRequestHandler):
         hub.asked.append(path)
         if hub.gated:
             self._refuse(403, "GatedRepo")
-        elif path.startswith(f"/api/models/{hub.repository}/tree/"):
+        elif path.startswith(f"{hub.api}/tree/"):
             tree = [
                 {"type": "file", "path": name, "size": len(content), "oid": _digest(content)}
                 for name, content in hub.files.items()
             ]
             self._send(json.dumps(tree).encode(), with_body)
-        elif path.startswith(f"/api/models/{hub.repository}"):
+        elif path.startswith(hub.api):
             info = {"id": hub.repository, "sha": REVISION, "siblings": [_sibling(*file) for file in hub.files.items()]}
             self._send(json.dumps(info).encode(), with_body)
-        elif (name := path.removeprefix(f"/{hub.repository}/resolve/{REVISION}/")) in hub.files:
+        elif (name := path.removeprefix(f"{hub.content}{REVISION}/")) in hub.files:
             self._send(hub.files[name], with_body)
         else:
             self._refuse(404, "EntryNotFound" if f"/{hub.repository}/" in path else "RepoNotFound")

@@ -26,6 +26,7 @@ from harness.cli import (
     prompts,
     report,
     run,
+    schema,
     score,
     sweep,
     track,
@@ -64,6 +65,7 @@ app.command("report")(report.report)
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
+app.add_typer(schema.app, name="schema")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)

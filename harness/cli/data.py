@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -118,7 +118,9 @@ def _show_document(document: Document, schema: RelationSchema, as_json: bool) ->
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A .data or PubTator file, or a folder of DWIE's annotations.")],
+    source: Annotated[
+        Path, typer.Argument(help="A file of another form, or a folder of DWIE's or brat's annotations.")
+    ],
     target: Annotated[Path, typer.Argument(help="The DocRED-format file to write; rel_info.json goes beside it.")],
     corpus: Annotated[str | None, typer.Option(help="Apply the conventions of this corpus, such as cdr.")] = None,
     mesh_tree: Annotated[
@@ -126,6 +128,10 @@ def convert(
         typer.Option(help="CDR's hypernym filter, by this table of MeSH tree numbers (PubTator files only)."),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Of DWIE, the documents with this tag: train or test.")] = None,
+    format: Annotated[
+        Literal["docred", "hacred", "label-studio", "pairs", "pubtator", "docbin"] | None,
+        typer.Option(help="The form of the file, where its name does not tell."),
+    ] = None,
 ) -> None:
     """Rewrite a corpus of another form in DocRED's format.
 
@@ -134,17 +140,21 @@ def convert(
       harness data convert CDR_TestSet.PubTator.txt cdr/test.json --corpus cdr
       harness data convert CDR_TestSet.PubTator.txt cdr/test.json --corpus cdr --mesh-tree 2017MeshTree.txt
       harness data convert DWIE/data/annos_with_content dwie/test.json --tag test
+      harness data convert export.json mine/train.json --format label-studio
+      harness data convert brat_folder mine/train.json
     """
     from harness.datasets.conversion import convert as convert_file
     from harness.datasets.registry import corpus_named
 
-    count = convert_file(source, target, corpus_named(corpus) if corpus else None, mesh_tree, tag)
+    count = convert_file(source, target, corpus_named(corpus) if corpus else None, mesh_tree, tag, format)
     typer.echo(f"{target}: {count:,} documents")
 
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A corpus that has one address: redocred or fewrel.")],
+    name: Annotated[
+        str, typer.Argument(help="redocred, fewrel, or a data set of the hub: hf://owner/name[@revision].")
+    ],
     target: Annotated[Path | None, typer.Option(help="Folder to fetch into (default: the cache).")] = None,
     base_url: Annotated[str | None, typer.Option(help="Fetch from another address.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Only this split; repeatable.")] = None,
@@ -152,18 +162,78 @@ def fetch(
     """Download a corpus; every file is verified by its checksum, and a broken download is resumed.
 
     \b
-    Example:
+    Examples:
       harness data fetch redocred
+      harness data fetch hf://owner/name --target data/name
     """
     from harness.cli.transfers import transfer_progress
     from harness.datasets.download import fetch as fetch_corpus
+    from harness.datasets.hub import PREFIX, fetch_from_hub
     from harness.datasets.registry import corpus_named
 
+    if name.startswith(PREFIX):
+        if base_url or split:
+            raise InputError(
+                f"{name}: --base-url and --split are of corpora known by name; $HF_ENDPOINT names a mirror"
+            )
+        paths, commit = fetch_from_hub(name, target)
+        for path in paths:
+            typer.echo(str(path))
+        typer.echo(f"commit {commit}", err=True)
+        return
     folder = target or corpus_named(name).folder
     with transfer_progress() as progress:
         files = fetch_corpus(name, folder, base_url=base_url, splits=split or None, progress=progress)
     for file in files:
         typer.echo(str(file))
+
+
+@app.command()
+def subset(
+    corpus: Annotated[str, typer.Argument(help="A corpus, NAME:SPLIT, or a file.")],
+    target: Annotated[Path, typer.Argument(help="The DocRED-format file to write; rel_info.json goes beside it.")],
+    unseen: Annotated[int | None, typer.Option("-m", "--unseen", min=1, help="Draw so many relations.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw, which is that of `harness train unseen`.")] = 0,
+    relations: Annotated[
+        Path | None, typer.Option(help="A file with the relations of a published split, by id or name.")
+    ] = None,
+    pairs_given: Annotated[
+        bool | None,
+        typer.Option(help="Only labelled pairs are candidates (default: for FewRel, whose pairs are given)."),
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write the documents that state some relations, with these only: zero-shot tests on unseen relations.
+
+    \b
+    Examples:
+      harness data subset fewrel m5-seed-0/test.json -m 5 --data-dir data/fewrel
+      harness data subset fewrel m5-public/test.json --relations unseen_5_0.txt --data-dir data/fewrel
+      harness run --model smollm2-135m --prompt choice --candidates all --dataset m5-seed-0/test.json
+    """
+    from harness.datasets.docred_output import document_output, write_schema
+    from harness.datasets.registry import CORPORA, load_split
+    from harness.datasets.subset import drawn_relations, listed_relations, with_relations
+
+    if (unseen is None) == (relations is None):
+        raise InputError("say which relations: a number with -m, or a file with --relations")
+    dataset = load_split(corpus, data_dir)
+    if relations is not None:
+        chosen = listed_relations(relations, dataset.schema)
+    else:
+        chosen = drawn_relations(dataset.schema.by_id, unseen or 0, seed, dataset.name)
+    known = CORPORA.get(dataset.name)
+    given = pairs_given if pairs_given is not None else known is not None and known.format == "fewrel"
+    kept = with_relations(dataset, chosen, pairs_given=given)
+    table = target.with_name("rel_info.json")
+    if table.exists():
+        raise InputError(f"{table}: is there already; choose a folder of its own for each choice of relations")
+    with document_output(target) as output:
+        for document in kept.documents:
+            output.write(document)
+    write_schema(table, kept.schema)
+    names = ", ".join(relation.name for relation in kept.schema.relations)
+    typer.echo(f"{target}: {output.count:,} documents of {len(kept.schema.relations)} relations: {names}")
 
 
 @app.command()

@@ -162,6 +162,7 @@ def score_lines(scored: Metrics) -> list[tuple[str, str]]:
         ("F1", percent(scores.f1)),
         ("Ign F1", ign),
         ("intra / inter F1", f"{percent(scores.intra_f1)} / {percent(scores.inter_f1)}"),
+        ("macro P / R", f"{percent(scored.macro['precision'])} / {percent(scored.macro['recall'])}"),
         ("macro / pair F1", f"{percent(scores.macro_f1)} / {percent(scores.pair_f1)}"),
     ]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.datasets.corpus import Corpus
+from harness.datasets.brat import is_brat, read_brat
+from harness.datasets.corpus import Corpus, Format
 from harness.datasets.docred_output import document_output, write_schema
 from harness.datasets.dwie import read_dwie
 from harness.datasets.formats import READERS, format_of, read_corpus_file
@@ -20,17 +21,23 @@ RELATION_TABLE = "rel_info.json"
 
 
 def convert(
-    source: Path, target: Path, corpus: Corpus | None = None, mesh_tree: Path | None = None, tag: str | None = None
+    source: Path,
+    target: Path,
+    corpus: Corpus | None = None,
+    mesh_tree: Path | None = None,
+    tag: str | None = None,
+    form: Format | None = None,
 ) -> int:
     """Write the documents of ``source`` to ``target``, with ``rel_info.json`` beside it; returns how many there are.
 
-    ``source`` is a file in a form of ``READERS``, told by its name, or a folder of DWIE's annotations, of which ``tag``
-    chooses the documents. With ``corpus``, its conventions hold: names of types, direction of labels, candidate pairs.
-    With ``mesh_tree``, pairs of the hypernym filter are no candidates: the other pairs without a label are written as
-    such. Raises InputError at the first fault of the source, or where another table stands beside the target.
+    ``source`` is a file in a form of ``READERS``, told by its name or by ``form``, a folder of brat's annotations, or
+    one of DWIE's, of which ``tag`` chooses the documents. With ``corpus``, its conventions hold: names of types,
+    direction of labels, candidate pairs. With ``mesh_tree``, pairs of the hypernym filter are no candidates: the other
+    pairs without a label are written as such. Raises InputError at the first fault of the source, or where another
+    table stands beside the target.
     """
     schema = _schema_of(corpus)
-    documents = _documents(source, corpus, schema, tag)
+    documents = _documents(source, corpus, schema, tag, form)
     if mesh_tree:
         documents = _filtered(documents, mesh_tree, source)
     used: dict[str, None] = {}
@@ -60,14 +67,16 @@ def _schema_of(corpus: Corpus | None) -> RelationSchema | None:
 
 
 def _documents(
-    source: Path, corpus: Corpus | None, schema: RelationSchema | None, tag: str | None
+    source: Path, corpus: Corpus | None, schema: RelationSchema | None, tag: str | None, form: Format | None
 ) -> Iterator[Document]:
+    if tag and (not source.is_dir() or is_brat(source)):
+        raise InputError("--tag chooses documents of a folder of DWIE's annotations: leave it out")
     if source.is_dir():
-        return read_dwie(source, schema, tag=tag)
-    if tag:
-        raise InputError("--tag chooses documents of a folder of DWIE's annotations: leave it out for a file")
-    if corpus is None:
-        return READERS[format_of(source)](source, schema, HUMAN)
+        return read_brat(source, schema) if is_brat(source) else read_dwie(source, schema, tag=tag)
+    if form == "fewrel":
+        raise InputError("FewRel's sentences need their table of names: use them as --dataset fewrel")
+    if corpus is None or form:
+        return READERS[form or format_of(source)](source, schema, HUMAN)
     split = next(iter(corpus.splits.values()))
     return read_corpus_file(source, corpus, split.candidates, schema, LabelSource(split.labelled_by))
 

@@ -3,9 +3,10 @@
 Yao et al. (2019), "DocRED: A Large-Scale Document-Level Relation Extraction Dataset", ACL. A document is
 ``{title, sents: [[token]], vertexSet: [[{name, pos, sent_id, type}]], labels: [{h, t, r, evidence}]}`` with
 ``pos`` the tokens [start, end) of a mention in its sentence, ``h`` and ``t`` indices into ``vertexSet``.
-``labels`` is absent or null where there is no gold, ``evidence`` where nobody marked it. Labels that no human wrote
-say so in a key of this project, ``label_source``: ``{"kind": "model" or "distant", "name": ...}``. Other keys are
-ignored. docs/formats.md lists the forms that are read, and those that are refused.
+``labels`` is absent or null where there is no gold, ``evidence`` where nobody marked it. Two keys are of this project.
+Labels that no human wrote say so in ``label_source``: ``{"kind": "model" or "distant", "name": ...}``; and
+``candidate_pairs`` lists the pairs ``[head, tail]`` that can have a relation. Other keys are ignored. docs/formats.md
+lists the forms that are read, and those that are refused.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from harness.types import Document, Entity, Label, Mention, RelationSchema, Trip
 
 _LABEL_KINDS: tuple[LabelKind, ...] = ("human", "distant", "model")
 _KEYS = {"title", "sents", "vertexSet"}
+CANDIDATES = "candidate_pairs"
+"""A key of this project: the pairs that can have a relation."""
 _FORM = "title, sents (lists of tokens), vertexSet and labels"
 # In memory, documents take five times the room of their file. Re-DocRED's dev split is a file of 3 MB.
 _KEPT_BYTES = 8 << 20
@@ -139,15 +142,30 @@ def document_of(value: object, schema: RelationSchema | None, labelled_by: Label
         _entity(mentions, sentences, i)
         for i, mentions in enumerate(list_of(member_of(fields, "vertexSet"), "vertexSet"))
     )
+    candidates = _candidates(fields.get(CANDIDATES), len(entities))
     if fields.get("labels") is None:
-        return Document(title, sentences, entities, label_source=NO_LABELS)
+        return Document(title, sentences, entities, label_source=NO_LABELS, candidates=candidates)
     labels, unrelated = _labels(
         _label(label, len(entities), len(sentences), schema, i)
         for i, label in enumerate(list_of(fields["labels"], "labels"))
     )
     stated = fields.get("label_source")
     source = labelled_by if stated is None else _label_source(stated)
-    return Document(title, sentences, entities, labels, source, unrelated)
+    return Document(title, sentences, entities, labels, source, unrelated, candidates)
+
+
+def _candidates(value: object, entities: int) -> tuple[tuple[int, int], ...] | None:
+    """``[[head, tail], ...]``: the pairs that can have a relation; None where they are all."""
+    if value is None:
+        return None
+    pairs = []
+    for place, one in enumerate(list_of(value, CANDIDATES)):
+        pair = list_of(one, CANDIDATES, place)
+        if len(pair) != 2:
+            raise Fault("is no pair; write [head, tail]", CANDIDATES, place)
+        head, tail = (index_of(end, entities, "entity", CANDIDATES, place) for end in pair)
+        pairs.append((head, tail))
+    return tuple(sorted(set(pairs)))
 
 
 def _label_source(value: object) -> LabelSource:

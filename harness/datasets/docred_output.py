@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from harness.datasets.docred import CANDIDATES
 from harness.errors import StorageError
 from harness.json_files import json_text
 from harness.label_source import NO_LABELS
@@ -78,6 +79,8 @@ def as_docred(document: Document, none: str = "") -> dict[str, Any]:
             for entity in document.entities
         ],
     }
+    if document.candidates is not None:
+        content[CANDIDATES] = [list(pair) for pair in document.candidates]
     source = document.label_source
     if source == NO_LABELS:
         return content

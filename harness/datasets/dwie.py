@@ -9,16 +9,16 @@ tags}``, and ``relations`` ``{s, p, o}`` between concepts. An entity is a concep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.datasets.fields import Fault, index_of, integer_of, list_of, member_of, object_of, refusal, text_of
+from harness.datasets.offsets import TextMention, check_text, entities_in
 from harness.datasets.relation_table import NONE, relation_id
-from harness.datasets.tokens import Span, located_sentences, place_of
 from harness.errors import InputError
 from harness.json_files import shown, whole_value
 from harness.label_source import HUMAN, LabelSource
-from harness.types import Document, Entity, Label, Mention, RelationSchema, Triplet
+from harness.types import Document, Label, RelationSchema, Triplet
 
 TYPE = "type::"
 NO_TYPE = "none"
@@ -54,27 +54,14 @@ def _document(fields: dict[str, object], schema: RelationSchema | None, labelled
     text = text_of(fields["content"], "content")
     concepts = list_of(member_of(fields, "concepts"), "concepts")
     types = [_type(object_of(one, "concepts", place)) for place, one in enumerate(concepts)]
-    spans = [
-        _span(one, text, len(concepts), place)
+    mentions = [
+        _mention(one, text, types, place)
         for place, one in enumerate(list_of(member_of(fields, "mentions"), "mentions"))
     ]
-    sentences = located_sentences([(text, 0)], [span for span, _ in spans])
-    mentions: dict[int, list[Mention]] = {}
-    for place, (span, concept) in enumerate(spans):
-        found = place_of(sentences, span)
-        if found is None:
-            raise Fault("has no token", "mentions", place)
-        sent_id, (start, end) = found
-        name = " ".join(text[span[0] : span[1]].split())
-        mentions.setdefault(concept, []).append(Mention(name, sent_id, start, end, types[concept]))
-    places = {concept: place for place, concept in enumerate(sorted(mentions))}
-    return Document(
-        title,
-        tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
-        tuple(Entity(tuple(mentions[concept])) for concept in places),
-        tuple(_labels(fields, places, len(concepts), schema)),
-        labelled_by,
-    )
+    sentences, entities = entities_in(text, mentions)
+    places = {concept: place for place, concept in enumerate(entities)}
+    labels = tuple(_labels(fields, places, len(concepts), schema))
+    return Document(title, sentences, tuple(entities.values()), labels, labelled_by)
 
 
 def _type(concept: dict[str, object]) -> str:
@@ -83,21 +70,18 @@ def _type(concept: dict[str, object]) -> str:
     return next((one.removeprefix(TYPE) for one in named if one.startswith(TYPE)), NO_TYPE)
 
 
-def _span(value: object, text: str, concepts: int, place: int) -> tuple[Span, int]:
+def _mention(value: object, text: str, types: Sequence[str], place: int) -> TextMention:
     where = ("mentions", place)
     fields = object_of(value, *where)
     start = integer_of(member_of(fields, "begin", *where), *where, "begin")
     end = integer_of(member_of(fields, "end", *where), *where, "end")
-    written = text_of(member_of(fields, "text", *where), *where, "text")
-    if not 0 <= start < end <= len(text) or "".join(text[start:end].split()) != "".join(written.split()):
-        held = text[max(start, 0) : max(end, 0)]
-        raise Fault(f"{shown(written)} is not at {start} to {end} of the content; {shown(held)} is", *where)
-    concept = index_of(member_of(fields, "concept", *where), concepts, "concept", *where, "concept")
-    return (start, end), concept
+    check_text(text, start, end, text_of(member_of(fields, "text", *where), *where, "text"), *where)
+    concept = index_of(member_of(fields, "concept", *where), len(types), "concept", *where, "concept")
+    return TextMention(start, end, concept, types[concept], where)
 
 
 def _labels(
-    fields: dict[str, object], places: dict[int, int], concepts: int, schema: RelationSchema | None
+    fields: dict[str, object], places: Mapping[Hashable, int], concepts: int, schema: RelationSchema | None
 ) -> Iterator[Label]:
     for place, value in enumerate(list_of(member_of(fields, "relations"), "relations")):
         where = ("relations", place)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from harness.datasets.candidate_pairs import conventional
 from harness.datasets.corpus import CandidateRule, Corpus, Format
+from harness.datasets.docbin import read_docbin
 from harness.datasets.docred import read_documents
 from harness.datasets.fields import Fault, refusal
 from harness.datasets.hacred import read_hacred
+from harness.datasets.label_studio import read_label_studio
 from harness.datasets.pair_lines import read_pair_lines
 from harness.datasets.pubtator import read_pubtator
 from harness.errors import InputError
@@ -23,9 +25,16 @@ READERS: Mapping[Format, Reader] = {
     "hacred": read_hacred,
     "pairs": read_pair_lines,
     "pubtator": read_pubtator,
+    "label-studio": read_label_studio,
+    "docbin": read_docbin,
 }
 
-ENDINGS: Mapping[str, Format] = {".data": "pairs", ".pubtator": "pubtator", ".pubtator.txt": "pubtator"}
+ENDINGS: Mapping[str, Format] = {
+    ".data": "pairs",
+    ".pubtator": "pubtator",
+    ".pubtator.txt": "pubtator",
+    ".spacy": "docbin",
+}
 """Endings of names, in lower case and without ``.gz``, that tell a form."""
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.datasets.fields import Fault, refusal
+from harness.datasets.offsets import TextMention, check_text, entities_in
 from harness.datasets.relation_table import NONE, relation_id
-from harness.datasets.tokens import located_sentences, place_of
 from harness.errors import InputError
 from harness.json_files import shown
 from harness.label_source import HUMAN, LabelSource
 from harness.opening import open_text
-from harness.types import Document, Entity, Label, Mention, RelationSchema, Triplet
+from harness.types import Document, Label, RelationSchema, Triplet
 
 NOT_LINKED = frozenset({"", "-", "-1"})
 _TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)")
@@ -136,27 +136,17 @@ def _document(record: _Record, schema: RelationSchema | None, labelled_by: Label
         raise Fault("has no title line; write ID|t|title", "title")
     title, abstract = record.texts["t"], record.texts.get("a", "")
     text = f"{title} {abstract}"
+    mentions = []
     for one in record.mentions:
-        if not one.start < one.end <= len(text) or _spaceless(text[one.start : one.end]) != _spaceless(one.name):
-            held = text[one.start : one.end]
-            raise Fault(f"{shown(one.name)} is not at {one.start} to {one.end}; {shown(held)} is", f"line {one.line}")
-    spans = [(one.start, one.end) for one in record.mentions]
-    sentences = located_sentences([(title, 0), (abstract, len(title) + 1)], spans)
-    mentions: dict[str, list[Mention]] = {}
-    for one in sorted(record.mentions, key=lambda mention: (mention.start, mention.end)):
-        found = place_of(sentences, (one.start, one.end))
-        if found is None:
-            raise Fault(f"{shown(one.name)} has no token", f"line {one.line}")
-        sent_id, tokens = found
-        name = " ".join(text[one.start : one.end].split())
-        for identifier in one.identifiers:
-            mention = Mention(name, sent_id, tokens[0], tokens[1], one.type)
-            mentions.setdefault(identifier, []).append(mention)
-    places = {identifier: index for index, identifier in enumerate(mentions)}
+        where = (f"line {one.line}",)
+        check_text(text, one.start, one.end, one.name, *where)
+        mentions += [TextMention(one.start, one.end, identifier, one.type, where) for identifier in one.identifiers]
+    sentences, entities = entities_in(text, mentions, [(title, 0), (abstract, len(title) + 1)])
+    places = {str(identifier): index for index, identifier in enumerate(entities)}
     return IdentifiedDocument(
         title=record.title,
-        sentences=tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
-        entities=tuple(Entity(tuple(found)) for found in mentions.values()),
+        sentences=sentences,
+        entities=tuple(entities.values()),
         labels=tuple(_labels(record, places, schema)),
         label_source=labelled_by,
         identifiers=tuple(places),
@@ -176,7 +166,3 @@ def _labels(record: _Record, places: dict[str, int], schema: RelationSchema | No
             arguments.append(known)
         if relation != NONE:
             yield from (Label(Triplet(head, relation, tail)) for head in arguments[0] for tail in arguments[1])
-
-
-def _spaceless(text: str) -> str:
-    return "".join(text.split())

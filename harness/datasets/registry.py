@@ -31,7 +31,7 @@ __all__ = [
     "part_of",
 ]
 
-DATA_SUFFIXES = (".json", ".jsonl", ".gz", ".data", ".PubTator", ".PubTator.txt")
+DATA_SUFFIXES = (".json", ".jsonl", ".gz", ".data", ".PubTator", ".PubTator.txt", ".spacy")
 """By these a name is that of a file, and a file one that may hold documents or predictions."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,8 @@ from harness.errors import InputError
 from harness.json_files import shown, whole_value
 from harness.types import Relation, RelationSchema
 
-RELATION_TABLES = ("rel_info.json", "rel_info.json.gz", "rel2id.json")
+SCHEMA_FILE = "schema.toml"
+RELATION_TABLES = (SCHEMA_FILE, "rel_info.json", "rel_info.json.gz", "rel2id.json")
 """Names of the table beside a file of documents; the first that is there is read."""
 
 NONE = ""
@@ -36,11 +38,15 @@ def schema_beside(path: Path) -> RelationSchema | None:
 def read_schema(path: Path) -> RelationSchema:
     """Read ``rel_info.json``: relation id -> relation name, in the order of the file; other forms in docs/formats.md.
 
+    A schema file (``.toml``) has a table for each relation, whose ``name`` and ``none`` are read here.
+
     A relation that stands for none is told by its name (``NONE_NAMES``), or by ``{"name": ..., "none": true}`` in
     place of the name. Raises InputError for another form, a table without a relation, and one name of two relations.
     """
     try:
-        rows = list(_rows(whole_value(path, "the relation table")))
+        is_schema_file = path.suffix == ".toml"
+        table = _schema_tables(path) if is_schema_file else whole_value(path, "the relation table")
+        rows = list(_rows(table))
         relations = tuple(Relation(id, name) for id, name, is_none in rows if not is_none)
         owners: dict[str, str] = {}
         for relation in relations:
@@ -51,7 +57,17 @@ def read_schema(path: Path) -> RelationSchema:
     except Fault as fault:
         field = f"relation {shown(fault.field)}" if fault.field else "the relation table"
         raise InputError(f"{path}: {field}: {fault.problem}") from None
-    return RelationSchema(relations, tuple(id for id, _, is_none in rows if is_none))
+    none = tuple(id for id, _, is_none in rows if is_none)
+    return RelationSchema(relations, none, str(path.resolve()) if is_schema_file else "")
+
+
+def _schema_tables(path: Path) -> dict[str, dict[str, object]]:
+    """The tables of a schema file by relation id, each with a name: its own, or the id."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    return {id: {"name": id, **table} for id, table in content.items() if isinstance(table, dict)}
 
 
 def relation_id(written: str, schema: RelationSchema | None) -> str | None:

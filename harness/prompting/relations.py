@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -47,6 +47,8 @@ def _are_distinct(types: tuple[str, ...]) -> tuple[str, ...]:
 
 
 DOCRED_TYPES = ("PER", "ORG", "LOC", "TIME", "NUM", "MISC")
+DRAFTED_FROM = "drafted_from"
+"""The key of a draft that names the checksum of the documents it was counted on."""
 TYPES = "entity_types"
 """The key of a file that names the entity types of its corpus; without it they are DocRED's."""
 
@@ -71,6 +73,7 @@ class RelationText:
     - ``inverse``: ids of relations; one of them holds from tail to head wherever this one holds from head to tail.
     - ``symmetric``: whether the relation holds in both directions.
     - ``transitive``: whether it holds from a to c wherever it holds from a to b and from b to c.
+    - ``name``: of the relation, in a file that is the schema of a corpus as well.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -85,6 +88,7 @@ class RelationText:
     inverse: RelationIds = ()
     symmetric: bool = False
     transitive: bool = False
+    name: Text | None = None
 
     def state(self, head: str, tail: str) -> str:
         """The statement about these two names. They are put in as they are, braces included."""
@@ -103,19 +107,24 @@ class RelationText:
 
 @dataclass(frozen=True)
 class RelationTexts:
-    """The texts of a schema's relations, by id, and the checksum of the file that they came from."""
+    """The texts of a schema's relations, by id, and the checksum of the file that they came from.
+
+    ``drafted_from`` is the checksum of the documents whose labels they were drafted from; empty for no draft.
+    """
 
     by_id: Mapping[str, RelationText]
     sha256: str
+    drafted_from: str = ""
 
 
 def relation_texts_for(schema: RelationSchema, name_or_path: str | None = None) -> RelationTexts:
-    """The texts of the file named, or of the shipped file that has all of them, for every relation of ``schema``.
+    """The texts of the file named, or of the schema's own, or of the shipped file that has all of them.
 
-    Of the shipped files, ``redocred`` comes first. Anything with a path separator is a path. Raises InputError where a
-    relation has no text, and as ``load_relation_texts`` and ``read_relation_texts`` do.
+    Every relation of ``schema`` has one. Of the shipped files, ``redocred`` comes first. Anything with a path separator
+    is a path. Raises InputError where a relation has no text, and as ``load_relation_texts`` and
+    ``read_relation_texts`` do.
     """
-    name = name_or_path or _shipped_for(schema)
+    name = name_or_path or schema.texts or _shipped_for(schema)
     is_path = "/" in name or "\\" in name
     texts = read_relation_texts(Path(name)) if is_path else load_relation_texts(name)
     if missing := [relation for relation in schema.relations if relation.id not in texts]:
@@ -124,7 +133,7 @@ def relation_texts_for(schema: RelationSchema, name_or_path: str | None = None) 
             f"({missing[0].name}): write them (see docs/prompts.md) and name the file with --relation-texts"
         )
     file = Path(name) if is_path else _shipped(name)
-    return RelationTexts(texts, hashlib.sha256(file.read_bytes()).hexdigest())
+    return RelationTexts(texts, hashlib.sha256(file.read_bytes()).hexdigest(), drafted_from(file))
 
 
 @lru_cache
@@ -161,20 +170,22 @@ def _shipped(name: str) -> Path:
 def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
     """Read a file of relation texts: one TOML table per relation id with the other fields of RelationText.
 
-    ``entity_types`` at its top lists the entity types of the corpus, if they are others than DocRED's.
+    ``entity_types`` at its top lists the entity types of the corpus, if they are others than DocRED's. Tables with
+    ``none = true`` are of relations that stand for none and have no texts.
     Argument types, inverses and symmetry may be left out. Raises InputError, in one line with file, relation and
     field, at the first field that is missing, unknown, not as RelationText describes it, or contradicts another.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    tables = _tables(path)
     adapter = TypeAdapter(RelationText)
     types = _entity_types(path, tables.pop(TYPES, list(DOCRED_TYPES)))
+    tables.pop(DRAFTED_FROM, None)
     texts = {}
     for relation, table in tables.items():
         if not isinstance(table, dict) or "id" in table:
             raise InputError(f"{path}, relation {relation}: must be a table of texts without an id of its own")
+        if table.get("none") is True:
+            continue
+        table.pop("none", None)
         try:
             texts[relation] = adapter.validate_python({"id": relation, **table})
         except ValidationError as error:
@@ -188,6 +199,18 @@ def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
     for relation, problem in _contradictions(texts):
         raise InputError(f"{path}, relation {relation}: {problem}")
     return MappingProxyType(texts)
+
+
+def drafted_from(path: Path) -> str:
+    """The checksum of the documents that a file was drafted from; empty for a file that is no draft."""
+    return str(_tables(path).get(DRAFTED_FROM, ""))
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
 
 
 def _entity_types(path: Path, types: object) -> tuple[str, ...]:

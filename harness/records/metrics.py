@@ -204,6 +204,15 @@ class Metrics(StoredModel):
     """Of an LLM that was asked about some relations of the schema."""
 
     @property
+    def macro(self) -> dict[str, float]:
+        """Means of precision, recall and F1 over the relations of the labels; 0 without one."""
+        scores = [one for one in self.per_relation.values() if one.gold]
+        return {
+            name: sum(float(getattr(one, name)) for one in scores) / max(1, len(scores))
+            for name in ("precision", "recall", "f1")
+        }
+
+    @property
     def label_source(self) -> LabelSource:
         """Who wrote the labels; where the file does not tell, they are human unless there are none."""
         if self.official.gold == 0:

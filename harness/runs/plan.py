@@ -198,6 +198,11 @@ def _with_texts_and_shots(experiment: Experiment) -> Experiment:
     texts = shots = None
     if uses_relation_texts(settings):
         texts = relation_texts_for(settings.schema, config.relation_texts)
+        if texts.drafted_from == experiment.dataset.sha256:
+            raise InputError(
+                "the relation texts are a draft from the labels of these very documents: draft them from training "
+                "documents, or write them over and take out drafted_from"
+            )
         settings = replace(settings, relation_texts=texts.by_id)
     elif config.relation_texts and config.align_over != "descriptions" and settings.retrieval is None:
         raise InputError(f"prompt {settings.variant.name!r} uses no relation texts: leave out --relation-texts")

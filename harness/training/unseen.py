@@ -8,7 +8,6 @@ macro: means over the m relations.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, split_documents
+from harness.datasets.subset import drawn_relations
 from harness.encoders.backbone import MINILM
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.weights import trained_folder
@@ -25,7 +25,7 @@ from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
 from harness.training.fit import TrainingJob, train_encoder
 from harness.training.held_out import labelled
-from harness.types import Dataset, Document, PairScores, RelationSchema, Triplet
+from harness.types import Document, PairScores, RelationSchema, Triplet
 
 if TYPE_CHECKING:
     from harness.training.trainer import Watcher
@@ -141,21 +141,14 @@ def _test_set(job: UnseenJob) -> tuple[RelationSchema, Sequence[Document]]:
     with_gold(dataset, "training")
     if job.test == "sentences":
         documents: Sequence[Document] = tuple(dataset.documents)
-        drawn = drawn_relations(dataset, [relation.id for relation in dataset.schema.relations], job)
+        drawn = drawn_relations(dataset.schema.by_id, job.unseen, job.seed, dataset.name)
         chosen = labelled(documents, drawn)
         return _restricted(dataset.schema, drawn), [document for document in chosen if document.labels]
     documents = split_documents(list(dataset.documents), job.choose, job.report).report
     labels = Counter(label.triplet.relation for document in documents for label in document.labels)
     usual = [relation.id for relation in dataset.schema.relations if labels[relation.id] >= MIN_LABELS]
-    drawn = drawn_relations(dataset, usual, job)
+    drawn = drawn_relations(usual, job.unseen, job.seed, dataset.name)
     return _restricted(dataset.schema, drawn), labelled(documents, drawn)
-
-
-def drawn_relations(dataset: Dataset, candidates: Sequence[str], job: UnseenJob) -> frozenset[str]:
-    """The relations that a job holds out: another draw for each seed; InputError where there are too few."""
-    if not 1 <= job.unseen <= len(candidates):
-        raise InputError(f"{job.unseen} unseen relations of {dataset.name}: choose from 1 to {len(candidates)}")
-    return frozenset(random.Random(f"unseen {job.seed}").sample(sorted(candidates), job.unseen))
 
 
 def _restricted(schema: RelationSchema, relations: frozenset[str]) -> RelationSchema:

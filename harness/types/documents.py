@@ -112,12 +112,14 @@ class Relation:
 class RelationSchema:
     """The closed set of relations of a dataset, in the dataset's order; ids and names are unique.
 
-    ``none`` are the ids by which its labels say that a pair has no relation; they are no relations.
+    ``none`` are the ids by which its labels say that a pair has no relation; they are no relations. ``texts`` is the
+    path of the schema file that it came from, which holds the texts of its relations; empty where there is none.
     """
 
     relations: tuple[Relation, ...]
     """In the corpus's order."""
     none: tuple[str, ...] = ()
+    texts: str = ""
 
     @cached_property
     def by_id(self) -> Mapping[str, Relation]:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.datasets.brat import read_brat
 from harness.datasets.candidate_pairs import conventional
 from harness.datasets.conversion import convert
 from harness.datasets.corpora import CORPORA
+from harness.datasets.docbin import read_docbin
 from harness.datasets.dwie import read_dwie
 from harness.datasets.fields import Fault
+from harness.datasets.label_studio import read_label_studio
 from harness.datasets.pair_lines import read_pair_lines
 from harness.datasets.pubtator import read_pubtator
 from harness.datasets.registry import load_dataset, load_split
@@ -266,3 +269,79 @@ def test_cdr_counts_as_the_literature_does(split: str) -> None:
     pairs = {"train": (1_022, 5_348, 5_159), "dev": (997, 5_159, 4_990)}[split]
     filtered = statistics(load_dataset("cdr", f"{split}-filtered", folder).documents)
     assert (counted["triplets"], counted["candidate_pairs"], filtered.candidate_pairs) == pairs
+
+
+LEADS = {("Mara Lindqvist", "leads", "Valdoria"), ("Mara Lindqvist", "born_in", "Orvand")}
+
+
+def test_brat_folders_and_label_studio_exports_are_read_with_their_coreference(tmp_path: Path) -> None:
+    (document,) = read_brat(HERE / "brat")
+    assert facts(document) == LEADS
+    assert [one.names for one in document.entities] == [("Mara Lindqvist", "leader"), ("Valdoria",), ("Orvand",)]
+    first, second = read_label_studio(HERE / "label_studio.json")
+    assert (facts(first), first.entities, first.sentences) == (LEADS, document.entities, document.sentences)
+    assert (second.title, second.label_source.kind, second.entities) == ("8", "none", ())
+    done = harness_here("data", "convert", HERE / "label_studio.json", tmp_path / "a.json", "--format", "label-studio")
+    assert done.returncode == 0, done.stderr
+    assert facts(next(iter(load_dataset(str(tmp_path / "a.json")).documents))) == LEADS
+    assert convert(HERE / "brat", tmp_path / "b.json") == 1
+    with pytest.raises(InputError, match="--tag chooses documents of a folder of DWIE's"):
+        convert(HERE / "brat", tmp_path / "b.json", tag="train")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("brat/one.ann", "T4\tLOC 54 60", "T4\tLOC 55 60", "line 4: 'Orvand' is not at 55 to 60; 'rvand' is"),
+        ("brat/one.ann", "T4\tLOC 54 60", "T4\tLOC 54", "line 4: write id, tab, type with start and end"),
+        ("brat/one.ann", "Arg2:T4", "Arg2:T9", "line 9: no text-bound annotation has the id 'T9'"),
+        ("brat/one.ann", "Arg2:T4", "T4", "line 9: write id, tab, type with Arg1:T1 and Arg2:T2"),
+        ("brat/one.ann", "Equiv T1 T3", "Equiv T1 T8", "Equiv: no text-bound annotation has the id 'T8'"),
+        ("label_studio.json", '"start": 54', '"start": 55', "annotations[1].result[3]: 'Orvand' is not at 55 to 60"),
+        (
+            "label_studio.json",
+            '"to_id": "T4"',
+            '"to_id": "T9"',
+            "annotations[1].result[8].to_id: no span has the id 'T9'",
+        ),
+        ("label_studio.json", '"data"', '"date"', "task 0 ('0'): data: is missing; add it"),
+        ("label_studio.json", '"id": 8', '"id": 7', "task 1 ('1'): id: is already that of another task"),
+    ],
+)
+def test_a_fault_of_an_annotation_tool_s_file_names_its_place(
+    file: str, old: str, new: str, says: str, tmp_path: Path
+) -> None:
+    content = (HERE / file).read_text(encoding="utf-8")
+    assert old in content
+    path = tmp_path / Path(file).name
+    path.write_text(content.replace(old, new, 1), encoding="utf-8")
+    shutil.copy(HERE / "brat" / "one.txt", tmp_path)
+    with pytest.raises(InputError) as caught:
+        list(read_brat(tmp_path) if file.startswith("brat") else read_label_studio(path))
+    assert str(path) in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_a_docbin_of_spacy_is_read(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy")
+    from spacy.tokens import Doc, DocBin, Span
+
+    Doc.set_extension("rel", default=None, force=True)
+    nlp = spacy.blank("en")
+    doc = Doc(
+        nlp.vocab,
+        words=["Mara", "leads", "Valdoria", ".", " ", "She", "left", "."],
+        sent_starts=[1, 0, 0, 0, 0, 1, 0, 0],
+    )
+    doc.ents = [Span(doc, 0, 1, "PER", span_id="m"), Span(doc, 2, 3, "LOC"), Span(doc, 5, 6, "PER", span_id="m")]
+    doc._.rel = {(0, 2): {"leads": 0.9, "born_in": 0.2}}
+    bare = Doc(nlp.vocab, words=["Nothing"])
+    DocBin(docs=[doc, bare], store_user_data=True).to_disk(tmp_path / "a.spacy")
+    first, second = read_docbin(tmp_path / "a.spacy")
+    assert facts(first) == {("Mara", "leads", "Valdoria")}
+    assert [one.names for one in first.entities] == [("Mara", "She"), ("Valdoria",)]
+    assert first.sentences == (("Mara", "leads", "Valdoria", "."), ("She", "left", "."))
+    assert second.label_source.kind == "none"
+    (tmp_path / "b.spacy").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="is no DocBin of spaCy"):
+        list(read_docbin(tmp_path / "b.spacy"))

@@ -1,0 +1,48 @@
+"""`harness schema`: files that say what the relations of a corpus are and mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import DataDirOption
+
+app = typer.Typer(help="Draft and check schema files: relations with their texts.", no_args_is_help=True)
+
+
+@app.command()
+def new(
+    corpus: Annotated[str, typer.Argument(help="A corpus, NAME:SPLIT, or a file whose relations are drafted.")],
+    out: Annotated[Path, typer.Argument(help="The file to write; as schema.toml beside documents it is their schema.")],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Draft a schema file from a corpus: names, argument types by counts, and texts to be written over.
+
+    \b
+    Examples:
+      harness schema new train.json schema.toml
+      harness schema new cdr:train cdr.toml --data-dir data/cdr
+    """
+    from harness.datasets.registry import load_split
+    from harness.datasets.schema_draft import draft_schema, write_draft
+
+    dataset = load_split(corpus, data_dir)
+    write_draft(out, draft_schema(dataset))
+    typer.echo(f"{out}: a draft of {len(dataset.schema.relations):,} relations; write its texts over")
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="A schema file, or a file of relation texts.")]) -> None:
+    """Check a schema file: one line on the first thing wrong in it, or what it holds.
+
+    \b
+    Example:
+      harness schema check schema.toml
+    """
+    from harness.prompting.relations import drafted_from, read_relation_texts
+
+    texts = read_relation_texts(file)
+    drafted = "; a draft, whose texts are to be written over" if drafted_from(file) else ""
+    typer.echo(f"{file}: {len(texts):,} relations, all valid{drafted}")

@@ -1,0 +1,101 @@
+"""brat's stand-off annotations: a folder with a ``.txt`` and an ``.ann`` file for each document.
+
+Stenetorp et al. (2012), "brat: a Web-based Tool for NLP-Assisted Text Annotation", EACL. Of an ``.ann`` file are read
+text-bound annotations (``T1  Type start end  text``), relations (``R1  Type Arg1:T1 Arg2:T2``) and equivalences
+(``*  Equiv T1 T2``), which make mentions those of one entity. Other lines, as of events, attributes and notes, are not.
+A mention of several pieces is read from its first character to its last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.datasets.fields import Fault, refusal
+from harness.datasets.offsets import SameEntity, TextMention, check_text, entities_in
+from harness.datasets.relation_table import NONE, relation_id
+from harness.errors import InputError
+from harness.json_files import shown
+from harness.label_source import HUMAN, LabelSource
+from harness.opening import open_text
+from harness.types import Document, Label, RelationSchema, Triplet
+
+
+def is_brat(folder: Path) -> bool:
+    """Whether a folder holds brat's annotations."""
+    return any(folder.glob("*.ann"))
+
+
+def read_brat(
+    folder: Path, schema: RelationSchema | None = None, labelled_by: LabelSource = HUMAN
+) -> Iterator[Document]:
+    """Yield the documents in the order of their files' names, which are their titles.
+
+    Raises InputError with file, line and problem at the first fault.
+    """
+    for file in sorted(folder.glob("*.ann")):
+        text = _text(file.with_suffix(".txt"))
+        try:
+            yield _document(file, text, schema, labelled_by)
+        except Fault as fault:
+            raise refusal(file, "the annotation", None, fault) from None
+
+
+def _document(file: Path, text: str, schema: RelationSchema | None, labelled_by: LabelSource) -> Document:
+    mentions: dict[str, TextMention] = {}
+    relations: list[tuple[str, str, str, str]] = []
+    same = SameEntity()
+    equivalent: dict[str, None] = {}
+    for number, line in enumerate(_text(file).split("\n"), 1):
+        where = f"line {number}"
+        columns = line.rstrip("\r").split("\t")
+        if columns[0].startswith("T"):
+            mentions[columns[0]] = _mention(columns, text, where)
+        elif columns[0].startswith("R"):
+            relations.append((where, *_relation(columns, where)))
+        elif columns[0] == "*" and len(columns) > 1 and columns[1].startswith("Equiv "):
+            first, *others = columns[1].split()[1:]
+            for other in others:
+                same.join(first, other)
+            equivalent |= dict.fromkeys([first, *others])
+    for one in equivalent.keys() - mentions.keys():
+        raise Fault(f"no text-bound annotation has the id {shown(one)}", "Equiv")
+    joined = [one._replace(entity=same.of(id)) for id, one in mentions.items()]
+    sentences, entities = entities_in(text, joined)
+    places = {key: place for place, key in enumerate(entities)}
+    labels = []
+    for where, written, head, tail in relations:
+        relation = relation_id(written, schema)
+        if relation is None:
+            raise Fault(f"{shown(written)} is no relation of the schema", where)
+        if unknown := [one for one in (head, tail) if one not in mentions]:
+            raise Fault(f"no text-bound annotation has the id {shown(unknown[0])}", where)
+        if relation != NONE:
+            labels.append(Label(Triplet(places[same.of(head)], relation, places[same.of(tail)])))
+    return Document(file.stem, sentences, tuple(entities.values()), tuple(labels), labelled_by)
+
+
+def _mention(columns: list[str], text: str, where: str) -> TextMention:
+    kind, _, offsets = columns[1].partition(" ") if len(columns) == 3 else ("", "", "")
+    numbers = offsets.replace(";", " ").split()
+    if not kind or len(numbers) < 2 or not all(number.isdigit() for number in numbers):
+        raise Fault("write id, tab, type with start and end, tab, text", where)
+    start, end = int(numbers[0]), int(numbers[-1])
+    if len(numbers) == 2:
+        check_text(text, start, end, columns[2], where)
+    return TextMention(start, end, columns[0], kind, (where,))
+
+
+def _relation(columns: list[str], where: str) -> tuple[str, str, str]:
+    match columns[1].split() if len(columns) > 1 else ():
+        case [relation, first, second] if ":" in first and ":" in second:
+            return relation, first.partition(":")[2], second.partition(":")[2]
+    raise Fault("write id, tab, type with Arg1:T1 and Arg2:T2", where)
+
+
+def _text(file: Path) -> str:
+    try:
+        with open_text(file) as content:
+            return content.read()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None

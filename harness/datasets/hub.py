@@ -1,0 +1,45 @@
+"""Data sets of the Hugging Face hub in DocRED's form: fetched into a folder, from which their files are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.paths import cache_dir
+
+PREFIX = "hf://"
+_NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+_READ = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".data", ".pubtator", ".pubtator.txt", ".spacy", ".toml")
+
+
+def fetch_from_hub(name: str, target: Path | None = None) -> tuple[list[Path], str]:
+    """Fetch the files of ``hf://owner/name`` or ``hf://owner/name@revision`` that can be read, and tell the commit.
+
+    They go into ``target``, by default into the cache, in a folder of the data set and its commit. Files that are there
+    are not fetched again; no code of the data set is. Raises InputError where the data set, the revision or a file of a
+    readable form is not to be had.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(f"{name}: write hf://owner/name, or hf://owner/name@revision")
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repository, revision = match[1], match[2]
+    try:
+        info = HfApi().dataset_info(repository, revision=revision)
+        names = [one.rfilename for one in info.siblings or ()]
+        wanted = [one for one in names if one.lower().endswith(_READ)]
+        if not wanted:
+            held = ", ".join(names[:4]) or "no file"
+            raise InputError(f"{name}: holds {held}, and no file of a form that is read (docs/corpora.md): convert one")
+        commit = str(info.sha)
+        folder = target or cache_dir() / "hub" / repository.replace("/", "--") / commit[:12]
+        paths = [
+            Path(hf_hub_download(repository, one, repo_type="dataset", revision=commit, local_dir=folder))
+            for one in wanted
+        ]
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(f"{name}: cannot be fetched from the hub ({str(error).splitlines()[0]})") from error
+    return paths, commit

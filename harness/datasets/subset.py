@@ -1,0 +1,58 @@
+"""The documents of a corpus that state some of its relations, as the zero-shot protocols on unseen relations test them.
+
+Chen and Li (2021), "ZS-BERT", NAACL, test on m relations of FewRel or Wiki-ZSL that training has not seen: the pair of
+a sentence is given, and one of the m is the answer. Documents with other pairs keep them all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.json_files import shown, text_value
+from harness.opening import open_text
+from harness.types import Dataset, Document, RelationSchema
+
+
+def drawn_relations(candidates: Iterable[str], count: int, seed: int, of: str) -> frozenset[str]:
+    """``count`` of the relations, another draw for each seed; InputError where there are too few."""
+    ids = sorted(candidates)
+    if not 1 <= count <= len(ids):
+        raise InputError(f"{count} unseen relations of {of}: choose from 1 to {len(ids)}")
+    return frozenset(random.Random(f"unseen {seed}").sample(ids, count))
+
+
+def listed_relations(path: Path, schema: RelationSchema) -> frozenset[str]:
+    """The relations that a file lists by id or name: one a line, or a JSON list; InputError for one that is unknown."""
+    with open_text(path) as file:
+        text = file.read()
+    values = text_value(text, str(path), "write a list of ids") if text.lstrip().startswith("[") else text.splitlines()
+    names = [one.strip() for one in values if isinstance(one, str) and one.strip()] if isinstance(values, list) else []
+    if not names:
+        raise InputError(f"{path}: lists no relation; write one id or name a line, or a JSON list of them")
+    by_name = {**schema.by_name, **schema.by_id}
+    if unknown := [one for one in names if one not in by_name]:
+        raise InputError(f"{path}: {shown(unknown[0])} is no relation of the corpus; give ids or names")
+    return frozenset(by_name[one].id for one in names)
+
+
+def with_relations(dataset: Dataset, relations: frozenset[str], *, pairs_given: bool) -> Dataset:
+    """The documents with labels of these relations, and with these only; the schema likewise.
+
+    With ``pairs_given``, the candidate pairs of a document are those that its labels name.
+    """
+    schema = replace(dataset.schema, relations=tuple(one for one in dataset.schema.relations if one.id in relations))
+    documents = tuple(_restricted(dataset.documents, relations, pairs_given))
+    return replace(dataset, schema=schema, documents=documents)
+
+
+def _restricted(documents: Iterable[Document], relations: frozenset[str], pairs_given: bool) -> Iterator[Document]:
+    for document in documents:
+        labels = tuple(label for label in document.labels if label.triplet.relation in relations)
+        if labels:
+            pairs = {(label.triplet.head, label.triplet.tail) for label in labels}
+            candidates = tuple(sorted(pairs)) if pairs_given else document.candidates
+            yield replace(document, labels=labels, candidates=candidates)

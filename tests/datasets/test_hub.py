@@ -1,0 +1,60 @@
+"""Data sets of the hub: what is fetched, where to, and what cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.datasets.registry import load_dataset
+from tests.commands import error_line, harness_here
+from tests.corpora import write_corpus
+from tests.hub_server import REVISION, Hub
+
+REPOSITORY = "owner/relations"
+
+
+def at(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(
+        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+
+
+def test_files_in_docreds_form_are_fetched_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = write_corpus(tmp_path / "made", 3)
+    files = {
+        "dev.json": corpus.read_bytes(),
+        "rel_info.json": (corpus.parent / "rel_info.json").read_bytes(),
+        "loader.py": b"raise SystemExit",
+    }
+    with Hub(REPOSITORY, files, "datasets") as hub:
+        at(hub, monkeypatch, tmp_path)
+        done = harness_here("data", "fetch", f"hf://{REPOSITORY}")
+        assert done.returncode == 0, done.stderr
+        assert f"commit {REVISION}" in done.stderr
+        dev, table = map(Path, done.stdout.split())
+        assert not any("loader.py" in path for path in hub.asked)
+    assert (dev.parent, table.name) == (
+        tmp_path / "cache" / "hub" / "owner--relations" / REVISION[:12],
+        "rel_info.json",
+    )
+    dataset = load_dataset(str(dev))
+    assert (len(dataset.documents), len(dataset.schema.relations)) == (3, 4)
+
+
+def test_what_cannot_be_fetched_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "write hf://owner/name" in error_line(harness_here("data", "fetch", "hf://name"))
+    with Hub(REPOSITORY, {"data.parquet": json.dumps({}).encode()}, "datasets") as hub:
+        at(hub, monkeypatch, tmp_path)
+        told = error_line(harness_here("data", "fetch", f"hf://{REPOSITORY}"))
+        assert "holds data.parquet, and no file of a form that is read" in told
+        assert "cannot be fetched from the hub" in error_line(harness_here("data", "fetch", "hf://owner/another"))
+        assert "corpora known by name" in error_line(
+            harness_here("data", "fetch", f"hf://{REPOSITORY}", "--split", "dev")
+        )
