@@ -88,7 +88,7 @@ class TrainingJob:
             return glidre_configs(schema, self.seed, of_model, of_training)
         is_rcp = self.task == "rcp"
         relations = (RELATED,) if is_rcp else tuple(relation.id for relation in schema.relations)
-        model = ModelConfig(task=self.task, relations=relations, entity_types=DOCRED_ENTITY_TYPES)
+        model = ModelConfig(task="rcp" if is_rcp else "atlop", relations=relations, entity_types=DOCRED_ENTITY_TYPES)
         training = TrainingConfig(loss="binary" if is_rcp else "adaptive_threshold", seed=self.seed)
         return with_options(model, of_model), with_options(training, of_training)
 
