@@ -47,8 +47,8 @@ def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
     spec = resolve_model(config.model, config.base_url)
     if spec.source == PredictionSource.ENCODER:
         raise InputError(
-            f"model {spec.name} is an encoder, which relates entities that are marked already: annotate with a "
-            f"language model first, then `harness run --model {spec.name} --dataset CORPUS.json`"
+            f"model {spec.name} is an encoder, which relates entities that are marked already: `harness extract` finds "
+            "them for it; or annotate with a language model"
         )
     texts = TextCollection(Path(config.dataset))
     runner = runner_of(config, spec)

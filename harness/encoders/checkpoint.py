@@ -60,6 +60,11 @@ def new_entity_model(config: EntityConfig, *, pretrained: bool = True, attention
     return EntityModel(config, _encoder(config, pretrained=pretrained, attention_dropout=attention_dropout))
 
 
+def model_for(config: Config) -> EncoderModel:
+    """As ``new_model``, of any kind."""
+    return new_entity_model(config) if isinstance(config, EntityConfig) else new_model(config)
+
+
 def _encoder(config: Config, *, pretrained: bool, attention_dropout: float) -> PreTrainedModel:
     from harness.encoders.backbone import load_encoder, longest_window
 
@@ -78,13 +83,21 @@ def _encoder(config: Config, *, pretrained: bool, attention_dropout: float) -> P
 
 def read_config(folder: Path) -> ModelConfig | GlidreConfig:
     """The configuration of a trained encoder of pairs; InputError that names the field where it does not fit."""
+    config = read_any_config(folder)
+    if isinstance(config, EntityConfig):
+        raise InputError(f"{folder}: an entity finder, which scores no pairs: give it to `harness extract --entities`")
+    return config
+
+
+def read_any_config(folder: Path) -> Config:
+    """The configuration of a trained encoder of pairs, or of an entity finder."""
     path = folder / CONFIG
     try:
         task = json.loads(path.read_text(encoding="utf-8")).get("task")
     except (OSError, ValueError, AttributeError, RecursionError):
         task = None  # read_record says what is wrong with it
     if task == "entities":
-        raise InputError(f"{folder}: an entity finder, which scores no pairs: give it to `harness extract --entities`")
+        return read_record(EntityConfig, path)
     return read_record(GlidreConfig, path) if task == "glidre" else read_record(ModelConfig, path)
 
 

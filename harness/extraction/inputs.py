@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.errors import InputError
 from harness.extraction import readers
@@ -67,7 +68,11 @@ def _read_input(name: str) -> Iterator[Text | Unreadable]:
                 "an address; nothing is fetched: save the page (curl -o page.html ADDRESS) and name the file"
             )
         if name == STDIN:
-            yield from _texts_of(STDIN, sys.stdin.buffer.read(MOST_BYTES + 1), "", "standard input")
+            stream = sys.stdin.buffer
+            if stream.peek(1)[:1] == b"{":
+                yield from _read_lines(stream, STDIN, "line")
+            else:
+                yield from _texts_of(STDIN, stream.read(MOST_BYTES + 1), "", "standard input")
         elif path.is_dir():
             files = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES and one.is_file())
             if not files:
@@ -84,7 +89,8 @@ def _read_file(path: Path) -> Iterator[Text | Unreadable]:
     try:
         kind = _SUFFIXES.get(path.suffix.lower(), "")
         if kind == "lines":
-            yield from _read_lines(path)
+            with path.open("rb") as stream:
+                yield from _read_lines(stream, str(path), path.stem)
             return
         size = path.stat().st_size
         if size > MOST_BYTES:
@@ -108,22 +114,20 @@ def _texts_of(source: str, content: bytes, kind: str, title: str) -> Iterator[Te
     yield Text(title, source, text)
 
 
-def _read_lines(path: Path) -> Iterator[Text | Unreadable]:
-    with path.open("rb") as lines:
-        number = 0
-        while line := lines.readline(MOST_BYTES + 1):
-            number += 1
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            try:
-                if len(line) > MOST_BYTES:
-                    raise InputError(f"a line of more than {MOST_BYTES // 2**20} MB, which is no text: split it")
-                yield _read_line(line, str(path), f"{path.stem} {number}")
-            except InputError as error:
-                yield Unreadable(where, str(error))
-                if len(line) > MOST_BYTES:
-                    return
+def _read_lines(stream: BinaryIO, source: str, stem: str) -> Iterator[Text | Unreadable]:
+    number = 0
+    while line := stream.readline(MOST_BYTES + 1):
+        number += 1
+        if not line.strip():
+            continue
+        try:
+            if len(line) > MOST_BYTES:
+                raise InputError(f"a line of more than {MOST_BYTES // 2**20} MB, which is no text: split it")
+            yield _read_line(line, source, f"{stem} {number}")
+        except InputError as error:
+            yield Unreadable(f"{source}, line {number}", str(error))
+            if len(line) > MOST_BYTES:
+                return
 
 
 def _read_line(line: bytes, source: str, default_title: str) -> Text:

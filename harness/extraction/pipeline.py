@@ -52,7 +52,9 @@ class Extractor:
             if windows >= most:
                 yield from self._batch(held)
                 held, windows, most = [], 0, min(2 * most, MOST_WINDOWS)
-        yield from self._batch(held)
+        # Without a text no model is loaded.
+        if held:
+            yield from self._batch(held)
 
     def _batch(self, texts: Sequence[Text]) -> Iterator[Outcome]:
         documents = [tokenised(one) for one in texts]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.docred import sha256_of
-from harness.encoders.checkpoint import new_model, read_config, store
+from harness.encoders.checkpoint import model_for, read_any_config, store
 from harness.encoders.low_rank import LEFT, factored
 from harness.encoders.seen import seen_by, write_seen
 from harness.encoders.weights import (
@@ -47,9 +47,9 @@ def compress(source: Path, rank: int, folder: Path) -> Compressed:
     if "members" in fields_of(source):
         raise InputError(f"{source}: an ensemble; compress its members, then put them together")
     refuse_existing(folder)
-    config, record, seen = read_config(source), read_record(source), seen_by(source)
+    config, record, seen = read_any_config(source), read_record(source), seen_by(source)
     weights, shared = read_weights(source / WEIGHTS)
-    own = new_model(config).state_dict()
+    own = model_for(config).state_dict()
     pretrained = {name: value for name, value in own.items() if name.startswith(("encoder.", "label_encoder."))}
     stored = factored(weights, pretrained, rank)
     changed = [name.removesuffix(LEFT) for name in stored if name.endswith(LEFT) and name not in weights]

@@ -19,6 +19,7 @@ from harness.encoders.weights import WEIGHTS
 from harness.errors import InputError
 from harness.scoring.counts import total
 from harness.scoring.entities import cluster_counts, mention_counts
+from harness.training.compressing import compress
 from harness.training.entities import train_entity_finder
 from harness.training.fit import TrainingJob
 from harness.types import Document
@@ -57,6 +58,9 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert {"f1", "mention_f1", "untyped_f1"} <= whole.reported.keys()
     with pytest.raises(InputError, match="scores no pairs"):
         read_config(tmp_path / "whole")
+    smaller = compress(tmp_path / "whole", 2, tmp_path / "small")
+    assert smaller.after < smaller.before
+    assert len(list(EntityFinder(tmp_path / "small").find([Document("t", (("Ada",),), ())]))) == 1
 
 
 def test_a_finder_over_an_encoder_that_stays_finds_what_it_was_shown(

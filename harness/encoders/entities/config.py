@@ -37,7 +37,7 @@ class EntityConfig(BaseModel):
     shaped_input: bool = True
     projection_size: int = Field(default=256, ge=1)
     word_size: int = Field(default=160, ge=1)
-    mention_size: int = Field(default=128, ge=1)
+    mention_size: int = Field(default=64, ge=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     threshold: float = Field(default=0.5, ge=0, le=1)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 SHAPE_SIZE = 32
+"""Width of the embeddings of shapes and of types."""
 
 
 class EntityModel(EncoderModel):
@@ -52,7 +53,7 @@ class EntityModel(EncoderModel):
         self.mention_type = nn.Embedding(types, SHAPE_SIZE)
         self.mention = nn.Linear(2 * width + SHAPE_SIZE, config.mention_size)
         self.pair = nn.Sequential(
-            nn.Linear(2 * config.mention_size + FEATURES, config.mention_size),
+            nn.Linear(2 * config.mention_size + SHAPE_SIZE + FEATURES, config.mention_size),
             nn.GELU(),
             nn.Dropout(config.dropout),
             nn.Linear(config.mention_size, 1),
@@ -103,5 +104,6 @@ class EntityModel(EncoderModel):
         mentions = torch.cat([words[start], words[end], self.mention_type(kind)], 1)
         mentions = torch.tanh(self.mention(mentions))
         one, other = mentions[pairs[:, 0]], mentions[pairs[:, 1]]
-        compared = torch.cat([one * other, (one - other).abs(), features.to(one.dtype)], 1)
+        types = self.mention_type(kind[pairs]).sum(1)
+        compared = torch.cat([one * other, (one - other).abs(), types, features.to(one.dtype)], 1)
         return full_precision(self.pair(compared)[:, 0])

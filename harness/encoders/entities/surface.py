@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from harness.encoders.entities.text import Span
 
-FEATURES = 24
+FEATURES = 25
 """Columns of ``pair_features``."""
 
 _ENGLISH = ("the", "a", "an", "of", "and", "in", "on", "for", "'s")
@@ -44,6 +44,7 @@ def pair_features(document: Document, spans: Sequence[Span], pairs: NDArray[np.i
     order = np.argsort(np.argsort(place, kind="stable")) if len(spans) else place
     features = np.zeros((len(pairs), FEATURES), dtype=np.float32)
     by_name: dict[tuple[str, str], list[float]] = {}
+    longer = _longer_names([(frozenset(name.content), one.type) for name, one in zip(names, spans, strict=True)])
     for row, (i, j) in enumerate(pairs.tolist()):
         a, b = sorted((names[i], names[j]))
         of_words = by_name.get((a.text, b.text))
@@ -55,6 +56,7 @@ def pair_features(document: Document, spans: Sequence[Span], pairs: NDArray[np.i
         features[row] = [
             *of_words,
             spans[i].type == spans[j].type,
+            _only_choice(names, longer, i, j),
             sentences == 0,
             min(sentences, 8) / 8,
             1 / (1 + between),
@@ -62,6 +64,23 @@ def pair_features(document: Document, spans: Sequence[Span], pairs: NDArray[np.i
             _joined(document, spans[earlier], spans[later]),
         ]
     return features
+
+
+def _longer_names(names: Sequence[tuple[frozenset[str], str]]) -> list[int]:
+    """Of each name how many others of its type there are that have all its words and more."""
+    distinct = set(names)
+    count = {
+        (words, kind): sum(other_kind == kind and words < other for other, other_kind in distinct)
+        for words, kind in distinct
+    }
+    return [count[name] for name in names]
+
+
+def _only_choice(names: Sequence[_Words], longer: Sequence[int], i: int, j: int) -> float:
+    """1 over the names that the shorter of two can stand for, if the longer is one; else 0."""
+    one, other = set(names[i].content), set(names[j].content)
+    shorter = i if one < other else j if other < one else None
+    return 1 / max(longer[shorter], 1) if shorter is not None else 0.0
 
 
 def _of_words(a: _Words, b: _Words) -> list[float]:
