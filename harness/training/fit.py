@@ -31,6 +31,7 @@ from harness.training.config import TrainingConfig
 from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import joined, some_of_each, without_relations
+from harness.training.memory import within_memory
 from harness.training.teacher import Teacher
 from harness.types import RELATED, Document, PairScorer, RelationSchema
 
@@ -88,7 +89,9 @@ class TrainingJob:
             return glidre_configs(schema, self.seed, of_model, of_training)
         is_rcp = self.task == "rcp"
         relations = (RELATED,) if is_rcp else tuple(relation.id for relation in schema.relations)
-        model = ModelConfig(task="rcp" if is_rcp else "atlop", relations=relations, entity_types=entity_types_of(self.train))
+        model = ModelConfig(
+            task="rcp" if is_rcp else "atlop", relations=relations, entity_types=entity_types_of(self.train)
+        )
         training = TrainingConfig(loss="binary" if is_rcp else "adaptive_threshold", seed=self.seed)
         return with_options(model, of_model), with_options(training, of_training)
 
@@ -121,6 +124,7 @@ def glidre_configs(
     return model.for_schema(schema).model_copy(update={"adaptive": training.loss.startswith("adaptive")}), training
 
 
+@within_memory("lower -O batch_size, or take a smaller --encoder")
 def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     """Train, keep the best weights in ``folder``, and score the reporting documents with what was kept.
 
