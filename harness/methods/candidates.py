@@ -105,15 +105,23 @@ class GoldPairs:
 
 @dataclass(frozen=True)
 class GoldAndUnrelatedPairs(GoldPairs):
-    """The gold pairs and as many unrelated ones, drawn by ``seed``: examples of both kinds (LMRC, Appendix C)."""
+    """The gold pairs and unrelated ones, drawn by ``seed``: examples of both kinds (LMRC, Appendix C).
+
+    ``ratio`` unrelated pairs are drawn for each gold one. Sorted, unless ``is_shuffled``.
+    """
 
     seed: int = 0
+    ratio: float = 1.0
+    is_shuffled: bool = False
 
     def pairs(self, document: Document) -> tuple[Pair, ...]:
         gold = super().pairs(document)
         unrelated = sorted(set(AllPairs().pairs(document)) - set(gold))
         drawn = random.Random(f"{self.seed} {document.title}")
-        return tuple(sorted([*gold, *drawn.sample(unrelated, min(len(gold), len(unrelated)))]))
+        pairs = sorted([*gold, *drawn.sample(unrelated, min(round(self.ratio * len(gold)), len(unrelated)))])
+        if self.is_shuffled:
+            drawn.shuffle(pairs)
+        return tuple(pairs)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,17 @@ import torch
 
 from harness.encoders.seen import Role, seen_by
 from harness.errors import InputError, ModelUnavailable
+from harness.methods.candidates import GoldAndUnrelatedPairs
 from harness.runs.config import RunConfig
 from harness.training.llm.adapter import ADAPTER, ADAPTER_WEIGHTS, PEFT_CONFIG
+from harness.training.llm.card import CARD
 from harness.training.llm.config import LlmTrainingConfig
 from harness.training.llm.examples import Exchange, Exchanges
 from harness.training.llm.fit import AdapterJob, steps_of, train_adapter
 from harness.training.llm.trainer import AdapterTrainer
+from harness.training.memory import within_memory
 from tests.commands import error_line, harness_here
+from tests.documents import document
 from tests.encoders.small import Killed, Recorder
 from tests.tiny_llm import tiny_llm
 
@@ -62,6 +66,11 @@ def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJo
     assert adapter["base"]["name"] == job.run.model
     assert (adapter["base"]["layers"], adapter["base"]["hidden_size"]) == (2, 32)
     assert adapter["prompt"]["name"] == "compact"
+    card = (tmp_path / CARD).read_text()
+    assert card.startswith("---\nbase_model: ")
+    assert f"harness run --model {job.run.model} --prompt compact --adapter FOLDER" in card
+    for part in ("library_name: peft", "6 documents of", "| 1 (kept) |", "No documents were held out to report on."):
+        assert part in card
     lora = json.loads((tmp_path / PEFT_CONFIG).read_text())
     assert (lora["r"], lora["base_model_name_or_path"]) == (4, job.run.model)
     from harness.datasets.registry import load_dataset
@@ -109,6 +118,40 @@ def test_an_epoch_has_other_exchanges_and_at_most_so_many_of_a_document() -> Non
     assert first != second
     assert first == found.of_epoch(1, 0, 4)
     assert len(found.of_epoch(1, 0, 0)) == 27
+
+
+@pytest.mark.parametrize(("na", "expected"), [("0", 0), ("0.5", 2), ("100", 8)])
+def test_pairs_without_a_relation_are_sampled_and_all_pairs_shuffled(na: str, expected: int) -> None:
+    related = [(0, 1), (1, 2), (2, 3), (3, 0)]
+    mentions = [[(0, place, place + 1, "LOC")] for place in range(4)]
+    asked = document("a b c d", mentions, [(head, "P17", tail) for head, tail in related])
+    source = GoldAndUnrelatedPairs(seed=3, ratio=float(na), is_shuffled=True)
+    pairs = source.pairs(asked)
+    assert set(related) <= set(pairs)
+    assert len(set(pairs)) == len(pairs) == 4 + expected
+    assert list(pairs) != sorted(pairs)
+    assert pairs == source.pairs(asked)
+
+
+def test_a_training_asks_about_sampled_pairs(job: AdapterJob, tmp_path: Path) -> None:
+    options = {**OPTIONS, "epochs": "1", "na": "1"}
+    pairwise = replace(job, run=replace(job.run, prompt="pairwise"), choose=1, few_shot=1, options=options)
+    with pytest.raises(InputError, match="the prompt has no answer for pairs without a relation"):
+        train_adapter(replace(job, options=options), tmp_path / "compact", Recorder())
+    assert train_adapter(pairwise, tmp_path / "pairwise", Recorder()).best is not None
+
+
+def test_memory_that_runs_out_is_one_line_and_other_errors_are_theirs(
+    job: AdapterJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        torch.empty(1 << 58)  # More than any machine has: torch's own error.
+
+    monkeypatch.setattr(AdapterTrainer, "_step", fails)
+    with pytest.raises(ModelUnavailable, match="out of memory: lower -O at_once"):
+        train_adapter(job, tmp_path, Recorder())
+    with pytest.raises(RuntimeError, match="another"), within_memory("nothing"):
+        raise RuntimeError("another")
 
 
 def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:

@@ -21,6 +21,7 @@ class LlmTrainingConfig(BaseModel):
     - ``batch_size``: exchanges (a prompt and its answer) for each step of the optimizer, ``at_once`` of them together
       in memory. Only answers are learned, each of their tokens counts alike.
     - ``exchanges``: the most exchanges of a document in one epoch, others in every epoch; 0: all.
+    - ``na``: for `pairwise`, unrelated pairs for each related one of a document, shuffled; unset: all pairs, in order.
     - ``max_length``: tokens of prompt and answer together; a longer exchange is left out.
     - ``quantize``: ``4bit`` loads the base model in four bits (QLoRA, Dettmers et al., NeurIPS 2023); it takes a GPU.
     - ``checkpointing``: activations are computed again in the backward pass; slower, in much less memory.
@@ -46,6 +47,7 @@ class LlmTrainingConfig(BaseModel):
     targets: str = ALL_LINEAR
     variant: Literal["lora", "rslora", "dora"] = "lora"
     exchanges: int = Field(default=0, ge=0)
+    na: float | None = Field(default=None, ge=0)
     max_length: int = Field(default=2048, ge=16)
     quantize: Literal["none", "4bit"] = "none"
     checkpointing: bool = False

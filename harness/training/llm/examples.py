@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import InputError
+from harness.methods.candidates import GoldAndUnrelatedPairs
+from harness.methods.pairs import PairQuestions
 from harness.types import Document, Message
 
 if TYPE_CHECKING:
@@ -55,6 +57,18 @@ class Exchanges:
     def count(self, most: int) -> int:
         """How many exchanges an epoch has."""
         return sum(min(len(exchanges), most) if most else len(exchanges) for exchanges in self.by_document)
+
+
+def with_sampled_pairs(method: PromptMethod, ratio: float | None, seed: int) -> PromptMethod:
+    """The method, asking about related pairs and ``ratio`` unrelated ones for each, shuffled; as it is for None.
+
+    Raises InputError for a prompt that cannot answer that a pair has no relation.
+    """
+    if ratio is None:
+        return method
+    if not (isinstance(method, PairQuestions) and method.none):
+        raise InputError("-O na: the prompt has no answer for pairs without a relation; use --prompt pairwise")
+    return replace(method, source=GoldAndUnrelatedPairs(seed=seed, ratio=ratio, is_shuffled=True))
 
 
 def exchanges_of(

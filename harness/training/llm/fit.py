@@ -26,8 +26,10 @@ from harness.runs.plan import Experiment, prepare
 from harness.scoring.official import score
 from harness.training.folder import Trained, TrainingFolder, finished_training
 from harness.training.llm.adapter import ADAPTER_WEIGHTS, new_adapter, save_adapter
+from harness.training.llm.card import write_card
 from harness.training.llm.config import PRESETS, LlmTrainingConfig
-from harness.training.llm.examples import exchanges_of
+from harness.training.llm.examples import exchanges_of, with_sampled_pairs
+from harness.training.memory import within_memory
 from harness.types import Dataset, Document, Prediction
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def steps_of(job: AdapterJob) -> list[str]:
     return list(dict.fromkeys(one.step for document in split.train for one in method.demonstrate(document)))
 
 
+@within_memory("lower -O at_once or -O max_length, or add -O checkpointing=true")
 def train_adapter(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
     """Train, keep the best adapter in ``folder``, and score the reporting documents with it.
 
@@ -101,7 +104,7 @@ async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
         "task": "llm",
         "asked": asked,
         "step": job.step,
-        "training": config.model_dump(mode="json"),
+        "training": config.model_dump(mode="json", exclude_none=True),
         "data": origin,
     }
     # As it is stored: JSON has no tuples.
@@ -139,8 +142,9 @@ async def _trained(
     set_seed(config.seed)
     model, tokenizer = runner.loaded
     method = experiment.method()
+    taught = with_sampled_pairs(method, config.na, config.seed)
     end = runner.end_of_turn
-    train = exchanges_of(split.train, method, runner, tokenizer, end, config.max_length, job.step)
+    train = exchanges_of(split.train, taught, runner, tokenizer, end, config.max_length, job.step)
     base = _base(job, experiment, runner)
     facts = {"base": base, "prompt": question["asked"]["prompt"], "step": job.step, "training": question["training"]}
     adapted = new_adapter(model, config)
@@ -155,7 +159,7 @@ async def _trained(
     answered = split.choose[: config.choose_documents] if config.choose_documents else ()
     judged = None
     if split.choose and not answered:
-        judged = exchanges_of(split.choose, method, runner, tokenizer, end, config.max_length, job.step)
+        judged = exchanges_of(split.choose, taught, runner, tokenizer, end, config.max_length, job.step)
     while not trainer.is_over:
         loss, seconds = trainer.train_epoch(watcher, files.finished)
         started, epoch = time.perf_counter(), len(trainer.progress.curve) + 1
@@ -183,6 +187,8 @@ async def _trained(
     progress = trainer.progress
     seconds = sum(line.seconds for line in progress.curve)
     trained = Trained(folder, progress.curve[progress.best_epoch - 1], reported, seconds)
+    if trainer.is_main_process:
+        write_card(folder, question, base["name"], progress, trained)
     files.end(trained)
     return trained
 

@@ -1,0 +1,105 @@
+"""The model card of an adapter: what it is for, what it learned from, and what it scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.encoders.weights import storing
+from harness.json_files import json_text
+
+if TYPE_CHECKING:
+    from harness.training.folder import Trained
+    from harness.training.trainer import Progress
+
+CARD = "README.md"
+
+
+def write_card(folder: Path, question: Mapping[str, Any], base: str, progress: Progress, trained: Trained) -> None:
+    """Write the card beside the adapter. ``question`` is that of ``training.json``, ``base`` the value of --model."""
+    with storing(folder):
+        (folder / CARD).write_text(_card(question, base, progress, trained), encoding="utf-8")
+
+
+def _card(question: Mapping[str, Any], base: str, progress: Progress, trained: Trained) -> str:
+    prompt, data, step = question["asked"]["prompt"], question["data"], question["step"]
+    identity = question["asked"]["model"]["identity"]
+    use = f"{step}=FOLDER" if step else "FOLDER"
+    # JSON strings are YAML, whatever a name holds.
+    header = [
+        "---",
+        f"base_model: {json_text(identity['model'])}",
+        "library_name: peft",
+        "pipeline_tag: text-generation",
+        "tags: [lora, relation-extraction]",
+        "---",
+    ]
+    lines = [
+        *header,
+        f"# Adapter for the prompt {prompt['name']}" + (f", step {step}" if step else ""),
+        "",
+        f"For `{base}` ({_identity(identity)}).",
+        f"Prompt options: {_settings(prompt['options'])}.",
+        "",
+        f"    harness run --model {base} --prompt {prompt['name']} --adapter {use}",
+        "",
+        "## Data",
+        "",
+        f"{data['train_documents']} documents of `{data['train']}` (sha256 `{data['train_sha256']}`).",
+        _held_out(data),
+        "`seen.bin` has hashes of all documents that were trained on or chosen by; a run on them is not ranked.",
+        "",
+        "## Scores",
+        "",
+        _reported(trained),
+        "",
+        "| epoch | loss | held-out loss | precision | recall | F1 | seconds |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {line.epoch}{' (kept)' if line.epoch == progress.best_epoch else ''} | {line.loss:.4f} "
+            f"| {_number(line.held_out_loss, 4)} | {_percent(line.precision)} | {_percent(line.recall)} "
+            f"| {_percent(line.f1)} | {line.seconds:,.0f} |"
+            for line in progress.curve
+        ),
+        "",
+        "Precision, recall and F1 are in percent, of the documents that were answered to choose the epoch.",
+        "",
+        "## Training",
+        "",
+        f"{_settings(question['training'])}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _held_out(data: Mapping[str, Any]) -> str:
+    if "dev" in data:
+        return f"The epoch was chosen by `{data['dev']}` (sha256 `{data['dev_sha256']}`)."
+    return (
+        f"{data['choose']} other documents of it chose the epoch, and {data['report']} more were held out to report on "
+        f"(split seed {data['split_seed']})."
+    )
+
+
+def _reported(trained: Trained) -> str:
+    scores = trained.reported
+    if scores is None:
+        return "No documents were held out to report on."
+    found = ", ".join(f"{name} {_percent(scores[name])}" for name in ("precision", "recall", "f1"))
+    return f"On the documents held out to report on, in percent: {found}."
+
+
+def _identity(identity: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in identity.items() if name != "provider")
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None) or "none"
+
+
+def _percent(value: float | int | None) -> str:
+    return _number(None if value is None else 100 * value, 2)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

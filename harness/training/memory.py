@@ -1,0 +1,22 @@
+"""What to lower when a training needs more memory than there is, in one line instead of a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.errors import ModelUnavailable
+
+# What torch says on GPUs, on Linux, and on Windows and macOS.
+_WORDINGS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@contextmanager
+def within_memory(advice: str) -> Iterator[None]:
+    """Raise ModelUnavailable with the ``advice`` where memory runs out inside; also a decorator."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(one in str(error) for one in _WORDINGS):
+            raise
+        raise ModelUnavailable(f"the training is out of memory: {advice}") from error
