@@ -75,7 +75,8 @@ def _document(doc: Doc, title: str, schema: RelationSchema | None, labelled_by: 
         mentions.setdefault(key, []).append(Mention(name, *inside[0], inside[-1][1] + 1, span.label_))
         of_token[span.start] = key
     places = {key: number for number, key in enumerate(mentions)}
-    relations: Any = doc.user_data.get(_RELATIONS)
+    kept: Any = doc.user_data  # typed as if its keys were texts
+    relations = kept.get(_RELATIONS)
     entities = tuple(Entity(tuple(several)) for several in mentions.values())
     tokens = tuple(tuple(sentence) for sentence in sentences)
     if relations is None:

@@ -52,10 +52,10 @@ def _document(title: str, fields: Fields, schema: RelationSchema | None, labelle
     kept = [one for one in annotations if not one[1].get("was_cancelled")]
     results: list[tuple[tuple[str | int, ...], Fields]] = []
     for place, annotation in kept[:1]:
-        where = ("annotations", place, "result")
+        path = ("annotations", place, "result")
         results += [
-            ((*where, number), object_of(one, *where, number))
-            for number, one in enumerate(list_of(member_of(annotation, "result", *where[:2]), *where))
+            ((*path, number), object_of(one, *path, number))
+            for number, one in enumerate(list_of(member_of(annotation, "result", *path[:2]), *path))
         ]
     mentions = {
         text_of(member_of(one, "id", *where), *where, "id"): _mention(one, text, where)

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from harness.errors import InputError
 from harness.extraction import readers
+
+if TYPE_CHECKING:
+    import io
 
 STDIN = "-"
 MOST_BYTES = 20 * 2**20
@@ -68,7 +71,7 @@ def _read_input(name: str) -> Iterator[Text | Unreadable]:
                 "an address; nothing is fetched: save the page (curl -o page.html ADDRESS) and name the file"
             )
         if name == STDIN:
-            stream = sys.stdin.buffer
+            stream = cast("io.BufferedReader", sys.stdin.buffer)
             if stream.peek(1)[:1] == b"{":
                 yield from _read_lines(stream, STDIN, "line")
             else:
