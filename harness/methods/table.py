@@ -108,10 +108,10 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     prompt, kind = settings.variant.name, method_kind(settings.variant)
     if settings.reasons and kind.begins_answers(settings.options):
         raise InputError(
-            f"prompt {prompt!r} is answered by one token, before which none reasons: leave out {REASONING}"
+            f"prompt {prompt!r} is answered by one token, before which none reasons: leave out -P {REASONING}"
         )
     if settings.reasons and settings.shots:
-        raise InputError(f"labels give no reasoning to show in examples: leave out --shots or {REASONING}")
+        raise InputError(f"labels give no reasoning to show in examples: leave out --shots or -P {REASONING}")
     if settings.questions and (not kind.takes_questions or settings.candidates):
         able = " and ".join(name for name, other in METHODS.items() if other.takes_questions)
         raise InputError(f"prompt {prompt!r}: --refine decides what is asked, which {able} take, without --candidates")
