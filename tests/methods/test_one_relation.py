@@ -95,7 +95,11 @@ def test_the_texts_are_those_that_cover_the_schema() -> None:
     text = relation_texts_for(CDR.schema).by_id["CID"]
     assert text.state("sorvanol", "vomiting") == "sorvanol causes or worsens vomiting."
     assert (text.type_rank("CHEM", "DISE"), text.type_rank("DISE", "CHEM")) == (0, None)
-    for corpus, file in (("gda", "tables/gda.json"), ("biored", "tables/biored.json")):
+    for corpus, file in (
+        ("gda", "tables/gda.json"),
+        ("biored", "tables/biored.json"),
+        ("scierc", "tables/scierc.json"),
+    ):
         schema = read_schema(PACKAGE / file)
         texts = relation_texts_for(schema).by_id
         assert list(texts) == [relation.id for relation in schema.relations], corpus
