@@ -56,8 +56,8 @@ def _document(
         types[_span(row, starts, *where)] = text_of(row[2], *where, 2)
     clusters: dict[Span, int] = {}
     for number, cluster in enumerate(list_of(fields.get("clusters") or [], "clusters")):
-        for place, row in enumerate(list_of(cluster, "clusters", number)):
-            span = _span(list_of(row, "clusters", number, place), starts, "clusters", number, place)
+        for place, member in enumerate(list_of(cluster, "clusters", number)):
+            span = _span(list_of(member, "clusters", number, place), starts, "clusters", number, place)
             # Clusters hold a few spans that are not among the mentions.
             if span in types:
                 clusters[span] = number
