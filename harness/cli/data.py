@@ -129,7 +129,7 @@ def convert(
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Of DWIE, the documents with this tag: train or test.")] = None,
     format: Annotated[
-        Literal["docred", "hacred", "label-studio", "pairs", "pubtator", "docbin"] | None,
+        Literal["docred", "hacred", "label-studio", "pairs", "pubtator", "docbin", "scierc"] | None,
         typer.Option(help="The form of the file, where its name does not tell."),
     ] = None,
 ) -> None:

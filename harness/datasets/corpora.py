@@ -22,6 +22,8 @@ _EOG = "Christopoulou et al. (2019), Edge-oriented Graphs, statistics of the dat
 _HACRED = "github.com/qiaojiim/HacRED, file list"
 _BIORED = "Luo et al. (2022), BioRED, Section 2"
 
+_SCIERC = "Luan et al. (2018), SciERC, Section 5"
+
 _DOCRED = {
     "dev": Published(
         {"candidate_pairs": 395_572, "na_pairs": 384_949, "related_pairs": 10_623, "triplets": 12_275}, _LMRC
@@ -231,5 +233,23 @@ CORPORA: Mapping[str, Corpus] = {
             "test": Published({"documents": 100}, _BIORED),
         },
         notes="Its relations have no direction: labels are read from first to second entity. Novelty is not read.",
+    ),
+    "scierc": Corpus(
+        name="scierc",
+        splits={name: CorpusFile(f"{name}.json") for name in ("train", "dev", "test")},
+        default_split="dev",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations=f"{TABLES}/scierc.json",
+        licence="see its home",
+        source="Luan et al. (2018), SciERC, EMNLP; nlp.cs.washington.edu/sciIE",
+        page="nlp.cs.washington.edu/sciIE (sciERC_processed.tar.gz, the folder json)",
+        format="scierc",
+        entity_types=("Task", "Method", "Metric", "Material", "OtherScientificTerm", "Generic"),
+        published={
+            "train": Published({"documents": 350}, _SCIERC),
+            "dev": Published({"documents": 50}, _SCIERC),
+            "test": Published({"documents": 100}, _SCIERC),
+        },
+        notes="Its own scores are over mentions; here its clusters join mentions, and entities have the relations.",
     ),
 }

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent
 TABLES = "tables"
 """The folder of the package that holds relation tables."""
 
-Format = Literal["docred", "fewrel", "hacred", "pairs", "pubtator", "label-studio", "docbin"]
+Format = Literal["docred", "fewrel", "hacred", "pairs", "pubtator", "label-studio", "docbin", "scierc"]
 """How documents are written: ``pairs`` are the ``.data`` lines of Christopoulou et al. (2019)."""
 
 CandidateRule = Literal["all", "typed", "labelled"]

@@ -14,6 +14,7 @@ from harness.datasets.hacred import read_hacred
 from harness.datasets.label_studio import read_label_studio
 from harness.datasets.pair_lines import read_pair_lines
 from harness.datasets.pubtator import read_pubtator
+from harness.datasets.scierc import read_scierc
 from harness.errors import InputError
 from harness.label_source import LabelSource
 from harness.types import Document, RelationSchema
@@ -27,6 +28,7 @@ READERS: Mapping[Format, Reader] = {
     "pubtator": read_pubtator,
     "label-studio": read_label_studio,
     "docbin": read_docbin,
+    "scierc": read_scierc,
 }
 
 ENDINGS: Mapping[str, Format] = {

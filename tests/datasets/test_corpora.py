@@ -142,6 +142,16 @@ def test_hacred_is_read_by_words_and_shown_without_spaces(tmp_path: Path) -> Non
     assert [relation.name for relation in dataset.schema.relations] == ["出生地", "导演"]
 
 
+def test_scierc_mentions_are_joined_by_its_clusters(tmp_path: Path) -> None:
+    (document,) = load_dataset("scierc", "dev", folder_with(tmp_path, scierc="dev.json")).documents
+    assert [(one.names, one.type) for one in document.entities] == [
+        (("a tagger", "It"), "Method"),
+        (("parsing",), "Task"),
+        (("the old tagger",), "Method"),
+    ]
+    assert facts(document) == {("a tagger", "USED-FOR", "parsing"), ("a tagger", "COMPARE", "the old tagger")}
+
+
 def test_dwie_annotations_are_converted(tmp_path: Path) -> None:
     (document,) = read_dwie(HERE / "dwie", tag="train")
     assert facts(document) == {
@@ -201,12 +211,17 @@ def test_dwie_annotations_are_converted(tmp_path: Path) -> None:
         ),
         ("hacred_dev.json", '"labels_word": [{"r": "出生地"', '"labels_word": [{"r": "某"', "labels_word[0].r: '某'"),
         ("hacred_dev.json", '"sents_word"', '"sents"', "document 0 ('6020'): sents_word: is missing"),
+        ("scierc_dev.json", "[5, 5, ", "[5, 7, ", "document 0 ('A1'): ner[0][1]: tokens 5 to 7 are no part of one"),
+        ("scierc_dev.json", "2, 3, 5, 5", "2, 3, 4, 5", "relations[0][0]: [4, 5] is no mention of ner"),
+        ("scierc_dev.json", '"COMPARE"', '"ABC"', "relations[1][0][4]: 'ABC' is no relation of the schema"),
+        ("scierc_dev.json", '"ner"', '"net"', "document 0 ('A1'): ner: is missing"),
     ],
 )
 def test_a_fault_names_file_document_and_field(file: str, old: str, new: str, says: str, tmp_path: Path) -> None:
     content = (HERE / file).read_text(encoding="utf-8")
     assert old in content
-    corpus, name = ("hacred", "dev.json") if file.startswith("hacred") else ("cdr", file)
+    corpus = next((one for one in ("hacred", "scierc") if file.startswith(one)), "cdr")
+    name = file if corpus == "cdr" else "dev.json"
     (tmp_path / name).write_text(content.replace(old, new, 1), encoding="utf-8")
     if corpus == "hacred":
         shutil.copy(HERE / "hacred_rel2id.json", tmp_path / "rel2id.json")

@@ -24,16 +24,18 @@ from tests.datasets.test_corpora import HERE
 CDR = load_dataset("cdr", "dev", HERE)
 DOCUMENT = next(iter(CDR.documents))
 OF_CANDIDATES = ("choice", "judge", "statements", "classify")
-OTHERS = ("facts", "grouped", "pairwise", "relation-facts", "relations-facts", "rhf", "tagged")
+OTHERS = ("compact", "facts", "grouped", "pairwise", "relation-facts", "relations-facts", "rhf", "tagged")
 
 
-def method_of(prompt: str, level: ConstraintLevel = "none", form: GrammarForm | None = None) -> PromptMethod:
+def method_of(
+    prompt: str, level: ConstraintLevel = "none", form: GrammarForm | None = None, **options: str
+) -> PromptMethod:
     variant = load_variant(prompt)
     source = AllPairs() if prompt in OF_CANDIDATES else None
     texts = relation_texts_for(CDR.schema).by_id
     return create_method(
         MethodSettings(
-            *(variant, variant.choose({}), CDR.schema, level, form, 100, Sampling()),
+            *(variant, variant.choose(options), CDR.schema, level, form, 100, Sampling()),
             max_top_logprobs=20, candidates=source, relation_texts=texts,
         )
     )  # fmt: skip
@@ -64,12 +66,16 @@ async def test_perfect_answers_score_100_in_every_grammar(prompt: str) -> None:
     assert (await f1_of(prompt, "none", None))[0] == 1.0
     for form in get_args(GrammarForm):
         for level in ("typed", "closed", "format"):
-            if prompt == "grouped" and (form == "regex" or level == "format"):
+            if prompt in ("compact", "grouped") and (form == "regex" or level == "format"):
                 continue
             f1, questions = await f1_of(prompt, level, form)
             assert f1 == 1.0
             # Only pairs of a chemical and a disease are asked about: two chemicals, four diseases.
             assert questions in {"choice": (8,), "judge": (8,), "statements": (8,)}.get(prompt, range(1, 8))
+
+
+def test_related_asks_about_candidate_pairs_only() -> None:
+    assert [len(method_of("related", by=by).demonstrate(DOCUMENT)) for by in ("pair", "head")] == [8, 2]
 
 
 async def test_hrt_ranks_the_tails_of_the_one_relation() -> None:
@@ -95,7 +101,11 @@ def test_the_texts_are_those_that_cover_the_schema() -> None:
     text = relation_texts_for(CDR.schema).by_id["CID"]
     assert text.state("sorvanol", "vomiting") == "sorvanol causes or worsens vomiting."
     assert (text.type_rank("CHEM", "DISE"), text.type_rank("DISE", "CHEM")) == (0, None)
-    for corpus, file in (("gda", "tables/gda.json"), ("biored", "tables/biored.json")):
+    for corpus, file in (
+        ("gda", "tables/gda.json"),
+        ("biored", "tables/biored.json"),
+        ("scierc", "tables/scierc.json"),
+    ):
         schema = read_schema(PACKAGE / file)
         texts = relation_texts_for(schema).by_id
         assert list(texts) == [relation.id for relation in schema.relations], corpus
