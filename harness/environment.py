@@ -16,6 +16,7 @@ PACKAGES = (
     "xllamacpp",
     "vllm",
     "outlines",
+    "peft",
     "jinja2",
     "rapidfuzz",
     "pydantic",

@@ -41,6 +41,8 @@ class Declaration:
     """It can load the model of a row of another runner with open weights."""
     reads_gguf: bool = False
     """Its weights may be a GGUF file."""
+    takes_adapters: bool = False
+    """It can put LoRA adapters on its model."""
 
 
 def identify(
@@ -71,6 +73,11 @@ def identify(
             if key not in _WRITTEN and not options.base_url:
                 identity[f"sha256 of -M {key}"] = " ".join(map(content_digest, paths_in(value)))
     return {key: value for key, value in identity.items() if value}
+
+
+def adapter_ids(options: RunnerOptions) -> tuple[str, ...]:
+    """The checksums of the adapters that a runner is given, as ``Supports.adapters`` has them."""
+    return tuple(adapter.sha256 for adapter in options.adapters)
 
 
 def local_weights(model_id: str) -> list[Path]:
@@ -119,6 +126,10 @@ def refuse_unsupported(name: str, supports: Supports, request: Request) -> None:
         )
     if request.sampling.reasoning_effort is not None and not supports.takes_effort:
         raise FatalError(f"{name} cannot be told how much to think: leave out --reasoning-effort")
+    if request.adapter and request.adapter not in supports.adapters:
+        raise FatalError(
+            f"{name} was not started with the adapter {request.adapter[:12]}: give its folder to --adapter"
+        )
     if request.top_logprobs > supports.max_top_logprobs:
         raise FatalError(
             f"{name} gives the log-probabilities of at most {supports.max_top_logprobs} "

@@ -31,6 +31,28 @@ class GgufHeader:
     metadata: Mapping[str, object]
 
     @property
+    def architecture(self) -> str | None:
+        """Such as llama or qwen2; None where the file does not say."""
+        value = self.metadata.get("general.architecture")
+        return value if isinstance(value, str) else None
+
+    @property
+    def width(self) -> int | None:
+        """The length of a hidden state; None where the file does not say."""
+        return self._number("embedding_length")
+
+    @property
+    def layers(self) -> int | None:
+        """How many layers the model has; None where the file does not say."""
+        return self._number("block_count")
+
+    @property
+    def heads(self) -> tuple[int, int]:
+        """The heads of a layer: of queries, and of keys and values; 0 where the file does not say."""
+        heads = self._number("attention.head_count") or 0
+        return heads, self._number("attention.head_count_kv") or heads
+
+    @property
     def context(self) -> int | None:
         """The tokens that the model was trained for; None where the file does not say."""
         return self._number("context_length")
@@ -38,7 +60,7 @@ class GgufHeader:
     @property
     def cache_bytes_per_token(self) -> int:
         """What keys and values of one token take in 16 bits, in all layers; 0 where the file does not say."""
-        layers, width = self._number("block_count") or 0, self._number("embedding_length") or 0
+        layers, width = self.layers or 0, self.width or 0
         heads = self._numbers("attention.head_count") or [1]
         kept = self._numbers("attention.head_count_kv") or heads
         size = width // max(1, *heads)
@@ -56,7 +78,7 @@ class GgufHeader:
         return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, int)]
 
     def _get(self, name: str) -> object:
-        return self.metadata.get(f"{self.metadata.get('general.architecture')}.{name}")
+        return self.metadata.get(f"{self.architecture}.{name}")
 
 
 def read_gguf_header(path: Path) -> GgufHeader:

@@ -16,10 +16,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.errors import FatalError, InputError, ModelUnavailable, RequestError
-from harness.types import Message, ModelSpec, RunnerOptions, Supports
+from harness.types import Message, ModelSpec, Request, RunnerOptions, Supports
 from runners import llama_server
+from runners.adapters import BaseModel
 from runners.child_server import ChildServerRunner
-from runners.contract import Declaration
+from runners.contract import Declaration, adapter_ids
+from runners.gguf_adapter import as_gguf, check_convertible
 from runners.gguf_header import GgufHeader, read_gguf_header, shards
 from runners.hardware import free_memory, passive_threads, total_memory, usable_cores
 from runners.hub_file import is_hub_row, must_fetch
@@ -88,6 +90,7 @@ class LlamaCppRunner(ChildServerRunner):
             max_documents=self._slots,
             continues=self.provider.continues,
             takes_effort=True,
+            adapters=adapter_ids(options),
         )
         self.take_time()
         self._folder: Path | None = None
@@ -107,6 +110,7 @@ class LlamaCppRunner(ChildServerRunner):
         header = read_gguf_header(self._files[0])
         if header.context and self._context > header.context:
             raise InputError(f"-M context={self._context}: {self.name} was trained for {header.context} tokens at most")
+        self._check_adapters(header)
         weights = sum(file.stat().st_size for file in self._files)
         cache, free = header.cache_bytes_per_token * self._context * self._slots, free_memory()
         if weights > free:
@@ -120,6 +124,11 @@ class LlamaCppRunner(ChildServerRunner):
                 f"{(weights + cache) / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free: give fewer with "
                 "-M slots=N or -M context=N"
             )
+
+    def _check_adapters(self, header: GgufHeader) -> None:
+        for adapter in self.options.adapters:
+            BaseModel.of_gguf(self.spec, self._files[0]).check(adapter)
+            check_convertible(adapter, header)
 
     def _sizes(self) -> tuple[int, int]:
         """Context of each slot, and slots. The context depends on the machine, not on what else runs there now."""
@@ -153,6 +162,11 @@ class LlamaCppRunner(ChildServerRunner):
             return await until_repetition(client, path, body, self._copies)
         return await super()._exchange(client, path, body)
 
+    def _adapter_fields(self, request: Request) -> dict[str, object]:
+        # All of them each time: llama.cpp keeps what another adapter computed of a prompt if a request names none.
+        scales = enumerate(float(one == request.adapter) for one in self.supports.adapters)
+        return {"lora": [{"id": number, "scale": scale} for number, scale in scales]} if self.supports.adapters else {}
+
     def _key_variable(self) -> str:
         return ""
 
@@ -164,9 +178,17 @@ class LlamaCppRunner(ChildServerRunner):
         if (given := Path(self.spec.model_id).name) != self._files[0].name and len(self._files) > 1:
             log.info("%s is one of %d files; the model begins with %s", given, len(self._files), self._files[0].name)
         path = await loaded(self.name, lambda: fetch_model(self.spec, log.info), self._start_timeout_s)
+        header = read_gguf_header(path)
+        self._check_adapters(header)  # of a file that was only now fetched
         port = free_port()
-        settings = {"path": str(path), "port": port, "context": self._context, "slots": self._slots}
-        settings["threads"] = self._threads
+        settings = {
+            "path": str(path),
+            "port": port,
+            "context": self._context,
+            "slots": self._slots,
+            "threads": self._threads,
+            "adapters": [str(as_gguf(adapter, header)) for adapter in self.options.adapters],
+        }
         # -P: the modules beside the script have names of others.
         command = [sys.executable, "-P", llama_server.__file__, json.dumps(settings)]
         self._folder = Path(tempfile.mkdtemp(prefix="docre-harness-"))
@@ -196,4 +218,5 @@ RUNNER = Declaration(
     purpose="the embedded model",
     open_weights=True,
     reads_gguf=True,
+    takes_adapters=True,
 )

@@ -20,7 +20,10 @@ ERRORS_ONLY = 1
 
 
 def parameters(settings: Mapping[str, Any]) -> Any:
-    """llama.cpp's parameters from ``path``, ``port``, ``slots``, ``context`` (tokens of each slot) and ``threads``."""
+    """llama.cpp's parameters from ``path``, ``port``, ``slots``, ``context`` (tokens of each slot) and ``threads``.
+
+    ``adapters`` are GGUF files, none of which acts on a request that does not name it.
+    """
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -36,6 +39,10 @@ def parameters(settings: Mapping[str, Any]) -> Any:
     params.kv_unified = False
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
     params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 0.0) for path in settings["adapters"]]
+    if len(settings["adapters"]) > 0:
+        # A stored prompt does not say which adapter computed it.
+        params.cache_ram_mib = 0
     # Otherwise less context than asked for is taken where memory is short.
     params.fit_params = False
     params.ui = False

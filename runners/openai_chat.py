@@ -187,6 +187,10 @@ class OpenAIChatRunner:
     async def _stop(self) -> None:
         """Stop what ``_start`` started."""
 
+    def _adapter_fields(self, _request: Request) -> dict[str, object]:
+        """The body fields that name the request's adapter, where the runner was given adapters."""
+        return {}
+
     def _key_variable(self) -> str:
         """The environment variable that holds the key to send; empty where none is to be sent.
 
@@ -312,7 +316,7 @@ class OpenAIChatRunner:
         for name in self._omitted:
             asked.pop(name, None)
         body, notes = self._adjustments.applied(asked, request)
-        return asked, body | self._added, notes
+        return asked, body | self._added | self._adapter_fields(request), notes
 
     def _adjusted(
         self, error: RunnerError, asked: Mapping[str, object], body: Mapping[str, object], request: Request

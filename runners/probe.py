@@ -81,6 +81,7 @@ def probe_request(form: GrammarForm, max_tokens: int, like: Request) -> Request:
         sampling=replace(like.sampling, max_tokens=max_tokens, stop=()),
         constraint=Constraint(form, _GRAMMARS[form]),
         top_logprobs=like.top_logprobs,
+        adapter=like.adapter,
     )
 
 

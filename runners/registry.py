@@ -38,13 +38,19 @@ def all_declared() -> Iterator[Declaration]:
 def create_runner(spec: ModelSpec, options: RunnerOptions) -> Runner:
     """Build the runner of a model; nothing is started or connected yet.
 
-    Raises InputError for an unknown runner or ``-M`` option.
+    Raises InputError for an unknown runner or ``-M`` option, and for adapters that the runner cannot take.
     """
     try:
         declaration = declared(spec.runner)
     except InputError as error:
         raise InputError(f"model {spec.name}: {error}") from None
     check_keys(options.extra, declaration.options)
+    if options.adapters and (options.base_url or not declaration.takes_adapters):
+        able = ", ".join(sorted(one.name for one in all_declared() if one.takes_adapters))
+        raise InputError(
+            f"model {spec.name} takes no --adapter: models that the harness loads itself do ({able}); of a server, "
+            "-M model=NAME names an adapter that it serves"
+        )
     if names_several(options.base_url):
         from runners.several_servers import on_addresses
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,16 +16,18 @@ from typing import Any
 
 from harness.errors import FatalError, HarnessError, InputError, ModelUnavailable, RequestError
 from harness.types import Completion, GrammarForm, ModelSpec, Request, RunnerOptions, Supports, Usage
+from runners.adapters import BaseModel
 from runners.batching import Batcher
 from runners.chat_answer import split_thinking
-from runners.contract import Declaration, not_started
+from runners.contract import Declaration, adapter_ids, not_started
 from runners.decoding import Row, constraint_mask, decode_rows
 from runners.gguf_header import shards
 from runners.hardware import has_gpu, passive_threads, usable_cores
 from runners.hub_file import is_hub_row, must_fetch
 from runners.in_process import InProcessRunner
-from runners.model_file import fetch_model, is_gguf, is_path
+from runners.model_file import fetch_model, is_gguf, is_path, model_file
 from runners.options import LOCAL_OPTIONS, Option, choice, integer, with_given_context
+from runners.peft_adapters import AdaptedModel
 from runners.repetition import REPETITION_OPTION, copies_allowed
 from runners.vllm_flags import row_flags
 
@@ -68,10 +71,17 @@ class TransformersRunner(InProcessRunner):
             spec,
             options,
             Supports(
-                FORMS, MAX_TOP_LOGPROBS, context=spec.context, max_connections=batch, continues=True, timeout_s=None
+                FORMS,
+                MAX_TOP_LOGPROBS,
+                context=spec.context,
+                max_connections=batch,
+                continues=True,
+                timeout_s=None,
+                adapters=adapter_ids(options),
             ),
         )
         self._model: Any = None
+        self._adapted: AdaptedModel | None = None
         self._grammars: Any = None
         self._end_tokens: frozenset[int] = frozenset()
         self._rows: set[Row] = set()
@@ -100,6 +110,7 @@ class TransformersRunner(InProcessRunner):
             )
         if is_hub_row(self.spec):
             raise must_fetch(self.spec)
+        self._check_adapters()
         path = Path(self.spec.model_id).expanduser()
         if "package" not in self.spec.extra and is_path(self.spec.model_id) and not path.exists():
             raise InputError(f"model {self.name}: no such file or folder: {path}")
@@ -130,6 +141,19 @@ class TransformersRunner(InProcessRunner):
     def end_of_turn(self) -> int:
         """The token that ends an answer."""
         return int(self._tokenizer.eos_token_id)
+
+    def _check_adapters(self) -> None:
+        if not self.options.adapters:
+            return
+        if find_spec("peft") is None:
+            raise ModelUnavailable(
+                "--adapter needs peft, which is not installed: pip install 'docre-harness[adapters]'"
+            )
+        base = BaseModel.of_folder(self.spec)
+        if self._is_gguf() and (file := model_file(self.spec)).is_file():
+            base = BaseModel.of_gguf(self.spec, file)
+        for adapter in self.options.adapters:
+            base.check(adapter)
 
     def _load(self) -> None:
         # Read when the library is loaded.
@@ -166,6 +190,9 @@ class TransformersRunner(InProcessRunner):
             raise FatalError(
                 f"{self.name}: transformers cannot load {self.spec.model_id}: {_first_line(error)}"
             ) from error
+        if self.options.adapters:
+            self._check_adapters()  # of a file that was only now fetched
+            self._adapted = AdaptedModel(self.name, model, self.options.adapters)
         ends = model.generation_config.eos_token_id
         self._end_tokens = frozenset({*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None})
         # A model's own defaults, such as a repetition penalty, would change what greedy decoding means.
@@ -187,7 +214,7 @@ class TransformersRunner(InProcessRunner):
             row.abandoned.set()
         await self._batcher.close(not_started(self.name))
         if self._model is not None:
-            self._model = self._tokenizer = self._grammars = None
+            self._model = self._tokenizer = self._grammars = self._adapted = None
             gc.collect()
             if self._device == "gpu":
                 import torch
@@ -209,8 +236,10 @@ class TransformersRunner(InProcessRunner):
         refused = {id(row): error for row in rows if (error := self._compile(row)) is not None}
         ready = [row for row in rows if id(row) not in refused]
         try:
-            if ready:
-                decode_rows(self._model, self._tokenizer, ready, self._end_tokens)
+            for adapter in dict.fromkeys(row.request.adapter for row in ready):
+                same = [row for row in ready if row.request.adapter == adapter]
+                with self._adapted.using(adapter) if self._adapted else nullcontext():
+                    decode_rows(self._model, self._tokenizer, same, self._end_tokens)
         except (RuntimeError, MemoryError) as error:
             raise FatalError(
                 f"{self.name}: decoding {len(ready)} requests together failed ({_first_line(error)}); "
@@ -263,4 +292,5 @@ RUNNER = Declaration(
     purpose="Hugging Face models in this process",
     loads_rows=True,
     reads_gguf=True,
+    takes_adapters=True,
 )

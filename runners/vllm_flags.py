@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import InputError, ModelUnavailable
 from harness.redaction import is_secret_name
 from harness.types import GrammarForm, ModelSpec, RunnerOptions
+from runners.adapters import BaseModel
 from runners.hardware import has_gpu
 from runners.model_file import is_path
 from runners.options import HARMLESS_KEYS, LOCAL_OPTIONS, Option, with_given_context
@@ -33,6 +34,8 @@ HARMLESS_FLAGS = frozenset({
     "pipeline-parallel-size", "quantization", "reasoning-parser", "seed", "swap-space", "tensor-parallel-size",
     "tokenizer-mode",
 })  # fmt: skip
+# The sizes of adapters that vLLM makes room for (its MaxLoRARanks).
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 _HARMLESS_VALUE = re.compile(r"\w[\w.]*|")
 VLLM_OPTIONS: Mapping[str, Option] = {
     **LOCAL_OPTIONS,
@@ -63,7 +66,31 @@ def engine_flags(spec: ModelSpec, options: RunnerOptions) -> dict[str, str]:
         flags["tensor-parallel-size"] = str(spec.gpus)
     if on_cpu(spec, options):
         flags["enforce-eager"] = ""
-    return flags | row_flags(spec) | given_flags(options)
+    return flags | adapter_flags(options) | row_flags(spec) | given_flags(options)
+
+
+def adapter_flags(options: RunnerOptions) -> dict[str, str]:
+    """The flags that make room for the adapters, all of which are in memory at once; none without any.
+
+    Raises InputError for a rank that vLLM has no room for.
+    """
+    if not options.adapters:
+        return {}
+    largest = max(options.adapters, key=lambda adapter: adapter.rank)
+    room = next((rank for rank in LORA_RANKS if rank >= largest.rank), None)
+    if room is None:
+        raise InputError(f"--adapter {largest.folder} has rank {largest.rank}, and vLLM takes {LORA_RANKS[-1]} at most")
+    return {"enable-lora": "", "max-lora-rank": str(room), "max-loras": str(len(options.adapters))}
+
+
+def check_adapters(spec: ModelSpec, options: RunnerOptions) -> None:
+    """Raise InputError for an adapter of another base, as far as a folder here tells, and for one with DoRA."""
+    base = BaseModel.of_folder(spec)
+    for adapter in options.adapters:
+        base.check(adapter)
+        if adapter.config.get("use_dora"):
+            raise InputError(f"--adapter {adapter.folder}: vLLM has no DoRA: use transformers/MODEL")
+    adapter_flags(options)
 
 
 def command_line(flags: Mapping[str, str]) -> list[str]:

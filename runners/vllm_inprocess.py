@@ -20,7 +20,7 @@ from harness.types import (
     RunnerOptions,
     Supports,
 )
-from runners.contract import Declaration
+from runners.contract import Declaration, adapter_ids
 from runners.in_process import InProcessRunner
 from runners.label_tokens import MOST_VLLM_TOKENS
 from runners.options import choice
@@ -29,6 +29,7 @@ from runners.repetition import REPETITION_OPTION, copies_allowed
 from runners.vllm_flags import (
     FORMS,
     VLLM_OPTIONS,
+    check_adapters,
     command_line,
     engine_flags,
     has_vllm,
@@ -36,7 +37,7 @@ from runners.vllm_flags import (
     server_environment,
     with_chosen_context,
 )
-from runners.vllm_requests import read_output, sampling_params
+from runners.vllm_requests import lora_request, read_output, sampling_params
 
 MAX_TOP_LOGPROBS = 20
 # vLLM kills its processes at once unless it is given time, and then leaves shared memory behind.
@@ -59,7 +60,16 @@ class VllmInprocessRunner(InProcessRunner):
         choice(options.extra, "device", ("cpu", "gpu"), "cpu")
         spec = with_chosen_context(spec, options)
         super().__init__(
-            spec, options, Supports(FORMS, MAX_TOP_LOGPROBS, context=spec.context, continues=True, timeout_s=None)
+            spec,
+            options,
+            Supports(
+                FORMS,
+                MAX_TOP_LOGPROBS,
+                context=spec.context,
+                continues=True,
+                timeout_s=None,
+                adapters=adapter_ids(options),
+            ),
         )
         self._engine: Any = None
         self._earlier_processes: set[multiprocessing.process.BaseProcess] = set()
@@ -68,6 +78,7 @@ class VllmInprocessRunner(InProcessRunner):
         self._copies = copies_allowed(options.extra)
 
     def check(self) -> None:
+        check_adapters(self.spec, self.options)
         refuse_without_gpu(self.spec, self.options)
         if not has_vllm(sys.executable):
             raise ModelUnavailable(
@@ -124,7 +135,10 @@ class VllmInprocessRunner(InProcessRunner):
 
         labels = self._label_tokens(request, MOST_VLLM_TOKENS)
         outputs = self._engine.generate(
-            tokens_input(prompt), sampling_params(request, self._copies, labels), f"request-{next(self._numbers)}"
+            tokens_input(prompt),
+            sampling_params(request, self._copies, labels),
+            f"request-{next(self._numbers)}",
+            lora_request=lora_request(request.adapter, self.options.adapters),
         )
         try:
             # With FINAL_ONLY there is one.
@@ -167,4 +181,5 @@ RUNNER = Declaration(
     extra="vllm",
     purpose="models on this machine's GPUs",
     loads_rows=True,
+    takes_adapters=True,
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.errors import FatalError, RetryableError
-from harness.types import Completion, Constraint, FinishReason, Request, TokenLogprob, Usage
+from harness.types import Adapter, Completion, Constraint, FinishReason, Request, TokenLogprob, Usage
 from runners.chat_answer import split_thinking
 from runners.label_tokens import NO_LABELS, LabelTokens
 from runners.repetition import detection
@@ -41,6 +41,16 @@ def reads_labels(labels: LabelTokens) -> bool:
     from vllm import SamplingParams
 
     return labels.whole and hasattr(SamplingParams, "logprob_token_ids")
+
+
+def lora_request(adapter: str, adapters: Sequence[Adapter]) -> Any:
+    """vLLM's ``LoRARequest`` for the adapter of that checksum, numbered from 1; None if it is empty."""
+    if not adapter:
+        return None
+    from vllm.lora.request import LoRARequest
+
+    number, found = next((at, one) for at, one in enumerate(adapters, start=1) if one.sha256 == adapter)
+    return LoRARequest(found.sha256, number, str(found.folder.resolve()))
 
 
 def _repetition_detection(copies: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from harness.errors import ModelUnavailable, RequestError, RunnerError
 from harness.types import Batches, Message, ModelSpec, Request, Runner, RunnerOptions
 from runners.chat_body import continuation_fields
 from runners.child_server import ChildServerRunner
-from runners.contract import Declaration, key_in, local_weights
+from runners.contract import Declaration, adapter_ids, key_in, local_weights
 from runners.label_tokens import MOST_VLLM_TOKENS, NO_LABELS, LabelTokens, label_tokens, spellings
 from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, choice, seconds
 from runners.providers import PROVIDERS
@@ -25,6 +26,7 @@ from runners.vllm_copies import data_parallel_flags, server_gpus
 from runners.vllm_flags import (
     FORMS,
     VLLM_OPTIONS,
+    check_adapters,
     command_line,
     engine_flags,
     has_vllm,
@@ -53,7 +55,20 @@ def server_command(spec: ModelSpec, options: RunnerOptions, port: int) -> list[s
         "-m",
         "vllm.entrypoints.openai.api_server",
         *command_line(flags | engine_flags(spec, options) | data_parallel_flags(spec, options, os.environ)),
+        *_adapter_words(spec, options),
     ]
+
+
+def _adapter_words(spec: ModelSpec, options: RunnerOptions) -> list[str]:
+    """The adapters, each served as a model under its checksum; as JSON, since a path may hold an equals sign."""
+    modules = [
+        json.dumps(
+            {"name": one.sha256, "path": str(one.folder.resolve()), "base_model_name": spec.model_id},
+            separators=(",", ":"),
+        )
+        for one in options.adapters
+    ]
+    return ["--lora-modules", *modules] if modules else []
 
 
 def interpreter(options: RunnerOptions) -> str:
@@ -84,6 +99,7 @@ class VllmServerRunner(ChildServerRunner):
         spec = with_chosen_context(spec, options)
         options = with_detection(options)
         super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=FORMS))
+        self.supports = replace(self.supports, adapters=adapter_ids(options))
         self._spelling: dict[tuple[str, ...], LabelTokens] = {}
         if not options.base_url:
             self.take_time()
@@ -93,6 +109,7 @@ class VllmServerRunner(ChildServerRunner):
             key_in(self._key_variable())
             self._check_connection(self.options.base_url)
             return
+        check_adapters(self.spec, self.options)
         refuse_without_gpu(self.spec, self.options)
         if not has_vllm(interpreter(self.options)):
             raise ModelUnavailable(
@@ -112,6 +129,9 @@ class VllmServerRunner(ChildServerRunner):
         if not isinstance(count, int):
             raise RequestError("vLLM did not count the prompt's tokens")
         return count
+
+    def _adapter_fields(self, request: Request) -> dict[str, object]:
+        return {"model": request.adapter} if request.adapter else {}
 
     def batches(self) -> Batches:
         """Its requests as lines of files, which ``vllm run-batch`` answers."""
@@ -186,4 +206,5 @@ RUNNER = Declaration(
     purpose="models on this machine's GPUs",
     open_weights=True,
     loads_rows=True,
+    takes_adapters=True,
 )

@@ -27,6 +27,8 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield f"consults gold: the {result.consults_gold} come from the labels"
     if result.seen_by_encoder:
         yield result.seen_by_encoder
+    if result.seen_by_adapter:
+        yield result.seen_by_adapter
     if result.chosen_by_documents:
         yield result.chosen_by_documents
     for part in result.manifest.combines:

@@ -15,7 +15,7 @@ from harness.types import AlignOver
 
 def typer_option(option: RunOption) -> Any:
     """An option of a run for Typer, with the text, flags, bounds and variable that are declared."""
-    metavar = "KEY=VALUE" if option.is_mapping else None
+    metavar = ("[KEY=]VALUE" if option.bare else "KEY=VALUE") if option.is_mapping else None
     return typer.Option(
         *option.flags, help=option.text, min=option.least, max=option.most, metavar=metavar, envvar=option.env
     )
@@ -55,12 +55,17 @@ RunDataDirOption = Annotated[
 ]
 
 
-def key_values(pairs: list[str] | None, option: str) -> dict[str, str]:
-    """``["a=1", "b=2"]`` as a dictionary; raises InputError for anything else."""
+def key_values(pairs: list[str] | None, option: str, *, bare: bool = False) -> dict[str, str]:
+    """``["a=1", "b=2"]`` as a dictionary; raises InputError for anything else.
+
+    A ``bare`` value, such as ``a`` or the path ``./x=y/z``, has the empty key.
+    """
     values: dict[str, str] = {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
-        if not equals or not key:
+        if bare and (not equals or "/" in key):
+            key, equals, value = "", "=", pair
+        if not equals or not (key or bare) or not (value or not bare):
             raise InputError(f"{option} {pair!r}: write it as {option} key=value")
         values[key] = value
     return values

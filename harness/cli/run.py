@@ -48,6 +48,7 @@ Examples:
   harness run --model gpt-4o-mini --prompt tagged --limit 20 --max-cost 0.50
   harness run --model qwen2.5-72b --prompt tagged --base-url http://gpu-server:8000/v1
   harness run --model gpt-4o-mini --prompt tagged --split dev --batch
+  harness run --model smollm2-135m --adapter adapters/tagged --prompt tagged --limit 20
   harness run --model atlop-minilm --dataset redocred --split dev
   harness run --model smollm2-135m --prompt classify --candidates rcp-minilm --limit 20
   harness run --model smollm2-135m --prompt choice --refine atlop-minilm --limit 20
@@ -105,6 +106,7 @@ REPEATED = (
     replace(OPTIONS["model"], default=None, text="Repeats the run's model, where that is a file or folder."),
     replace(OPTIONS["base_url"], text="Repeats the address of the run's server."),
     OPTIONS["model_options"],
+    replace(OPTIONS["adapter"], text="Repeats the folder of the run's LoRA adapter, or STEP=FOLDER."),
 )
 """What a stored run cannot choose by itself."""
 

@@ -128,7 +128,7 @@ def _value(option: RunOption, given: dict[str, Any]) -> Any:
     value = given[_parameter_name(option)]
     if option.is_list:
         return " ".join(value) if value else None
-    return key_values(value, option.flags[0]) if option.is_mapping else value
+    return key_values(value, option.flags[0], bare=option.bare) if option.is_mapping else value
 
 
 def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:

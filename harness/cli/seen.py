@@ -11,12 +11,13 @@ import typer
 from harness.cli.options import JsonOption
 
 SEEN_HELP = """\
-Record which documents an encoder saw in training, where its folder does not tell.
+Record which documents an encoder or a LoRA adapter saw in training, where its folder does not tell.
 
 \b
 Examples:
   harness train seen trainings/seed-0 --documents dev_revised.json
   harness train seen glidre-large --documents train_revised.json
+  harness train seen adapters/of-others --documents train_revised.json
 
 \b
 Every training records them; this is for encoders that were trained before, or elsewhere. With a training.json, give the
@@ -26,7 +27,9 @@ these are all is your word. Runs of documents that an encoder saw, or may have s
 
 
 def train_seen(
-    encoder: Annotated[str, typer.Argument(help="Folder, name or hub id of a trained encoder.")],
+    encoder: Annotated[
+        str, typer.Argument(help="Folder, name or hub id of a trained encoder, or folder of an adapter.")
+    ],
     documents: Annotated[list[Path], typer.Option(help="A file of documents that it saw; repeatable.")],
     as_json: JsonOption = False,
 ) -> None:
@@ -34,8 +37,10 @@ def train_seen(
     from harness.encoders.seen import SEEN
     from harness.models import resolve_model
     from harness.training.recording import record_seen
+    from runners.adapters import CONFIG
 
-    folder = encoder_folder(resolve_model(encoder).model_id)
+    is_adapter = (Path(encoder) / CONFIG).is_file()
+    folder = Path(encoder) if is_adapter else encoder_folder(resolve_model(encoder).model_id)
     seen = record_seen(folder, documents)
     numbers = {"trained_on": len(seen.trained_on), "chosen_by": len(seen.chosen_by - seen.trained_on)}
     if as_json:

@@ -68,9 +68,11 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     lines += refinement_lines(result.metrics.refinement, manifest.details)
     lines += proposal_lines(result.metrics.proposal, manifest.encoder)
     lines += retrieval_lines(result.metrics.retrieval)
-    if result.seen_by_encoder:
-        lines.append(("seen before", f"{result.seen_by_encoder}; not ranked"))
-    elif manifest.encoder and (counted := manifest.encoder.seen_documents):
+    told = [one for one in (result.seen_by_encoder, result.seen_by_adapter) if one]
+    origins = [*([manifest.encoder] if manifest.encoder else []), *manifest.adapters]
+    if told:
+        lines.append(("seen before", f"{'; '.join(told)}; not ranked"))
+    elif counted := next((one.seen_documents for one in origins if one.seen_documents), None):
         lines.append(("seen before", f"none of the {counted.documents:,} documents"))
     if result.chosen_by_documents:
         lines.append(("chosen here", f"{result.chosen_by_documents}; not ranked"))

@@ -1,4 +1,4 @@
-"""The documents that a trained encoder saw, by the hashes of their content: a file beside ``training.json``.
+"""The documents that a trained encoder or adapter saw, by the hashes of their content: a file beside ``training.json``.
 
 The file ``seen.bin`` is a line of JSON and then four sorted lists: the hashes (``HASH_BYTES`` each) of the documents
 trained on and of those that epoch or threshold were chosen by, then the sampled pieces (``PIECE_BYTES`` each) of both.
@@ -25,7 +25,7 @@ from harness.types import Document
 SEEN = "seen.bin"
 FORMAT = "docre-harness seen 2"
 _EARLIER = "docre-harness seen 1"
-UNKNOWN = "what the encoder saw in training is unknown"
+ENCODER = "encoder"
 _LISTS = (
     ("trained_on", HASH_BYTES),
     ("chosen_by", HASH_BYTES),
@@ -117,7 +117,7 @@ def _seen_itself(folder: Path) -> Seen:
     except FileNotFoundError:
         return Seen(is_whole=False)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); fetch or train the encoder again") from error
+        raise InputError(f"{path}: cannot be read ({error}); fetch or train it again") from error
     if question is None and belongs_to is not None:
         return Seen(is_whole=False)
     if question != belongs_to:
@@ -165,15 +165,15 @@ def _digest(record: Mapping[str, Any] | None) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def seen_of(roles: Iterable[Role]) -> dict[str, Any]:
-    """For the manifest: how many of a run's documents had each role, and the same in words (``seen``)."""
+def seen_of(roles: Iterable[Role], who: str = ENCODER) -> dict[str, Any]:
+    """For the manifest: how many of a run's documents had each role to ``who``, and the same in words (``seen``)."""
     counts = Counter(roles)
     named = {role.name.lower(): counts[role] for role in Role if role != Role.NOT_SEEN}
     numbers = {"documents": counts.total(), **named}
-    return {"seen": told(numbers), "seen_documents": numbers}
+    return {"seen": told(numbers, who), "seen_documents": numbers}
 
 
-def told(numbers: Mapping[str, int]) -> str:
+def told(numbers: Mapping[str, int], who: str = ENCODER) -> str:
     """The numbers of ``seen_of`` in words; "" where no document was seen."""
     of_all = f"of the {numbers['documents']:,} documents"
     parts = [
@@ -181,5 +181,5 @@ def told(numbers: Mapping[str, int]) -> str:
         *([f"its epoch or threshold was chosen by {numbers['chosen_by']:,} {of_all}"] if numbers["chosen_by"] else []),
     ]
     if parts:
-        return f"the encoder saw the documents: {', '.join(parts)}"
-    return UNKNOWN if numbers["unknown"] else ""
+        return f"the {who} saw the documents: {', '.join(parts)}"
+    return f"what the {who} saw in training is unknown" if numbers["unknown"] else ""

@@ -80,6 +80,7 @@ def request_key(identity: Mapping[str, str], request: Request) -> bytes:
         "constraint": (constraint.form, constraint.text) if constraint else None,
         "top_logprobs": request.top_logprobs,
         "repeat": request.repeat,
+        **({"adapter": request.adapter} if request.adapter else {}),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).digest()

@@ -126,6 +126,7 @@ class DocumentContext:
             sampling=settings.sampling,
             constraint=constraint,
             repeat=settings.repeat,
+            adapter=settings.adapter_of(step),
         )
 
     def _messages(self, step: str, more: Mapping[str, object]) -> tuple[Message, ...]:

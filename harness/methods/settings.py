@@ -45,6 +45,7 @@ class MethodSettings:
     ``max_top_logprobs`` is how many alternatives per token the runner gives (0: no log-probabilities).
     ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
     system message, and ``opening``, whether the question is the first that the model is asked.
+    ``adapters`` are the checksums of the adapters that answer, by step; that of every other step has no name.
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
     ``retrieval`` chooses the relations of the schema that each document is asked about; None: all.
     """
@@ -66,6 +67,7 @@ class MethodSettings:
     opening: bool = True
     alignment: RelationAlignment | None = None
     retrieval: RelationRetrieval | None = None
+    adapters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def descriptions(self) -> str:
@@ -76,6 +78,10 @@ class MethodSettings:
     def reasons(self) -> bool:
         """Whether the model reasons before it answers."""
         return REASONING in self.options
+
+    def adapter_of(self, step: str) -> str:
+        """The checksum of the adapter that answers a step; empty for the model as it is."""
+        return self.adapters.get(step, self.adapters.get("", ""))
 
     def check_open_schema(self) -> None:
         """Raise InputError where the variant's option ``schema`` contradicts the level of the grammar."""

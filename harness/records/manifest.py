@@ -25,12 +25,12 @@ class DocumentCounts(StoredModel):
 
 
 class SeenDocuments(StoredModel):
-    """What the documents of a run were to the training of its encoder."""
+    """What the documents of a run were to the training of its encoder or of an adapter."""
 
     documents: Count = 0
     """All documents of the run."""
     trained_on: Count = 0
-    """Those that the encoder was trained on."""
+    """Those that it was trained on."""
     chosen_by: Count = 0
     """Those whose scores chose its epoch or threshold."""
     unknown: Count = 0
@@ -48,6 +48,25 @@ class EncoderOrigin(StoredModel):
     """``seen_documents`` in words; empty if none was seen."""
     seen_documents: SeenDocuments | None = None
     """Counts of the run's documents; None in manifests from before they were counted."""
+
+
+class AdapterOrigin(StoredModel):
+    """A LoRA adapter that answered, and what it brings from its training."""
+
+    step: str = ""
+    """The step of the prompt; empty for every step that has no other."""
+    name: str
+    """The name of its folder."""
+    sha256: str
+    """The checksum of its weights and of the settings that change an answer."""
+    rank: Natural
+    """The greatest rank of its matrices."""
+    training: dict[str, Any] = {}
+    """The content of its ``adapter.json``; empty for an adapter that was not trained by this project."""
+    seen: str = ""
+    """``seen_documents`` in words; empty if none was seen."""
+    seen_documents: SeenDocuments = SeenDocuments()
+    """Counts of the run's documents."""
 
 
 class ChosenSetting(StoredModel):
@@ -162,6 +181,8 @@ class Asked(StoredModel):
     """How many documents."""
     encoder: EncoderOrigin | None = None
     """What is known of the encoder that scored, proposed pairs or was refined."""
+    adapters: list[AdapterOrigin] = []
+    """The LoRA adapters that answered; of an LLM."""
     chosen_settings: list[ChosenSetting] = []
     """Options that were chosen by scores of the run's own documents."""
     combines: list[CombinedRun] = []

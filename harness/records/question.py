@@ -93,6 +93,8 @@ class Question(StoredModel):
     """Of an LLM: the fields of ``harness.types.Sampling``."""
     repeat: int = 0
     """Of an LLM: the number of the independent sample."""
+    adapters: dict[str, str] | None = None
+    """Of an LLM with LoRA adapters: the checksum of each, by the step of the prompt; "" is every other step."""
     candidates: str | None = None
     """Of an LLM that is given pairs: ``gold``, ``all``, or a checksum of them."""
     refine: dict[str, Any] | None = None

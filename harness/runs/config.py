@@ -206,6 +206,15 @@ class RunConfig:
         part="model",
         may_be_path=True,
     )
+    adapter: Mapping[str, str] = run_option(
+        "Folder of a LoRA adapter that answers, or STEP=FOLDER for a step of the prompt; repeatable.",
+        {},
+        flags=("--adapter",),
+        annotates=False,
+        bare=True,
+        part="adapters",
+        may_be_path=True,
+    )
     max_connections: int = run_option("Most requests in flight, at each server.", 64, least=1, in_question=False)
     max_retries: int = run_option("Tries after the first, per request.", 8, least=0, in_question=False)
     timeout_s: float | None = run_option(

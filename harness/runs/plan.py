@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.datasets.gold import with_gold
@@ -29,11 +29,12 @@ from harness.runs.metrics import NOT_GIVEN, LlmPart, metrics_of
 from harness.runs.planned_run import Scope, dataset_of
 from harness.runs.retrieval import load_retrieval
 from harness.runs.shots import Shots, draw_shots
+from harness.runs.sources.adapters import adapter_origins, adapters_label, adapters_of
 from harness.runs.sources.encoder_scores import pair_source_of, scores_named
 from harness.runs.sources.llm import LlmRun, runner_of, sampling_of
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
-from harness.types import Dataset, PredictionSource
+from harness.types import Adapter, Dataset, PredictionSource
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Experiment(LlmRun):
     relation_texts: RelationTexts | None = None
     shots: Shots | None = None
     refinement: Refinement | None = None
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
+    """What answers each step; "" stands for every other step."""
 
     def method(self) -> PromptMethod:
         """What turns a document into predictions."""
@@ -78,6 +81,7 @@ class Experiment(LlmRun):
         return {
             **super().resolved(),
             "task": PROPOSES_PAIRS if method_kind(self.settings.variant).proposes_pairs else None,
+            "adapters": dict(self.settings.adapters) or None,
             "candidates": pairs and pairs.identity,
             "refine": self.refinement and self.refinement.identity,
             "votes": {"samples": samples, "least_share": self._vote_share} if samples > 1 else None,
@@ -91,6 +95,8 @@ class Experiment(LlmRun):
     def prompt_label(self) -> str:
         """The variant's name with the options not at their default, its shots, the source of its pairs, alignment."""
         parts = [super().prompt_label]
+        if self.adapters:
+            parts.append(adapters_label(self.adapters))
         if self.shots:
             parts.append(f"shots={len(self.shots.documents)}")
         if self.settings.candidates:
@@ -115,6 +121,9 @@ class Experiment(LlmRun):
         source = self.settings.candidates
         return source.scores.encoder if isinstance(source, ScoredPairs) else {}
 
+    def adapters_told(self) -> list[dict[str, Any]]:
+        return list(adapter_origins(self.adapters, self.documents))
+
     def metrics(self, totals: RunTotals, training: TrainingFile | None) -> Metrics:
         llm = LlmPart(self.settings, self.refinement.hard_pairs if self.refinement else None)
         given = self.settings.options.get(GIVEN, NOT_GIVEN)
@@ -137,7 +146,8 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         raise InputError(f"model {spec.name} needs a prompt: give --prompt (`harness prompts` lists them)")
     variant = load_variant(config.prompt)
     options = variant.choose(config.prompt_options)
-    runner = runner_of(config, spec)
+    adapters = adapters_of(config, variant)
+    runner = runner_of(config, spec, adapters.values())
     dataset = dataset_of(config, dataset)
     if config.candidates == GOLD:
         with_gold(dataset, f"--candidates {GOLD}")
@@ -170,8 +180,10 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         questions=refinement.hard_pairs if refinement else None,
         alignment=load_alignment(config, dataset.schema),
         retrieval=load_retrieval(config, dataset.schema),
+        adapters={step: adapter.sha256 for step, adapter in adapters.items()},
     )
-    experiment = _with_texts_and_shots(Experiment(config, spec, dataset, runner, settings, refinement=refinement))
+    experiment = Experiment(config, spec, dataset, runner, settings, refinement=refinement, adapters=adapters)
+    experiment = _with_texts_and_shots(experiment)
     create_method(experiment.settings)
     if settings.candidates:
         for document in experiment.documents:

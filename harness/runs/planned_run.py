@@ -103,6 +103,10 @@ class PlannedRun(Scope, ABC):
         """What is known of the encoder that the run builds on, as ``EncoderOrigin``; empty without one."""
         return {}
 
+    def adapters_told(self) -> list[dict[str, Any]]:
+        """The adapters that answer, each as ``AdapterOrigin``."""
+        return []
+
     def chosen(self) -> list[dict[str, Any]]:
         """The options that were chosen by scores of the run's own documents, each as ``ChosenSetting``."""
         return []
@@ -126,6 +130,7 @@ class PlannedRun(Scope, ABC):
                 "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
                 # Left out where there is nothing to tell, as in most runs.
                 **({"encoder": dict(encoder)} if (encoder := self.encoder()) else {}),
+                **({"adapters": adapters} if (adapters := self.adapters_told()) else {}),
                 **({"chosen_settings": chosen} if (chosen := self.chosen()) else {}),
                 "prices": {
                     "in": self.spec.price_in,

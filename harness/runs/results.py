@@ -77,6 +77,11 @@ class RunResult:
         return seen_told(encoder) if encoder or self.manifest.source == PredictionSource.ENCODER else ""
 
     @property
+    def seen_by_adapter(self) -> str:
+        """As ``seen_by_encoder``, of the LoRA adapters that answered."""
+        return "; ".join(dict.fromkeys(one.seen for one in self.manifest.adapters if one.seen))
+
+    @property
     def chosen_by_documents(self) -> str:
         """In words, the options of the run that are known to be chosen by the scores of its own documents."""
         return "; ".join(
@@ -144,6 +149,8 @@ class RunResult:
             "macro": self.metrics.macro if self.is_scored else None,
             "consults_gold": self.consults_gold or None,
             "seen_by_encoder": self.seen_by_encoder or None,
+            "seen_by_adapter": self.seen_by_adapter or None,
+            "adapters": manifest.get("adapters", []),
             "seen_documents": manifest.get("encoder", {}).get("seen_documents"),
             "chosen_by_documents": self.chosen_by_documents or None,
             "coverage": self.coverage,

@@ -43,6 +43,8 @@ class RunOption:
     """Whether it is typed again and again; the values are kept as one text, separated by spaces."""
     may_be_path: bool = False
     """Whether it can name a file or folder."""
+    bare: bool = False
+    """Of an option that is typed as ``key=value``: whether a value may come without a key, which is then empty."""
     parts: Mapping[str, RunOption] = field(default_factory=dict)
     """Of an option that is typed as several: each by the name of its field in the value."""
     name: str = ""

@@ -29,6 +29,7 @@ class Repeated:
     model: str | None = None
     base_url: str | None = None
     model_options: Mapping[str, str] = field(default_factory=dict)
+    adapter: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_REPEATED = Repeated()
@@ -40,7 +41,7 @@ def config_to_score(folder: RunFolder, manifest: Asked) -> RunConfig:
     Raises InputError for a manifest of another version.
     """
     stored = _stored(folder, manifest)
-    return replace(stored, base_url=stored.base_url and _NO_SERVER, model_options=_harmless(stored))
+    return replace(stored, base_url=stored.base_url and _NO_SERVER, model_options=_harmless(stored), adapter={})
 
 
 def config_to_ask(folder: RunFolder, manifest: Asked, repeated: Repeated) -> RunConfig:
@@ -61,6 +62,7 @@ def config_to_ask(folder: RunFolder, manifest: Asked, repeated: Repeated) -> Run
         model=repeated.model or stored.model,
         base_url=repeated.base_url,
         model_options={**_harmless(stored), **repeated.model_options},
+        adapter=repeated.adapter,
     )
 
 
@@ -92,6 +94,8 @@ def options_to_repeat(stored: RunConfig, repeated: Repeated = NOTHING_REPEATED) 
         missing += ["--model", _typed(stored.model)]
     if stored.base_url and not repeated.base_url:
         missing += [word for one in stored.base_url.split() for word in ("--base-url", _typed(address(one)))]
+    for step in stored.adapter.keys() - repeated.adapter.keys():
+        missing += ["--adapter", _typed(f"{step}=FOLDER" if step else "FOLDER")]
     for key, value in shown(stored.model_options).items():
         if key not in _harmless(stored) and key not in repeated.model_options:
             missing += ["-M", _typed(f"{key}={'...' if value == HIDDEN else value}")]

@@ -54,6 +54,7 @@ def tracked(result: RunResult) -> TrackedRun:
             "harness.consults_gold": result.consults_gold or "no",
             "harness.labels": result.label_source.silver or result.label_source.kind,
             "harness.seen_by_encoder": result.seen_by_encoder or "no",
+            "harness.seen_by_adapter": result.seen_by_adapter or "no",
             "harness.chosen_by_documents": result.chosen_by_documents or "no",
         },
         files=tuple(result.folder.path / name for name in (METRICS, PREDICTIONS)),

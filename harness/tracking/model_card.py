@@ -53,6 +53,7 @@ def _evaluations(result: RunResult) -> list[EvalResult]:
         "consults_gold": result.consults_gold or "no",
         "labels": result.label_source.silver or result.label_source.kind,
         "seen_by_encoder": result.seen_by_encoder or "no",
+        "seen_by_adapter": result.seen_by_adapter or "no",
         "chosen_by_documents": result.chosen_by_documents or "no",
         "scorer_version": result.metrics.scorer_version,
         "run_id": result.folder.run_id,

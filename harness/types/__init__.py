@@ -28,6 +28,8 @@ from harness.types.requests import (
     Usage,
 )
 from harness.types.runners import (
+    Adapter,
+    AdapterBase,
     Ask,
     Batches,
     BatchState,
@@ -46,6 +48,8 @@ from harness.types.runners import (
 __all__ = [
     "CLOSED_LEVELS",
     "RELATED",
+    "Adapter",
+    "AdapterBase",
     "AlignOver",
     "Ask",
     "BatchState",

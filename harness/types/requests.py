@@ -70,6 +70,8 @@ class Request:
     top_logprobs: int = 0
     repeat: int = 0
     labels: tuple[str, ...] = ()
+    adapter: str = ""
+    """The checksum of the LoRA adapter that answers; empty for the model as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from harness.types.requests import Completion, GrammarForm, Message, Request
 
@@ -33,6 +33,8 @@ class Supports:
     continues: bool = False
     takes_effort: bool = False
     """Whether a request can say how much the model is to think."""
+    adapters: tuple[str, ...] = ()
+    """The checksums of the adapters that a request can name."""
     timeout_s: float | None = 600.0
 
 
@@ -90,17 +92,50 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class AdapterBase:
+    """The model that an adapter was trained on, as far as its folder tells."""
+
+    name: str = ""
+    """A row of ``models.toml``, or what peft recorded."""
+    architecture: str | None = None
+    hidden_size: int | None = None
+    layers: int | None = None
+    file_sha256: str | None = None
+    """The checksum of its GGUF file; None for other weights."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA adapter in peft's layout, checked by ``runners.adapters.read_adapter``."""
+
+    folder: Path
+    """Where it is."""
+    sha256: str
+    """The checksum of its weights and of the settings that change an answer."""
+    rank: int
+    """The greatest rank of its matrices."""
+    base: AdapterBase
+    """What it was trained on."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The content of ``adapter_config.json``."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """The content of ``adapter.json``; empty for an adapter that this project did not train."""
+
+
+@dataclass(frozen=True)
 class RunnerOptions:
     """How to reach and load a model; none of it changes an answer except ``base_url`` and ``extra``.
 
     ``max_connections`` bounds the calls in flight; ``log_dir`` is where a server started by the runner
-    writes its log; ``extra`` holds the ``-M key=value`` pairs. Time limits of calls are the engine's.
+    writes its log; ``extra`` holds the ``-M key=value`` pairs; ``adapters`` are loaded beside the model, and each
+    request names the one that it is for. Time limits of calls are the engine's.
     """
 
     base_url: str | None = None
     max_connections: int = 16
     log_dir: Path | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    adapters: tuple[Adapter, ...] = ()
 
 
 @runtime_checkable

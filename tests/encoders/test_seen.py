@@ -18,7 +18,7 @@ from harness.datasets.registry import load_dataset
 from harness.datasets.splits import split_documents
 from harness.encoders.ensemble import EnsembleConfig
 from harness.encoders.scores import PAIR_SCORES
-from harness.encoders.seen import SEEN, UNKNOWN, Role, Seen, seen_by, seen_of, write_seen
+from harness.encoders.seen import SEEN, Role, Seen, seen_by, seen_of, write_seen
 from harness.encoders.weights import CONFIG, TRAINED, TRAINING
 from harness.errors import InputError
 from harness.models import ENCODER, load_models
@@ -119,7 +119,7 @@ def test_where_a_record_is_missing_nothing_is_known(
     folder = shutil.copytree(trained, tmp_path / "encoder")
     (folder / missing).unlink()
     run(str(folder), dataset=str(request.getfixturevalue(file)), results=tmp_path)
-    assert unranked(tmp_path, "encoder") == UNKNOWN
+    assert unranked(tmp_path, "encoder") == "what the encoder saw in training is unknown"
 
 
 @pytest.mark.parametrize("name", [TRAINING, SEEN])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 
 from harness.errors import InputError, ModelUnavailable
 from harness.models import resolve_model
-from harness.types import ModelSpec, RunnerOptions
+from harness.types import Adapter, AdapterBase, ModelSpec, RunnerOptions
 from runners import vllm_flags, vllm_inprocess
 from runners.vllm_flags import engine_flags
 from runners.vllm_inprocess import VllmInprocessRunner
+from runners.vllm_requests import lora_request
 from runners.vllm_server import server_command
 
 SPEC = ModelSpec("small", "vllm_inprocess", "org/small")
@@ -51,6 +56,17 @@ def test_it_is_another_model_than_the_servers_and_its_context_is_the_given_one()
     assert runner.identity["provider"] == "vllm-inprocess"
     assert runner.identity["-M flag.max-model-len"] == "2048"
     assert runner.supports.context == 2048
+
+
+def test_a_request_names_its_adapter_as_vllm_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    module = ModuleType("vllm.lora.request")
+    module.LoRARequest = lambda *arguments: arguments  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm.lora.request", module)
+    adapters = tuple(Adapter(tmp_path, letter * 64, 8, AdapterBase()) for letter in "ab")
+    assert lora_request("", adapters) is None
+    assert lora_request("b" * 64, adapters) == ("b" * 64, 2, str(tmp_path))
+    runner = VllmInprocessRunner(SPEC, RunnerOptions(extra={"device": "cpu"}, adapters=adapters))
+    assert runner.supports.adapters == ("a" * 64, "b" * 64)
 
 
 def test_a_device_that_is_none_is_refused() -> None:

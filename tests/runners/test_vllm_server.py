@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from harness.engine import endpoints
 from harness.engine.retry import RetryPolicy, call_with_retries
 from harness.errors import FatalError, InputError, ModelUnavailable, StorageError
 from harness.models import load_models, resolve_model
-from harness.types import Constraint, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
+from harness.types import Adapter, AdapterBase, Constraint, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
 from runners import vllm_flags
 from runners.registry import create_runner
 from runners.server_process import last_meaningful_line
@@ -112,6 +113,25 @@ async def test_the_server_starts_with_the_runner_and_stops_with_its_workers(fake
         pids = server_pids(fake)
         assert all(psutil.pid_exists(pid) for pid in pids)
     wait_until_gone(pids)
+
+
+async def test_every_request_asks_for_the_adapter_that_it_names(fake: Path) -> None:
+    adapters = tuple(Adapter(fake.parent, letter * 64, 20, AdapterBase()) for letter in "ab")
+    options = RunnerOptions(
+        log_dir=fake.parent / "logs", extra={"python": str(fake), "device": "cpu"}, adapters=adapters
+    )
+    async with VllmServerRunner(SPEC, options) as runner:
+        texts = [(await runner.generate(replace(ASKED, adapter=one))).text for one in ("", "a" * 64, "b" * 64)]
+        assert await runner.count_tokens(ASKED.messages) > 0
+    assert texts == ["I am org/small", f"I am {'a' * 64}", f"I am {'b' * 64}"]
+    (log,) = (fake.parent / "logs").iterdir()
+    assert '"--max-lora-rank", "32", "--max-loras", "2"' in log.read_text()
+
+
+def test_a_rank_that_vllm_has_no_room_for_is_refused(fake: Path) -> None:
+    options = RunnerOptions(extra={"python": str(fake)}, adapters=(Adapter(fake.parent, "a" * 64, 513, AdapterBase()),))
+    with pytest.raises(InputError, match="rank 513, and vLLM takes 512 at most"):
+        VllmServerRunner(SPEC, options).check()
 
 
 async def test_a_server_that_stands_still_ends_the_run(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:

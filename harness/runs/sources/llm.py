@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from harness.methods.settings import MethodSettings
 from harness.prompting.variant import REASONING, text_sha256
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import PlannedRun
-from harness.types import ModelSpec, Runner, RunnerOptions, Sampling
+from harness.types import Adapter, ModelSpec, Runner, RunnerOptions, Sampling
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class LlmRun(PlannedRun):
         return " ".join([variant.name, *changed])
 
 
-def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
-    """The runner of a model under the configuration's options; nothing is started."""
+def runner_of(config: RunConfig, spec: ModelSpec, adapters: Iterable[Adapter] = ()) -> Runner:
+    """The runner of a model, with adapters, under the configuration's options; nothing is started."""
     from runners.registry import create_runner
 
     options = RunnerOptions(
@@ -61,6 +62,7 @@ def runner_of(config: RunConfig, spec: ModelSpec) -> Runner:
         max_connections=config.max_connections,
         log_dir=config.results / "logs",
         extra=config.model_options,
+        adapters=tuple({adapter.sha256: adapter for adapter in adapters}.values()),
     )
     return create_runner(spec, options)
 

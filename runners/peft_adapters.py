@@ -1,0 +1,51 @@
+"""LoRA adapters on a model of transformers in this process, by peft: all loaded, one or none of them in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from harness.errors import FatalError
+from harness.types import Adapter
+from runners.adapters import BaseModel
+
+
+class AdaptedModel:
+    """Puts adapters into the layers of ``model``, which then answers with the one that is in use.
+
+    Raises InputError for an adapter of another base, FatalError for one that peft cannot put on the model.
+    """
+
+    def __init__(self, name: str, model: Any, adapters: Sequence[Adapter]) -> None:
+        from peft import PeftModel
+
+        base = BaseModel.of_config(name, model.config.to_dict())
+        self._peft: Any = None
+        for adapter in adapters:
+            base.check(adapter)
+            folder, where = str(adapter.folder), str(model.device)
+            try:
+                if self._peft is None:
+                    self._peft = PeftModel.from_pretrained(
+                        model, folder, adapter_name=adapter.sha256, torch_device=where, local_files_only=True
+                    )
+                else:
+                    self._peft.load_adapter(folder, adapter.sha256, torch_device=where, local_files_only=True)
+            except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+                # peft's message of sizes that differ has a line for each tensor, the first of which says little.
+                lines = str(error).strip().splitlines() or [type(error).__name__]
+                raise FatalError(
+                    f"{name}: peft cannot put the adapter {folder} on this model: {' '.join(lines[:2]).strip()}"
+                ) from error
+        self._peft.eval()
+
+    @contextmanager
+    def using(self, adapter: str) -> Iterator[None]:
+        """While in the block, the model answers with the adapter of this checksum; with none if it is empty."""
+        if not adapter:
+            with self._peft.disable_adapter():
+                yield
+            return
+        self._peft.set_adapter(adapter)
+        yield

@@ -1,0 +1,109 @@
+"""Runs whose model answers with LoRA adapters: whose step, which id, what the record tells, what is ranked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.analyses.not_ranked import reasons_not_ranked
+from harness.cli.options import key_values
+from harness.cli.summary import answer_lines
+from harness.errors import InputError
+from harness.runs.config import RunConfig
+from harness.runs.plan import Experiment, prepare
+from harness.runs.results import RunResult
+from harness.store import find_run
+from tests.commands import error_line, harness_here
+from tests.paths import REPOSITORY
+from tests.runners.tiny_llama import tiny_model, write_adapter, write_tiny_llama
+
+for _package in ("torch", "transformers", "peft", "gguf", "xllamacpp"):
+    pytest.importorskip(_package, reason="needs pip install 'docre-harness[adapters,local]'")
+
+
+SAMPLE = REPOSITORY / "harness" / "datasets" / "sample" / "documents.json"
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A tiny llama, ``tiny.gguf``, and the adapters ``one`` and ``two``."""
+    folder = tmp_path_factory.mktemp("run-adapters")
+    model = tiny_model()
+    write_tiny_llama(folder / "tiny.gguf", model)
+    write_adapter(folder / "one", model, 1, {"prompt": "tagged", "options": {}, "epochs": 3})
+    write_adapter(folder / "two", model, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE_DIR", str(folder / "cache"))
+        yield folder
+
+
+def prepared(folder: Path, prompt: str, **adapter: str) -> Experiment:
+    adapters = {step.removeprefix("every"): str(folder / name) for step, name in adapter.items()}
+    config = RunConfig(str(folder / "tiny.gguf"), prompt, "sample", adapter=adapters)
+    return prepare(config, model_needed=False)
+
+
+def test_every_step_is_answered_by_its_own_adapter(folder: Path) -> None:
+    experiment = prepared(folder, "rhf", relations="one", every="two")
+    one, two = experiment.adapters["relations"].sha256, experiment.adapters[""].sha256
+    said = experiment.method().demonstrate(next(iter(experiment.documents)))
+    assert {(part.step, part.request.adapter) for part in said} == {("relations", one), ("heads", two), ("facts", two)}
+    assert experiment.question()["adapters"] == {"relations": one, "": two}
+    assert experiment.prompt_label.endswith("adapter=relations:one+two")
+
+
+def test_without_an_adapter_the_question_is_as_before(folder: Path, tmp_path: Path) -> None:
+    plain = prepared(folder, "tagged")
+    assert "adapters" not in plain.question()
+    with_one = prepared(folder, "tagged", every="one")
+    moved = shutil.copytree(folder / "one", tmp_path / "one")
+    elsewhere = prepare(RunConfig(str(folder / "tiny.gguf"), "tagged", "sample", adapter={"": str(moved)}))
+    assert plain.run_id != with_one.run_id == elsewhere.run_id
+
+
+def test_a_step_that_the_prompt_does_not_have_is_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match="'rhf' has the steps facts, heads, relations"):
+        prepared(folder, "rhf", extract="one")
+
+
+def test_an_adapter_is_typed_with_its_step_or_without(tmp_path: Path) -> None:
+    typed = [f"{tmp_path}/a=b", "facts=one"]
+    assert key_values(typed, "--adapter", bare=True) == {"": f"{tmp_path}/a=b", "facts": "one"}
+    assert key_values(["one"], "--adapter", bare=True) == {"": "one"}
+    with pytest.raises(InputError, match="key=value"):
+        key_values(["facts="], "--adapter", bare=True)
+
+
+def test_a_run_tells_what_its_adapter_saw_and_is_asked_again_with_it_only(folder: Path, tmp_path: Path) -> None:
+    adapter = shutil.copytree(folder / "one", tmp_path / "mine")
+    run = ["run", "--model", folder / "tiny.gguf", "--prompt", "tagged", "--dataset", "sample", "--limit", "2"]
+    run += ["--max-tokens", "4", "--results-dir", tmp_path, "--display", "none", "-M", "threads=1"]
+    harness_here(*run, "--adapter", adapter)
+    (stored,) = (tmp_path / "runs").iterdir()
+    result = RunResult.load(find_run(tmp_path, stored.name))
+    (told,) = result.manifest.adapters
+    assert (told.name, told.rank, told.training["epochs"]) == ("mine", 4, 3)
+    assert result.manifest.question.adapters == {"": told.sha256}
+    unknown = "what the adapter saw in training is unknown"
+    assert result.seen_by_adapter == unknown
+    assert unknown in list(reasons_not_ranked(result, 1.0))
+    assert ("seen before", f"{unknown}; not ranked") in answer_lines(result)
+
+    retry = ["retry", stored.name, "--results-dir", tmp_path, "--model", folder / "tiny.gguf", "--display", "none"]
+    assert "repeat them: harness retry RUN --adapter FOLDER" in error_line(harness_here(*retry))
+    assert "made with another" in error_line(harness_here(*retry, "--adapter", folder / "two"))
+    assert harness_here(*retry, "--adapter", adapter).returncode == 1
+    assert harness_here("score", stored.name, "--results-dir", tmp_path).returncode == 0
+
+    first, *_ = json.loads(SAMPLE.read_text(encoding="utf-8"))
+    documents = tmp_path / "first.json"
+    documents.write_text(json.dumps([first]), encoding="utf-8")
+    assert harness_here("train", "seen", adapter, "--documents", documents).returncode == 0
+    config = RunConfig(str(folder / "tiny.gguf"), "tagged", "sample", limit=2, adapter={"": str(adapter)})
+    (again,) = prepare(config, model_needed=False).asked().adapters
+    assert again.seen == "the adapter saw the documents: it was trained on 1 of the 2 documents"
