@@ -22,7 +22,7 @@ from runners.gguf_header import GgufHeader
 if TYPE_CHECKING:
     import numpy as np
 
-# Architectures, as GGUF names them, that were seen to answer as in transformers; of the first, rows are in another order.
+# Architectures, as GGUF names them, that answer as in transformers (tested). Of the first, rows are in another order.
 PERMUTED = frozenset({"llama"})
 PLAIN = frozenset({"qwen2", "qwen3"})
 # Part of the file's name: another way of converting is another file.
@@ -137,7 +137,7 @@ def _stored(path: Path) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     from safetensors import SafetensorError, deserialize
 
     try:
-        content = deserialize(path.read_bytes())
+        content: Any = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read ({error}): copy or train it again") from None
     for name, tensor in content:

@@ -69,10 +69,10 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     lines += proposal_lines(result.metrics.proposal, manifest.encoder)
     lines += retrieval_lines(result.metrics.retrieval)
     told = [one for one in (result.seen_by_encoder, result.seen_by_adapter) if one]
-    origins = [*([manifest.encoder] if manifest.encoder else []), *manifest.adapters]
+    seen = [manifest.encoder and manifest.encoder.seen_documents, *(one.seen_documents for one in manifest.adapters)]
     if told:
         lines.append(("seen before", f"{'; '.join(told)}; not ranked"))
-    elif counted := next((one.seen_documents for one in origins if one.seen_documents), None):
+    elif counted := next(filter(None, seen), None):
         lines.append(("seen before", f"none of the {counted.documents:,} documents"))
     if result.chosen_by_documents:
         lines.append(("chosen here", f"{result.chosen_by_documents}; not ranked"))
