@@ -69,11 +69,13 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     lines += proposal_lines(result.metrics.proposal, manifest.encoder)
     lines += retrieval_lines(result.metrics.retrieval)
     told = [one for one in (result.seen_by_encoder, result.seen_by_adapter) if one]
-    seen = [manifest.encoder and manifest.encoder.seen_documents, *(one.seen_documents for one in manifest.adapters)]
+    seen = [one.seen_documents for one in manifest.adapters]
+    if manifest.encoder and manifest.encoder.seen_documents:
+        seen.insert(0, manifest.encoder.seen_documents)
     if told:
         lines.append(("seen before", f"{'; '.join(told)}; not ranked"))
-    elif counted := next(filter(None, seen), None):
-        lines.append(("seen before", f"none of the {counted.documents:,} documents"))
+    elif seen:
+        lines.append(("seen before", f"none of the {seen[0].documents:,} documents"))
     if result.chosen_by_documents:
         lines.append(("chosen here", f"{result.chosen_by_documents}; not ranked"))
     if result.consults_gold:
