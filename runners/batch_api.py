@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import FatalError, InputError, OutageError, RetryableError
 from harness.redaction import is_secret_name, redact
 from harness.types import BatchState, Completion, Request
+from runners.chat_answer import completion_of
 from runners.error_text import excerpt
 from runners.http_errors import error_from_response, json_answer
-from runners.openai_chat import OpenAIChatRunner, completion_of
+from runners.openai_chat import OpenAIChatRunner
 from runners.options import BODY_PREFIX
 
 if TYPE_CHECKING:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from harness.errors import ContextOverflow, RequestError, RetryableError, RunnerError
 from harness.types import Completion, FinishReason, Request, TokenLogprob, Usage
 from runners.error_text import excerpt
 from runners.finish_reasons import ending_of
+from runners.label_tokens import labels_alone
 from runners.prompt_length import is_cut
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
@@ -24,6 +26,19 @@ _CALLS = frozenset({"tool_calls", "function_call"})
 
 class UnusableAnswer(RequestError):
     """The server answers requests like this one in a way that holds no answer; asking again changes nothing."""
+
+
+def completion_of(
+    answer: object, request: Request, body: Mapping[str, object], notes: tuple[str, ...], seconds: float
+) -> Completion:
+    """The answer to ``request`` in the JSON that a server sent for ``body``; raises as ``read_completion``."""
+    completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
+    if isinstance(asked := body.get("top_logprobs"), int) and asked > request.top_logprobs:
+        known = labels_alone(completion.logprobs, request.labels, request.top_logprobs)
+        completion = replace(completion, logprobs=known)
+    if request.messages[-1].role == "assistant":  # llama.cpp repeats the beginning that it went on with
+        completion = replace(completion, text=completion.text.removeprefix(request.messages[-1].content))
+    return replace(completion, adjusted=notes) if notes else completion
 
 
 def read_completion(body: object, request: Request, latency_s: float, *, logprobs_sent_for: bool = True) -> Completion:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from typing import TypedDict
 
 from harness.errors import (
     ContextOverflow,
@@ -33,6 +34,15 @@ _MODERATED = re.compile(r"content_filter|content_policy|moderation|flagged", re.
 _OF_QUOTA = (403, 429, 503, 529)
 _NEVER_OF_CREDIT = (404, 405, 407, 413, 422)
 _TOO_LONG = "prompt and answer do not fit the model's context"
+
+
+class ErrorTold(TypedDict):
+    """The names of ``error_from_response``."""
+
+    model: str
+    key_env: str
+    key: str
+    remedy: str
 
 
 def json_answer(

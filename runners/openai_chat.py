@@ -12,18 +12,18 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from harness.errors import ContextOverflow, HarnessError, RetryableError, RunnerError
 from harness.redaction import redact, remember_address, remember_options
 from harness.types import Completion, CountsTokens, Message, ModelSpec, Request, RunnerOptions, Supports
 from runners.addresses import Address, given_headers, given_query, read_address
 from runners.adjustments import LEFT_OUT, MERGED, Adjustments, with_longer_system
-from runners.chat_answer import read_completion
+from runners.chat_answer import completion_of
 from runners.chat_body import chat_body, chat_messages
 from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
-from runners.http_errors import json_answer
-from runners.label_tokens import NO_LABELS, LabelTokens, labels_alone, whole_labels
+from runners.http_errors import ErrorTold, json_answer
+from runners.label_tokens import NO_LABELS, LabelTokens, whole_labels
 from runners.options import SERVER_OPTIONS, Option, body_fields, integer, switch
 from runners.probe import check_grammar
 from runners.progress import ProgressWatch, counters
@@ -47,15 +47,6 @@ CONTEXT_TIMEOUT_S = 5.0
 HEALTH_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
-
-
-class ErrorTold(TypedDict):
-    """The names of ``error_from_response``."""
-
-    model: str
-    key_env: str
-    key: str
-    remedy: str
 
 
 class OpenAIChatRunner:
@@ -401,16 +392,3 @@ class OpenAIChatRunner:
         except FAILURES as error:
             where = redact(self.base_url, key)
             raise connection_error(error, lambda text: redact(text, key), where, self._proxy) from None
-
-
-def completion_of(
-    answer: object, request: Request, body: Mapping[str, object], notes: tuple[str, ...], seconds: float
-) -> Completion:
-    """The answer to ``request`` in the JSON that a server sent for ``body``; raises as ``read_completion``."""
-    completion = read_completion(answer, request, seconds, logprobs_sent_for="logprobs" in body)
-    if isinstance(asked := body.get("top_logprobs"), int) and asked > request.top_logprobs:
-        known = labels_alone(completion.logprobs, request.labels, request.top_logprobs)
-        completion = replace(completion, logprobs=known)
-    if request.messages[-1].role == "assistant":  # llama.cpp repeats the beginning that it went on with
-        completion = replace(completion, text=completion.text.removeprefix(request.messages[-1].content))
-    return replace(completion, adjusted=notes) if notes else completion
