@@ -21,7 +21,9 @@ from harness.cli import (
     export,
     extract,
     importing,
+    journal,
     leaderboard,
+    merge,
     models,
     prompts,
     report,
@@ -56,6 +58,7 @@ app.command("extract")(extract.extract)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("combine")(combine.combine)
+app.command("merge")(merge.merge)
 app.command("export")(export.export)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)
@@ -68,6 +71,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(schema.app, name="schema")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(models.app, name="models")
+app.add_typer(journal.app, name="journal")
 app.command("doctor")(doctor.doctor)
 
 
