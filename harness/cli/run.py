@@ -51,6 +51,8 @@ Examples:
   harness run --model atlop-minilm --dataset redocred --split dev
   harness run --model smollm2-135m --prompt classify --candidates rcp-minilm --limit 20
   harness run --model smollm2-135m --prompt choice --refine atlop-minilm --limit 20
+  harness run --model gpt-4o --prompt tagged --sample 100 --seed 7 --dry-run
+  harness run --model atlop-minilm --part 2/8
 
 \b
 The same command typed again resumes an interrupted run: answers are kept in a journal, and nothing
@@ -64,6 +66,17 @@ def run(
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     track: TrackOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count requests, tokens, dollars and time; send nothing.")
+    ] = False,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="With --dry-run: requests (of an encoder documents) a second.")
+    ] = None,
+    confirm_above: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Estimate first, and ask before a run that may cost more US dollars than this."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: run whatever it costs.")] = False,
     as_json: JsonOption = False,
     batch: BatchOption = False,
     batch_file: BatchFileOption = None,
@@ -78,7 +91,11 @@ def run(
         check_tracker(track)
     if batch and batch_file:
         raise InputError("--batch asks the provider, --batch-file is answered by yourself: leave out one of them")
-    if is_encoder(config):
+    if dry_run:
+        from harness.cli.dry_run import show_estimate
+
+        show_estimate(config, rate, display, as_json)
+    elif is_encoder(config):
         if batch or batch_file:
             raise InputError(f"{config.model} is an encoder: leave out --batch and --batch-file")
         score_and_show(prepare_encoder(config), display, as_json, track)
@@ -86,6 +103,10 @@ def run(
         score_first(config, display, as_json)
         batches = Batching(batch_file) if batch or batch_file else None
         experiment = prepare(config, model_needed=batch_file is None)
+        if confirm_above is not None and not yes:
+            from harness.cli.dry_run import confirm
+
+            confirm(experiment, confirm_above, display, as_json)
         run_and_show(experiment, display, as_json, fail_on_error, track=track, batches=batches)
 
 

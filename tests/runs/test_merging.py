@@ -68,7 +68,7 @@ def test_merged_parts_equal_the_undivided_run(ask: Ask, tmp_path: Path) -> None:
 def test_a_document_that_is_missing_or_twice_is_named(ask: Ask, tmp_path: Path, parts: tuple[str, str]) -> None:
     with ChatServer() as server:
         folders = [ask(server, 12, part=part).folder for part in parts]
-    with pytest.raises(InputError, match="is in none|run --part 3/3|name parts that share|is named twice"):
+    with pytest.raises(InputError, match=r"is in none|run --part 3/3|name parts that share|is named twice"):
         merge_parts(folders, tmp_path / "merged")
 
 
@@ -100,5 +100,5 @@ def test_journals_merge_and_the_first_answer_stays(ask: Ask, tmp_path: Path) -> 
         assert [journal.spent(run).requests for run in runs] == [5, 6], "what was asked twice was paid twice"
         with pytest.raises(InputError, match="no such journal"):
             journal.take(tmp_path / "none.sqlite")
-        with pytest.raises(InputError, match="as a journal|no journal of layout"):
+        with pytest.raises(InputError, match=r"as a journal|no journal of layout"):
             journal.take(tmp_path / "corpus12" / "corpus.json")

@@ -42,7 +42,8 @@ def test_a_sample_is_the_same_for_the_same_seed_and_in_the_order_of_the_split(da
     all_titles = titles(dataset)
     drawn = titles(dataset, sample=10, seed=7)
     assert drawn == titles(dataset, sample=10, seed=7) != titles(dataset, sample=10, seed=8)
-    assert drawn == [title for title in all_titles if title in drawn] and len(drawn) == 10
+    assert drawn == [title for title in all_titles if title in drawn]
+    assert len(drawn) == 10
     assert set(drawn) < set(titles(dataset, sample=20, seed=7)), "a larger sample keeps the documents of a smaller"
 
 
