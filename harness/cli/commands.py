@@ -25,6 +25,7 @@ from harness.cli import (
     leaderboard,
     merge,
     models,
+    predict,
     prompts,
     report,
     run,
@@ -58,6 +59,7 @@ app.command("extract")(extract.extract)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("combine")(combine.combine)
+app.command("predict")(predict.predict)
 app.command("merge")(merge.merge)
 app.command("export")(export.export)
 app.command("leaderboard")(leaderboard.leaderboard)
