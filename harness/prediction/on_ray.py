@@ -33,9 +33,17 @@ def predict_on_ray(job: PredictionJob, blocks: list[Block], cluster: str, worker
 
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
+        # A result is a name and a line: what Ray sets aside for it has to fit a small object store.
+        context.target_max_block_size = 1 << 20
         rows = data.from_items([asdict(block) for block in blocks], override_num_blocks=len(blocks))
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        done = rows.map(_RayWorker, fn_constructor_args=(job,), concurrency=workers, num_cpus=1, num_gpus=gpus)
+        done = rows.map(
+            _RayWorker,
+            fn_constructor_args=(job,),
+            compute=data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            num_gpus=gpus,
+        )
         for row in done.iter_rows():
             wrong = row.pop("wrong")
             yield Block(**row), wrong
