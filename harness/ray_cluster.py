@@ -23,6 +23,9 @@ def connected(address: str, workers: int) -> Iterator[Any]:
         import ray
     except ImportError:
         raise ModelUnavailable("--cluster needs Ray: pip install 'docre-harness[ray]'") from None
+    if ray.is_initialized():  # whoever connected this process ends the connection
+        yield ray
+        return
     common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         if address != "auto":
