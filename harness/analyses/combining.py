@@ -16,6 +16,7 @@ from harness.runs.failures import MOST_FAILED
 from harness.runs.manifest import RunManifest
 from harness.runs.planned_run import PlannedRun
 from harness.runs.results import RunResult, store_scored
+from harness.runs.selection import choice_of
 from harness.runs.stored_config import config_to_score
 from harness.runs.stored_data import WHEREVER, DataPlace, run_data
 from harness.runs.totals import RunTotals
@@ -70,8 +71,8 @@ def combine_runs(
         dataset=stored.dataset,
         split=stored.split,
         data_dir=stored.data_dir,
-        limit=stored.limit,
         results=results,
+        **choice_of(stored),
     )
     digest = hashlib.sha256()
     for part in parts:
@@ -102,4 +103,4 @@ def _documents(result: RunResult) -> tuple[object, ...]:
     """What two runs over the same documents have in common."""
     manifest = result.manifest
     asked = manifest.question.dataset
-    return asked.sha256, asked.split, manifest.schema_sha256, manifest.question.limit, manifest.documents.asked
+    return asked.sha256, asked.split, manifest.schema_sha256, *manifest.question.choice, manifest.documents.asked

@@ -8,6 +8,7 @@ from harness.label_source import NOT_SCORED
 from harness.records.question import PROPOSES_PAIRS
 from harness.runs.failures import unanswered
 from harness.runs.results import RunResult
+from harness.runs.selection import choice_in_words
 from harness.scoring.official import SCORER_VERSION
 
 
@@ -16,9 +17,10 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
 
     ``max_failed`` is the share of documents without a full answer up to which a run is ranked.
     """
-    documents = result.manifest.documents
+    documents, question = result.manifest.documents, result.manifest.question
     if not result.is_whole_split:
-        yield f"partial: {documents.asked} of {documents.in_split} documents"
+        how = ", ".join(filter(None, [choice_in_words(question.selection), question.part and f"part {question.part}"]))
+        yield f"partial: {documents.asked} of {documents.in_split} documents{f' ({how})' if how else ''}"
     if not result.is_scored:
         yield NOT_SCORED
     if silver := result.label_source.silver:

@@ -14,12 +14,12 @@ from harness.datasets.docred_output import document_output, write_schema
 from harness.datasets.registry import CORPORA
 from harness.engine.asking import Asker
 from harness.engine.documents import DocumentResult, run_documents
-from harness.engine.journal import Journal
+from harness.engine.journal import JOURNAL_FILE, Journal
 from harness.engine.session import RunnerSession
 from harness.errors import InputError
 from harness.label_source import LabelSource
 from harness.records.manifest import CompleteManifest
-from harness.runs.execute import JOURNAL_FILE, Observer, asker_of, supervise
+from harness.runs.execute import Observer, asker_of, supervise
 from harness.runs.failures import Failure, failures_of
 from harness.runs.manifest import RunManifest
 from harness.runs.totals import RunTotals

@@ -21,8 +21,11 @@ from harness.cli import (
     export,
     extract,
     importing,
+    journal,
     leaderboard,
+    merge,
     models,
+    predict,
     prompts,
     report,
     run,
@@ -56,6 +59,8 @@ app.command("extract")(extract.extract)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("combine")(combine.combine)
+app.command("predict")(predict.predict)
+app.command("merge")(merge.merge)
 app.command("export")(export.export)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(compare.compare)
@@ -68,6 +73,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(schema.app, name="schema")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(models.app, name="models")
+app.add_typer(journal.app, name="journal")
 app.command("doctor")(doctor.doctor)
 
 

@@ -43,8 +43,8 @@ def doctor(
 ) -> None:
     """Look at this machine: packages, models, data, keys, GPUs. Exits with 1 if a run could not be stored."""
     if repair_journal:
+        from harness.engine.journal import JOURNAL_FILE
         from harness.engine.repair import repair_journal as repair
-        from harness.runs.execute import JOURNAL_FILE
 
         saved, damaged = repair(results_dir / JOURNAL_FILE)
         told = f"saved {saved:,} answers; the damaged journal is now {damaged}"

@@ -17,8 +17,7 @@ from harness.runs.config import OPTIONS, RunConfig
 
 if TYPE_CHECKING:
     from harness.methods.base import Demonstration
-    from harness.runs.plan import Experiment
-    from harness.types import Document, Request
+    from harness.types import Document
 
 EMBEDDED_MODEL = "smollm2-135m"
 
@@ -78,6 +77,7 @@ def show(
     """
     from harness.datasets.gold import with_gold
     from harness.datasets.registry import load_dataset
+    from harness.runs.estimate import tokens_of
     from harness.runs.plan import prepare
 
     experiment = prepare(RunConfig(**fields, prompt=name), model_needed=False)
@@ -85,7 +85,8 @@ def show(
     found = _find((with_gold(documents, "--gold") if gold else documents).documents, document)
     exchanges = experiment.method().demonstrate(found)
     shown = exchanges if gold else exchanges[:1]
-    tokens = asyncio.run(_count_tokens(experiment, [one.request for one in shown])) if shown else None
+    counted = asyncio.run(tokens_of(experiment, [one.request.messages for one in shown])) if shown else None
+    tokens = None if counted is None else sum(counted)
     if as_json:
         typer.echo(json.dumps(_as_json(found.title, shown, tokens, grammar, gold)))
         return
@@ -111,25 +112,6 @@ def _find(documents: Iterable[Document], title: str | None) -> Document:
         if title in (None, document.title):
             return document
     raise InputError(f"no document is titled {title!r}; titles are matched exactly" if title else "no documents")
-
-
-async def _count_tokens(experiment: Experiment, requests: Sequence[Request]) -> int | None:
-    """The prompt tokens of the requests; None where no tokenizer is at hand without a download or a long start."""
-    from harness.errors import HarnessError
-    from harness.types import CountsTokens
-    from runners.model_file import model_file
-
-    runner, spec = experiment.runner, experiment.spec
-    is_here = spec.runner == "llama_cpp" and model_file(spec).is_file()
-    if not isinstance(runner, CountsTokens) or not (is_here or experiment.config.base_url):
-        return None
-    try:
-        runner.check()
-        async with runner:
-            return sum([await runner.count_tokens(request.messages) for request in requests])
-    except HarnessError:
-        # The messages are what was asked for; a model that cannot run here only leaves the count out.
-        return None
 
 
 def _as_json(

@@ -52,6 +52,8 @@ Examples:
   harness run --model atlop-minilm --dataset redocred --split dev
   harness run --model smollm2-135m --prompt classify --candidates rcp-minilm --limit 20
   harness run --model smollm2-135m --prompt choice --refine atlop-minilm --limit 20
+  harness run --model gpt-4o --prompt tagged --sample 100 --seed 7 --dry-run
+  harness run --model atlop-minilm --part 2/8
 
 \b
 The same command typed again resumes an interrupted run: answers are kept in a journal, and nothing
@@ -65,6 +67,22 @@ def run(
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     track: TrackOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count requests, tokens, dollars and time; send nothing.")
+    ] = False,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="With --dry-run: requests (of an encoder documents) a second.")
+    ] = None,
+    confirm_above: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Estimate first, and ask before a run that may cost more US dollars than this."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: run whatever it costs.")] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Run the parts on Ray: auto (one that runs, else one started here), or its address."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="With --cluster: parts that run at once.")] = 1,
     as_json: JsonOption = False,
     batch: BatchOption = False,
     batch_file: BatchFileOption = None,
@@ -79,7 +97,13 @@ def run(
         check_tracker(track)
     if batch and batch_file:
         raise InputError("--batch asks the provider, --batch-file is answered by yourself: leave out one of them")
-    if is_encoder(config):
+    if dry_run:
+        from harness.cli.dry_run import show_estimate
+
+        show_estimate(config, rate, display, as_json)
+    elif cluster:
+        run_on_cluster(config, cluster, workers, display, as_json, fail_on_error, track)
+    elif is_encoder(config):
         if batch or batch_file:
             raise InputError(f"{config.model} is an encoder: leave out --batch and --batch-file")
         score_and_show(prepare_encoder(config), display, as_json, track)
@@ -87,7 +111,46 @@ def run(
         score_first(config, display, as_json)
         batches = Batching(batch_file) if batch or batch_file else None
         experiment = prepare(config, model_needed=batch_file is None)
+        if confirm_above is not None and not yes:
+            from harness.cli.dry_run import confirm
+
+            confirm(experiment, confirm_above, display, as_json)
         run_and_show(experiment, display, as_json, fail_on_error, track=track, batches=batches)
+
+
+def run_on_cluster(
+    config: RunConfig,
+    cluster: str,
+    workers: int,
+    display: Display | None,
+    as_json: bool,
+    fail_on_error: float,
+    track: TrackerName | None,
+) -> None:
+    """Run the parts on Ray with a bar over all documents, merge them, and print the outcome."""
+    from harness.cli.display import chosen_display
+    from harness.cli.summary import print_result
+    from harness.cli.transfers import counting_progress
+    from harness.errors import InputError
+    from harness.runs.on_ray import run_on_ray
+    from harness.runs.plan import prepare
+    from harness.runs.sources.encoder import is_encoder, prepare_encoder
+
+    if config.part:
+        raise InputError("--cluster makes the parts itself: leave out --part")
+    if not is_encoder(config):
+        score_first(config, display, as_json)
+    # A mistake in the command is told here, once.
+    planned = prepare_encoder(config) if is_encoder(config) else prepare(config)
+    with counting_progress("documents", planned.document_count, chosen_display(display, as_json)) as advance:
+        result = run_on_ray(config, cluster, workers, advance)
+    if as_json:
+        typer.echo(strict_json.dumps(result.as_json()))
+    else:
+        print_result(result)
+    hand_over(result, track)
+    if result.failed_too_often(fail_on_error):
+        exit_as_failed(result.manifest, result.failures)
 
 
 def score_first(config: RunConfig, display: Display | None, as_json: bool) -> None:

@@ -107,8 +107,8 @@ def _server(model: str, base_url: str | None) -> str | None:
 
 
 def _parameter(option: RunOption) -> inspect.Parameter:
-    kind = list[str] if option.is_mapping or option.is_list else option.type
-    default = None if option.is_mapping else option.default
+    kind = list[str] if option.is_mapping or option.is_list or option.is_tuple else option.type
+    default = None if option.is_mapping or option.is_tuple else option.default
     return inspect.Parameter(
         _parameter_name(option),
         inspect.Parameter.KEYWORD_ONLY,
@@ -128,6 +128,8 @@ def _value(option: RunOption, given: dict[str, Any]) -> Any:
     value = given[_parameter_name(option)]
     if option.is_list:
         return " ".join(value) if value else None
+    if option.is_tuple:
+        return tuple(value or ())
     return key_values(value, option.flags[0], bare=option.bare) if option.is_mapping else value
 
 

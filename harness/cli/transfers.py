@@ -6,12 +6,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.cli.terminal import console
 
 if TYPE_CHECKING:
     from harness.cli.options import Display
+
+
+class Advance(Protocol):
+    """Is called when ``count`` things more are done, of all that are ``known`` by now."""
+
+    def __call__(self, count: int = 1, known: int | None = None) -> None: ...
 
 
 @contextmanager
@@ -32,8 +38,11 @@ def transfer_progress() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 @contextmanager
-def counting_progress(what: str, total: int, display: Display) -> Iterator[Callable[[], None]]:
-    """Yields a function to call for each thing done; a bar on a terminal, a line at the end in a log."""
+def counting_progress(what: str, total: int | None, display: Display) -> Iterator[Advance]:
+    """Yields a function to call with the things done; a bar on a terminal, lines in a log.
+
+    Where ``total`` is None, it is told with what is done.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -47,10 +56,10 @@ def counting_progress(what: str, total: int, display: Display) -> Iterator[Calla
     with Progress(*columns, console=console(stderr=True), disable=display != "rich") as progress:
         task = progress.add_task("", total=total, rate="")
 
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            progress.update(task, advance=1, rate=f"{done / (time.perf_counter() - started):.1f}/s")
+        def advance(count: int = 1, known: int | None = None) -> None:
+            nonlocal done, total
+            done, total = done + count, known or total
+            progress.update(task, advance=count, total=total, rate=f"{done / (time.perf_counter() - started):.1f}/s")
 
         yield advance
     if display == "plain":

@@ -24,7 +24,7 @@ class Fault(Exception):
         self.field = "".join(steps).removeprefix(".")
 
 
-def refusal(path: Path, name: str, value: object, fault: Fault) -> InputError:
+def refusal(path: Path | str, name: str, value: object, fault: Fault) -> InputError:
     """The error about a value of a file, which ``name`` and its own title name."""
     title = value.get("title") if isinstance(value, dict) else None
     place = f"{name} ({shown(title)})" if isinstance(title, str) else name

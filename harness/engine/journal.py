@@ -8,11 +8,12 @@ import json
 import logging
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Self
 
 from harness.errors import InputError, StorageError
@@ -20,6 +21,9 @@ from harness.json_files import json_text, text_value
 from harness.types import Completion, Request, Sampling, TokenLogprob, Usage
 
 log = logging.getLogger(__name__)
+
+JOURNAL_FILE = "journal.sqlite"
+"""The name of the file in a results folder, and in the folder of a run of a part."""
 
 LAYOUT_VERSION = 1
 _SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling))
@@ -200,6 +204,51 @@ class Journal:
         if retry:
             self._connection.execute("INSERT OR REPLACE INTO retried VALUES (?, ?)", (key, retry))
         return completion
+
+    def take(self, other: Path, renamed: Mapping[str, str] = MappingProxyType({})) -> int:
+        """Add the answers of another journal, and return how many are new; an answer that is here stays.
+
+        What was paid for an answer that is not used is counted, once however often the journal is taken. ``renamed``
+        maps run ids of the other journal to those that its answers are put under.
+        """
+        if not other.is_file():
+            raise InputError(f"{other}: no such journal")
+        with self._attached(other), self._transaction():
+            runs = self._connection.execute("SELECT DISTINCT run_id FROM other.answers").fetchall()
+            names = {str(run): renamed.get(str(run), str(run)) for (run,) in runs}
+            unused = (
+                "SELECT run_id, prompt_tokens, completion_tokens FROM other.replaced UNION ALL "
+                "SELECT theirs.run_id, theirs.prompt_tokens, theirs.completion_tokens FROM other.answers AS theirs "
+                "JOIN answers AS ours USING (key) WHERE ours.created != theirs.created"
+            )
+            spent = Counter((renamed.get(run, run), *tokens) for run, *tokens in self._connection.execute(unused))
+            spent -= Counter(tuple(row) for row in self._connection.execute("SELECT * FROM replaced"))
+            self._connection.executemany("INSERT INTO replaced VALUES (?, ?, ?)", spent.elements())
+            return sum(
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO answers SELECT key, ?, created, prompt_tokens, completion_tokens, "
+                    "cached_tokens, completion FROM other.answers WHERE run_id = ?",
+                    (ours, theirs),
+                ).rowcount
+                for theirs, ours in names.items()
+            )
+
+    @contextmanager
+    def _attached(self, other: Path) -> Iterator[None]:
+        """The other journal under the name ``other``; InputError for a file that is none of this layout."""
+        try:
+            self._connection.execute("ATTACH DATABASE ? AS other", (str(other),))
+        except sqlite3.Error as error:
+            raise InputError(f"{other}: cannot be read as a journal: {error}") from None
+        try:
+            version = self._connection.execute("PRAGMA other.user_version").fetchone()[0]
+            if version != LAYOUT_VERSION:
+                raise InputError(f"{other}: is no journal of layout {LAYOUT_VERSION}")
+            yield
+        except sqlite3.Error as error:
+            raise InputError(f"{other}: cannot be read as a journal: {error}") from None
+        finally:
+            self._connection.execute("DETACH DATABASE other")
 
     def was_given_in(self, retry: str, key: bytes) -> bool:
         """Whether the answer stored under the key is one of this retry."""

@@ -164,6 +164,15 @@ class CombinedRun(StoredModel):
     """Each reason why it was not ranked."""
 
 
+class MergedPart(StoredModel):
+    """A run of a part of the documents that was merged into this one."""
+
+    run_id: str
+    """The name of its folder."""
+    hardware: dict[str, Any] = {}
+    """The machine that it ran on."""
+
+
 class Asked(StoredModel):
     """What was asked: the part of a manifest that stays the same while the run goes on."""
 
@@ -185,6 +194,10 @@ class Asked(StoredModel):
     """The LoRA adapters that answered; of an LLM."""
     chosen_settings: list[ChosenSetting] = []
     """Options that were chosen by scores of the run's own documents."""
+    part_of: str = ""
+    """Of a run of one part of the documents: the id of the run over all of them; else empty."""
+    merged: list[MergedPart] = []
+    """The runs of parts that this one was merged of; empty for a run of one piece."""
     combines: list[CombinedRun] = []
     """The runs that voted, of a run made by ``harness combine``."""
     prices: StoredPrices

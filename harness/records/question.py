@@ -113,3 +113,12 @@ class Question(StoredModel):
     """Of an encoder: its ``-M`` options."""
     limit: Natural | None = None
     """Only so many documents of the split, from the first; None for all."""
+    selection: dict[str, Any] | None = None
+    """How else documents of the split were chosen: a sample, a range or titles; None for all."""
+    part: str | None = None
+    """Of a run of one part of the documents: which one, as ``--part`` takes it."""
+
+    @property
+    def choice(self) -> tuple[object, ...]:
+        """What runs over the same documents of a split have in common."""
+        return self.limit, self.selection, self.part

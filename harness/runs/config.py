@@ -13,9 +13,11 @@ from harness.engine.budget import NO_LIMITS, Limits
 from harness.errors import InputError
 from harness.redaction import address, has_login, shown
 from harness.runs.run_option import ENCODER, IMPORTED, LLM, RunOption, options_of, run_option
+from harness.runs.selection import Stratum, check_choice
 from harness.types import AlignOver, ConstraintLevel, PredictionSource
 
 _ANY_SOURCE = (LLM, ENCODER, IMPORTED)
+_CHOOSES_DOCUMENTS: dict[str, Any] = {"sources": (LLM, ENCODER), "annotates": False, "part": "selection"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,29 @@ class RunConfig:
         in_prompt=True,
     )
     limit: int | None = run_option("Only the first N documents (marked as partial).", None, sources=(LLM, ENCODER))
+    sample: int | None = run_option(
+        "Only N documents, drawn by --seed (marked as partial).", None, least=1, **_CHOOSES_DOCUMENTS
+    )
+    stratify: Stratum | None = run_option(
+        "With --sample: spread it evenly over the documents' length or number of entities.",
+        None,
+        **_CHOOSES_DOCUMENTS,
+    )
+    documents: tuple[str, ...] = run_option(
+        "Only these titles, or those of a file with a title a line; repeatable (marked as partial).",
+        (),
+        may_be_path=True,
+        **_CHOOSES_DOCUMENTS,
+    )
+    range: str | None = run_option(
+        "Only the documents A:B, from 0 and without B (marked as partial).", None, **_CHOOSES_DOCUMENTS
+    )
+    part: str | None = run_option(
+        "One part of the chosen documents: K/N by a hash of their titles, or A:B; `harness merge` joins the parts.",
+        None,
+        sources=(LLM, ENCODER),
+        annotates=False,
+    )
     prompt_options: Mapping[str, str] = run_option(
         "An option of the prompt; repeatable.", {}, flags=("-P", "--prompt-option"), part="prompt", in_prompt=True
     )
@@ -165,7 +190,12 @@ class RunConfig:
     temperature: float = run_option("0 is greedy decoding.", 0.0, least=0.0, axis=True, part="sampling")
     top_p: float = run_option("Nucleus sampling.", 1.0, least=0.0, most=1.0, axis=True, part="sampling")
     seed: int = run_option(
-        "Draws examples, and samples where the server honours a seed.", 0, axis=True, part="sampling", in_prompt=True
+        "Draws --sample and examples, and tokens where the server honours a seed.",
+        0,
+        sources=(LLM, ENCODER),
+        axis=True,
+        part="sampling",
+        in_prompt=True,
     )
     reasoning_effort: str | None = run_option(
         "How much a reasoning model thinks, such as low or high, for servers that take it.",
@@ -255,8 +285,7 @@ class RunConfig:
                 "--base-url must not hold a login: put the key into $OPENAI_API_KEY, or name another variable with "
                 "-M key_env=NAME; an @ that belongs to the path is written %40"
             )
-        if self.limit is not None and self.limit < 1:
-            raise InputError(f"--limit {self.limit}: give at least 1 document")
+        check_choice(self)
         if self.samples > 1 and not self.temperature > 0:
             raise InputError("--samples draws different answers only with a --temperature above 0, such as 0.7")
         if self.vote_share is not None and self.samples == 1:
@@ -270,7 +299,9 @@ class RunConfig:
         """Raise InputError for an option that was given and that runs of this source do not take."""
         for option in OPTIONS.values():
             value = getattr(self, option.name)
-            if source not in option.sources and value != option.default:
+            # All that an encoder draws is a sample of documents.
+            is_unused = option.name == "seed" and source == PredictionSource.ENCODER and not self.sample
+            if (source not in option.sources or is_unused) and value != option.default:
                 given = (typed.flag for typed, one in option.typed(value) if one != typed.default)
                 raise InputError(f"{self.model} is an {source.value}: leave out {' or '.join(given)}")
 

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from harness.engine.asking import Asker, Traffic
@@ -14,7 +15,7 @@ from harness.engine.budget import Budget, BudgetExhausted, Prices
 from harness.engine.collecting import BatchedRunner
 from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.endpoints import Endpoints, Home
-from harness.engine.journal import Journal
+from harness.engine.journal import JOURNAL_FILE, Journal
 from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
 from harness.engine.session import RunnerSession
@@ -22,6 +23,7 @@ from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
 from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
 from harness.runs.candidate_scores import candidate_writer
+from harness.runs.config import RunConfig
 from harness.runs.manifest import RunManifest
 from harness.runs.plan import Experiment
 from harness.runs.results import RunResult, store_scored
@@ -31,8 +33,6 @@ from harness.runs.totals import RunTotals
 from harness.scoring.official import Scorer
 from harness.store import DocumentRecord, RunFolder
 from harness.types import Ask, Document, Usage
-
-JOURNAL_FILE = "journal.sqlite"
 
 Outcome = TypeVar("Outcome")
 
@@ -88,7 +88,7 @@ async def execute(
             return await execute(experiment, observer, ask_again, own, first)
     config = experiment.config
     folder = RunFolder(config.results / "runs" / experiment.run_id)
-    with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
+    with folder.locked(), Journal(journal_of(experiment.config, folder)) as journal:
         asker = asker_of(experiment, journal, session)
         manifest = RunManifest(folder, experiment.asked(), journal, is_retry=bool(ask_again))
         manifest.begin()
@@ -108,6 +108,14 @@ async def execute(
         with _frozen_heap():
             totals = await supervise(work(), experiment, folder, asker, manifest, observer)
         return store_scored(folder, manifest, totals, experiment, asker.traffic)
+
+
+def journal_of(config: RunConfig, folder: RunFolder) -> Path:
+    """The file of a run's answers: one for all runs of a results folder, and one in the folder of a run of a part.
+
+    SQLite is not safe on the network file systems that machines share.
+    """
+    return (folder.path if config.part else config.results) / JOURNAL_FILE
 
 
 async def supervise(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.engine.asking import Traffic
@@ -25,7 +25,15 @@ class RunManifest:
     away. Without a journal a run starts again. Raises InputError for a folder whose run was made with other relations.
     """
 
-    def __init__(self, folder: RunFolder, asked: Asked, journal: Journal | None = None, *, is_retry: bool = False):
+    def __init__(
+        self,
+        folder: RunFolder,
+        asked: Asked,
+        journal: Journal | None = None,
+        *,
+        is_retry: bool = False,
+        sessions: Sequence[Session] = (),
+    ):
         self._folder = folder
         self._journal = journal
         earlier = _earlier(folder)
@@ -37,6 +45,8 @@ class RunManifest:
             )
         earlier = earlier if journal else None
         self._sessions = _closed(earlier.sessions, folder.run_id, journal) if earlier and journal else []
+        if sessions:  # those of the parts that are merged
+            self._sessions = list(sessions)
         self._was_complete = isinstance(earlier, CompleteManifest)
         self._content = {
             **(earlier.as_json() if earlier and self._was_complete else {}),

@@ -176,7 +176,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         sampling=sampling_of(config, runner, spec, enough_tokens(variant, options, max_triplets)),
         repeat=config.repeat,
         max_top_logprobs=runner.supports.max_top_logprobs,
-        candidates=pair_source_of(config, dataset, scope.documents),
+        candidates=pair_source_of(config, dataset, scope.selected),
         questions=refinement.hard_pairs if refinement else None,
         alignment=load_alignment(config, dataset.schema),
         retrieval=load_retrieval(config, dataset.schema),
@@ -200,7 +200,7 @@ def _refinement(scope: Scope) -> Refinement | None:
             raise InputError("-R sets options of --refine: name an encoder or a stored run with it")
         return None
     options = RefineOptions.of(config.refine_options)
-    scores = scores_named("--refine", config.refine, config, scope.dataset, scope.documents)
+    scores = scores_named("--refine", config.refine, config, scope.dataset, scope.selected)
     return Refinement(HardPairs(scores, options.distribution), options)
 
 
@@ -219,7 +219,7 @@ def _with_texts_and_shots(experiment: Experiment) -> Experiment:
     elif config.relation_texts and config.align_over != "descriptions" and settings.retrieval is None:
         raise InputError(f"prompt {settings.variant.name!r} uses no relation texts: leave out --relation-texts")
     if config.shots:
-        shots = draw_shots(config, experiment.dataset, experiment.documents)
+        shots = draw_shots(config, experiment.dataset, experiment.selected)
         settings = replace(settings, shots=shots.documents)
     elif config.shots_from:
         raise InputError("--shots-from names where examples come from: say how many with --shots")

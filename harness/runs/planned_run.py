@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
 
 from harness.datasets.gold import label_source_of
 from harness.datasets.registry import load_dataset
@@ -19,6 +19,7 @@ from harness.records.metrics import Metrics
 from harness.redaction import shown
 from harness.runs.config import RunConfig
 from harness.runs.metrics import metrics_of
+from harness.runs.selection import ChosenDocuments, Part, PartOfDocuments, choose, identity_of
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
 from harness.types import Dataset, Document, ModelSpec, RelationSchema
@@ -41,17 +42,6 @@ def dataset_of(config: RunConfig, loaded: Dataset | None = None, *, knows_relati
 
 
 @dataclass(frozen=True)
-class FirstDocuments:
-    """The first ``count`` of ``documents``."""
-
-    documents: Iterable[Document]
-    count: int
-
-    def __iter__(self) -> Iterator[Document]:
-        return itertools.islice(iter(self.documents), self.count)
-
-
-@dataclass(frozen=True)
 class Scope:
     """What experiments with LLMs and with encoders share."""
 
@@ -59,15 +49,28 @@ class Scope:
     spec: ModelSpec
     dataset: Dataset
 
-    @property
-    def document_count(self) -> int:
-        size = len(self.dataset.documents)
-        return size if self.config.limit is None else min(self.config.limit, size)
+    @cached_property
+    def selected(self) -> ChosenDocuments:
+        """The documents that the configuration chooses, those of all parts."""
+        return choose(self.config, self.dataset)
 
-    @property
+    @cached_property
     def documents(self) -> Iterable[Document]:
         """The documents that are asked about; they can be iterated again and again."""
-        return FirstDocuments(self.dataset.documents, self.document_count)
+        part = self.config.part
+        return PartOfDocuments(self.selected, Part.of(part)) if part else self.selected
+
+    @cached_property
+    def document_count(self) -> int:
+        chosen = self.selected
+        if self.config.part is None and chosen.titles is None and chosen.stop is not None:
+            return chosen.stop - chosen.start
+        return sum(1 for _ in self.documents)
+
+    @property
+    def undivided(self) -> Self:
+        """The same over all chosen documents, of which this may be a part."""
+        return replace(self, config=replace(self.config, part=None))
 
     def metrics(self, totals: RunTotals, training: TrainingFile | None) -> Metrics:
         """The metrics of the run's records."""
@@ -87,7 +90,9 @@ class PlannedRun(Scope, ABC):
 
     def question(self) -> dict[str, Any]:
         """All that can change the result, as JSON."""
-        return {**self.config.question(self.resolved(), self.spec.source), "limit": self.config.limit}
+        selection = identity_of(self.config, self.selected)
+        resolved = {**self.resolved(), "selection": selection}
+        return {**self.config.question(resolved, self.spec.source), "limit": self.config.limit}
 
     @property
     def id_parts(self) -> tuple[str, ...]:
@@ -114,7 +119,8 @@ class PlannedRun(Scope, ABC):
     @property
     def run_id(self) -> str:
         """Readable parts, then a hash of everything that can change the result: same question, same folder."""
-        readable = (self.dataset.name, self.dataset.split, self.spec.name, *self.id_parts)
+        part = f"part {self.config.part}" if self.config.part else ""
+        readable = (self.dataset.name, self.dataset.split, self.spec.name, *self.id_parts, part)
         return "-".join([*(_safe(name) for name in readable if name), question_digest(self.question())])
 
     def asked(self) -> Asked:
@@ -129,6 +135,7 @@ class PlannedRun(Scope, ABC):
                 "question": {"constraint": {"level": ""}, **question, "model": model},
                 "documents": {"asked": self.document_count, "in_split": len(self.dataset.documents)},
                 # Left out where there is nothing to tell, as in most runs.
+                **({"part_of": self.undivided.run_id} if self.config.part else {}),
                 **({"encoder": dict(encoder)} if (encoder := self.encoder()) else {}),
                 **({"adapters": adapters} if (adapters := self.adapters_told()) else {}),
                 **({"chosen_settings": chosen} if (chosen := self.chosen()) else {}),
@@ -138,9 +145,15 @@ class PlannedRun(Scope, ABC):
                     **({} if self.spec.price_batch is None else {"batch": self.spec.price_batch}),
                 },
                 "schema_sha256": schema_sha256(self.dataset.schema),
-                "config": self.config.with_absolute_paths().as_json(),
+                "config": self._stored_config.as_json(),
             }
         )
+
+    @property
+    def _stored_config(self) -> RunConfig:
+        """The configuration from any working folder; a file of titles may be gone by then."""
+        config = self.config.with_absolute_paths()
+        return replace(config, documents=tuple(sorted(self.selected.titles or ()))) if config.documents else config
 
 
 def schema_sha256(schema: RelationSchema) -> str:

@@ -39,7 +39,7 @@ async def rescore_run(folder: RunFolder, train: Path | None, place: DataPlace = 
     The run's files are rewritten; its answers, times and usage stay. ``place`` is where its data is now. Raises
     InputError where the run, its data or its prompt cannot be found or have changed.
     """
-    experiment = _run_of(folder, place)
+    experiment = run_of(folder, place)
     training = training_of(experiment.config) if train is None else read_training(train)
     totals = RunTotals(scorer=Scorer())
     with folder.locked(), folder.document_writer() as writer:
@@ -166,12 +166,12 @@ def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:
 
 def surface_of_run(folder: RunFolder, place: DataPlace = WHEREVER) -> dict[str, float | int]:
     """AutoRE's metric of a stored run's predictions; InputError where its documents have no labels."""
-    experiment = _run_of(folder, place)
+    experiment = run_of(folder, place)
     asked = replace(with_gold(experiment.dataset, "--surface"), documents=list(experiment.documents))
     return surface_scores(folder.path / PREDICTIONS, asked)
 
 
-def _run_of(folder: RunFolder, place: DataPlace) -> Scope:
+def run_of(folder: RunFolder, place: DataPlace) -> Scope:
     """What made a complete run, its data and alignment unchanged."""
     manifest = folder.complete_manifest()
     if manifest.source == PredictionSource.LLM:

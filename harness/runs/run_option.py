@@ -65,6 +65,11 @@ class RunOption:
         origin = get_origin(self.type)
         return isinstance(origin, type) and issubclass(origin, Mapping)
 
+    @property
+    def is_tuple(self) -> bool:
+        """Whether it is typed again and again, and its value holds them apart."""
+        return get_origin(self.type) is tuple
+
     def read(self, text: str) -> Any:
         """The value that a text stands for; ValueError, which tells what to write, for one that is none."""
         if get_origin(self.type) is Literal:

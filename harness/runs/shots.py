@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from harness.datasets.gold import with_gold
 from harness.datasets.registry import CORPORA, load_dataset
 from harness.errors import InputError
 from harness.runs.config import RunConfig
+from harness.runs.selection import draw
 from harness.runs.training_file import TRAIN
 from harness.types import Dataset, Document, RelationSchema
 
@@ -55,7 +55,7 @@ def draw_shots(config: RunConfig, evaluated: Dataset, documents: Iterable[Docume
         if not is_mostly_in(content_pieces(document), pieces)
         if (within := _within(document, evaluated.schema)).labels
     )
-    drawn = heapq.nsmallest(config.shots, others, key=lambda document: _draw(config.seed, document.title))
+    drawn = heapq.nsmallest(config.shots, others, key=lambda document: draw(config.seed, document.title))
     if len(drawn) < config.shots:
         raise InputError(
             f"--shots {config.shots}: {_name(source)} has only {len(drawn)} labelled documents besides those "
@@ -78,11 +78,6 @@ def _source(config: RunConfig) -> Dataset:
 def _within(document: Document, schema: RelationSchema) -> Document:
     labels = tuple(label for label in document.labels if label.triplet.relation in schema.by_id)
     return replace(document, labels=labels)
-
-
-def _draw(seed: int, title: str) -> bytes:
-    """Sorting by this value draws without holding the corpus in memory, whatever its order."""
-    return hashlib.sha256(f"{seed} {title}".encode()).digest()
 
 
 def _name(dataset: Dataset) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,14 @@ from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, trained_folder
 from harness.engine.budget import Limits
 from harness.errors import InputError
 from harness.runs.config import RunConfig
+from harness.runs.merging import merge_parts
 from harness.runs.plan import prepare
 from harness.runs.rescore import rescore_run
 from harness.runs.results import RunResult
 from harness.runs.sources.encoder import PAIR_SCORES, execute_encoder, prepare_encoder
 from harness.runs.sources.encoder_origin import encoder_origin
 from harness.scoring.submission import read_submission
-from harness.store import PREDICTIONS
+from harness.store import DOCUMENTS, METRICS, PREDICTIONS
 from harness.types import Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
 from tests.encoders.small import OPTIONS
@@ -198,3 +200,13 @@ def test_training_begins_with_a_packaged_encoder(corpus: Path, tmp_path: Path) -
     for name in ("nowhere", "./missing", "OWNER/with spaces"):
         refused = error_line(harness(*command, "--from", name, "--out", tmp_path / "other"))
         assert refused.startswith(f"error: {name}: ")
+
+
+def test_parts_of_an_encoders_run_merge_into_the_undivided_one(config: RunConfig, tmp_path: Path) -> None:
+    whole = run(config)
+    parts = [run(replace(config, part=f"{number}/3")) for number in (1, 2, 3)]
+    merged = merge_parts([one.folder for one in parts], tmp_path / "merged")
+    for name in (PREDICTIONS, METRICS, DOCUMENTS, PAIR_SCORES):
+        assert (merged.folder.path / name).read_bytes() == (whole.folder.path / name).read_bytes()
+    times = {"layout": 1, "sessions": None, "config": None, "merged": None}
+    assert {**merged.manifest.as_json(), **times} == {**whole.manifest.as_json(), **times}

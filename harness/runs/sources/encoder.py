@@ -41,6 +41,8 @@ class EncoderExperiment(PlannedRun):
             "model": {"name": self.spec.name, "identity": dict(self.scorer.identity)},
             "task": self.scorer.config.task,
             "options": dict(self.config.model_options),
+            # The seed draws documents only.
+            "sampling": None,
         }
 
     def encoder(self) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from harness.records.manifest import COMPLETE
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.stored_scores import StoredScores, open_scores
 from harness.runs.config import RunConfig
+from harness.runs.selection import choice_flags, choice_of
 from harness.runs.sources.encoder import EncoderExperiment, prepare_encoder
 from harness.store import RunFolder, find_run
 from harness.types import Dataset, Document, PredictionSource
@@ -75,14 +76,16 @@ def _encoder_named(option: str, name: str, config: RunConfig, dataset: Dataset |
         return None
     if spec.source != PredictionSource.ENCODER:
         raise InputError(f"{option} {name}: that is no encoder; `harness models` lists them")
+    # An encoder draws nothing but documents.
+    choice = choice_of(config) if config.sample else {**choice_of(config), "seed": 0}
     return prepare_encoder(
         RunConfig(
             model=name,
             dataset=config.dataset,
             split=config.split,
             data_dir=config.data_dir,
-            limit=config.limit,
             results=config.results,
+            **choice,
         ),
         model_needed=False,
         dataset=dataset,
@@ -101,5 +104,4 @@ def _command(config: RunConfig) -> str:
     parts = ["harness run", f"--model {config.model}", f"--dataset {config.dataset}"]
     parts += [f"--split {config.split}"] if config.split else []
     parts += [f"--data-dir {Path(config.data_dir)}"] if config.data_dir else []
-    parts += [f"--limit {config.limit}"] if config.limit else []
-    return " ".join(parts)
+    return " ".join([*parts, *choice_flags(config)])

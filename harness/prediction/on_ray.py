@@ -1,0 +1,49 @@
+"""Blocks of a corpus predicted on a Ray cluster by Ray Data, which places, retries and holds back the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from harness.prediction.blocks import Block
+from harness.prediction.execute import BlockWorker, PredictionJob
+from harness.prediction.predictors import predictor_of
+from harness.ray_cluster import connected
+
+
+class _RayWorker:
+    """An actor of Ray Data: a model that is loaded once, and predicts the blocks that it is given."""
+
+    def __init__(self, job: PredictionJob) -> None:
+        self._loop = asyncio.Runner()
+        predictor = predictor_of(job.config, job.schema)
+        self._loop.run(predictor.__aenter__())
+        self._worker = BlockWorker(predictor, job.out)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, "wrong": self._loop.run(self._worker.work(Block(**row)))}
+
+
+def predict_on_ray(job: PredictionJob, blocks: list[Block], cluster: str, workers: int) -> Iterator[tuple[Block, str]]:
+    """Each block with what is wrong with it, as they are done. The folder of the job must be one that all nodes see."""
+    with connected(cluster, workers) as ray:
+        import ray.data as data
+
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = False
+        # A result is a name and a line: what Ray sets aside for it has to fit a small object store.
+        context.target_max_block_size = 1 << 20
+        rows = data.from_items([asdict(block) for block in blocks], override_num_blocks=len(blocks))
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        done = rows.map(
+            _RayWorker,
+            fn_constructor_args=(job,),
+            compute=data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            num_gpus=gpus,
+        )
+        for row in done.iter_rows():
+            wrong = row.pop("wrong")
+            yield Block(**row), wrong
