@@ -97,6 +97,8 @@ def run(
         check_tracker(track)
     if batch and batch_file:
         raise InputError("--batch asks the provider, --batch-file is answered by yourself: leave out one of them")
+    if cluster and (batch or batch_file):
+        raise InputError("--cluster and --batch exclude each other: leave out one of them")
     if dry_run:
         from harness.cli.dry_run import show_estimate
 

@@ -66,15 +66,6 @@ def read_documents(
         yield document
 
 
-def document_of(value: object, file: str, row: int) -> Document:
-    """The document that a DocRED object stands for, its labels left out; InputError that names the file and row."""
-    try:
-        unlabelled = {key: one for key, one in value.items() if key != "labels"} if isinstance(value, dict) else value
-        return _document(unlabelled, None, HUMAN)
-    except Fault as fault:
-        raise refusal(file, f"row {row}", value, fault) from None
-
-
 class DocumentFile(Collection[Document]):
     """The documents of a file as a sized collection: kept where the file is small, else streamed.
 

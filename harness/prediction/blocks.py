@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.docred import document_of
+from harness.datasets.fields import Fault, refusal
 from harness.errors import InputError
 from harness.json_files import list_values, text_value
+from harness.label_source import HUMAN
 from harness.types import Document
 
 SUFFIXES = (".parquet", ".jsonl", ".json")
@@ -105,9 +107,10 @@ def _row(file: str, number: int, value: object, error: str) -> Row:
     if error:
         return Row(number, None, error)
     try:
-        return Row(number, document_of(value, file, number))
-    except InputError as fault:
-        return Row(number, None, str(fault))
+        unlabelled = {key: one for key, one in value.items() if key != "labels"} if isinstance(value, dict) else value
+        return Row(number, document_of(unlabelled, None, HUMAN))
+    except Fault as fault:
+        return Row(number, None, str(refusal(file, f"row {number}", value, fault)))
 
 
 def _places(file: str, size: int) -> Iterator[tuple[int, int, int]]:

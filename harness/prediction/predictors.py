@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
@@ -113,8 +114,9 @@ class _LlmPredictor:
             async for result in run_documents(
                 documents,
                 self._experiment.method(),
-                lambda _document: asker.answer,
-                connections=asker.limiter.maximum,
+                lambda _document: partial(asker.answer, home=[]),
+                connections=asker.endpoints.connections,
+                when_more=asker.endpoints.when_more,
                 max_documents=runner.supports.max_documents,
                 stop=asker.stop,
                 outages=asker.session.outages,
