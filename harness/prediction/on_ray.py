@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from harness.prediction.blocks import Block
 from harness.prediction.execute import BlockWorker, PredictionJob
@@ -38,7 +38,7 @@ def predict_on_ray(job: PredictionJob, blocks: list[Block], cluster: str, worker
         rows = data.from_items([asdict(block) for block in blocks], override_num_blocks=len(blocks))
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         done = rows.map(
-            _RayWorker,
+            cast("Any", _RayWorker),  # a class stands for a function there
             fn_constructor_args=(job,),
             compute=data.ActorPoolStrategy(size=workers),
             num_cpus=1,
