@@ -168,7 +168,8 @@ def _parquet_rows(file: str, first: int) -> Iterator[object]:
 
     with _opened(file) as opened:
         content = parquet.ParquetFile(opened)
-        passed, groups = 0, []
+        passed = 0
+        groups: list[int] = []
         for group in range(content.metadata.num_row_groups):
             rows = content.metadata.row_group(group).num_rows
             if groups or passed + rows > first:
