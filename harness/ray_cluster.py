@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,8 @@ def connected(address: str, workers: int) -> Iterator[Any]:
             try:
                 ray.init(address="auto", **common)
             except ConnectionError:
+                # Ray's workers give way to all other processes (niceness 15) unless they are told not to.
+                os.environ.setdefault("RAY_worker_niceness", "0")
                 ray.init(num_cpus=workers, include_dashboard=False, object_store_memory=LOCAL_STORE_BYTES, **common)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"--cluster {address}: {str(error).splitlines()[0]}; start one with `ray start`") from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -14,16 +16,26 @@ from harness.ray_cluster import connected
 
 
 class _RayWorker:
-    """An actor of Ray Data: a model that is loaded once, and predicts the blocks that it is given."""
+    """An actor of Ray Data: a model that is loaded once, and predicts the blocks that it is given.
+
+    Ray calls it in threads of its choice. All work is done in one: a journal belongs to the thread that opened it.
+    """
 
     def __init__(self, job: PredictionJob) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._thread.submit(self._load, job).result()
+
+    def _load(self, job: PredictionJob) -> None:
         self._loop = asyncio.Runner()
         predictor = predictor_of(job.config, job.schema)
         self._loop.run(predictor.__aenter__())
         self._worker = BlockWorker(predictor, job.out)
 
+    def _work(self, block: Block) -> str:
+        return self._loop.run(self._worker.work(block))
+
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {**row, "wrong": self._loop.run(self._worker.work(Block(**row)))}
+        return {**row, "wrong": self._thread.submit(self._work, Block(**row)).result()}
 
 
 def predict_on_ray(job: PredictionJob, blocks: list[Block], cluster: str, workers: int) -> Iterator[tuple[Block, str]]:
@@ -31,6 +43,8 @@ def predict_on_ray(job: PredictionJob, blocks: list[Block], cluster: str, worker
     with connected(cluster, workers) as ray:
         import ray.data as data
 
+        # Its plans and warnings are nothing that a user of the command can act on.
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
         # A result is a name and a line: what Ray sets aside for it has to fit a small object store.

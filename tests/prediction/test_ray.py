@@ -50,6 +50,7 @@ def test_ray_runs_parts_and_blocks_to_the_same_content(tmp_path: Path) -> None:
         with connected("auto", 2):
             server.latency_s = 0.1
             result = run_on_ray(config, "auto", 2, kill_a_worker)
+            assert killed, "a part should have been under way"
             assert result.manifest.statuses == {"ok": 16}
             assert sum(done) == 16
             assert server.answered.total() <= 16 + len(killed) * 16
