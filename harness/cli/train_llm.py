@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import DisplayOption, JsonOption, key_values
+from harness.cli.options import DataDirOption, DisplayOption, JsonOption, key_values
 
 if TYPE_CHECKING:
     from harness.training.folder import Trained
@@ -37,7 +37,7 @@ The same command typed again resumes where a training was cut off, with the step
 def train_llm(
     model: Annotated[str, typer.Option(help="As of `harness run`; it is loaded by transformers.")],
     prompt: Annotated[str, typer.Option(help="The prompt whose questions are learned.")],
-    train: Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")],
+    train: Annotated[str, typer.Option(help="To train on: a corpus, NAME:SPLIT, or a DocRED-format file.")],
     dev: Annotated[
         str | None, typer.Option(help="A corpus or file to choose the epoch by (default: held out of --train).")
     ] = None,
@@ -72,6 +72,7 @@ def train_llm(
     out: Annotated[
         Path | None, typer.Option(help="Folder (default: results/adapters/PROMPT); a folder a seed.")
     ] = None,
+    data_dir: DataDirOption = None,
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,6 +98,7 @@ def train_llm(
         "choose": choose,
         "report": report,
         "few_shot": few_shot,
+        "data_dir": data_dir,
         "preset": preset,
         "options": key_values(option, "-O"),
     }

@@ -137,8 +137,9 @@ def train_entity_finder(job: TrainingJob, folder: Path, watcher: Watcher) -> Tra
     from harness.encoders.weights import data_of, trained_folder
     from harness.training.collation import Masking
     from harness.training.config import TrainingConfig
+    from harness.training.data import data_record
     from harness.training.earlier import refuse_seen
-    from harness.training.fit import begun, data_record, data_to_train_on, split_options
+    from harness.training.fit import begun, data_to_train_on, split_options
     from harness.training.folder import Trained, TrainingFiles, finished_training
     from harness.training.trainer import Trainer
 

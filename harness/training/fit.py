@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
 
 from harness.datasets.docred import sha256_of
-from harness.datasets.gold import label_source_of, with_gold
-from harness.datasets.registry import entity_types_of, load_dataset, load_split
-from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
+from harness.datasets.registry import entity_types_of, load_dataset
+from harness.datasets.splits import CHOOSE, REPORT, Split
 from harness.encoders.checkpoint import new_model, start_from
 from harness.encoders.config import (
     ModelConfig,
@@ -28,6 +26,7 @@ from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
 from harness.encoders.weights import WEIGHTS, data_of, trained_folder
 from harness.errors import InputError
 from harness.training.config import TrainingConfig
+from harness.training.data import data_record, split_to_train_on
 from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import joined, some_of_each, without_relations
@@ -55,10 +54,7 @@ SETTLED = {
 class TrainingJob:
     """What the user asked for: one training, of one seed.
 
-    ``train`` and ``dev`` are names of corpora, ``NAME:SPLIT``, or files; ``data_dir`` holds the files of such corpora.
-    Without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by the fixed split. ``options`` are
-    fields of TrainingConfig
-    and of ModelConfig or GlidreConfig.
+    The documents are those of a DataJob. ``options`` are fields of TrainingConfig and of ModelConfig or GlidreConfig.
 
     The relations ``unseen`` are left out of all labels and of the label set. ``sentences`` adds that many of each
     other relation of FewRel, from the folder ``fewrel`` (default: where it was fetched to), to the documents to
@@ -199,7 +195,16 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     return trained
 
 
-def begun(training: TrainingConfig) -> Accelerator:
+class Placed(Protocol):
+    """What a configuration says of where a training runs."""
+
+    @property
+    def precision(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def begun(training: Placed) -> Accelerator:
     """Where a training runs and in what precision; its random numbers are seeded."""
     import torch
     from accelerate import Accelerator
@@ -219,33 +224,10 @@ def begun(training: TrainingConfig) -> Accelerator:
     return accelerator
 
 
-def data_record(job: TrainingJob, split: Split, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``training.json`` says of the documents."""
-    return {
-        **origin,
-        "few_shot": job.few_shot,
-        "train_documents": len(split.train),
-        "train_titles_sha256": _digest([document.title for document in split.train]),
-    }
-
-
 def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
     """The job's relations and documents, and what is recorded of these; InputError where they do not do."""
-    dataset = with_gold(load_split(job.train, job.data_dir), "training")
-    documents = list(dataset.documents)
+    dataset, split, origin = split_to_train_on(job)
     schema = dataset.schema
-    origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
-    judged_by = dataset if job.dev is None else with_gold(load_split(job.dev, job.data_dir), "--dev")
-    if silver := label_source_of(judged_by).silver:
-        origin |= {"silver": silver}
-    if job.dev is None:
-        split = split_documents(documents, job.choose, job.report)
-        origin |= {"choose": job.choose, "report": job.report, "split_seed": SPLIT_SEED}
-    else:
-        split = Split(documents, list(judged_by.documents), ())
-        origin |= {"dev": judged_by.name, "dev_sha256": judged_by.sha256}
-    if job.few_shot is not None:
-        split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
     if job.sentences:
         sentences = load_dataset("fewrel", None, job.fewrel)
         schema = joined(schema, sentences.schema)
@@ -283,7 +265,3 @@ def _taught(
         taught.append(one)
         watcher.teaching(done, len(documents))
     return taught
-
-
-def _digest(lines: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -161,6 +161,7 @@ def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"train": "redocred:dev", "data_dir": Path("nowhere")}, "nowhere"),
         ({"options": {"max_length": "20"}}, "longer than 20 tokens: raise -O max_length"),
         ({"options": {"epoch": "3"}}, "-O epoch: there is alpha, at_once, "),
         ({"options": {"targets": "nothing"}}, "-O targets=nothing: "),

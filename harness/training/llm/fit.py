@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.datasets.gold import label_source_of, with_gold
-from harness.datasets.registry import load_dataset
-from harness.datasets.splits import CHOOSE, REPORT, SPLIT_SEED, Split, few_shot, split_documents
+from harness.datasets.splits import CHOOSE, REPORT, Split
 from harness.encoders.config import with_options
 from harness.encoders.seen import Seen
 from harness.errors import InputError
@@ -24,6 +21,8 @@ from harness.prompting.variant import load_variant
 from harness.runs.config import RunConfig
 from harness.runs.plan import Experiment, prepare
 from harness.scoring.official import score
+from harness.training.data import data_record, split_to_train_on
+from harness.training.fit import begun
 from harness.training.folder import Trained, TrainingFolder, finished_training
 from harness.training.llm.adapter import ADAPTER_WEIGHTS, new_adapter, save_adapter
 from harness.training.llm.card import write_card
@@ -47,9 +46,8 @@ ANSWERED_TOGETHER = 8
 class AdapterJob:
     """What the user asked for: an adapter of one seed, for one prompt, or one ``step`` of a prompt in steps.
 
-    ``run`` says what a run would ask: model, prompt, its options, candidates. ``train`` and ``dev`` are names of
-    corpora or DocRED-format files; without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by
-    the fixed split. ``preset`` names settings of a paper, which ``options``, fields of LlmTrainingConfig, change.
+    ``run`` says what a run would ask: model, prompt, its options, candidates. The documents are those of a
+    DataJob. ``preset`` names settings of a paper, which ``options``, fields of LlmTrainingConfig, change.
     """
 
     run: RunConfig
@@ -59,6 +57,7 @@ class AdapterJob:
     report: int = REPORT
     few_shot: int | None = None
     seed: int = 0
+    data_dir: Path | None = None
     step: str | None = None
     preset: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +77,7 @@ class AdapterJob:
 
 def steps_of(job: AdapterJob) -> list[str]:
     """The steps that the prompt asks about the training documents, in their order."""
-    dataset, split, _ = _data(job)
+    dataset, split, _ = split_to_train_on(job)
     method = _experiment(job, dataset).method()
     return list(dict.fromkeys(one.step for document in split.train for one in method.demonstrate(document)))
 
@@ -96,7 +95,7 @@ def train_adapter(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
 
 async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
     config = job.config()
-    dataset, split, origin = _data(job)
+    dataset, split, origin = split_to_train_on(job)
     experiment = _experiment(job, dataset)
     # What a run leaves out is no part, so that an option that runs are given later changes no training.
     asked = {name: value for name, value in experiment.resolved().items() if name != "dataset" and value is not None}
@@ -105,7 +104,7 @@ async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
         "asked": asked,
         "step": job.step,
         "training": config.model_dump(mode="json", exclude_none=True),
-        "data": origin,
+        "data": data_record(job, split, origin),
     }
     # As it is stored: JSON has no tuples.
     question = json.loads(json_text(question))
@@ -127,19 +126,10 @@ async def _trained(
     folder: Path,
     watcher: Watcher,
 ) -> Trained:
-    import torch
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import set_seed
-
     from harness.training.llm.trainer import AdapterTrainer
     from harness.training.trainer import Epoch
 
-    # Its state outlives a training, and would refuse the next one another precision.
-    AcceleratorState._reset_state()
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and torch.cuda.is_available())
-    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
-    set_seed(config.seed)
+    accelerator = begun(config)
     model, tokenizer = runner.loaded
     method = experiment.method()
     taught = with_sampled_pairs(method, config.na, config.seed)
@@ -191,29 +181,6 @@ async def _trained(
         write_card(folder, question, base["name"], progress, trained)
     files.end(trained)
     return trained
-
-
-def _data(job: AdapterJob) -> tuple[Dataset, Split, dict[str, Any]]:
-    """The documents to train on and those held out, and what is recorded of them."""
-    dataset = with_gold(load_dataset(job.train), "training")
-    origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256, "few_shot": job.few_shot}
-    judged_by = dataset if job.dev is None else with_gold(load_dataset(job.dev), "--dev")
-    if silver := label_source_of(judged_by).silver:
-        origin |= {"silver": silver}
-    if job.dev is None:
-        split = split_documents(list(dataset.documents), job.choose, job.report)
-        origin |= {"choose": job.choose, "report": job.report, "split_seed": SPLIT_SEED}
-    else:
-        split = Split(list(dataset.documents), list(judged_by.documents), ())
-        origin |= {"dev": judged_by.name, "dev_sha256": judged_by.sha256}
-    if job.few_shot is not None:
-        split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
-    titles = "\n".join(document.title for document in split.train)
-    origin |= {
-        "train_documents": len(split.train),
-        "train_titles_sha256": hashlib.sha256(titles.encode()).hexdigest(),
-    }
-    return dataset, split, origin
 
 
 def _experiment(job: AdapterJob, dataset: Dataset) -> Experiment:

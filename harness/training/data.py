@@ -1,0 +1,67 @@
+"""The documents of a training: those to train on, those held out, and what is recorded of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.datasets.gold import label_source_of, with_gold
+from harness.datasets.registry import load_split
+from harness.datasets.splits import SPLIT_SEED, Split, few_shot, split_documents
+from harness.types import Dataset
+
+
+class DataJob(Protocol):
+    """What a job says of its documents.
+
+    ``train`` and ``dev`` are names of corpora, ``NAME:SPLIT``, or files; ``data_dir`` holds the files of such corpora.
+    Without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by the fixed split. ``few_shot``
+    trains on that many of the documents, drawn by ``seed``.
+    """
+
+    @property
+    def train(self) -> str: ...
+    @property
+    def dev(self) -> str | None: ...
+    @property
+    def data_dir(self) -> Path | None: ...
+    @property
+    def choose(self) -> int: ...
+    @property
+    def report(self) -> int: ...
+    @property
+    def few_shot(self) -> int | None: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def split_to_train_on(job: DataJob) -> tuple[Dataset, Split, dict[str, Any]]:
+    """The dataset, its documents by use, and where they come from; InputError where a file has no gold labels."""
+    dataset = with_gold(load_split(job.train, job.data_dir), "training")
+    documents = list(dataset.documents)
+    origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
+    judged_by = dataset if job.dev is None else with_gold(load_split(job.dev, job.data_dir), "--dev")
+    if silver := label_source_of(judged_by).silver:
+        origin |= {"silver": silver}
+    if job.dev is None:
+        split = split_documents(documents, job.choose, job.report)
+        origin |= {"choose": job.choose, "report": job.report, "split_seed": SPLIT_SEED}
+    else:
+        split = Split(documents, list(judged_by.documents), ())
+        origin |= {"dev": judged_by.name, "dev_sha256": judged_by.sha256}
+    if job.few_shot is not None:
+        split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
+    return dataset, split, origin
+
+
+def data_record(job: DataJob, split: Split, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``training.json`` says of the documents."""
+    titles = "\n".join(document.title for document in split.train)
+    return {
+        **origin,
+        "few_shot": job.few_shot,
+        "train_documents": len(split.train),
+        "train_titles_sha256": hashlib.sha256(titles.encode()).hexdigest(),
+    }
