@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from harness.cli.unseen import summary
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import Split
+from harness.datasets.subset import drawn_relations
 from harness.encoders.checkpoint import read_config
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.scores import ScoreFile
@@ -25,7 +26,7 @@ from harness.runs.sources.encoder import PAIR_SCORES, execute_encoder, prepare_e
 from harness.scoring.counts import Counts
 from harness.training.fit import TrainingJob, train_encoder
 from harness.training.held_out import joined, some_of_each, without_relations
-from harness.training.unseen import TESTS, MacroScores, UnseenJob, classified, drawn_relations, extracted, run_unseen
+from harness.training.unseen import TESTS, MacroScores, UnseenJob, classified, extracted, run_unseen
 from harness.types import Document, PairScores, Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
 from tests.corpora import RELATIONS
@@ -166,9 +167,8 @@ def test_unseen_relations_are_drawn_held_out_and_tested(
     assert again.losses == []
 
 
-def test_every_seed_draws_its_own_relations(corpus: Path) -> None:
-    dataset, candidates = load_dataset(str(corpus)), list(map(str, range(20)))
-    draws = [drawn_relations(dataset, candidates, UnseenJob("documents", "", 5, seed)) for seed in (0, 1, 0)]
+def test_every_seed_draws_its_own_relations() -> None:
+    draws = [drawn_relations(map(str, range(20)), 5, seed, "corpus") for seed in (0, 1, 0)]
     assert draws[0] == draws[2] != draws[1]
     assert len(draws[0]) == 5
 
