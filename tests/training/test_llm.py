@@ -14,13 +14,13 @@ from harness.encoders.seen import Role, seen_by
 from harness.errors import InputError, ModelUnavailable
 from harness.methods.candidates import GoldAndUnrelatedPairs
 from harness.runs.config import RunConfig
-from harness.training.llm.adapter import ADAPTER, ADAPTER_WEIGHTS, PEFT_CONFIG
 from harness.training.llm.card import CARD
 from harness.training.llm.config import LlmTrainingConfig
 from harness.training.llm.examples import Exchange, Exchanges
 from harness.training.llm.fit import AdapterJob, steps_of, train_adapter
 from harness.training.llm.trainer import AdapterTrainer
 from harness.training.memory import within_memory
+from runners.adapters import CONFIG, RECORD, WEIGHTS
 from tests.commands import error_line, harness_here
 from tests.documents import document
 from tests.encoders.small import Killed, Recorder
@@ -53,7 +53,7 @@ def test_a_killed_training_resumes_within_an_epoch_to_the_same_losses(
     assert [line.loss for line in resumed.lines] == [line.loss for line in whole.lines[-len(resumed.lines) :]]
     assert [line.held_out_loss for line in resumed.lines][-1] == whole.lines[-1].held_out_loss
     assert whole.lines[-1].loss < whole.lines[0].loss
-    assert (tmp_path / "cut" / ADAPTER_WEIGHTS).read_bytes() == (tmp_path / "whole" / ADAPTER_WEIGHTS).read_bytes()
+    assert (tmp_path / "cut" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
     again = train_adapter(job, tmp_path / "whole", Recorder())
     assert again.as_json() == trained.as_json(), "a finished training is not trained again"
     with pytest.raises(InputError, match="holds another training"):
@@ -62,7 +62,7 @@ def test_a_killed_training_resumes_within_an_epoch_to_the_same_losses(
 
 def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJob, tmp_path: Path) -> None:
     train_adapter(replace(job, options={**OPTIONS, "epochs": "1"}), tmp_path, Recorder())
-    adapter = json.loads((tmp_path / ADAPTER).read_text())
+    adapter = json.loads((tmp_path / RECORD).read_text())
     assert adapter["base"]["name"] == job.run.model
     assert (adapter["base"]["layers"], adapter["base"]["hidden_size"]) == (2, 32)
     assert adapter["prompt"]["name"] == "compact"
@@ -71,7 +71,7 @@ def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJo
     assert f"harness run --model {job.run.model} --prompt compact --adapter FOLDER" in card
     for part in ("library_name: peft", "6 documents of", "| 1 (kept) |", "No documents were held out to report on."):
         assert part in card
-    lora = json.loads((tmp_path / PEFT_CONFIG).read_text())
+    lora = json.loads((tmp_path / CONFIG).read_text())
     assert (lora["r"], lora["base_model_name_or_path"]) == (4, job.run.model)
     from harness.datasets.registry import load_dataset
 

@@ -11,9 +11,7 @@ from harness.encoders.weights import storing
 from harness.errors import InputError
 from harness.json_files import json_text
 from harness.training.llm.config import ALL_LINEAR, LlmTrainingConfig
-
-PEFT_CONFIG, ADAPTER_WEIGHTS, ADAPTER = "adapter_config.json", "adapter_model.safetensors", "adapter.json"
-FORMAT = 1
+from runners.adapters import FORMAT, RECORD, WEIGHTS
 
 
 def new_adapter(model: Any, config: LlmTrainingConfig) -> Any:
@@ -56,8 +54,8 @@ def save_adapter(folder: Path, model: Any, base: str, facts: Mapping[str, Any]) 
     settings.base_model_name_or_path = base
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"{ADAPTER_WEIGHTS}.partial"
+        partial = folder / f"{WEIGHTS}.partial"
         save_file(weights, partial, metadata={"format": "pt"})
-        partial.replace(folder / ADAPTER_WEIGHTS)
+        partial.replace(folder / WEIGHTS)
         settings.save_pretrained(str(folder))
-        (folder / ADAPTER).write_text(json_text({"format": FORMAT, **facts}, indent=2) + "\n", encoding="utf-8")
+        (folder / RECORD).write_text(json_text({"format": FORMAT, **facts}, indent=2) + "\n", encoding="utf-8")

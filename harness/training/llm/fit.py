@@ -24,12 +24,13 @@ from harness.scoring.official import score
 from harness.training.data import data_record, split_to_train_on
 from harness.training.fit import begun
 from harness.training.folder import Trained, TrainingFolder, finished_training
-from harness.training.llm.adapter import ADAPTER_WEIGHTS, new_adapter, save_adapter
+from harness.training.llm.adapter import new_adapter, save_adapter
 from harness.training.llm.card import write_card
 from harness.training.llm.config import PRESETS, LlmTrainingConfig
 from harness.training.llm.examples import exchanges_of, with_sampled_pairs
 from harness.training.memory import within_memory
 from harness.types import Dataset, Document, Prediction
+from runners.adapters import WEIGHTS
 
 if TYPE_CHECKING:
     from harness.training.llm.trainer import AdapterTrainer
@@ -108,7 +109,7 @@ async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
     }
     # As it is stored: JSON has no tuples.
     question = json.loads(json_text(question))
-    if (finished := finished_training(folder, question, ADAPTER_WEIGHTS)) is not None:
+    if (finished := finished_training(folder, question, WEIGHTS)) is not None:
         return finished
     runner: Any = experiment.runner
     runner.load_for_training(quantize=config.quantize == "4bit")
@@ -194,10 +195,15 @@ def _experiment(job: AdapterJob, dataset: Dataset) -> Experiment:
 
 def _base(job: AdapterJob, experiment: Experiment, runner: TransformersRunner) -> dict[str, Any]:
     """The model that the adapter is for, as far as others can be told from it."""
+    from runners.content import file_digest
+    from runners.model_file import is_gguf
+
     model, _ = runner.loaded
+    spec, file = experiment.spec, Path(experiment.spec.model_id).expanduser()
+    is_file = is_gguf(spec.model_id) and file.is_file()
     return {
         "name": job.run.model.removeprefix(f"{RUNNER}/"),
-        "file_sha256": experiment.spec.extra.get("file_sha256"),
+        "file_sha256": file_digest(file) if is_file else spec.extra.get("file_sha256"),
         "architecture": model.config.model_type,
         "hidden_size": model.config.hidden_size,
         "layers": model.config.num_hidden_layers,
@@ -234,5 +240,5 @@ async def _reported(
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    set_peft_model_state_dict(trainer.model, load_file(folder / ADAPTER_WEIGHTS))
+    set_peft_model_state_dict(trainer.model, load_file(folder / WEIGHTS))
     return await _scores(documents, method, trainer, runner)
