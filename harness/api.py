@@ -98,7 +98,7 @@ def score(
 def extract(
     texts: str | Iterable[str],
     *,
-    entities: str = "entities-minilm",
+    entities: str,
     relations: str = "atlop-minilm",
     schema: str | Path = "redocred",
     min_score: float = 0.5,

@@ -36,11 +36,11 @@ def extract(
         typer.Option("--format", help="jsonl, csv (triplets), docred, graphml, node-link (JSON) or turtle (RDF)."),
     ] = None,
     entities: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="entities-minilm, a trained finder's folder, gliner[/ID], spacy/PIPELINE, or FILE.jsonl of mentions."
+            help="A folder of `harness train entities`, gliner[/ID], spacy/PIPELINE, or FILE.jsonl of mentions."
         ),
-    ] = "entities-minilm",
+    ] = None,
     relations: Annotated[
         str, typer.Option(help="atlop-minilm, glidre-minilm, another encoder, a language model, or none.")
     ] = "atlop-minilm",
@@ -92,12 +92,13 @@ def extract(
 
     \b
     Examples:
-      harness extract article.txt
-      harness extract papers/ notes.md --out triplets.csv --min-score 0.8
-      curl -s https://example.org/page.html | harness extract - --format turtle
-      harness extract news.jsonl --out graph.graphml --merge --html pages
-      harness extract article.txt --relations glidre-minilm --schema my_relations.json
-      harness extract --dataset redocred --split dev-report --score
+      harness train entities --train dev_revised.json --out finder
+      harness extract article.txt --entities finder/seed-0
+      harness extract papers/ notes.md --entities finder/seed-0 --out triplets.csv --min-score 0.8
+      curl -s https://example.org/page.html | harness extract - --entities spacy/en_core_web_sm --format turtle
+      harness extract news.jsonl --entities finder/seed-0 --out graph.graphml --merge --html pages
+      harness extract article.txt --entities finder/seed-0 --relations glidre-minilm --schema my_relations.json
+      harness extract --dataset redocred --split dev-report --entities finder/seed-0 --score
     """
     from contextlib import ExitStack
 

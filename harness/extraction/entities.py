@@ -18,7 +18,6 @@ from harness.types import Document
 if TYPE_CHECKING:
     from harness.annotation.texts import PlainDocument
 
-DEFAULT = "entities-minilm"
 GLINER, SPACY = "gliner", "spacy"
 GLINER_MODEL = "urchade/gliner_medium-v2.1"
 TYPES = {
@@ -26,6 +25,7 @@ TYPES = {
     "work of art": "MISC", "event": "MISC", "product": "MISC",
 }  # fmt: skip
 """The labels that GLiNER is asked for, and the types of DocRED that they become."""
+_SOURCES = "give a folder of `harness train entities`, gliner, spacy/PIPELINE, or a .jsonl file of mentions"
 _SPACY_TYPES = {
     "PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "DATE": "TIME", "TIME": "TIME",
     "CARDINAL": "NUM", "QUANTITY": "NUM", "MONEY": "NUM", "PERCENT": "NUM", "NORP": "LOC", "PER": "PER", "MISC": "MISC",
@@ -40,12 +40,16 @@ class EntitySource(Protocol):
         ...
 
 
-def entity_source(name: str, options: Mapping[str, str] | None = None, labels: Sequence[str] = ()) -> EntitySource:
+def entity_source(
+    name: str | None, options: Mapping[str, str] | None = None, labels: Sequence[str] = ()
+) -> EntitySource:
     """The finder of that name: a trained one, ``gliner`` or ``gliner/ID``, ``spacy/PIPELINE``, or a file of mentions.
 
     ``labels`` are the types that GLiNER looks for. Raises InputError for anything else, ModelUnavailable for a missing
     package.
     """
+    if name is None:
+        raise InputError(f"who finds the entities? With --entities, {_SOURCES}")
     kind, _, model = name.partition("/")
     if kind == GLINER:
         return GlinerEntities(model or GLINER_MODEL, {label: label for label in labels} or TYPES)
@@ -59,7 +63,7 @@ def entity_source(name: str, options: Mapping[str, str] | None = None, labels: S
 
     folder = encoder_folder(name)
     if fields_of(folder).get("task") != "entities":
-        raise InputError(f"--entities {name}: no entity finder; give {DEFAULT}, gliner, spacy/PIPELINE or a file")
+        raise InputError(f"--entities {name}: {_SOURCES}")
     finder = EntityFinder(folder, options)
     finder.check()
     return finder

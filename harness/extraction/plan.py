@@ -10,7 +10,7 @@ from harness.annotation.plan import OPEN
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
-from harness.extraction.entities import DEFAULT, entity_source
+from harness.extraction.entities import entity_source
 from harness.extraction.pipeline import Extractor
 from harness.extraction.windows import WINDOW
 from harness.models import resolve_model
@@ -28,7 +28,7 @@ class ExtractionConfig:
     relation is kept. ``labels`` are the types that GLiNER looks for.
     """
 
-    entities: str = DEFAULT
+    entities: str | None = None
     relations: str = "atlop-minilm"
     schema: str = "redocred"
     least: float = 0.5
