@@ -22,7 +22,7 @@ from runners.content import file_digest
 from runners.registry import create_runner
 from runners.vllm_flags import engine_flags
 from runners.vllm_server import server_command
-from tests.runners.tiny_llama import LAYERS, WIDTH, tiny_model, write_adapter, write_tiny_llama
+from tests.runners.tiny_gguf import LAYERS, WIDTH, tiny_model, write_adapter, write_tiny_gguf
 
 for _package in ("torch", "transformers", "peft", "gguf", "safetensors"):
     pytest.importorskip(_package, reason="needs pip install 'docre-harness[adapters]'")
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny llama, ``tiny.gguf``, and the adapters ``plain``, ``scaled`` and ``queries``."""
     folder = tmp_path_factory.mktemp("adapters")
     model = tiny_model()
-    file = write_tiny_llama(folder / "tiny.gguf", model)
+    file = write_tiny_gguf(folder / "tiny.gguf", model)
     base = {"name": "tiny", "file_sha256": file_digest(file), "architecture": "llama"}
     base |= {"hidden_size": WIDTH, "layers": LAYERS}
     write_adapter(folder / "plain", model, 1, {"base": base, "prompt": "tagged"})

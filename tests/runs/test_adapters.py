@@ -19,7 +19,7 @@ from harness.runs.results import RunResult
 from harness.store import find_run
 from tests.commands import error_line, harness_here
 from tests.paths import REPOSITORY
-from tests.runners.tiny_llama import tiny_model, write_adapter, write_tiny_llama
+from tests.runners.tiny_gguf import tiny_model, write_adapter, write_tiny_gguf
 
 for _package in ("torch", "transformers", "peft", "gguf", "xllamacpp"):
     pytest.importorskip(_package, reason="needs pip install 'docre-harness[adapters,local]'")
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A tiny llama, ``tiny.gguf``, and the adapters ``one`` and ``two``."""
     folder = tmp_path_factory.mktemp("run-adapters")
     model = tiny_model()
-    write_tiny_llama(folder / "tiny.gguf", model)
+    write_tiny_gguf(folder / "tiny.gguf", model)
     write_adapter(folder / "one", model, 1, {"prompt": "tagged", "options": {}, "epochs": 3})
     write_adapter(folder / "two", model, 2)
     with pytest.MonkeyPatch.context() as patch:

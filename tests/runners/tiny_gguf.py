@@ -1,4 +1,4 @@
-"""A random llama of two layers as a GGUF file with a tokenizer of bytes, and random LoRA adapters for it.
+"""A random llama or Qwen2 of two layers as a GGUF file with a tokenizer of bytes, and random LoRA adapters for it.
 
 Its weights are in single precision, so that llama.cpp and transformers differ by rounding alone.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 WIDTH, LAYERS, HEADS, KEY_HEADS, INNER = 64, 2, 4, 2, 96
 CONTEXT = 16384
+ROTATION = 1e6  # the base of positions: Qwen2.5's, and not what either engine takes where a file has none
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -19,13 +20,14 @@ TEMPLATE = (
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def tiny_model(seed: int = 0) -> Any:
+def tiny_model(architecture: str = "llama", seed: int = 0) -> Any:
     """The model in transformers, its random weights large enough that answers are far from uniform."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        architecture,
         vocab_size=len(_vocabulary()),
         hidden_size=WIDTH,
         intermediate_size=INNER,
@@ -35,15 +37,21 @@ def tiny_model(seed: int = 0) -> Any:
         max_position_embeddings=CONTEXT,
         initializer_range=0.25,
         tie_word_embeddings=False,
+        rope_parameters={"rope_type": "default", "rope_theta": ROTATION},
     )
-    return LlamaForCausalLM(config).eval()
+    model = AutoModelForCausalLM.from_config(config).eval()
+    for name, values in model.named_parameters():
+        if name.endswith(".bias"):  # of Qwen2's attention; they begin at zero
+            torch.nn.init.normal_(values, std=0.5)
+    return model
 
 
-def write_tiny_llama(path: Path, model: Any) -> Path:
-    """Write the model as GGUF, the rows of queries and keys in its order."""
+def write_tiny_gguf(path: Path, model: Any) -> Path:
+    """Write the model as GGUF, the rows of a llama's queries and keys in its order."""
     import gguf
 
-    writer = gguf.GGUFWriter(path, "llama")
+    architecture = model.config.model_type
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_block_count(LAYERS)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
@@ -51,8 +59,9 @@ def write_tiny_llama(path: Path, model: Any) -> Path:
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KEY_HEADS)
     writer.add_layer_norm_rms_eps(model.config.rms_norm_eps)
-    writer.add_rope_dimension_count(WIDTH // HEADS)
-    writer.add_rope_freq_base(10000.0)
+    if architecture == "llama":
+        writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_rope_freq_base(ROTATION)
     words = _vocabulary()
     writer.add_vocab_size(len(words))
     writer.add_tokenizer_model("gpt2")
@@ -65,13 +74,14 @@ def write_tiny_llama(path: Path, model: Any) -> Path:
     writer.add_eos_token_id(words.index(SPECIAL[2]))
     writer.add_add_bos_token(False)
     writer.add_chat_template(TEMPLATE)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, LAYERS)
+    (kind,) = (kind for kind, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    names = gguf.get_tensor_name_map(kind, LAYERS)
     for name, weights in model.state_dict().items():
         values = weights.float().numpy()
-        if ".q_proj." in name or ".k_proj." in name:
+        if architecture == "llama" and (".q_proj." in name or ".k_proj." in name):
             heads = HEADS if ".q_proj." in name else KEY_HEADS
             values = values.reshape(heads, 2, -1, WIDTH).swapaxes(1, 2).reshape(values.shape).copy()
-        writer.add_tensor(names.get_name(name, try_suffixes=(".weight",)), values)
+        writer.add_tensor(names.get_name(name, try_suffixes=(".weight", ".bias")), values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
