@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -170,6 +170,7 @@ class TransformersRunner(InProcessRunner):
         where: dict[str, Any] = {"pretrained_model_name_or_path": str(Path(self.spec.model_id).expanduser())}
         if self._is_gguf():
             file = fetch_model(self.spec)
+            _without_bar()
             where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
         elif self.spec.revision:
             where["revision"] = self.spec.revision
@@ -276,6 +277,14 @@ class TransformersRunner(InProcessRunner):
 
     def _is_gguf(self) -> bool:
         return "package" in self.spec.extra or is_gguf(self.spec.model_id)
+
+
+def _without_bar() -> None:
+    """Dequantising a GGUF file shows no progress bar; transformers' own switch leaves this one out."""
+    from tqdm import tqdm
+    from transformers import modeling_gguf_pytorch_utils as reading
+
+    reading.tqdm = partial(tqdm, disable=True)  # type: ignore[attr-defined]
 
 
 def _first_line(error: BaseException) -> str:

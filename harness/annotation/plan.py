@@ -17,8 +17,9 @@ from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
 from harness.prompting.variant import REASONING, PromptVariant, load_variant
 from harness.runs.config import RunConfig
-from harness.runs.sources.llm import LlmRun, runner_of, sampling_of
-from harness.types import Dataset, ModelSpec, PredictionSource, RelationSchema
+from harness.runs.sources.adapters import adapters_of, warn_of_other_use
+from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_of
+from harness.types import Dataset, PredictionSource, RelationSchema
 
 OPEN = "open"
 # Room for '{"type": "PER", "mentions": ["...", "..."]}' with as many mentions as texts commonly have.
@@ -51,10 +52,11 @@ def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
             "them for it; or annotate with a language model"
         )
     texts = TextCollection(Path(config.dataset))
-    runner = runner_of(config, spec)
+    adapters = adapters_of(config, variant)
+    runner = runner_of(config, spec, adapters.values())
     runner.check()
-    options = _options(variant, config, spec, schema)
-    max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
+    options = _options(variant, config, None if adapters else spec.max_triplets, schema)
+    max_triplets = most_triplets(config, spec, variant, adapters.values())
     enough = 64 + max(TOKENS_PER_TRIPLET * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
     level, form = choose_constraint(config.constrain, runner.supports)
     settings = MethodSettings(
@@ -66,10 +68,12 @@ def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
         max_triplets=max_triplets,
         sampling=sampling_of(config, runner, spec, enough),
         repeat=config.repeat,
+        adapters={step: adapter.sha256 for step, adapter in adapters.items()},
     )
     dataset = Dataset(texts.path.stem, "", relations, texts, _checksum(texts, relations))
-    annotation = AnnotationRun(config, spec, dataset, runner, settings)
+    annotation = AnnotationRun(config, spec, dataset, runner, settings, adapters)
     annotation.method()
+    warn_of_other_use(adapters, settings)
     return annotation
 
 
@@ -85,13 +89,13 @@ def _schema(name: str) -> RelationSchema:
     return read_schema(Path(name))
 
 
-def _options(variant: PromptVariant, config: RunConfig, spec: ModelSpec, schema: str) -> dict[str, str]:
-    """The variant's options; a model too small to fill a list of triplets is asked for as few entities."""
+def _options(variant: PromptVariant, config: RunConfig, most: int | None, schema: str) -> dict[str, str]:
+    """The variant's options; a model that is asked for ``most`` triplets only is asked for as few entities."""
     if config.prompt_options.get(REASONING, "none") != "none":
         raise InputError(f"`harness annotate` asks for lists alone: leave out -P {REASONING}")
     options = variant.choose({**config.prompt_options, "schema": OPEN if schema == OPEN else "listed"})
-    if spec.max_triplets and MAX_ENTITIES not in config.prompt_options and MAX_ENTITIES in options:
-        options[MAX_ENTITIES] = str(min(spec.max_triplets, int(options[MAX_ENTITIES])))
+    if most and MAX_ENTITIES not in config.prompt_options and MAX_ENTITIES in options:
+        options[MAX_ENTITIES] = str(min(most, int(options[MAX_ENTITIES])))
     return options
 
 

@@ -73,7 +73,7 @@ def _execute(experiment: AnnotationRun, out: Path | None, display: Display | Non
 
 
 def _print(result: AnnotationResult) -> None:
-    from harness.cli.summary import counts, failure_lines, print_lines
+    from harness.cli.summary import adapter_lines, counts, failure_lines, print_lines
     from harness.runs.results import tokens_in_words
 
     manifest = result.manifest
@@ -82,6 +82,7 @@ def _print(result: AnnotationResult) -> None:
     for label in ("dropped", "rejects", "details"):
         if numbers := getattr(manifest, label):
             lines.append((label, counts(numbers)))
+    lines += adapter_lines(manifest)
     lines += failure_lines(result.failures)
     lines += [(name, f"{count:,}") for name, count in written.items() if name != "documents"]
     lines += [

@@ -13,7 +13,7 @@ from harness.types import PredictionSource
 
 if TYPE_CHECKING:
     from harness.alignment.decisions import Example
-    from harness.records.manifest import AlignmentExample, EncoderOrigin
+    from harness.records.manifest import AlignmentExample, CompleteManifest, EncoderOrigin
     from harness.records.metrics import (
         Metrics,
         ProposalScores,
@@ -76,6 +76,7 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
         lines.append(("seen before", f"{'; '.join(told)}; not ranked"))
     elif seen:
         lines.append(("seen before", f"none of the {seen[0].documents:,} documents"))
+    lines += adapter_lines(manifest)
     if result.chosen_by_documents:
         lines.append(("chosen here", f"{result.chosen_by_documents}; not ranked"))
     if result.consults_gold:
@@ -89,6 +90,11 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
         lines.append(("details", counts(manifest.details)))
     lines += example_lines(manifest.alignments)
     return lines
+
+
+def adapter_lines(manifest: CompleteManifest) -> list[tuple[str, str]]:
+    """A line for each adapter that was trained for something else than it was asked."""
+    return [("adapter", f"{one.name}: {one.asked_otherwise}") for one in manifest.adapters if one.asked_otherwise]
 
 
 def failure_lines(failures: Sequence[Failure]) -> list[tuple[str, str]]:

@@ -63,6 +63,8 @@ class AdapterOrigin(StoredModel):
     """The greatest rank of its matrices."""
     training: dict[str, Any] = {}
     """The content of its ``adapter.json``; empty for an adapter that was not trained by this project."""
+    asked_otherwise: str = ""
+    """In what the run asks otherwise than the training did, as far as the adapter tells; empty if in nothing."""
     seen: str = ""
     """``seen_documents`` in words; empty if none was seen."""
     seen_documents: SeenDocuments = SeenDocuments()

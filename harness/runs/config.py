@@ -240,7 +240,6 @@ class RunConfig:
         "Folder of a LoRA adapter that answers, or STEP=FOLDER for a step of the prompt; repeatable.",
         {},
         flags=("--adapter",),
-        annotates=False,
         bare=True,
         part="adapters",
         may_be_path=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from harness.datasets.gold import with_gold
@@ -29,12 +29,12 @@ from harness.runs.metrics import NOT_GIVEN, LlmPart, metrics_of
 from harness.runs.planned_run import Scope, dataset_of
 from harness.runs.retrieval import load_retrieval
 from harness.runs.shots import Shots, draw_shots
-from harness.runs.sources.adapters import adapter_origins, adapters_label, adapters_of
+from harness.runs.sources.adapters import adapters_of, warn_of_other_use
 from harness.runs.sources.encoder_scores import pair_source_of, scores_named
-from harness.runs.sources.llm import LlmRun, runner_of, sampling_of
+from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_of
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
-from harness.types import Adapter, Dataset, PredictionSource
+from harness.types import Dataset, PredictionSource
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,6 @@ class Experiment(LlmRun):
     relation_texts: RelationTexts | None = None
     shots: Shots | None = None
     refinement: Refinement | None = None
-    adapters: Mapping[str, Adapter] = field(default_factory=dict)
-    """What answers each step; "" stands for every other step."""
 
     def method(self) -> PromptMethod:
         """What turns a document into predictions."""
@@ -81,7 +79,6 @@ class Experiment(LlmRun):
         return {
             **super().resolved(),
             "task": PROPOSES_PAIRS if method_kind(self.settings.variant).proposes_pairs else None,
-            "adapters": dict(self.settings.adapters) or None,
             "candidates": pairs and pairs.identity,
             "refine": self.refinement and self.refinement.identity,
             "votes": {"samples": samples, "least_share": self._vote_share} if samples > 1 else None,
@@ -95,8 +92,6 @@ class Experiment(LlmRun):
     def prompt_label(self) -> str:
         """The variant's name with the options not at their default, its shots, the source of its pairs, alignment."""
         parts = [super().prompt_label]
-        if self.adapters:
-            parts.append(adapters_label(self.adapters))
         if self.shots:
             parts.append(f"shots={len(self.shots.documents)}")
         if self.settings.candidates:
@@ -120,9 +115,6 @@ class Experiment(LlmRun):
             return self.refinement.hard_pairs.scores.encoder
         source = self.settings.candidates
         return source.scores.encoder if isinstance(source, ScoredPairs) else {}
-
-    def adapters_told(self) -> list[dict[str, Any]]:
-        return list(adapter_origins(self.adapters, self.documents))
 
     def metrics(self, totals: RunTotals, training: TrainingFile | None) -> Metrics:
         llm = LlmPart(self.settings, self.refinement.hard_pairs if self.refinement else None)
@@ -164,7 +156,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         )
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
-    max_triplets = config.max_triplets or spec.max_triplets or variant.description.max_triplets
+    max_triplets = most_triplets(config, spec, variant, adapters.values())
     level, form = choose_constraint(config.constrain, runner.supports, kind.forms)
     settings = MethodSettings(
         variant=variant,
@@ -182,8 +174,9 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         retrieval=load_retrieval(config, dataset.schema),
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
     )
-    experiment = Experiment(config, spec, dataset, runner, settings, refinement=refinement, adapters=adapters)
+    experiment = Experiment(config, spec, dataset, runner, settings, adapters, refinement=refinement)
     experiment = _with_texts_and_shots(experiment)
+    warn_of_other_use(adapters, settings)
     create_method(experiment.settings)
     if settings.candidates:
         for document in experiment.documents:

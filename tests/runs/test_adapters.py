@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from harness.analyses.not_ranked import reasons_not_ranked
 from harness.cli.options import key_values
 from harness.cli.summary import answer_lines
 from harness.errors import InputError
+from harness.models import resolve_model
+from harness.prompting.variant import load_variant
 from harness.runs.config import RunConfig
 from harness.runs.plan import Experiment, prepare
 from harness.runs.results import RunResult
+from harness.runs.sources.llm import most_triplets
 from harness.store import find_run
 from tests.commands import error_line, harness_here
 from tests.paths import REPOSITORY
@@ -64,6 +68,66 @@ def test_without_an_adapter_the_question_is_as_before(folder: Path, tmp_path: Pa
     moved = shutil.copytree(folder / "one", tmp_path / "one")
     elsewhere = prepare(RunConfig(str(folder / "tiny.gguf"), "tagged", "sample", adapter={"": str(moved)}))
     assert plain.run_id != with_one.run_id == elsewhere.run_id
+
+
+@pytest.mark.parametrize(
+    ("record", "used", "told"),
+    [
+        ({}, {"every": "mine"}, ""),
+        ({"prompt": "tagged", "options": {}}, {"every": "mine"}, ""),
+        ({"prompt": {"name": "compact"}}, {"every": "mine"}, "it was trained for the prompt compact, not rhf"),
+        (
+            {"prompt": {"name": "rhf", "sha256": "0"}},
+            {"every": "mine"},
+            "it was trained for another text of the prompt",
+        ),
+        ({"step": "heads"}, {"heads": "mine"}, ""),
+        ({"step": "heads"}, {"facts": "mine"}, "it was trained for the step heads, not facts"),
+        ({"step": "heads"}, {"every": "mine"}, "it was trained for the step heads, not every step"),
+        ({"output": "json"}, {"every": "mine"}, "it was trained for answers as json, not lines"),
+    ],
+)
+def test_a_run_that_asks_otherwise_than_the_training_did_is_warned_of(
+    folder: Path, record: dict[str, object], used: dict[str, str], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = shutil.copytree(folder / "two", folder / "mine", dirs_exist_ok=True)
+    (mine / "adapter.json").write_text(json.dumps({"format": 1, **record}))
+    (origin,) = prepared(folder, "rhf", **used).adapters_told()
+    assert origin["asked_otherwise"].startswith(told)
+    assert bool(origin["asked_otherwise"]) == bool(told) == ("warning: --adapter" in caplog.text)
+
+
+def test_options_of_the_prompt_are_compared_too(folder: Path) -> None:
+    asked = prepared(folder, "rhf").resolved()["prompt"]
+    mine = shutil.copytree(folder / "two", folder / "mine", dirs_exist_ok=True)
+    (mine / "adapter.json").write_text(json.dumps({"format": 1, "prompt": asked}))
+    (same,) = prepared(folder, "rhf", every="mine").adapters_told()
+    asked["options"]["descriptions"] = "full"
+    (mine / "adapter.json").write_text(json.dumps({"format": 1, "prompt": asked}))
+    (other,) = prepared(folder, "rhf", every="mine").adapters_told()
+    assert (same["asked_otherwise"], other["asked_otherwise"]) == ("", "it was trained for descriptions=full, not none")
+
+
+def test_a_small_models_bound_is_not_that_of_an_adapter_for_it(folder: Path) -> None:
+    spec, config = resolve_model("smollm2-135m"), RunConfig("smollm2-135m", "compact")
+    variant, adapters = load_variant("compact"), prepared(folder, "tagged", every="one").adapters.values()
+    assert most_triplets(config, spec, variant, ()) == spec.max_triplets == 10
+    assert most_triplets(config, spec, variant, adapters) == 100
+    assert most_triplets(replace(config, max_triplets=7), spec, variant, adapters) == 7
+
+
+def test_texts_are_annotated_with_adapters(folder: Path, tmp_path: Path) -> None:
+    text = tmp_path / "one.txt"
+    text.write_text("Paris is a city.", encoding="utf-8")
+    command = ["annotate", text, "--model", folder / "tiny.gguf", "--max-tokens", "4", "-M", "threads=1"]
+    command += ["--results-dir", tmp_path, "--adapter", f"entities={folder / 'one'}", "--json", "--constrain", "none"]
+    done = harness_here(*command)
+    manifest = json.loads((Path(json.loads(done.stdout)["run_dir"]) / "manifest.json").read_text(encoding="utf-8"))
+    (told,) = manifest["adapters"]
+    assert manifest["question"]["adapters"] == {"entities": told["sha256"]}
+    assert "--adapter nothing=...: prompt 'annotate' has the steps entities, relations" in error_line(
+        harness_here(*command, "--adapter", f"nothing={folder / 'one'}")
+    )
 
 
 def test_a_step_that_the_prompt_does_not_have_is_refused(folder: Path) -> None:

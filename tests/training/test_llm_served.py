@@ -32,7 +32,7 @@ def trained(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> tu
 
 
 async def test_a_qwen2_files_adapter_answers_alike_where_it_was_trained_and_in_llama_cpp(
-    trained: tuple[Path, Path],
+    trained: tuple[Path, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     file, folder = trained
     adapter = read_adapter(folder)
@@ -45,6 +45,7 @@ async def test_a_qwen2_files_adapter_answers_alike_where_it_was_trained_and_in_l
                 for request in ASKED
                 for name in ("", adapter.sha256)
             ]
+    assert "GGUF" not in capfd.readouterr().err, "no progress bar of a library"
     for first, second in zip(*found.values(), strict=True):
         assert first.text == second.text
         values = [one.logprob for one in first.logprobs]

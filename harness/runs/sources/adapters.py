@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.encoders.seen import Seen, seen_by, seen_of
 from harness.errors import InputError
+from harness.methods.settings import MethodSettings
 from harness.prompting.variant import TEMPLATE_SUFFIX, PromptVariant
 from harness.runs.config import RunConfig
 from harness.types import Adapter, Document
+
+log = logging.getLogger(__name__)
 
 
 def adapters_of(config: RunConfig, variant: PromptVariant) -> dict[str, Adapter]:
@@ -35,7 +39,43 @@ def adapters_label(adapters: Mapping[str, Adapter]) -> str:
     return f"adapter={'+'.join(named)}" if named else ""
 
 
-def adapter_origins(adapters: Mapping[str, Adapter], documents: Iterable[Document]) -> Iterator[dict[str, Any]]:
+def asked_otherwise(adapter: Adapter, step: str, settings: MethodSettings) -> str:
+    """In what a run that asks it for ``step`` differs from its training, in words; empty if in nothing.
+
+    ``step`` is empty for every step. Only what ``adapter.json`` tells is compared.
+    """
+    told, trained_step = adapter.record.get("prompt"), adapter.record.get("step")
+    differs = []
+    if isinstance(told, Mapping):
+        variant = settings.variant
+        if told.get("name") != variant.name:
+            differs.append(f"the prompt {told.get('name')}, not {variant.name}")
+        elif told.get("sha256") != variant.sha256:
+            differs.append(f"another text of the prompt {variant.name}")
+        else:
+            trained_options = dict(told.get("options") or {})
+            differs += [
+                f"{key}={trained_options.get(key)}, not {value}"
+                for key, value in settings.options.items()
+                if trained_options.get(key) != value
+            ]
+    if trained_step and trained_step != step:
+        differs.append(f"the step {trained_step}, not {step or 'every step'}")
+    if (output := adapter.record.get("output")) and output != settings.output:
+        differs.append(f"answers as {output}, not {settings.output}")
+    return f"it was trained for {'; '.join(differs)}" if differs else ""
+
+
+def warn_of_other_use(adapters: Mapping[str, Adapter], settings: MethodSettings) -> None:
+    """Log a line for each adapter that was trained for something else."""
+    for step, one in adapters.items():
+        if told := asked_otherwise(one, step, settings):
+            log.warning("warning: --adapter %s: %s", one.folder, told)
+
+
+def adapter_origins(
+    adapters: Mapping[str, Adapter], settings: MethodSettings, documents: Iterable[Document]
+) -> Iterator[dict[str, Any]]:
     """For the manifest, each as ``AdapterOrigin``; ``documents`` are those of the run."""
     seen: dict[str, Seen] = {one.sha256: seen_by(one.folder) for one in adapters.values()}
     counted = {sha256: seen_of(map(what.role, documents), ADAPTER) for sha256, what in seen.items()}
@@ -46,6 +86,7 @@ def adapter_origins(adapters: Mapping[str, Adapter], documents: Iterable[Documen
             "sha256": one.sha256,
             "rank": one.rank,
             "training": dict(one.record),
+            "asked_otherwise": asked_otherwise(one, step, settings),
             **counted[one.sha256],
         }
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.methods.settings import MethodSettings
-from harness.prompting.variant import REASONING, text_sha256
+from harness.prompting.variant import REASONING, PromptVariant, text_sha256
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import PlannedRun
+from harness.runs.sources.adapters import adapter_origins, adapters_label
 from harness.types import Adapter, ModelSpec, Runner, RunnerOptions, Sampling
 
 
@@ -21,6 +22,8 @@ class LlmRun(PlannedRun):
     """The backend; nothing is started."""
     settings: MethodSettings
     """What a method needs to build its requests and read the answers."""
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
+    """What answers each step; "" stands for every other step."""
 
     @property
     def id_parts(self) -> tuple[str, ...]:
@@ -39,6 +42,7 @@ class LlmRun(PlannedRun):
                 **({"reasoning_sha256": text_sha256(settings.variant, REASONING)} if settings.reasons else {}),
             },
             "constraint": {"level": settings.level, "form": settings.form},
+            "adapters": dict(settings.adapters) or None,
             "max_triplets": settings.max_triplets,
             # A setting that is left to the model is none: one that is added later changes no id.
             "sampling": {name: value for name, value in asdict(settings.sampling).items() if value is not None},
@@ -50,7 +54,10 @@ class LlmRun(PlannedRun):
         variant = self.settings.variant
         defaults = variant.choose({})
         changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults.get(key)]
-        return " ".join([variant.name, *changed])
+        return " ".join([variant.name, *changed, *([adapters_label(self.adapters)] if self.adapters else [])])
+
+    def adapters_told(self) -> list[dict[str, Any]]:
+        return list(adapter_origins(self.adapters, self.settings, self.documents))
 
 
 def runner_of(config: RunConfig, spec: ModelSpec, adapters: Iterable[Adapter] = ()) -> Runner:
@@ -65,6 +72,12 @@ def runner_of(config: RunConfig, spec: ModelSpec, adapters: Iterable[Adapter] = 
         adapters=tuple({adapter.sha256: adapter for adapter in adapters}.values()),
     )
     return create_runner(spec, options)
+
+
+def most_triplets(config: RunConfig, spec: ModelSpec, variant: PromptVariant, adapters: Collection[Adapter]) -> int:
+    """The longest list that is asked for; the bound of a small model is not that of an adapter for it."""
+    of_model = None if adapters else spec.max_triplets
+    return config.max_triplets or of_model or variant.description.max_triplets
 
 
 def sampling_of(config: RunConfig, runner: Runner, spec: ModelSpec, enough: int) -> Sampling:

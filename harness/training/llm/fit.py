@@ -137,7 +137,13 @@ async def _trained(
     end = runner.end_of_turn
     train = exchanges_of(split.train, taught, runner, tokenizer, end, config.max_length, job.step)
     base = _base(job, experiment, runner)
-    facts = {"base": base, "prompt": question["asked"]["prompt"], "step": job.step, "training": question["training"]}
+    facts = {
+        "base": base,
+        "prompt": question["asked"]["prompt"],
+        "output": experiment.settings.output,
+        "step": job.step,
+        "training": question["training"],
+    }
     adapted = new_adapter(model, config)
     if config.checkpointing:
         adapted.enable_input_require_grads()
