@@ -80,6 +80,19 @@ def read_adapter(folder: Path) -> Adapter:
         raise InputError(f"--adapter {folder}: {CONFIG} or {RECORD} is damaged ({error}): train it again") from None
 
 
+def merged_into(model: str) -> Adapter | None:
+    """The adapter that is in the weights of a model's folder, as far as the folder tells; None for other models."""
+    path = Path(model).expanduser() / RECORD
+    record = _json_object(path) if path.is_file() else {}
+    merged = record.get("merged")
+    if record.get("format") != FORMAT or not isinstance(merged, Mapping):
+        return None
+    try:
+        return Adapter(path.parent, str(merged["sha256"]), int(merged["rank"]), AdapterBase(), {}, record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): merge the adapter again") from None
+
+
 def factors_of(folder: Path) -> dict[str, Factors]:
     """The shapes of the adapter's matrices by module, such as ``model.layers.0.self_attn.q_proj``."""
     path = folder / WEIGHTS

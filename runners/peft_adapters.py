@@ -40,6 +40,10 @@ class AdaptedModel:
                 ) from error
         self._peft.eval()
 
+    def merged(self) -> Any:
+        """The model with the first adapter added to its weights."""
+        return self._peft.merge_and_unload()
+
     @contextmanager
     def using(self, adapter: str) -> Iterator[None]:
         """While in the block, the model answers with the adapter of this checksum; with none if it is empty."""

@@ -137,6 +137,17 @@ class TransformersRunner(InProcessRunner):
         """The started model and its tokenizer, which a training changes in place."""
         return self._model, self._tokenizer
 
+    def merged(self) -> tuple[Any, Any]:
+        """The started model with its one adapter in its weights, and its tokenizer; it then answers no more."""
+        if self._adapted is None:
+            raise not_started(self.name)
+        model = self._adapted.merged()
+        model.generation_config.eos_token_id = sorted(self._end_tokens)
+        if self._is_gguf():  # its weights are dequantised, and transformers would refuse to store them
+            model.hf_quantizer = None
+            del model.config.quantization_config
+        return model, self._tokenizer
+
     @property
     def end_of_turn(self) -> int:
         """The token that ends an answer."""
@@ -281,7 +292,7 @@ class TransformersRunner(InProcessRunner):
 
 def _without_bar() -> None:
     """Dequantising a GGUF file shows no progress bar; transformers' own switch leaves this one out."""
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
     from transformers import modeling_gguf_pytorch_utils as reading
 
     reading.tqdm = partial(tqdm, disable=True)  # type: ignore[attr-defined]

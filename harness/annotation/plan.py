@@ -73,7 +73,7 @@ def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
     dataset = Dataset(texts.path.stem, "", relations, texts, _checksum(texts, relations))
     annotation = AnnotationRun(config, spec, dataset, runner, settings, adapters)
     annotation.method()
-    warn_of_other_use(adapters, settings)
+    warn_of_other_use(annotation.answering, settings)
     return annotation
 
 

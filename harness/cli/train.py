@@ -17,6 +17,7 @@ from harness.cli.options import DataDirOption, Display, DisplayOption, JsonOptio
 from harness.cli.run_options import with_options_of
 from harness.cli.seen import SEEN_HELP, train_seen
 from harness.cli.train_llm import LLM_HELP, train_llm
+from harness.cli.train_merge import MERGE_HELP, train_merge
 from harness.cli.unseen import UNSEEN_HELP, train_unseen
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def train_entities(
 
 
 app.command("llm", help=LLM_HELP)(train_llm)
+app.command("merge", help=MERGE_HELP)(train_merge)
 app.command("compress", help=COMPRESS_HELP)(train_compress)
 app.command("ensemble", help=ENSEMBLE_HELP)(train_ensemble)
 app.command("few-shot", help=FEW_SHOT_HELP)(train_few_shot)

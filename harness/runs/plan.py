@@ -176,7 +176,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
     )
     experiment = Experiment(config, spec, dataset, runner, settings, adapters, refinement=refinement)
     experiment = _with_texts_and_shots(experiment)
-    warn_of_other_use(adapters, settings)
+    warn_of_other_use(experiment.answering, settings)
     create_method(experiment.settings)
     if settings.candidates:
         for document in experiment.documents:

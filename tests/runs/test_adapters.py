@@ -94,7 +94,7 @@ def test_a_run_that_asks_otherwise_than_the_training_did_is_warned_of(
     (mine / "adapter.json").write_text(json.dumps({"format": 1, **record}))
     (origin,) = prepared(folder, "rhf", **used).adapters_told()
     assert origin["asked_otherwise"].startswith(told)
-    assert bool(origin["asked_otherwise"]) == bool(told) == ("warning: --adapter" in caplog.text)
+    assert bool(origin["asked_otherwise"]) == bool(told) == ("warning: the adapter" in caplog.text)
 
 
 def test_options_of_the_prompt_are_compared_too(folder: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.runs.config import RunConfig
+from harness.runs.plan import prepare
 from harness.training.llm.fit import AdapterJob, train_adapter
+from harness.training.llm.merging import merge_adapter
 from runners.adapters import read_adapter
+from tests.commands import error_line, harness_here
 from tests.encoders.small import Recorder
 from tests.runners.test_adapters import ASKED, answered, new_runner
 from tests.runners.tiny_gguf import tiny_model, write_tiny_gguf
@@ -51,3 +55,24 @@ async def test_a_qwen2_files_adapter_answers_alike_where_it_was_trained_and_in_l
         values = [one.logprob for one in first.logprobs]
         assert values == pytest.approx([one.logprob for one in second.logprobs], abs=0.05)
     assert len({completion.text for completion in found["llama_cpp"]}) == 4, "the adapter changes both answers"
+
+
+async def test_merged_weights_answer_as_the_adapter_does(
+    trained: tuple[Path, Path], tmp_path: Path, corpus: Path
+) -> None:
+    file, folder = trained
+    out = tmp_path / "merged"
+    assert await asyncio.to_thread(merge_adapter, RunConfig(str(file)), folder, out) > 0
+    adapter, texts = read_adapter(folder), []
+    for model, adapters in ((str(file), (adapter,)), (str(out), ())):
+        async with new_runner(Path(model), "transformers", adapters) as runner:
+            name = adapter.sha256 if adapters else ""
+            texts.append([(await answered(runner, request, name)).text for request in ASKED])
+    assert texts[0] == texts[1]
+    again = harness_here("train", "merge", "--model", file, "--adapter", folder, "--out", out)
+    assert "is there: name another folder" in error_line(again)
+    run = RunConfig(f"transformers/{out}", "tagged", str(corpus))
+    (told,) = prepare(run, model_needed=False).asked().adapters
+    assert (told.sha256, told.rank) == (adapter.sha256, adapter.rank)
+    assert told.seen_documents.trained_on == 3
+    assert told.asked_otherwise == "it was trained for the prompt compact, not tagged"

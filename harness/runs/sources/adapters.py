@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from harness.prompting.variant import TEMPLATE_SUFFIX, PromptVariant
 from harness.runs.config import RunConfig
 from harness.types import Adapter, Document
 
+Steps = Collection[tuple[str, Adapter]]
+"""Adapters, each with the step of the prompt that it answers; empty for every other step."""
 log = logging.getLogger(__name__)
 
 
@@ -66,20 +68,20 @@ def asked_otherwise(adapter: Adapter, step: str, settings: MethodSettings) -> st
     return f"it was trained for {'; '.join(differs)}" if differs else ""
 
 
-def warn_of_other_use(adapters: Mapping[str, Adapter], settings: MethodSettings) -> None:
+def warn_of_other_use(adapters: Steps, settings: MethodSettings) -> None:
     """Log a line for each adapter that was trained for something else."""
-    for step, one in adapters.items():
+    for step, one in adapters:
         if told := asked_otherwise(one, step, settings):
-            log.warning("warning: --adapter %s: %s", one.folder, told)
+            log.warning("warning: the adapter %s: %s", one.folder, told)
 
 
 def adapter_origins(
-    adapters: Mapping[str, Adapter], settings: MethodSettings, documents: Iterable[Document]
+    adapters: Steps, settings: MethodSettings, documents: Iterable[Document]
 ) -> Iterator[dict[str, Any]]:
     """For the manifest, each as ``AdapterOrigin``; ``documents`` are those of the run."""
-    seen: dict[str, Seen] = {one.sha256: seen_by(one.folder) for one in adapters.values()}
+    seen: dict[str, Seen] = {one.sha256: seen_by(one.folder) for _, one in adapters}
     counted = {sha256: seen_of(map(what.role, documents), ADAPTER) for sha256, what in seen.items()}
-    for step, one in adapters.items():
+    for step, one in adapters:
         yield {
             "step": step,
             "name": one.folder.resolve().name,

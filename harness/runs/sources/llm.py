@@ -56,8 +56,16 @@ class LlmRun(PlannedRun):
         changed = [f"{key}={value}" for key, value in self.settings.options.items() if value != defaults.get(key)]
         return " ".join([variant.name, *changed, *([adapters_label(self.adapters)] if self.adapters else [])])
 
+    @property
+    def answering(self) -> list[tuple[str, Adapter]]:
+        """The adapters by the step that each answers; one that is in the model's weights answers every step."""
+        from runners.adapters import merged_into
+
+        merged = merged_into(self.spec.model_id)
+        return [*([("", merged)] if merged else []), *self.adapters.items()]
+
     def adapters_told(self) -> list[dict[str, Any]]:
-        return list(adapter_origins(self.adapters, self.settings, self.documents))
+        return list(adapter_origins(self.answering, self.settings, self.documents))
 
 
 def runner_of(config: RunConfig, spec: ModelSpec, adapters: Iterable[Adapter] = ()) -> Runner:
