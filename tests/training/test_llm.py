@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from harness.runs.config import RunConfig
 from harness.training.llm.card import CARD
 from harness.training.llm.config import LlmTrainingConfig
 from harness.training.llm.examples import Exchange, Exchanges
+from harness.training.llm.figure import FIGURE, draw_training
 from harness.training.llm.fit import AdapterJob, steps_of, train_adapter
 from harness.training.llm.trainer import AdapterTrainer
 from harness.training.memory import within_memory
+from harness.training.trainer import Epoch
 from runners.adapters import CONFIG, RECORD, WEIGHTS
 from tests.commands import error_line, harness_here
 from tests.documents import document
@@ -71,6 +74,8 @@ def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJo
     assert f"harness run --model {job.run.model} --prompt compact --adapter FOLDER" in card
     for part in ("library_name: peft", "6 documents of", "| 1 (kept) |", "No documents were held out to report on."):
         assert part in card
+    figure = tmp_path / FIGURE
+    assert ("![Loss and F1 by epoch](curve.svg)" in card) == figure.is_file() == (find_spec("matplotlib") is not None)
     lora = json.loads((tmp_path / CONFIG).read_text())
     assert (lora["r"], lora["base_model_name_or_path"]) == (4, job.run.model)
     from harness.datasets.registry import load_dataset
@@ -79,6 +84,16 @@ def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJo
     roles = [seen.role(document) for document in load_dataset(job.train).documents]
     assert roles.count(Role.TRAINED_ON) == 6
     assert roles.count(Role.CHOSEN_BY) == 2
+
+
+def test_the_figure_shows_losses_and_f1_of_answered_epochs(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    curve = [Epoch(1, 1.5, 1.0), Epoch(2, 1.0, 1.0, f1=0.25), Epoch(3, 0.9, 1.0, f1=0.3)]
+    assert draw_training(tmp_path, curve, 3)
+    drawn = (tmp_path / FIGURE).read_text()
+    assert drawn.count('id="axes_') == 2
+    assert draw_training(tmp_path, [Epoch(1, 1.5, 1.0, held_out_loss=1.4)], 1)
+    assert (tmp_path / FIGURE).read_text().count('id="axes_') == 1
 
 
 def test_answers_alone_are_learned_each_token_alike() -> None:

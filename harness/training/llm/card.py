@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.encoders.weights import storing
 from harness.json_files import json_text
+from harness.training.llm.figure import FIGURE
 
 if TYPE_CHECKING:
     from harness.training.folder import Trained
@@ -16,13 +17,24 @@ if TYPE_CHECKING:
 CARD = "README.md"
 
 
-def write_card(folder: Path, question: Mapping[str, Any], base: str, progress: Progress, trained: Trained) -> None:
-    """Write the card beside the adapter. ``question`` is that of ``training.json``, ``base`` the value of --model."""
+def write_card(
+    folder: Path,
+    question: Mapping[str, Any],
+    base: str,
+    progress: Progress,
+    trained: Trained,
+    *,
+    is_drawn: bool = False,
+) -> None:
+    """Write the card beside the adapter. ``question`` is that of ``training.json``, ``base`` the value of --model.
+
+    ``is_drawn`` says whether the figure of the curve is there, too.
+    """
     with storing(folder):
-        (folder / CARD).write_text(_card(question, base, progress, trained), encoding="utf-8")
+        (folder / CARD).write_text(_card(question, base, progress, trained, is_drawn), encoding="utf-8")
 
 
-def _card(question: Mapping[str, Any], base: str, progress: Progress, trained: Trained) -> str:
+def _card(question: Mapping[str, Any], base: str, progress: Progress, trained: Trained, is_drawn: bool) -> str:
     prompt, data, step = question["asked"]["prompt"], question["data"], question["step"]
     identity = question["asked"]["model"]["identity"]
     use = f"{step}=FOLDER" if step else "FOLDER"
@@ -65,9 +77,10 @@ def _card(question: Mapping[str, Any], base: str, progress: Progress, trained: T
         "",
         "Precision, recall and F1 are in percent, of the documents that were answered to choose the epoch.",
         "",
+        *([f"![Loss and F1 by epoch]({FIGURE})", ""] if is_drawn else []),
         "## Training",
         "",
-        f"{_settings(question['training'])}.",
+        f"{_settings(question['training'])}; {trained.seconds:,.0f} seconds.",
     ]
     return "\n".join(lines) + "\n"
 

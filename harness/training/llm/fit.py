@@ -28,6 +28,7 @@ from harness.training.llm.adapter import new_adapter, save_adapter
 from harness.training.llm.card import write_card
 from harness.training.llm.config import PRESETS, LlmTrainingConfig
 from harness.training.llm.examples import exchanges_of, with_sampled_pairs
+from harness.training.llm.figure import draw_training
 from harness.training.memory import within_memory
 from harness.types import Dataset, Document, Prediction
 from runners.adapters import WEIGHTS
@@ -185,7 +186,8 @@ async def _trained(
     seconds = sum(line.seconds for line in progress.curve)
     trained = Trained(folder, progress.curve[progress.best_epoch - 1], reported, seconds)
     if trainer.is_main_process:
-        write_card(folder, question, base["name"], progress, trained)
+        is_drawn = draw_training(folder, progress.curve, progress.best_epoch)
+        write_card(folder, question, base["name"], progress, trained, is_drawn=is_drawn)
     files.end(trained)
     return trained
 
