@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -22,6 +22,8 @@ Train models on few documents and show how F1 grows with their number.
 Examples:
   harness train few-shot --train dev_revised.json --seeds 5
   harness train few-shot --train dev_revised.json --model atlop -n 10 -n 100 -O distances=true
+  harness train few-shot --train dev_revised.json --llm smollm2-135m --prompt compact -n 10 -n 50 -n 100 --epochs 3 \\
+      --steps 60 --seeds 1
   harness train few-shot --train dev_revised.json --steps 300 --seeds 5 --all-seeds 3 -O glidre.hidden_size=256
 
 \b
@@ -35,7 +37,15 @@ where matplotlib is installed, few_shot.svg.
 def train_few_shot(
     train: Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")],
     model: Annotated[
-        list[str] | None, typer.Option(help="atlop, rcp or glidre; repeatable (default: atlop and glidre).")
+        list[str] | None,
+        typer.Option(help="atlop, rcp or glidre; repeatable (default: atlop and glidre, without --llm)."),
+    ] = None,
+    llm: Annotated[
+        str | None, typer.Option(help="An LLM, of which adapters are trained on the questions of --prompt.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="With --llm: the prompt whose questions are learned.")] = "compact",
+    candidates: Annotated[
+        str | None, typer.Option(help="With --llm: pairs for a prompt about given pairs, as of `harness run`.")
     ] = None,
     size: Annotated[
         list[int] | None, typer.Option("-n", "--size", min=1, help="Documents; repeatable (1, 5, 10, 50, 100).")
@@ -68,17 +78,21 @@ def train_few_shot(
     from harness.cli.training_display import training_display
     from harness.encoders.config import Task
     from harness.errors import InputError
+    from harness.runs.config import RunConfig
     from harness.training.few_shot import SIZES, FewShotJob, documents_to_train_on, run_few_shot
 
-    tasks: list[Task] = []
-    for name in model or ["atlop", "glidre"]:
+    tasks: list[Task | Literal["llm"]] = []
+    for name in model or ([] if llm else ["atlop", "glidre"]):
         task = next((one for one in get_args(Task) if one == name), None)
         if task is None:
             raise InputError(f"--model {name}: write {', '.join(get_args(Task))}")
         tasks.append(task)
+    tasks += ["llm"] if llm else []
+    run = RunConfig(llm, prompt, candidates=candidates) if llm else None
     options = key_values(option, "-O")
-    if unknown := sorted({key.partition(".")[0] for key in options if "." in key} - set(get_args(Task))):
-        raise InputError(f"-O {unknown[0]}.…: write {', '.join(get_args(Task))} before the dot")
+    names = (*get_args(Task), "llm")
+    if unknown := sorted({key.partition(".")[0] for key in options if "." in key} - set(names)):
+        raise InputError(f"-O {unknown[0]}.…: write {', '.join(names)} before the dot")
     documents = documents_to_train_on(train, choose, report)
     if too_many := [number for number in size or () if number > documents]:
         raise InputError(f"--size {too_many[0]}: {train} leaves {documents} documents to train on")
@@ -89,9 +103,11 @@ def train_few_shot(
     for task in tasks:
         for number in sizes:
             for draw in range(seed, seed + (seeds if number else all_seeds or seeds)):
-                job = FewShotJob(task, train, number, draw, steps, epochs, choose, report, _of_model(task, options))
-                folder = out / task / f"n-{number or 'all'}" / f"seed-{draw}"
-                with training_display(kind, f"{task}, n = {number or documents}, seed {draw}") as watcher:
+                own = _of_model(task, options)
+                asked = run if task == "llm" else None
+                job = FewShotJob(task, train, number, draw, steps, epochs, choose, report, own, asked)
+                folder = out / job.name.replace(" ", "-") / f"n-{number or 'all'}" / f"seed-{draw}"
+                with training_display(kind, f"{job.name}, n = {number or documents}, seed {draw}") as watcher:
                     rows.append(run_few_shot(job, documents, folder, watcher))
                 pd.DataFrame(rows).to_csv(out / "few_shot.csv", index=False)
     table = pd.DataFrame(rows)

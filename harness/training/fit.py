@@ -251,7 +251,7 @@ def reported_scores(scorer: PairScorer, documents: Sequence[Document]) -> Mappin
     return score(documents, found).as_dict()
 
 
-def reported_percent(reported: Mapping[str, float | int | None], task: Task, name: str = "f1") -> float:
+def reported_percent(reported: Mapping[str, float | int | None], task: str, name: str = "f1") -> float:
     """Precision, recall or f1 of what was reported, in percent; of a candidate proposer, that of its pairs."""
     return 100 * float(reported.get(f"pair_{name}" if task == "rcp" else name) or 0.0)
 

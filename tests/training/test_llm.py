@@ -213,3 +213,19 @@ def test_the_command_trains_and_says_what_came_of_it(model: Path, corpus: Path, 
     (trained,) = json.loads(done.stdout)
     assert trained["folder"] == str(tmp_path / "seed-0")
     assert "--each-step" in error_line(harness_here(*common, "--step", "facts", "--each-step"))
+
+
+def test_few_documents_make_a_table_and_a_curve(model: Path, corpus: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    options = [f"-O{key}={value}" for key, value in OPTIONS.items() if key not in ("epochs", "batch_size")]
+    done = harness_here(
+        "train", "few-shot", "--train", corpus, "--llm", model, "--prompt", "pairwise", "-n", 3, "--no-all",
+        "--seeds", 1, "--steps", 2, "--epochs", 1, "--choose", 0, "--report", 1, "-Ona=0", *options,
+        "--out", tmp_path, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert [(row["model"], row["n"]) for row in rows] == [(f"pairwise {model.name}", 3)]
+    folder = tmp_path / f"pairwise-{model.name}" / "n-3" / "seed-0"
+    assert json.loads((folder / RECORD).read_text())["training"]["epochs"] == 2
+    assert "</svg>" in (tmp_path / "few_shot.svg").read_text(encoding="utf-8")

@@ -317,7 +317,7 @@ def test_few_shot_makes_a_table_and_a_curve(tiny_encoder: Callable[[str], str], 
     [
         (("--model", "lstm"), "--model lstm"),
         (("-n", 17), "--size 17: "),
-        (("-O", "gldire.hidden_size=8"), "-O gldire.…: write atlop, rcp, glidre"),
+        (("-O", "gldire.hidden_size=8"), "-O gldire.…: write atlop, rcp, glidre, entities, llm"),
         (("-O", "batch_size=0"), "-O batch_size"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.datasets.splits import CHOOSE, REPORT, Split
 from harness.encoders.config import with_options
 from harness.encoders.seen import Seen
-from harness.errors import InputError
+from harness.errors import ContextOverflow, InputError
 from harness.json_files import json_text
 from harness.methods.base import PromptMethod
 from harness.models import resolve_model
@@ -133,7 +133,7 @@ async def _trained(
 
     accelerator = begun(config)
     model, tokenizer = runner.loaded
-    method = experiment.method()
+    method = _within_context(experiment, model.config.max_position_embeddings).method()
     taught = with_sampled_pairs(method, config.na, config.seed)
     end = runner.end_of_turn
     train = exchanges_of(split.train, taught, runner, tokenizer, end, config.max_length, job.step)
@@ -201,6 +201,13 @@ def _experiment(job: AdapterJob, dataset: Dataset) -> Experiment:
     return prepare(replace(job.run, model=model, dataset=job.train, max_triplets=most), dataset=dataset)
 
 
+def _within_context(experiment: Experiment, context: int) -> Experiment:
+    """The experiment with answers of half the context at most, which is known once the model is loaded."""
+    sampling = experiment.settings.sampling
+    sampling = replace(sampling, max_tokens=min(sampling.max_tokens, context // 2))
+    return replace(experiment, settings=replace(experiment.settings, sampling=sampling))
+
+
 def _base(job: AdapterJob, experiment: Experiment, runner: TransformersRunner) -> dict[str, Any]:
     """The model that the adapter is for, as far as others can be told from it."""
     from runners.content import file_digest
@@ -228,7 +235,10 @@ async def _scores(
 
     async def predicted(document: Document) -> tuple[Prediction, ...]:
         async with together:
-            return (await method.extract(document, runner.generate)).predictions
+            try:
+                return (await method.extract(document, runner.generate)).predictions
+            except ContextOverflow:  # which a run counts as a document without an answer
+                return ()
 
     found = await asyncio.gather(*map(predicted, documents))
     by_title = {document.title: list(one) for document, one in zip(documents, found, strict=True)}
