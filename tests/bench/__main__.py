@@ -14,6 +14,7 @@ BENCHMARKS = {
     "leaderboard": "leaderboard_speed",
     "statistics": "statistics_check",
     "encoders": "encoder_speed",
+    "adapters": "adapter_speed",
     "glidre": "glidre_memory",
     "grammar": "grammar_cost",
     "variants": "variant_speed",
