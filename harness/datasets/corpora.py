@@ -191,9 +191,10 @@ CORPORA: Mapping[str, Corpus] = {
         page="github.com/klimzaporojets/DWIE: add the contents with its script, then `harness data convert FOLDER OUT`",
         entity_types=("entity", "event", "other", "value"),
         notes=(
-            "With the entities given, F1 over triplets is its own relation score at entity level, hard and soft. Its "
-            "mention level is not computed."
+            "With the entities given, F1 over triplets is its own relation score at entity level, hard and soft. At "
+            "mention level a triplet counts once for every pair of mentions of its entities (mention_f1)."
         ),
+        mention_level=True,
     ),
     "hacred": Corpus(
         name="hacred",

@@ -103,6 +103,8 @@ class Corpus:
     arguments: Arguments | None = None
     published: Mapping[str, Published] = field(default_factory=dict)
     """By split."""
+    mention_level: bool = False
+    """Its literature also scores each triplet once for every pair of mentions of its entities."""
     notes: str = ""
     """How the corpus is scored, and what else to know."""
 
