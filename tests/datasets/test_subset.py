@@ -56,6 +56,12 @@ def test_relations_of_a_published_split_are_read_from_its_file(fewrel: Path, tmp
     split.write_text('["P0"]', encoding="utf-8")
     target = tmp_path / "b" / "t.json"
     assert "3 documents of 1 relations" in harness_here("data", "subset", "fewrel", target, *arguments).stdout
+    # GenRDK's tables of unseen relations; the other documents are those that state none of them.
+    split.write_text('{"P0": 38, "P2": 66}', encoding="utf-8")
+    target = tmp_path / "s" / "train.json"
+    seen = harness_here("data", "subset", "fewrel", target, *arguments, "--seen")
+    assert "6 documents of 2 relations: relation 1, relation 3" in seen.stdout
+    assert {one.labels[0].triplet.relation for one in load_dataset(str(target)).documents} == {"P1", "P3"}
     for content, says in (("P9", "'P9' is no relation of the corpus"), ("\n", "lists no relation")):
         split.write_text(content, encoding="utf-8")
         assert says in error_line(harness_here("data", "subset", "fewrel", tmp_path / "c" / "t.json", *arguments))
