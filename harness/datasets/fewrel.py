@@ -42,14 +42,18 @@ def read_fewrel(sentences: Path, names: Path) -> tuple[RelationSchema, tuple[Doc
     entity 1. Raises InputError where a file is missing, is not of the format, or names a token that is not there.
     """
     by_relation = _read(sentences, TypeAdapter(dict[str, list[_Sentence]]))
-    named = {relation: name for relation, (name, _) in read_names(names).items()}
+    table = read_names(names)
+    named = {relation: name for relation, (name, _) in table.items()}
     for relation in sorted(by_relation.keys() - named.keys()):
         if _WIKIDATA_ID.fullmatch(relation):
             raise InputError(
                 f"{sentences}: relation {relation} has no name in {names}; give the file that belongs to it"
             )
         named[relation] = relation.replace("_", " ")
-    schema = RelationSchema(tuple(Relation(relation, named[relation]) for relation in by_relation))
+    schema = RelationSchema(
+        tuple(Relation(relation, named[relation]) for relation in by_relation),
+        descriptions={relation: table[relation][1] for relation in by_relation if relation in table},
+    )
     return schema, tuple(_documents(sentences, by_relation))
 
 

@@ -18,7 +18,7 @@ from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.candidates import PairQuestion, QuestionSource
 from harness.methods.context import DocumentContext
-from harness.methods.option_answers import AskedOptions, OptionAnswer
+from harness.methods.option_answers import NO_OPTION, AskedOptions, OptionAnswer
 from harness.methods.questions import OPTIONS, CandidateRelations, EveryRelation, number_of
 from harness.methods.settings import MethodSettings
 from harness.types import Ask, Document, Extraction
@@ -33,7 +33,17 @@ LOGPROBS, SHUFFLE = "logprobs", "shuffle"
 
 
 def choice(settings: MethodSettings) -> OptionQuestions:
-    """One question a pair, its candidate relations as lettered options and none of them as the last."""
+    """One question a pair, its candidate relations as lettered options and none of them as the last.
+
+    Where a pair is known to hold exactly one relation, all relations of the schema are options, and no other.
+    """
+    if settings.one_relation:
+        if len(settings.schema.relations) > len(LETTERS):
+            raise InputError(
+                f"prompt {settings.variant.name!r}: letters are enough for {len(LETTERS)} relations, not for the "
+                f"{len(settings.schema.relations)} of the schema: use --prompt statements"
+            )
+        return OptionQuestions(settings, EveryRelation(settings), "choice")
     most = number_of(settings, OPTIONS)
     if most >= len(LETTERS):
         raise InputError(f"prompt {settings.variant.name!r}: {OPTIONS}={most}: letters are enough for 25 relations")
@@ -46,7 +56,10 @@ def judge(settings: MethodSettings) -> OptionQuestions:
 
 
 def statements(settings: MethodSettings) -> OptionQuestions:
-    """One question a pair, all relations of the schema as numbered options and none of them as the last."""
+    """One question a pair, all relations of the schema as numbered options and none of them as the last.
+
+    Where a pair is known to hold exactly one relation, none of them is no option.
+    """
     return OptionQuestions(settings, EveryRelation(settings), "statements")
 
 
@@ -93,7 +106,9 @@ class OptionQuestions(PromptedMethod):
             true = (
                 label for label, one in zip(asked.labels, asked.relations, strict=True) if (head, one, tail) in gold
             )
-            label = next(true, asked.labels[asked.none])
+            label = next(true, "" if asked.none == NO_OPTION else asked.labels[asked.none])
+            if not label:
+                continue
             demonstrations.append(self.demonstration(self._question(context, asked), label))
         return demonstrations
 
@@ -104,6 +119,9 @@ class OptionQuestions(PromptedMethod):
             if self.form == "judge":
                 for relation, statement in zip(relations, stated, strict=True):
                     yield AskedOptions(question.pair, (relation, None), (replace(TRUE, statement=statement), FALSE))
+            elif self.settings.one_relation:
+                options = [Option(label, (), one) for label, one in zip(self._labels(len(stated)), stated, strict=True)]
+                yield AskedOptions(question.pair, tuple(relations), tuple(options))
             else:
                 *labels, last = self._labels(len(stated) + 1)
                 options = [Option(label, (), one) for label, one in zip(labels, stated, strict=True)]
@@ -141,6 +159,7 @@ class OptionQuestions(PromptedMethod):
             tail=tail,
             choices=[{"label": option.label, "statement": option.statement} for option in asked.options],
             answer_field=ANSWER_FIELD,
+            one_relation=self.settings.one_relation,
         )
         most = min(self.settings.max_top_logprobs, number_of(self.settings, LOGPROBS))
         return self.reading(question, most, asked.labels)

@@ -33,9 +33,9 @@ class MethodKind(NamedTuple):
 
     It ``takes_candidates`` if it is asked about given pairs, and ``takes_questions`` if an encoder can decide them
     instead (``--refine``). One that ``states_relations`` puts each relation as a statement with a label, which is
-    its whole answer. One that ``reads_labels`` names relations by the labels of their texts. One that
-    ``proposes_pairs`` tells related pairs from others and names no relation. ``forms`` are the notations that its
-    grammars can be written in.
+    its whole answer. One that ``takes_one_relation`` can be told that every pair holds exactly one. One that
+    ``reads_labels`` names relations by the labels of their texts. One that ``proposes_pairs`` tells related pairs from
+    others and names no relation. ``forms`` are the notations that its grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
@@ -45,6 +45,7 @@ class MethodKind(NamedTuple):
     forms: tuple[GrammarForm, ...] = get_args(GrammarForm)
     reads_labels: bool = False
     proposes_pairs: bool = False
+    takes_one_relation: bool = False
 
     @property
     def ranks_candidates(self) -> bool:
@@ -61,9 +62,11 @@ METHODS: Mapping[str, MethodKind] = {
     "grouped": MethodKind(Grouped, forms=GROUPED_FORMS),
     "pairwise": MethodKind(pairwise),
     "classify": MethodKind(classify, takes_candidates=True),
-    "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),
+    "choice": MethodKind(
+        choice, takes_candidates=True, takes_questions=True, states_relations=True, takes_one_relation=True
+    ),
     "judge": MethodKind(judge, takes_candidates=True, takes_questions=True, states_relations=True),
-    "statements": MethodKind(statements, takes_candidates=True, states_relations=True),
+    "statements": MethodKind(statements, takes_candidates=True, states_relations=True, takes_one_relation=True),
     "facts": MethodKind(facts),
     "relations-facts": MethodKind(relations_facts),
     "relation-facts": MethodKind(relation_facts),
@@ -121,6 +124,9 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         )
     if not kind.takes_candidates and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
+    if settings.one_relation and (not kind.takes_one_relation or settings.questions):
+        able = " and ".join(name for name, other in METHODS.items() if other.takes_one_relation)
+        raise InputError(f"prompt {prompt!r}: --relations-per-pair one goes with {able}, without --refine")
     if settings.retrieval is not None:
         return Retrieved(settings, settings.retrieval, create_method)
-    return with_shots(settings, kind.create, unrelated_pairs=kind.states_relations)
+    return with_shots(settings, kind.create, unrelated_pairs=kind.states_relations and not settings.one_relation)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from harness import run
+from harness.analyses.leaderboards import RunFilter
+from harness.analyses.leaderboards.unseen import unseen
 from harness.datasets.registry import load_dataset
+from harness.errors import InputError
 from harness.training.unseen import UnseenJob, _test_set
+from harness.types import PairScores
 from tests.chat_server import ChatServer, completion
 from tests.commands import error_line, harness_here
 
@@ -80,3 +86,58 @@ def test_a_run_over_them_asks_about_the_given_pair_and_has_macro_scores(fewrel: 
         )  # fmt: skip
     assert result.as_json()["macro"] == {"precision": 0.25, "recall": 0.5, "f1": pytest.approx(1 / 3)}
     assert result.metrics.official.not_candidates == 6
+
+
+def test_a_pair_of_one_relation_is_one_choice_and_the_runs_stand_beside_papers_rows(
+    fewrel: Path, tmp_path: Path
+) -> None:
+    """Splits of published form: two relations, two seeds, a model that always takes the second option."""
+    asked: list[str] = []
+
+    def second(body: dict[str, Any]) -> dict[str, Any]:
+        asked.append("\n".join(message["content"] for message in body["messages"]))
+        return completion("B")
+
+    sentence = {"tokens": ["Ann", "knows", "Bob"], "head": [0], "tail": [2]}
+    lines = [{"triplets": [{**sentence, "label_id": f"P{r}", "label": f"relation {r}"}]} for r in (1, 3, 1)]
+    for seed in (0, 1):
+        path = fewrel / f"unseen_5_seed_{seed}" / "test.jsonl"
+        path.parent.mkdir()
+        path.write_text("".join(json.dumps(one) + "\n" for one in lines[seed:]), encoding="utf-8")
+    options = {
+        "dataset": "fewrel", "data_dir": fewrel, "results": tmp_path / "results", "candidates": "all",
+        "relation_texts": "names",
+        "prompt_options": {"logprobs": "0"}, "model_options": {"probe": "false", "constrain_with": "regex"},
+    }  # fmt: skip
+    with ChatServer(second) as server:
+        for seed in (0, 1):
+            result = run(
+                "scripted", "choice", split=f"m5-seed-{seed}", relations_per_pair="one", base_url=server.base_url,
+                **options,
+            )  # fmt: skip
+        options |= {"prompt_options": {}}
+        with pytest.raises(InputError, match="--relations-per-pair one goes with choice and statements"):
+            run("scripted", "judge", split="m5-seed-0", relations_per_pair="one", base_url=server.base_url, **options)
+    assert result.folder.run_id.startswith("fewrel-m5_seed_1-scripted-choice")
+    assert 'B. The relation "relation 3" holds from Ann (ENTITY) to Bob (ENTITY).' in asked[0]
+    assert "Exactly one of them is true." in asked[0]
+    assert "None of the above" not in asked[0]
+    table = unseen(tmp_path / "results", RunFilter(dataset="fewrel"), 0.05)
+    (ours,) = table[table["source"] == ""].to_dict("records")
+    # Seed 0: P3 is right once of three; seed 1: P3 comes first, so the second option is P1, right once of two.
+    assert (ours["m"], ours["corpus"], ours["seeds"], ours["apart"]) == (5, "fewrel", 2, "")
+    assert ours["precision"] == pytest.approx((1 / 3 / 2 + 1 / 2 / 2) / 2)
+    assert ours["recall"] == pytest.approx(0.5)
+    assert ours["f1"] == pytest.approx((1 / 2 / 2 + 2 / 3 / 2) / 2)
+    gpt = table[(table["model"] == "GPT-4o") & (table["m"] == 5)].to_dict("records")
+    assert [(one["recall"], one["f1"]) for one in gpt] == [(0.8305, 0.892)]
+    done = harness_here("leaderboard", "--unseen", "--results-dir", tmp_path / "results", "--format", "markdown")
+    assert "| 5 | fewrel | scripted | choice logprobs=0 candidates=all relations-per-pair=one | 2 |" in done.stdout
+    refused = harness_here("leaderboard", "--unseen", "--across", "--results-dir", tmp_path / "results")
+    assert "has columns and rows of its own" in error_line(refused)
+
+
+def test_an_encoder_takes_the_best_relation_of_each_candidate_pair() -> None:
+    scores = np.array([[0.1, 0.3, 2.0], [1.0, 0.0, 0.5], [0.0, 0.0, 1.0]])
+    found = PairScores("t", ("P1", "P2"), np.array([[0, 1], [1, 0], [0, 2]]), scores).best([(0, 1), (1, 0)])
+    assert [(tuple(one.triplet), one.score) for one in found] == [((0, "P2", 1), -1.7), ((1, "P1", 0), 0.5)]
