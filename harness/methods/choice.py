@@ -23,7 +23,7 @@ from harness.methods.questions import OPTIONS, CandidateRelations, EveryRelation
 from harness.methods.settings import MethodSettings
 from harness.types import Ask, Document, Extraction
 
-Form = Literal["choice", "judge", "statements"]
+Form = Literal["choice", "judge", "statements", "single-choice"]
 
 NONE_STATEMENT = "None of the above."
 TRUE = Option("true", ("yes", "correct", "right"))
@@ -33,17 +33,7 @@ LOGPROBS, SHUFFLE = "logprobs", "shuffle"
 
 
 def choice(settings: MethodSettings) -> OptionQuestions:
-    """One question a pair, its candidate relations as lettered options and none of them as the last.
-
-    Where a pair is known to hold exactly one relation, all relations of the schema are options, and no other.
-    """
-    if settings.one_relation:
-        if len(settings.schema.relations) > len(LETTERS):
-            raise InputError(
-                f"prompt {settings.variant.name!r}: letters are enough for {len(LETTERS)} relations, not for the "
-                f"{len(settings.schema.relations)} of the schema: use --prompt statements"
-            )
-        return OptionQuestions(settings, EveryRelation(settings), "choice")
+    """One question a pair, its candidate relations as lettered options and none of them as the last."""
     most = number_of(settings, OPTIONS)
     if most >= len(LETTERS):
         raise InputError(f"prompt {settings.variant.name!r}: {OPTIONS}={most}: letters are enough for 25 relations")
@@ -56,16 +46,21 @@ def judge(settings: MethodSettings) -> OptionQuestions:
 
 
 def statements(settings: MethodSettings) -> OptionQuestions:
-    """One question a pair, all relations of the schema as numbered options and none of them as the last.
-
-    Where a pair is known to hold exactly one relation, none of them is no option.
-    """
+    """One question a pair, all relations of the schema as numbered options and none of them as the last."""
     return OptionQuestions(settings, EveryRelation(settings), "statements")
+
+
+def single_choice(settings: MethodSettings) -> OptionQuestions:
+    """One question a pair that is known to hold exactly one relation: all relations of the schema, and no other option.
+
+    They have letters, or numbers where there are more than 26.
+    """
+    return OptionQuestions(settings, EveryRelation(settings), "single-choice")
 
 
 @dataclass(frozen=True)
 class OptionQuestions(PromptedMethod):
-    """The questions of ``source``, put in one of the three forms; they differ only after the document's text.
+    """The questions of ``source``, put in one of the forms; they differ only after the document's text.
 
     The details of an extraction count the candidate ``pairs``, the ``questions`` asked, the answers
     ``without_probabilities`` and those whose most probable option is ``uncertain``; ``answers`` holds for every
@@ -106,8 +101,8 @@ class OptionQuestions(PromptedMethod):
             true = (
                 label for label, one in zip(asked.labels, asked.relations, strict=True) if (head, one, tail) in gold
             )
-            label = next(true, "" if asked.none == NO_OPTION else asked.labels[asked.none])
-            if not label:
+            label = next(true, None if asked.none == NO_OPTION else asked.labels[asked.none])
+            if label is None:
                 continue
             demonstrations.append(self.demonstration(self._question(context, asked), label))
         return demonstrations
@@ -119,8 +114,9 @@ class OptionQuestions(PromptedMethod):
             if self.form == "judge":
                 for relation, statement in zip(relations, stated, strict=True):
                     yield AskedOptions(question.pair, (relation, None), (replace(TRUE, statement=statement), FALSE))
-            elif self.settings.one_relation:
-                options = [Option(label, (), one) for label, one in zip(self._labels(len(stated)), stated, strict=True)]
+            elif self.form == "single-choice":
+                labels = self._labels(len(stated))
+                options = [Option(label, (), one) for label, one in zip(labels, stated, strict=True)]
                 yield AskedOptions(question.pair, tuple(relations), tuple(options))
             else:
                 *labels, last = self._labels(len(stated) + 1)
@@ -130,7 +126,7 @@ class OptionQuestions(PromptedMethod):
 
     def _labels(self, count: int) -> list[str]:
         """Letters, or numbers from 1. Numbers are of one length, so that none is the beginning of another."""
-        if self.form == "choice":
+        if self.form == "choice" or (self.form == "single-choice" and count <= len(LETTERS)):
             return list(LETTERS[:count])
         return [f"{number:0{len(str(count))}}" for number in range(1, count + 1)]
 
@@ -159,7 +155,6 @@ class OptionQuestions(PromptedMethod):
             tail=tail,
             choices=[{"label": option.label, "statement": option.statement} for option in asked.options],
             answer_field=ANSWER_FIELD,
-            one_relation=self.settings.one_relation,
         )
         most = min(self.settings.max_top_logprobs, number_of(self.settings, LOGPROBS))
         return self.reading(question, most, asked.labels)

@@ -48,7 +48,6 @@ class MethodSettings:
     ``adapters`` are the checksums of the adapters that answer, by step; that of every other step has no name.
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
     ``retrieval`` chooses the relations of the schema that each document is asked about; None: all.
-    ``one_relation`` says that every candidate pair is known to hold exactly one relation.
     """
 
     variant: PromptVariant
@@ -68,7 +67,6 @@ class MethodSettings:
     opening: bool = True
     alignment: RelationAlignment | None = None
     retrieval: RelationRetrieval | None = None
-    one_relation: bool = False
     adapters: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -112,12 +112,11 @@ class RunConfig:
         in_prompt=True,
     )
     relations_per_pair: RelationsPerPair = run_option(
-        "one: every candidate pair is known to hold exactly one relation, and the best is the answer (choice, "
-        "statements, encoders).",
+        "one: every candidate pair is known to hold exactly one relation, the best one (of an LLM: --prompt "
+        "single-choice).",
         "any",
-        sources=(LLM, ENCODER),
+        sources=(ENCODER,),
         annotates=False,
-        in_prompt=True,
     )
     refine: str | None = run_option(
         "An encoder, or a stored run of one, whose hard pairs the prompt (choice, judge) decides.",

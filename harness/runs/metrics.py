@@ -96,7 +96,7 @@ def _saved_against_all_pairs(
     """
     variant = load_variant(ALL_PAIRS)
     unbound = replace(own, level="none", form=None)
-    settings = replace(unbound, variant=variant, options=variant.choose({}), candidates=None, one_relation=False)
+    settings = replace(unbound, variant=variant, options=variant.choose({}), candidates=None)
     asked_characters = sum(len(text) for text, _ in _exchanges(unbound, documents))
     if not asked_characters or not usage["prompt_tokens"]:
         return None

@@ -106,8 +106,6 @@ class Experiment(LlmRun):
             parts += [f"{key}={value}" for key, value in self.config.refine_options.items()]
         if retrieval := self.settings.retrieval:
             parts.append(f"relations={retrieval.count} by {retrieval.embedder.name}")
-        if self.settings.one_relation:
-            parts.append("relations-per-pair=one")
         if self.config.samples > 1:
             parts.append(f"samples={self.config.samples}")
             parts += [f"vote-share={self._vote_share:g}"] if self._vote_share != LEAST_SHARE else []
@@ -182,7 +180,6 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         questions=refinement.hard_pairs if refinement else None,
         alignment=load_alignment(config, dataset.schema),
         retrieval=load_retrieval(config, dataset.schema),
-        one_relation=config.relations_per_pair == "one",
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
     )
     experiment = Experiment(config, spec, dataset, runner, settings, refinement=refinement, adapters=adapters)

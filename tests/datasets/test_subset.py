@@ -13,7 +13,6 @@ from harness import run
 from harness.analyses.leaderboards import RunFilter
 from harness.analyses.leaderboards.unseen import unseen
 from harness.datasets.registry import load_dataset
-from harness.errors import InputError
 from harness.training.unseen import UnseenJob, _test_set
 from harness.types import PairScores
 from tests.chat_server import ChatServer, completion
@@ -112,13 +111,10 @@ def test_a_pair_of_one_relation_is_one_choice_and_the_runs_stand_beside_papers_r
     with ChatServer(second) as server:
         for seed in (0, 1):
             result = run(
-                "scripted", "choice", split=f"m5-seed-{seed}", relations_per_pair="one", base_url=server.base_url,
+                "scripted", "single-choice", split=f"m5-seed-{seed}", base_url=server.base_url,
                 **options,
             )  # fmt: skip
-        options |= {"prompt_options": {}}
-        with pytest.raises(InputError, match="--relations-per-pair one goes with choice and statements"):
-            run("scripted", "judge", split="m5-seed-0", relations_per_pair="one", base_url=server.base_url, **options)
-    assert result.folder.run_id.startswith("fewrel-m5_seed_1-scripted-choice")
+    assert result.folder.run_id.startswith("fewrel-m5_seed_1-scripted-single_choice")
     assert 'B. The relation "relation 3" holds from Ann (ENTITY) to Bob (ENTITY).' in asked[0]
     assert "Exactly one of them is true." in asked[0]
     assert "None of the above" not in asked[0]
@@ -132,7 +128,7 @@ def test_a_pair_of_one_relation_is_one_choice_and_the_runs_stand_beside_papers_r
     gpt = table[(table["model"] == "GPT-4o") & (table["m"] == 5)].to_dict("records")
     assert [(one["recall"], one["f1"]) for one in gpt] == [(0.8305, 0.892)]
     done = harness_here("leaderboard", "--unseen", "--results-dir", tmp_path / "results", "--format", "markdown")
-    assert "| 5 | fewrel | scripted | choice logprobs=0 candidates=all relations-per-pair=one | 2 |" in done.stdout
+    assert "| 5 | fewrel | scripted | single-choice logprobs=0 candidates=all | 2 |" in done.stdout
     refused = harness_here("leaderboard", "--unseen", "--across", "--results-dir", tmp_path / "results")
     assert "has columns and rows of its own" in error_line(refused)
 
