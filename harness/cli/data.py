@@ -37,7 +37,7 @@ def list_corpora(as_json: JsonOption = False) -> None:
         typer.echo(json.dumps([_row(corpus) for corpus in CORPORA.values()]))
         return
     for corpus in CORPORA.values():
-        here = [name for name, file in corpus.splits.items() if file.path_in(corpus.folder).is_file()]
+        here = [name for name in corpus.listed_splits if corpus.splits[name].path_in(corpus.folder).is_file()]
         where = f"here: {', '.join(here)}" if here else "not here"
         typer.echo(f"{corpus.name:<9} {corpus.language}  {corpus.source} ({where})")
 
@@ -66,13 +66,16 @@ def show(
             raise InputError(f"{dataset.name} {dataset.split} has no document {document!r}; check the title")
         _show_document(found, dataset.schema, as_json)
         return
-    row = _row(corpus_named(name))
+    corpus = corpus_named(name)
+    row = _row(corpus)
     if as_json:
         typer.echo(json.dumps(row))
         return
     for key, value in row.items():
         if isinstance(value, dict):
             for inner, content in value.items():
+                if key == "files" and inner not in corpus.listed_splits:
+                    continue
                 typer.echo(f"{key:<16} {inner}: {content}")
         elif value:
             typer.echo(f"{key:<16} {', '.join(value) if isinstance(value, list) else value}")
@@ -91,7 +94,7 @@ def _row(corpus: Corpus) -> dict[str, Any]:
         "candidates": {split: file.candidates for split, file in corpus.splits.items() if file.candidates != "all"},
         "relations": corpus.relations.name,
         "entity_types": list(corpus.entity_types),
-        "fetched_from": corpus.url or corpus.page,
+        "fetched_from": "; or ".join(one for one in (corpus.url, corpus.page) if one),
         "folder": str(corpus.folder),
         "published": {split: {**one.counts, "source": one.source} for split, one in corpus.published.items()},
         "notes": corpus.notes,
@@ -201,6 +204,9 @@ def subset(
         bool | None,
         typer.Option(help="Only labelled pairs are candidates (default: for FewRel, whose pairs are given)."),
     ] = None,
+    seen: Annotated[
+        bool, typer.Option("--seen", help="Instead the documents that state none of them, with all other relations.")
+    ] = False,
     data_dir: DataDirOption = None,
 ) -> None:
     """Write the documents that state some relations, with these only: zero-shot tests on unseen relations.
@@ -208,12 +214,13 @@ def subset(
     \b
     Examples:
       harness data subset fewrel m5-seed-0/test.json -m 5 --data-dir data/fewrel
-      harness data subset fewrel m5-public/test.json --relations unseen_5_0.txt --data-dir data/fewrel
+      harness data subset redocred:test genrdk/test.json --relations meta_m5_s5/unseenrel2id.json
+      harness data subset redocred:train genrdk-seen/train.json --relations meta_m5_s5/unseenrel2id.json --seen
       harness run --model smollm2-135m --prompt choice --candidates all --dataset m5-seed-0/test.json
     """
     from harness.datasets.docred_output import document_output, write_schema
-    from harness.datasets.registry import CORPORA, load_split
-    from harness.datasets.subset import drawn_relations, listed_relations, with_relations
+    from harness.datasets.registry import CORPORA, SENTENCE_FORMS, load_split
+    from harness.datasets.subset import drawn_relations, listed_relations, with_relations, without_relations
 
     if (unseen is None) == (relations is None):
         raise InputError("say which relations: a number with -m, or a file with --relations")
@@ -223,8 +230,8 @@ def subset(
     else:
         chosen = drawn_relations(dataset.schema.by_id, unseen or 0, seed, dataset.name)
     known = CORPORA.get(dataset.name)
-    given = pairs_given if pairs_given is not None else known is not None and known.format == "fewrel"
-    kept = with_relations(dataset, chosen, pairs_given=given)
+    given = pairs_given if pairs_given is not None else known is not None and known.format in SENTENCE_FORMS
+    kept = without_relations(dataset, chosen) if seen else with_relations(dataset, chosen, pairs_given=given)
     table = target.with_name("rel_info.json")
     if table.exists():
         raise InputError(f"{table}: is there already; choose a folder of its own for each choice of relations")
@@ -232,7 +239,8 @@ def subset(
         for document in kept.documents:
             output.write(document)
     write_schema(table, kept.schema)
-    names = ", ".join(relation.name for relation in kept.schema.relations)
+    relations_kept = kept.schema.relations
+    names = ", ".join(relation.name for relation in relations_kept[:15]) + (", ..." if len(relations_kept) > 15 else "")
     typer.echo(f"{target}: {output.count:,} documents of {len(kept.schema.relations)} relations: {names}")
 
 

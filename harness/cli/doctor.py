@@ -81,7 +81,7 @@ def examine(results: Path) -> Iterator[Finding]:
         yield Finding(f"extra {extra}", present, f"{note} ({purpose})")
     yield from (_model_finding(spec) for spec in load_models().values() if spec.runner == "llama_cpp")
     for corpus in CORPORA.values():
-        splits = [name for name, one in corpus.splits.items() if one.path_in(corpus.folder).is_file()]
+        splits = [one for one in corpus.listed_splits if corpus.splits[one].path_in(corpus.folder).is_file()]
         get = f"harness data fetch {corpus.name}" if corpus.url else f"from {corpus.page}"
         note = f"{', '.join(splits)} in {corpus.folder}" if splits else get
         yield Finding(f"data {corpus.name}", bool(splits), note)

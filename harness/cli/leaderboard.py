@@ -14,6 +14,8 @@ from harness.runs.failures import MOST_FAILED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from harness.analyses.leaderboards import Leaderboard
     from harness.analyses.leaderboards.formats import Format
 
@@ -36,6 +38,10 @@ def leaderboard(
     ),
     across: Annotated[
         bool, typer.Option("--across", help="One table over all datasets: a row a system, a column a split, F1.")
+    ] = False,
+    unseen: Annotated[
+        bool,
+        typer.Option("--unseen", help="Macro scores on splits of unseen relations (m5-seed-0), papers' rows beside."),
     ] = False,
     max_failed: Annotated[
         float,
@@ -63,6 +69,7 @@ def leaderboard(
       harness leaderboard --model 'qwen*' --columns rank,prompt,f1,interval,p
       harness leaderboard --dataset redocred --reported --out leaderboard.md
       harness leaderboard --across --split test
+      harness leaderboard --unseen --dataset 'fewrel*' --out unseen.csv
     """
     from harness.analyses.leaderboards import RunFilter, leaderboards
     from harness.analyses.leaderboards.columns import REPORTED_COLUMNS, TERMINAL_COLUMNS, chosen_columns
@@ -70,10 +77,19 @@ def leaderboard(
     from harness.errors import InputError
 
     kind = format_of(out, format)
-    if across and (columns is not None or reported):
-        raise InputError("--across has columns of its own and no reported rows: leave out --columns and --reported")
+    for flag, is_given in (("--across", across), ("--unseen", unseen)):
+        if is_given and (columns is not None or reported or (across and unseen)):
+            raise InputError(
+                f"{flag} has columns and rows of its own: leave out --columns, --reported and other tables"
+            )
     names = chosen_columns(columns) if columns is not None else None
     chosen = RunFilter(dataset, split, model, prompt, runner, constraint)
+    if unseen:
+        from harness.analyses.leaderboards import unseen as table_of
+
+        table = table_of.unseen(results_dir, chosen, max_failed)
+        _print_own(table, table_of.TITLE, table_of.shown_unseen(table), out, kind)
+        return
     boards = leaderboards(results_dir, chosen, reported=reported, max_failed=max_failed, resamples=resamples)
     if not boards and kind != "json":
         raise InputError(f"no runs under {results_dir / 'runs'} match: `harness run` makes one")
@@ -90,12 +106,19 @@ def leaderboard(
 
 def _print_across(boards: Sequence[Leaderboard], out: Path | None, kind: Format) -> None:
     from harness.analyses.leaderboards.across import across, shown_across
-    from harness.analyses.leaderboards.formats import ACROSS, across_as_text, write_across
+    from harness.analyses.leaderboards.formats import ACROSS
 
     table = across(boards)
+    _print_own(table, ACROSS, shown_across(table), out, kind)
+
+
+def _print_own(table: pd.DataFrame, title: str, shown: list[list[str]], out: Path | None, kind: Format) -> None:
+    """A table with columns of its own; ``shown`` is what people read of it."""
+    from harness.analyses.leaderboards.formats import table_as_text, write_table
+
     if out is not None:
-        write_across(table, out, kind)
+        write_table(table, title, shown, out, kind)
     elif kind == "table":
-        print_table(ACROSS, shown_across(table))
+        print_table(title, shown)
     else:
-        typer.echo(across_as_text(table, kind), nl=False)
+        typer.echo(table_as_text(table, title, shown, kind), nl=False)

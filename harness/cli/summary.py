@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.datasets.corpora import CORPORA
 from harness.label_source import NO_LABELS, NOT_SCORED
 from harness.runs.failures import Failure
 from harness.runs.results import RunResult, tokens_in_words
@@ -64,7 +65,7 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     """What the answers are worth: scores, coverage, rejects, and what was aligned, with examples."""
     manifest = result.manifest
     documents = manifest.documents
-    lines = [*score_lines(result.metrics), *step_lines(result.metrics.steps)]
+    lines = [*score_lines(result.metrics, result.manifest.question.dataset.name), *step_lines(result.metrics.steps)]
     lines += refinement_lines(result.metrics.refinement, manifest.details)
     lines += proposal_lines(result.metrics.proposal, manifest.encoder)
     lines += retrieval_lines(result.metrics.retrieval)
@@ -152,8 +153,8 @@ def _borrowed(result: RunResult) -> str:
     return f" ({count:,} answers came from the journal of other runs)" if count else ""
 
 
-def score_lines(scored: Metrics) -> list[tuple[str, str]]:
-    """Precision, recall, F1 and the breakdowns, in percent with two decimals."""
+def score_lines(scored: Metrics, dataset: str = "") -> list[tuple[str, str]]:
+    """Precision, recall, F1 and the breakdowns, in percent with two decimals; with what the corpus scores besides."""
     scores, source = scored.official, scored.label_source
     correct, predicted, gold = (f"{one or 0:,}" for one in (scores.correct, scores.predicted, scores.gold))
     if source == NO_LABELS:
@@ -163,6 +164,8 @@ def score_lines(scored: Metrics) -> list[tuple[str, str]]:
         return NOT_AVAILABLE if score is None else f"{100 * score:.2f}"
 
     outside = scores.not_candidates
+    corpus = CORPORA.get(dataset)
+    mentions = [percent(one) for one in (scores.mention_precision, scores.mention_recall, scores.mention_f1)]
     ign = "n/a: no training file" if scores.ign_f1 is None else percent(scores.ign_f1)
     return [
         *([("labels", source.silver)] if source.silver else []),
@@ -170,6 +173,7 @@ def score_lines(scored: Metrics) -> list[tuple[str, str]]:
         ("recall", f"{percent(scores.recall)} ({correct} of {gold} gold)"),
         *([("not scored", f"{outside:,} predictions for pairs that are no candidates")] if outside else []),
         ("F1", percent(scores.f1)),
+        *([("mention level", "P {}, R {}, F1 {}".format(*mentions))] if corpus and corpus.mention_level else []),
         ("Ign F1", ign),
         ("intra / inter F1", f"{percent(scores.intra_f1)} / {percent(scores.inter_f1)}"),
         ("macro P / R", f"{percent(scored.macro['precision'])} / {percent(scored.macro['recall'])}"),

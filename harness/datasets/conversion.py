@@ -73,8 +73,8 @@ def _documents(
         raise InputError("--tag chooses documents of a folder of DWIE's annotations: leave it out")
     if source.is_dir():
         return read_brat(source, schema) if is_brat(source) else read_dwie(source, schema, tag=tag)
-    if form == "fewrel":
-        raise InputError("FewRel's sentences need their table of names: use them as --dataset fewrel")
+    if (form or (corpus.format if corpus else None)) in ("fewrel", "sentences"):
+        raise InputError("sentences with given pairs are read as they are: use them as --dataset fewrel or wiki-zsl")
     if corpus is None or form:
         return READERS[form or format_of(source)](source, schema, HUMAN)
     split = next(iter(corpus.splits.values()))

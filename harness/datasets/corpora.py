@@ -23,6 +23,27 @@ _HACRED = "github.com/qiaojiim/HacRED, file list"
 _BIORED = "Luo et al. (2022), BioRED, Section 2"
 
 _SCIERC = "Luan et al. (2018), SciERC, Section 5"
+_FEWREL = "Han et al. (2018), FewRel, Section 3"
+_FEWREL_DEV = CorpusFile("val_wiki.json", "fe103ba5f52de1f0c070d66c7a8ba9de20c9f96c")
+
+UNSEEN = (5, 10, 15)
+"""How many relations are unseen in the splits of the zero-shot protocols on sentences."""
+SEEDS = range(5)
+"""Of their splits: each has other unseen relations."""
+_PARTS = {"": "test", "-train": "train", "-dev": "dev"}
+_UNSEEN_SPLITS = {
+    f"m{m}-seed-{seed}{ending}": CorpusFile(f"unseen_{m}_seed_{seed}/{part}.jsonl", format="sentences")
+    for m in UNSEEN
+    for seed in SEEDS
+    for ending, part in _PARTS.items()
+}
+_WIKI_SPLITS = {name: replace(file, labelled_by="distant") for name, file in _UNSEEN_SPLITS.items()}
+_SPLITS_PAGE = "github.com/declare-lab/RelationPrompt: zero_rte_data.zip, the folder zero_rte"
+_UNSEEN_NOTES = (
+    "Splits such as m5-seed-0 (test), m5-seed-0-train and m5-seed-0-dev are the public ones of Chia et al. (2022): "
+    "sentences of 5 relations that train does not have; there are 10 and 15, too, and the seeds 0 to 4. Their pairs "
+    "are given. Scored by macro P, R and F1."
+)
 
 _DOCRED = {
     "dev": Published(
@@ -107,14 +128,38 @@ CORPORA: Mapping[str, Corpus] = {
     ),
     "fewrel": Corpus(
         name="fewrel",
-        splits={"dev": CorpusFile("val_wiki.json", "fe103ba5f52de1f0c070d66c7a8ba9de20c9f96c")},
+        splits={
+            "train": CorpusFile("train_wiki.json"),
+            "dev": _FEWREL_DEV,
+            **{domain: CorpusFile(f"val_{domain}.json") for domain in ("nyt", "pubmed", "semeval")},
+            **{f"dev-m{m}-seed-{seed}": replace(_FEWREL_DEV, drawn=(m, seed)) for m in UNSEEN for seed in SEEDS},
+            **_UNSEEN_SPLITS,
+        },
         default_split="dev",
         relations=CorpusFile("pid2name.json", "00b632be58e00b5337c054ac8a46bda1f4c27b0e"),
         licence="MIT",
-        source="Han et al. (2018), FewRel, EMNLP; github.com/thunlp/FewRel; its validation split of 16 relations",
+        source="Han et al. (2018), FewRel, EMNLP; Gao et al. (2019), FewRel 2.0, EMNLP; github.com/thunlp/FewRel",
+        page=f"github.com/thunlp/FewRel (the folder data), or for m5-seed-0 and the like {_SPLITS_PAGE} (fewrel)",
+        published={
+            "train": Published({"documents": 44_800}, _FEWREL),
+            "dev": Published({"documents": 11_200}, _FEWREL),
+        },
+        notes=_UNSEEN_NOTES + " dev-m5-seed-0 and the like are drawn here, from dev.",
         url="https://raw.githubusercontent.com/thunlp/FewRel/master/data/",
         url_variable="HARNESS_FEWREL_URL",
         format="fewrel",
+    ),
+    "wiki-zsl": Corpus(
+        name="wiki-zsl",
+        splits={"all": CorpusFile("wiki_train_new.json", labelled_by="distant"), **_WIKI_SPLITS},
+        default_split="m5-seed-0",
+        relations=CorpusFile("pid2name.json"),
+        licence="see its home; the texts are Wikipedia's",
+        source="Chen and Li (2021), ZS-BERT, NAACL, after Sorokin and Gurevych (2017); github.com/dinobby/ZS-BERT",
+        page=f"{_SPLITS_PAGE} (wiki), or for all github.com/dinobby/ZS-BERT, with FewRel's pid2name.json beside it",
+        format="sentences",
+        published={"all": Published({"documents": 94_383}, "Chen and Li (2021), ZS-BERT, Table 1")},
+        notes=_UNSEEN_NOTES,
     ),
     "docred": Corpus(
         name="docred",
@@ -191,9 +236,10 @@ CORPORA: Mapping[str, Corpus] = {
         page="github.com/klimzaporojets/DWIE: add the contents with its script, then `harness data convert FOLDER OUT`",
         entity_types=("entity", "event", "other", "value"),
         notes=(
-            "With the entities given, F1 over triplets is its own relation score at entity level, hard and soft. Its "
-            "mention level is not computed."
+            "With the entities given, F1 over triplets is its own relation score at entity level, hard and soft. At "
+            "mention level a triplet counts once for every pair of mentions of its entities (mention_f1)."
         ),
+        mention_level=True,
     ),
     "hacred": Corpus(
         name="hacred",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,16 @@ PACKAGE = Path(__file__).resolve().parent
 TABLES = "tables"
 """The folder of the package that holds relation tables."""
 
-Format = Literal["docred", "fewrel", "hacred", "pairs", "pubtator", "label-studio", "docbin", "scierc"]
+Format = Literal["docred", "fewrel", "sentences", "hacred", "pairs", "pubtator", "label-studio", "docbin", "scierc"]
 """How documents are written: ``pairs`` are the ``.data`` lines of Christopoulou et al. (2019)."""
 
 CandidateRule = Literal["all", "typed", "labelled"]
 """Which pairs can have a relation: ``typed`` are those of the corpus' argument types, ``labelled`` those of them that
 a label names, be it as related or as unrelated."""
+
+
+_DRAWN = re.compile(r"m\d+-seed-\d+")
+"""What the names of splits into seen and unseen relations have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,11 @@ class CorpusFile:
     other_names: tuple[str, ...] = ()
     """Names under which the same documents are published in other forms; the first that is there is read."""
     candidates: CandidateRule = "all"
+    format: Format | None = None
+    """Where it is not that of the corpus."""
+    drawn: tuple[int, int] | None = None
+    """So many relations, drawn by this seed, make the split: sentences that state them, with their pairs as candidates.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,7 +104,7 @@ class Corpus:
     format: Format = "docred"
     """Of files whose name tells no other."""
     page: str = ""
-    """Where a user gets the files that cannot be fetched by one address."""
+    """Where a user gets the files that cannot be fetched by one address, or have no checksum here."""
     language: str = "en"
     """As an ISO 639-1 code."""
     entity_types: tuple[str, ...] = ()
@@ -103,8 +113,18 @@ class Corpus:
     arguments: Arguments | None = None
     published: Mapping[str, Published] = field(default_factory=dict)
     """By split."""
+    mention_level: bool = False
+    """Its literature also scores each triplet once for every pair of mentions of its entities."""
     notes: str = ""
     """How the corpus is scored, and what else to know."""
+
+    @property
+    def listed_splits(self) -> tuple[str, ...]:
+        """The names of the splits; of those that differ by how many relations are unseen or by seed only the first."""
+        seen: dict[str, str] = {}
+        for name in self.splits:
+            seen.setdefault(_DRAWN.sub("m", name), name)
+        return tuple(seen.values())
 
     @property
     def is_packaged(self) -> bool:

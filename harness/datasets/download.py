@@ -59,10 +59,15 @@ def fetch(
             f"{name} cannot be fetched by one address: get it from {corpus.page}, and name its folder with --data-dir, "
             f"or put it into {corpus.folder}"
         )
-    wanted = list(corpus.splits) if splits is None else list(splits)
+    pinned = [split for split, file in corpus.splits.items() if file.blob_id]
+    wanted = pinned if splits is None else list(splits)
     for split in wanted:
         if split not in corpus.splits:
-            raise InputError(f"{name} has no split {split!r}; it has {', '.join(corpus.splits)}")
+            raise InputError(f"{name} has no split {split!r}; it has {', '.join(corpus.listed_splits)}")
+        if split not in pinned:
+            raise InputError(
+                f"{name}: the checksum of {corpus.splits[split].name} is not known: get it from {corpus.page}"
+            )
     address = base_url or os.environ.get(corpus.url_variable) or corpus.url
     if not address.startswith(("http://", "https://")):
         raise InputError(f"cannot fetch from {address!r}; give an address that starts with https:// or http://")

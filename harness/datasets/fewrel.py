@@ -3,11 +3,13 @@
 Han et al. (2018), "FewRel: A Large-Scale Supervised Few-Shot Relation Classification Dataset with
 State-of-the-Art Evaluation", EMNLP. The file is one object, relation id -> ``[{tokens, h, t}]``, with ``h`` and
 ``t`` as ``[name, Wikidata id, [[token index]]]``; relation names are in ``pid2name.json``, relation id ->
-``[name, description]``.
+``[name, description]``. Its other domains (Gao et al., 2019, "FewRel 2.0", EMNLP) name relations in words, such as
+``biological_process_involves_gene_product``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -22,6 +24,7 @@ from harness.types import Document, Entity, Label, Mention, Relation, RelationSc
 ENTITY_TYPE = "ENTITY"
 """FewRel gives its entities no types."""
 
+_WIKIDATA_ID = re.compile(r"P\d+")
 _Content = TypeVar("_Content")
 _EntityFields = tuple[str, str, list[list[int]]]
 
@@ -39,11 +42,24 @@ def read_fewrel(sentences: Path, names: Path) -> tuple[RelationSchema, tuple[Doc
     entity 1. Raises InputError where a file is missing, is not of the format, or names a token that is not there.
     """
     by_relation = _read(sentences, TypeAdapter(dict[str, list[_Sentence]]))
-    named = _read(names, TypeAdapter(dict[str, tuple[str, str]]))
-    if missing := sorted(by_relation.keys() - named.keys()):
-        raise InputError(f"{sentences}: relation {missing[0]} has no name in {names}; give the file that belongs to it")
-    schema = RelationSchema(tuple(Relation(relation, named[relation][0]) for relation in by_relation))
+    table = read_names(names)
+    named = {relation: name for relation, (name, _) in table.items()}
+    for relation in sorted(by_relation.keys() - named.keys()):
+        if _WIKIDATA_ID.fullmatch(relation):
+            raise InputError(
+                f"{sentences}: relation {relation} has no name in {names}; give the file that belongs to it"
+            )
+        named[relation] = relation.replace("_", " ")
+    schema = RelationSchema(
+        tuple(Relation(relation, named[relation]) for relation in by_relation),
+        descriptions={relation: table[relation][1] for relation in by_relation if relation in table},
+    )
     return schema, tuple(_documents(sentences, by_relation))
+
+
+def read_names(path: Path) -> dict[str, tuple[str, str]]:
+    """``pid2name.json``: relation id -> name and description; InputError where it is missing or of another form."""
+    return _read(path, TypeAdapter(dict[str, tuple[str, str]]))
 
 
 def _documents(path: Path, by_relation: dict[str, list[_Sentence]]) -> Iterator[Document]:

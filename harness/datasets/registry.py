@@ -8,15 +8,19 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from harness.datasets.corpora import CORPORA
-from harness.datasets.corpus import PACKAGE, Corpus, CorpusFile
+from harness.datasets.corpus import PACKAGE, Corpus, CorpusFile, Format
 from harness.datasets.docred import DocumentFile, sha256_of
 from harness.datasets.formats import READERS, format_of, read_corpus_file
 from harness.datasets.relation_table import read_schema, schema_beside
 from harness.datasets.splits import Part, split_documents
+from harness.datasets.subset import drawn_relations, with_relations
 from harness.errors import InputError
 from harness.json_files import whole_value
 from harness.label_source import HUMAN, LabelSource
 from harness.types import Dataset, Document, Relation, RelationSchema
+
+SENTENCE_FORMS: tuple[Format, ...] = ("fewrel", "sentences")
+"""Forms that hold their relations with their sentences."""
 
 __all__ = [
     "CORPORA",
@@ -29,6 +33,7 @@ __all__ = [
     "load_dataset",
     "load_split",
     "part_of",
+    "sentences_in",
 ]
 
 DATA_SUFFIXES = (".json", ".jsonl", ".gz", ".data", ".PubTator", ".PubTator.txt", ".spacy")
@@ -81,23 +86,24 @@ def load_dataset(
     corpus = corpus_named(name_or_path)
     split = split or corpus.default_split
     if split not in corpus.splits:
-        raise InputError(f"{corpus.name} has no split {split!r}; it has {', '.join(corpus.splits)}")
+        raise InputError(f"{corpus.name} has no split {split!r}; it has {', '.join(corpus.listed_splits)}")
     folder = corpus.folder if data_dir is None or corpus.is_packaged else data_dir
     file = corpus.splits[split]
     path, relations = file.path_in(folder), corpus.relation_table(folder)
-    for needed in (path, relations):
+    form = file.format or corpus.format
+    for needed in (path, *((relations,) if form != "sentences" else ())):
         if not corpus.is_packaged and not needed.exists():
-            get = f"run `harness data fetch {corpus.name}`" if corpus.url else f"get it from {corpus.page}"
-            names = " or ".join(file.names) if needed == path else needed.name
+            of = file if needed == path else corpus.relations
+            fetched = corpus.url and (of.blob_id or not corpus.page)
+            get = f"run `harness data fetch {corpus.name}`" if fetched else f"get it from {corpus.page}"
+            names = " or ".join(of.names)
             raise InputError(f"{needed}: no such file; {get}, or name the folder that holds {names} with --data-dir")
     schema: RelationSchema
     documents: Collection[Document]
     source = LabelSource(file.labelled_by)
     sources: Mapping[LabelSource, str] = {source: ""}
-    if corpus.format == "fewrel":
-        from harness.datasets.fewrel import read_fewrel
-
-        schema, documents = read_fewrel(path, relations)
+    if sentences := sentences_in(corpus, path, relations):
+        schema, documents = sentences
     else:
         schema = read_schema(relations)
         documents = DocumentFile(
@@ -106,7 +112,32 @@ def load_dataset(
         sources = documents.label_sources
     if file.part is not None:
         documents = split_documents(list(documents)).part(file.part)
-    return Dataset(corpus.name, split, schema, documents, sha256_of(path), sources)
+    dataset = Dataset(corpus.name, split, schema, documents, sha256_of(path), sources)
+    if file.drawn:
+        count, seed = file.drawn
+        chosen = drawn_relations(schema.by_id, count, seed, corpus.name)
+        dataset = with_relations(dataset, chosen, pairs_given=True)
+    return dataset
+
+
+def sentences_in(
+    corpus: Corpus, path: Path, relations: Path | None = None
+) -> tuple[RelationSchema, Collection[Document]] | None:
+    """The relations and documents of a corpus' file, where it holds sentences with given pairs; None where it does not.
+
+    ``relations`` is the table of their names, by default the one beside the file.
+    """
+    name = path.as_posix().removesuffix(".gz")
+    file = next((one for one in corpus.splits.values() if name.endswith(f"/{one.name}")), None)
+    form = (file and file.format) or corpus.format
+    if form not in SENTENCE_FORMS:
+        return None
+    from harness.datasets.fewrel import read_fewrel
+    from harness.datasets.sentences import read_sentences
+
+    table = relations or path.with_name(corpus.relations.name)
+    labelled_by = LabelSource(file.labelled_by if file else "human")
+    return read_fewrel(path, table) if form == "fewrel" else read_sentences(path, table, labelled_by)
 
 
 def _looks_like_path(name: str) -> bool:

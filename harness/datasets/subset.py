@@ -1,7 +1,8 @@
 """The documents of a corpus that state some of its relations, as the zero-shot protocols on unseen relations test them.
 
 Chen and Li (2021), "ZS-BERT", NAACL, test on m relations of FewRel or Wiki-ZSL that training has not seen: the pair of
-a sentence is given, and one of the m is the answer. Documents with other pairs keep them all.
+a sentence is given, and one of the m is the answer. Documents with other pairs keep them all. Sun et al. (2024),
+"GenRDK", divide DocRED and Re-DocRED so: documents that state an unseen relation are tested on, the others are seen.
 """
 
 from __future__ import annotations
@@ -26,11 +27,17 @@ def drawn_relations(candidates: Iterable[str], count: int, seed: int, of: str) -
 
 
 def listed_relations(path: Path, schema: RelationSchema) -> frozenset[str]:
-    """The relations that a file lists by id or name: one a line, or a JSON list; InputError for one that is unknown."""
+    """The relations that a file lists by id or name: one a line, a JSON list, or the keys of a JSON object.
+
+    Raises InputError for one that is unknown.
+    """
     with open_text(path) as file:
         text = file.read()
-    values = text_value(text, str(path), "write a list of ids") if text.lstrip().startswith("[") else text.splitlines()
-    names = [one.strip() for one in values if isinstance(one, str) and one.strip()] if isinstance(values, list) else []
+    is_json = text.lstrip().startswith(("[", "{"))
+    values = text_value(text, str(path), "write a list of ids") if is_json else text.splitlines()
+    # GenRDK's files are tables: relation id -> number or name.
+    values = list(values) if isinstance(values, dict | list) else []
+    names = [one.strip() for one in values if isinstance(one, str) and one.strip()]
     if not names:
         raise InputError(f"{path}: lists no relation; write one id or name a line, or a JSON list of them")
     by_name = {**schema.by_name, **schema.by_id}
@@ -46,6 +53,19 @@ def with_relations(dataset: Dataset, relations: frozenset[str], *, pairs_given: 
     """
     schema = replace(dataset.schema, relations=tuple(one for one in dataset.schema.relations if one.id in relations))
     documents = tuple(_restricted(dataset.documents, relations, pairs_given))
+    return replace(dataset, schema=schema, documents=documents)
+
+
+def without_relations(dataset: Dataset, relations: frozenset[str]) -> Dataset:
+    """The documents that state none of the relations, and the schema without them."""
+    schema = replace(
+        dataset.schema, relations=tuple(one for one in dataset.schema.relations if one.id not in relations)
+    )
+    documents = tuple(
+        document
+        for document in dataset.documents
+        if not any(label.triplet.relation in relations for label in document.labels)
+    )
     return replace(dataset, schema=schema, documents=documents)
 
 

@@ -18,12 +18,12 @@ from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.candidates import PairQuestion, QuestionSource
 from harness.methods.context import DocumentContext
-from harness.methods.option_answers import AskedOptions, OptionAnswer
+from harness.methods.option_answers import NO_OPTION, AskedOptions, OptionAnswer
 from harness.methods.questions import OPTIONS, CandidateRelations, EveryRelation, number_of
 from harness.methods.settings import MethodSettings
 from harness.types import Ask, Document, Extraction
 
-Form = Literal["choice", "judge", "statements"]
+Form = Literal["choice", "judge", "statements", "single-choice"]
 
 NONE_STATEMENT = "None of the above."
 TRUE = Option("true", ("yes", "correct", "right"))
@@ -50,9 +50,17 @@ def statements(settings: MethodSettings) -> OptionQuestions:
     return OptionQuestions(settings, EveryRelation(settings), "statements")
 
 
+def single_choice(settings: MethodSettings) -> OptionQuestions:
+    """One question a pair that is known to hold exactly one relation: all relations of the schema, and no other option.
+
+    They have letters, or numbers where there are more than 26.
+    """
+    return OptionQuestions(settings, EveryRelation(settings), "single-choice")
+
+
 @dataclass(frozen=True)
 class OptionQuestions(PromptedMethod):
-    """The questions of ``source``, put in one of the three forms; they differ only after the document's text.
+    """The questions of ``source``, put in one of the forms; they differ only after the document's text.
 
     The details of an extraction count the candidate ``pairs``, the ``questions`` asked, the answers
     ``without_probabilities`` and those whose most probable option is ``uncertain``; ``answers`` holds for every
@@ -93,7 +101,9 @@ class OptionQuestions(PromptedMethod):
             true = (
                 label for label, one in zip(asked.labels, asked.relations, strict=True) if (head, one, tail) in gold
             )
-            label = next(true, asked.labels[asked.none])
+            label = next(true, None if asked.none == NO_OPTION else asked.labels[asked.none])
+            if label is None:
+                continue
             demonstrations.append(self.demonstration(self._question(context, asked), label))
         return demonstrations
 
@@ -104,6 +114,10 @@ class OptionQuestions(PromptedMethod):
             if self.form == "judge":
                 for relation, statement in zip(relations, stated, strict=True):
                     yield AskedOptions(question.pair, (relation, None), (replace(TRUE, statement=statement), FALSE))
+            elif self.form == "single-choice":
+                labels = self._labels(len(stated))
+                options = [Option(label, (), one) for label, one in zip(labels, stated, strict=True)]
+                yield AskedOptions(question.pair, tuple(relations), tuple(options))
             else:
                 *labels, last = self._labels(len(stated) + 1)
                 options = [Option(label, (), one) for label, one in zip(labels, stated, strict=True)]
@@ -112,7 +126,7 @@ class OptionQuestions(PromptedMethod):
 
     def _labels(self, count: int) -> list[str]:
         """Letters, or numbers from 1. Numbers are of one length, so that none is the beginning of another."""
-        if self.form == "choice":
+        if self.form == "choice" or (self.form == "single-choice" and count <= len(LETTERS)):
             return list(LETTERS[:count])
         return [f"{number:0{len(str(count))}}" for number in range(1, count + 1)]
 

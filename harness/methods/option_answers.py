@@ -9,12 +9,15 @@ from harness.answers.option_probabilities import OptionProbabilities
 from harness.methods.candidates import Pair
 from harness.types import Prediction, Triplet
 
+NO_OPTION = -1
+"""Stands for an option that is not there: no other is equal to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AskedOptions:
     """A question about one pair: what each option means, and how an answer may name it.
 
-    ``relations`` are relation ids; None is the option that no relation holds. There is exactly one.
+    ``relations`` are relation ids; None is the option that no relation holds, which is left out where one is known to.
     """
 
     pair: Pair
@@ -23,7 +26,8 @@ class AskedOptions:
 
     @property
     def none(self) -> int:
-        return self.relations.index(None)
+        """The place of None; ``NO_OPTION`` where it is left out."""
+        return self.relations.index(None) if None in self.relations else NO_OPTION
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ class OptionAnswer:
         asked, known = self.asked, self.probabilities
         none = asked.none
         holding = {self.chosen} - {None, none}
-        if several and known is not None:
+        if several and known is not None and none != NO_OPTION:
             holding |= {option for option in range(len(asked.options)) if known.exceeds(option, none)}
         scores = known.probabilities if known is not None else None
         head, tail = asked.pair

@@ -10,7 +10,7 @@ from harness.answers.reasoned import REASONING_CHARACTERS
 from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
-from harness.methods.choice import choice, judge, statements
+from harness.methods.choice import choice, judge, single_choice, statements
 from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
@@ -34,8 +34,9 @@ class MethodKind(NamedTuple):
     It ``takes_candidates`` if it is asked about given pairs, and ``takes_questions`` if an encoder can decide them
     instead (``--refine``). One that ``states_relations`` puts each relation as a statement with a label, which is
     its whole answer. One that ``reads_labels`` names relations by the labels of their texts. One that
-    ``proposes_pairs`` tells related pairs from others and names no relation. ``forms`` are the notations that its
-    grammars can be written in.
+    ``proposes_pairs`` tells related pairs from others and names no relation. One that ``knows_related`` is asked about
+    pairs that hold a relation, and cannot say that one holds none. ``forms`` are the notations that its grammars can be
+    written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
@@ -45,6 +46,7 @@ class MethodKind(NamedTuple):
     forms: tuple[GrammarForm, ...] = get_args(GrammarForm)
     reads_labels: bool = False
     proposes_pairs: bool = False
+    knows_related: bool = False
 
     @property
     def ranks_candidates(self) -> bool:
@@ -64,6 +66,7 @@ METHODS: Mapping[str, MethodKind] = {
     "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),
     "judge": MethodKind(judge, takes_candidates=True, takes_questions=True, states_relations=True),
     "statements": MethodKind(statements, takes_candidates=True, states_relations=True),
+    "single-choice": MethodKind(single_choice, takes_candidates=True, states_relations=True, knows_related=True),
     "facts": MethodKind(facts),
     "relations-facts": MethodKind(relations_facts),
     "relation-facts": MethodKind(relation_facts),
@@ -123,4 +126,4 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
     if settings.retrieval is not None:
         return Retrieved(settings, settings.retrieval, create_method)
-    return with_shots(settings, kind.create, unrelated_pairs=kind.states_relations)
+    return with_shots(settings, kind.create, unrelated_pairs=kind.states_relations and not kind.knows_related)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from harness.types import RelationSchema
 
 FOLDER = "relations"
 DEFAULT_TEXTS = "redocred"
+FROM_NAMES = "names"
+"""Stands for texts that are made of the names and descriptions that the schema has."""
 COUNTED_TYPES = "27c26c1a8ae892157b632dcf7c9bf7316f1f00e63c028392909bad15f2c3340b"
 """The checksum of earlier shipped texts, whose argument types were counted on the labels of Re-DocRED dev."""
 
@@ -121,19 +124,35 @@ def relation_texts_for(schema: RelationSchema, name_or_path: str | None = None) 
     """The texts of the file named, or of the schema's own, or of the shipped file that has all of them.
 
     Every relation of ``schema`` has one. Of the shipped files, ``redocred`` comes first. Anything with a path separator
-    is a path. Raises InputError where a relation has no text, and as ``load_relation_texts`` and
-    ``read_relation_texts`` do.
+    is a path; ``names`` makes the texts of the schema's names and descriptions. Raises InputError where a relation has
+    no text, and as ``load_relation_texts`` and ``read_relation_texts`` do.
     """
+    if name_or_path == FROM_NAMES:
+        return _texts_of_names(schema)
     name = name_or_path or schema.texts or _shipped_for(schema)
     is_path = "/" in name or "\\" in name
     texts = read_relation_texts(Path(name)) if is_path else load_relation_texts(name)
     if missing := [relation for relation in schema.relations if relation.id not in texts]:
         raise InputError(
             f"relation texts {name!r} lack {len(missing)} of the schema's relations, such as {missing[0].id} "
-            f"({missing[0].name}): write them (see docs/prompts.md) and name the file with --relation-texts"
+            f"({missing[0].name}): write them (see docs/prompts.md) and name the file with --relation-texts, or do "
+            f"with the names alone: --relation-texts {FROM_NAMES}"
         )
     file = Path(name) if is_path else _shipped(name)
     return RelationTexts(texts, hashlib.sha256(file.read_bytes()).hexdigest(), drafted_from(file))
+
+
+def _texts_of_names(schema: RelationSchema) -> RelationTexts:
+    """Texts that say no more than the schema: any entity types, no inverses, and one form of statement for all."""
+    texts = {}
+    for one in schema.relations:
+        told = schema.descriptions.get(one.id, "").strip().rstrip(".")
+        description = told or f'The head stands in the relation "{one.name}" to the tail'
+        what = f'"{one.name}" ({told})' if told else f'"{one.name}"'
+        statement = f"The relation {what} holds from {{head}} to {{tail}}."
+        texts[one.id] = RelationText(one.id, f"{description}.", ("A", one.name, "B"), statement)
+    stated = json.dumps([[one.id, one.statement] for one in texts.values()])
+    return RelationTexts(texts, hashlib.sha256(stated.encode()).hexdigest())
 
 
 @lru_cache

@@ -114,6 +114,8 @@ class StoredConfig(StoredModel):
     """The SBERT model."""
     align_over: str | None = None
     """What relations were compared by."""
+    relations_per_pair: str = "any"
+    """``one`` where every candidate pair was known to hold exactly one relation."""
 
 
 class Session(StoredModel):

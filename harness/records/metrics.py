@@ -66,6 +66,12 @@ class OfficialScores(StoredModel):
     """Of related pairs, whatever the relation."""
     pair_f1: Number | None = None
     """Of related pairs, whatever the relation."""
+    mention_precision: Number | None = None
+    """Each triplet counted once for every pair of mentions of its entities."""
+    mention_recall: Number | None = None
+    """Each triplet counted once for every pair of mentions of its entities."""
+    mention_f1: Number | None = None
+    """Each triplet counted once for every pair of mentions of its entities."""
     correct: Count | None = None
     """Triplets that are predicted and gold."""
     predicted: Count | None = None

@@ -58,7 +58,8 @@ def questions_of(document: Document, answers: Iterable[Mapping[str, Any]]) -> li
     gold = gold_triplets(document)
     found = []
     for answer in answers:
-        if answer["probabilities"] is None:
+        # Where a pair is known to hold a relation, none of them was no option.
+        if answer["probabilities"] is None or None not in answer["options"]:
             continue
         head, tail = answer["pair"]
         true = {

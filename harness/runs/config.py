@@ -14,7 +14,7 @@ from harness.errors import InputError
 from harness.redaction import address, has_login, shown
 from harness.runs.run_option import ENCODER, IMPORTED, LLM, RunOption, options_of, run_option
 from harness.runs.selection import Stratum, check_choice
-from harness.types import AlignOver, ConstraintLevel, PredictionSource
+from harness.types import AlignOver, ConstraintLevel, PredictionSource, RelationsPerPair
 
 _ANY_SOURCE = (LLM, ENCODER, IMPORTED)
 _CHOOSES_DOCUMENTS: dict[str, Any] = {"sources": (LLM, ENCODER), "annotates": False, "part": "selection"}
@@ -111,6 +111,13 @@ class RunConfig:
         may_be_path=True,
         in_prompt=True,
     )
+    relations_per_pair: RelationsPerPair = run_option(
+        "one: every candidate pair is known to hold exactly one relation, the best one (of an LLM: --prompt "
+        "single-choice).",
+        "any",
+        sources=(ENCODER,),
+        annotates=False,
+    )
     refine: str | None = run_option(
         "An encoder, or a stored run of one, whose hard pairs the prompt (choice, judge) decides.",
         None,
@@ -128,7 +135,8 @@ class RunConfig:
         part="refine",
     )
     relation_texts: str | None = run_option(
-        "A file of relation texts, for prompts that describe relations (default: the shipped ones).",
+        "A file of relation texts, for prompts that describe relations (default: the shipped ones), or names: made "
+        "of the schema's names.",
         None,
         annotates=False,
         may_be_path=True,

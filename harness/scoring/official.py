@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness.errors import InputError
 from harness.label_source import NO_LABELS, LabelSource
-from harness.scoring.breakdowns import FREQUENT_RELATIONS, RelationCounter, SpanCounter
+from harness.scoring.breakdowns import FREQUENT_RELATIONS, MentionCounter, RelationCounter, SpanCounter
 from harness.scoring.counts import Counts, Scores, f1
 from harness.types import Document, Prediction, Triplet
 
@@ -63,6 +63,7 @@ class Metrics:
     - ``intra``, ``inter``, ``inter_long``: by sentence distance, see ``SpanCounter``.
     - ``frequent``, ``long_tail``: by relation id, see ``FREQUENT_RELATIONS``.
     - ``pairs``: over distinct ordered pairs (head, tail), related or not.
+    - ``mentions``: over pairs of mentions, see ``MentionCounter``.
     - ``macro_f1``: the unweighted mean of F1 over the relations that occur in the gold labels.
     - ``per_relation``: relation id to scores, for relations that are gold or were predicted.
     - ``per_document``: title to counts, in the order of the documents.
@@ -82,6 +83,7 @@ class Metrics:
     frequent: Scores
     long_tail: Scores
     pairs: Scores
+    mentions: Scores
     macro_f1: float
     per_relation: Mapping[str, Scores]
     per_document: Mapping[str, Counts]
@@ -113,6 +115,9 @@ class Metrics:
             "pair_precision": self.pairs.precision,
             "pair_recall": self.pairs.recall,
             "pair_f1": self.pairs.f1,
+            "mention_precision": self.mentions.precision,
+            "mention_recall": self.mentions.recall,
+            "mention_f1": self.mentions.f1,
             "correct": self.triplets.correct,
             "predicted": self.triplets.predicted,
             "gold": self.triplets.gold,
@@ -165,6 +170,7 @@ class Scorer:
         self._correct_names: list[tuple[Collection[str], Collection[str], str]] = []
         self._relations = RelationCounter()
         self._spans = SpanCounter()
+        self._mentions = MentionCounter()
         self._pairs = Counts(0, 0, 0)
         self._evidence = Counts(0, 0, FIRST_GOLD_EVIDENCE)
         self._predicted_elsewhere = 0
@@ -182,6 +188,7 @@ class Scorer:
         self.per_document[document.title] = Counts(len(correct), len(predicted), len(gold))
         self._relations.add(correct, predicted, gold)
         self._spans.add(document, correct, predicted, gold)
+        self._mentions.add(document, correct, predicted, gold)
 
         gold_pairs, predicted_pairs = _pairs(gold), _pairs(predicted)
         self._add_pairs(Counts(len(gold_pairs & predicted_pairs), len(predicted_pairs), len(gold_pairs)))
@@ -234,6 +241,7 @@ class Scorer:
             frequent=Scores.of(_total(frequent)),
             long_tail=Scores.of(_total(long_tail)),
             pairs=Scores.of(self._pairs),
+            mentions=Scores.of(self._mentions.counts),
             macro_f1=sum(in_gold) / len(in_gold) if in_gold else 0.0,
             per_relation=per_relation,
             per_document=self.per_document,

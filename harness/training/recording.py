@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.datasets.docred import sha256_of
 from harness.datasets.formats import READERS, format_of
-from harness.datasets.registry import CORPORA, load_dataset
+from harness.datasets.registry import CORPORA, load_dataset, sentences_in
 from harness.datasets.splits import SPLIT_SEED, split_documents
 from harness.encoders.seen import Seen, write_seen
 from harness.encoders.weights import fields_of, read_record
@@ -105,8 +105,8 @@ class _Files:
 def _documents(name: str, path: Path) -> Sequence[Document]:
     """The documents of a file of DocRED's format, or of a corpus of another."""
     corpus = CORPORA.get(name)
-    if corpus and corpus.format == "fewrel":
-        return tuple(load_dataset(name, None, path.parent).documents)
+    if corpus and (sentences := sentences_in(corpus, path)):
+        return tuple(sentences[1])
     if corpus:
         return tuple(READERS[format_of(path, corpus.format)](path, None, HUMAN))
     return tuple(load_dataset(str(path)).documents)

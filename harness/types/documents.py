@@ -114,12 +114,14 @@ class RelationSchema:
 
     ``none`` are the ids by which its labels say that a pair has no relation; they are no relations. ``texts`` is the
     path of the schema file that it came from, which holds the texts of its relations; empty where there is none.
+    ``descriptions`` are those that the corpus itself gives with the names, by id, where it does.
     """
 
     relations: tuple[Relation, ...]
     """In the corpus's order."""
     none: tuple[str, ...] = ()
     texts: str = ""
+    descriptions: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @cached_property
     def by_id(self) -> Mapping[str, Relation]:

@@ -129,6 +129,19 @@ class PairScores:
             for row, column in zip(*(margins > 0).nonzero(), strict=True)
         )
 
+    def best(self, pairs: Iterable[tuple[int, int]]) -> tuple[Prediction, ...]:
+        """The best relation of each of these pairs, whatever NA scores, with its margin over NA as score."""
+        import numpy as np
+
+        margins = np.nan_to_num(self.margins)
+        rows = {(int(head), int(tail)): row for row, (head, tail) in enumerate(self.pairs)}
+        return tuple(
+            Prediction(Triplet(head, self.relations[column], tail), score=round(float(margins[row, column]), 4))
+            for head, tail in pairs
+            for row in (rows[head, tail],)
+            for column in (int(margins[row].argmax()),)
+        )
+
 
 class PairScorer(Protocol):
     """A trained encoder. ``identity`` tells its scores from another's; ``relations`` are those of its scores."""

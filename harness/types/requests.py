@@ -8,6 +8,9 @@ from typing import Literal
 GrammarForm = Literal["regex", "gbnf", "lark", "json_schema"]
 AlignOver = Literal["names", "descriptions"]
 """What relations outside the schema are compared by."""
+RelationsPerPair = Literal["any", "one"]
+"""How many relations a candidate pair is known to hold: ``any`` number, or exactly ``one``."""
+
 ConstraintLevel = Literal["typed", "closed", "format", "none"]
 """The strictest first: ``typed`` is ``closed``, and relations fit the types of their entities."""
 CLOSED_LEVELS: tuple[ConstraintLevel, ...] = ("typed", "closed")

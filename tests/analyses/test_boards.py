@@ -234,4 +234,4 @@ def test_a_table_over_corpora_has_a_row_a_system_and_never_mixes_scores(tmp_path
     )
     done = harness_here("leaderboard", "--across", "--results-dir", tmp_path, "--out", tmp_path / "across.parquet")
     assert (done.returncode, (tmp_path / "across.parquet").is_file()) == (0, True)
-    assert "columns of its own" in harness_here("leaderboard", "--across", "--reported").stderr
+    assert "columns and rows of its own" in harness_here("leaderboard", "--across", "--reported").stderr

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from harness import run
+from harness.analyses.leaderboards import RunFilter
+from harness.analyses.leaderboards.unseen import unseen
 from harness.datasets.registry import load_dataset
 from harness.training.unseen import UnseenJob, _test_set
+from harness.types import PairScores
 from tests.chat_server import ChatServer, completion
 from tests.commands import error_line, harness_here
 
@@ -56,6 +61,12 @@ def test_relations_of_a_published_split_are_read_from_its_file(fewrel: Path, tmp
     split.write_text('["P0"]', encoding="utf-8")
     target = tmp_path / "b" / "t.json"
     assert "3 documents of 1 relations" in harness_here("data", "subset", "fewrel", target, *arguments).stdout
+    # GenRDK's tables of unseen relations; the other documents are those that state none of them.
+    split.write_text('{"P0": 38, "P2": 66}', encoding="utf-8")
+    target = tmp_path / "s" / "train.json"
+    seen = harness_here("data", "subset", "fewrel", target, *arguments, "--seen")
+    assert "6 documents of 2 relations: relation 1, relation 3" in seen.stdout
+    assert {one.labels[0].triplet.relation for one in load_dataset(str(target)).documents} == {"P1", "P3"}
     for content, says in (("P9", "'P9' is no relation of the corpus"), ("\n", "lists no relation")):
         split.write_text(content, encoding="utf-8")
         assert says in error_line(harness_here("data", "subset", "fewrel", tmp_path / "c" / "t.json", *arguments))
@@ -74,3 +85,55 @@ def test_a_run_over_them_asks_about_the_given_pair_and_has_macro_scores(fewrel: 
         )  # fmt: skip
     assert result.as_json()["macro"] == {"precision": 0.25, "recall": 0.5, "f1": pytest.approx(1 / 3)}
     assert result.metrics.official.not_candidates == 6
+
+
+def test_a_pair_of_one_relation_is_one_choice_and_the_runs_stand_beside_papers_rows(
+    fewrel: Path, tmp_path: Path
+) -> None:
+    """Splits of published form: two relations, two seeds, a model that always takes the second option."""
+    asked: list[str] = []
+
+    def second(body: dict[str, Any]) -> dict[str, Any]:
+        asked.append("\n".join(message["content"] for message in body["messages"]))
+        return completion("B")
+
+    sentence = {"tokens": ["Ann", "knows", "Bob"], "head": [0], "tail": [2]}
+    lines = [{"triplets": [{**sentence, "label_id": f"P{r}", "label": f"relation {r}"}]} for r in (1, 3, 1)]
+    for seed in (0, 1):
+        path = fewrel / f"unseen_5_seed_{seed}" / "test.jsonl"
+        path.parent.mkdir()
+        path.write_text("".join(json.dumps(one) + "\n" for one in lines[seed:]), encoding="utf-8")
+    options = {
+        "dataset": "fewrel", "data_dir": fewrel, "results": tmp_path / "results", "candidates": "all",
+        "relation_texts": "names",
+        "prompt_options": {"logprobs": "0"}, "model_options": {"probe": "false", "constrain_with": "regex"},
+    }  # fmt: skip
+    with ChatServer(second) as server:
+        for seed in (0, 1):
+            result = run(
+                "scripted", "single-choice", split=f"m5-seed-{seed}", base_url=server.base_url,
+                **options,
+            )  # fmt: skip
+    assert result.folder.run_id.startswith("fewrel-m5_seed_1-scripted-single_choice")
+    assert 'B. The relation "relation 3" holds from Ann (ENTITY) to Bob (ENTITY).' in asked[0]
+    assert "Exactly one of them is true." in asked[0]
+    assert "None of the above" not in asked[0]
+    table = unseen(tmp_path / "results", RunFilter(dataset="fewrel"), 0.05)
+    (ours,) = table[table["source"] == ""].to_dict("records")
+    # Seed 0: P3 is right once of three; seed 1: P3 comes first, so the second option is P1, right once of two.
+    assert (ours["m"], ours["corpus"], ours["seeds"], ours["apart"]) == (5, "fewrel", 2, "")
+    assert ours["precision"] == pytest.approx((1 / 3 / 2 + 1 / 2 / 2) / 2)
+    assert ours["recall"] == pytest.approx(0.5)
+    assert ours["f1"] == pytest.approx((1 / 2 / 2 + 2 / 3 / 2) / 2)
+    gpt = table[(table["model"] == "GPT-4o") & (table["m"] == 5)].to_dict("records")
+    assert [(one["recall"], one["f1"]) for one in gpt] == [(0.8305, 0.892)]
+    done = harness_here("leaderboard", "--unseen", "--results-dir", tmp_path / "results", "--format", "markdown")
+    assert "| 5 | fewrel | scripted | single-choice logprobs=0 candidates=all | 2 |" in done.stdout
+    refused = harness_here("leaderboard", "--unseen", "--across", "--results-dir", tmp_path / "results")
+    assert "has columns and rows of its own" in error_line(refused)
+
+
+def test_an_encoder_takes_the_best_relation_of_each_candidate_pair() -> None:
+    scores = np.array([[0.1, 0.3, 2.0], [1.0, 0.0, 0.5], [0.0, 0.0, 1.0]])
+    found = PairScores("t", ("P1", "P2"), np.array([[0, 1], [1, 0], [0, 2]]), scores).best([(0, 1), (1, 0)])
+    assert [(tuple(one.triplet), one.score) for one in found] == [((0, "P2", 1), -1.7), ((1, "P1", 0), 0.5)]

@@ -17,7 +17,7 @@ from tests.variants import VARIANTS, kind_of, settings_of
 SAMPLE = load_dataset("sample")
 LABELLED = [document for document in SAMPLE.documents if document.labels]
 DOCUMENT, SHOTS = LABELLED[0], tuple(LABELLED[1:3])
-ONE_RELATION_A_PAIR = ("choice", "statements")
+ONE_RELATION_A_PAIR = ("choice", "statements", "single-choice")
 
 
 def settings(prompt: str, form: GrammarForm | None = None, **options: str) -> MethodSettings:

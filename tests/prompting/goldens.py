@@ -54,6 +54,7 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "choice": _OPTION_CASES,
     "judge": _OPTION_CASES,
     "statements": _OPTION_CASES,
+    "single-choice": {"json_without_types": ({"types": "hidden"}, "json_schema")},
     "facts": _STEP_CASES,
     "relations-facts": _STEP_CASES,
     "relation-facts": _STEP_CASES,

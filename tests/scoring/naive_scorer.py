@@ -93,6 +93,17 @@ def naive_scores(
     right_pairs = len(gold_pairs & predicted_pairs)
     report("pair_", right_pairs, len(predicted_pairs), len(gold_pairs), "precision recall f1")
 
+    def mention_pairs(key: Key) -> int:
+        """How many pairs of a mention of the head and one of the tail there are."""
+        if distances[key] is None:
+            return 0
+        clusters = documents[key[0]]["vertexSet"]
+        head, tail = ({(one["sent_id"], *one["pos"]) for one in clusters[index]} for index in key[1:3])
+        return sum(1 for _ in head for _ in tail)
+
+    by_mention = [sum(map(mention_pairs, keys)) for keys in (correct, predicted, gold)]
+    report("mention_", *by_mention, "precision recall f1")
+
     scores["macro_f1"] = _macro_f1(gold, predicted)
     scores["correct"] = len(correct)
     scores["predicted"] = len(predicted)

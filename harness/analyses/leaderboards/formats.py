@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness import strict_json
-from harness.analyses.leaderboards.across import SYSTEM, shown_across
 from harness.analyses.leaderboards.boards import Leaderboard
 from harness.analyses.leaderboards.columns import NUMBERS, records, shown
 from harness.errors import InputError, StorageError
@@ -66,22 +65,22 @@ def as_text(boards: Sequence[Leaderboard], kind: Format, columns: Sequence[str] 
     return "\n".join(write(heading, rows) for heading, rows in sections(boards, columns, reported=reported))
 
 
-def across_as_text(table: pd.DataFrame, kind: Format) -> str:
-    """The table over several corpora as a text: values in JSON and CSV, percent in what people read."""
+def table_as_text(table: pd.DataFrame, title: str, shown_rows: list[list[str]], kind: Format) -> str:
+    """A table with columns of its own as a text: values in JSON and CSV, ``shown_rows`` in what people read."""
     if kind == "json":
         return strict_json.dumps(records(table), indent=2) + "\n"
     if kind == "csv":
         return table.to_csv(index=False, lineterminator="\n")
-    return (_latex if kind == "latex" else _markdown)(ACROSS, shown_across(table))
+    return (_latex if kind == "latex" else _markdown)(title, shown_rows)
 
 
-def write_across(table: pd.DataFrame, out: Path, kind: Format) -> None:
-    """As ``write_file``, of the table over several corpora."""
+def write_table(table: pd.DataFrame, title: str, shown_rows: list[list[str]], out: Path, kind: Format) -> None:
+    """As ``write_file``, of a table with columns of its own."""
     with _writing(out):
         if kind == "parquet":
-            _write_parquet(table, out, [name for name in table.columns if name in SYSTEM])
+            _write_parquet(table, out, [name for name in table.columns if table[name].dtype == object])
         else:
-            out.write_text(across_as_text(table, kind), encoding="utf-8")
+            out.write_text(table_as_text(table, title, shown_rows, kind), encoding="utf-8")
 
 
 def all_rows(boards: Sequence[Leaderboard], columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -84,6 +84,7 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
     """Score, store and evaluate; ``scored`` is called after every document. A cut-off run starts again."""
     folder = RunFolder(experiment.config.results / "runs" / experiment.run_id)
     totals = RunTotals(scorer=Scorer())
+    is_one = experiment.config.relations_per_pair == "one"
     with folder.locked():
         manifest = RunManifest(folder, experiment.asked())
         manifest.begin()
@@ -96,7 +97,8 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
         ):
             scored_documents = zip(experiment.documents, experiment.scorer.score(experiment.documents), strict=True)
             for document, scores in scored_documents:
-                extraction = Extraction(scores.predictions(), details={"pairs": len(scores.pairs)})
+                found = scores.best(document.pairs) if is_one else scores.predictions()
+                extraction = Extraction(found, details={"pairs": len(scores.pairs)})
                 record = DocumentRecord.of(scores.title, extraction, 0, 0.0)
                 pairs.write(scores, (document, experiment.seen.role(document)))
                 documents.write(record)

@@ -1,0 +1,99 @@
+"""The table of the zero-shot protocols on sentences: macro scores by system and number of unseen relations."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.analyses.leaderboards.columns import records
+from harness.analyses.leaderboards.entries import RunFilter
+from harness.analyses.leaderboards.reported import reported_boards
+from harness.analyses.not_ranked import reasons_not_ranked
+from harness.errors import InputError
+from harness.records.manifest import CompleteManifest
+from harness.runs.results import RunResult
+from harness.scoring.counts import f1
+from harness.store import METRICS, run_folders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TITLE = "Unseen relations: macro precision, recall and F1"
+SCORES = ("precision", "recall", "f1")
+COLUMNS = ("m", "corpus", "model", "prompt", "seeds", *SCORES, "f1_of_means", "apart", "source")
+_SPLIT = re.compile(r"(dev-)?m(\d+)-seed-(\d+)")
+_REPORTED = re.compile(r"(\d+) unseen relations")
+
+
+def unseen(results: Path, chosen: RunFilter, max_failed: float) -> pd.DataFrame:
+    """A row for each number m of unseen relations, corpus and system: papers' rows, then ours; fractions, 0 to 1.
+
+    Ours are means over the ``seeds`` of splits such as ``m5-seed-0``, of each of which the last run counts; draws of
+    this project (``dev-m5-seed-0``) are a corpus of their own. ``f1`` is the mean of the relations' F1, ``f1_of_means``
+    that of mean precision and mean recall, as ZS-BERT's evaluation takes it (Chen and Li, 2021). ``apart`` says why a
+    run would not be ranked: a part of the split, sentences that an encoder saw, labels of distant supervision.
+    """
+    import pandas as pd
+
+    rows = [*_reported(results, chosen), *_measured(results, chosen, max_failed)]
+    rows.sort(key=lambda row: (row["m"], row["corpus"], not row["source"], -row["f1"]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _reported(results: Path, chosen: RunFilter) -> list[dict[str, Any]]:
+    return [
+        {
+            **{name: row[name] for name in ("model", "prompt", *SCORES, "source")},
+            **{"m": int(match[1]), "corpus": dataset, "apart": "", "f1_of_means": f1(row["precision"], row["recall"])},
+        }
+        for (dataset, split), several in reported_boards(results, chosen).items()
+        if (match := _REPORTED.fullmatch(split))
+        for row in several
+    ]
+
+
+def _measured(results: Path, chosen: RunFilter, max_failed: float) -> list[dict[str, Any]]:
+    by_system: dict[tuple[int, str, str, str], dict[int, RunResult]] = {}
+    for folder in run_folders(results):
+        try:
+            manifest = folder.read_manifest()
+            dataset = manifest.question.dataset
+            match = _SPLIT.fullmatch(dataset.split)
+            if match is None or not chosen.takes_board(dataset.name, dataset.split):
+                continue
+            model = manifest.question.model.name
+            if not isinstance(manifest, CompleteManifest) or not folder.has(METRICS) or not chosen.takes_model(model):
+                continue
+            corpus = f"{dataset.name}, our draws" if match[1] else dataset.name
+            # The label of a prompt tells it; an encoder has none.
+            one = "relations-per-pair=one" if manifest.config.relations_per_pair == "one" else ""
+            key = (int(match[2]), corpus, model, manifest.prompt_label or one)
+            by_system.setdefault(key, {})[int(match[3])] = RunResult(folder, manifest, folder.read_metrics())
+        except InputError:
+            continue  # `harness leaderboard` names damaged runs.
+    return [_row(key, list(runs.values()), max_failed) for key, runs in by_system.items()]
+
+
+def _row(key: tuple[int, str, str, str], runs: list[RunResult], max_failed: float) -> dict[str, Any]:
+    means = {name: sum(one.metrics.macro[name] for one in runs) / len(runs) for name in SCORES}
+    reasons = dict.fromkeys(reason for one in runs for reason in reasons_not_ranked(one, max_failed))
+    return {
+        **dict(zip(("m", "corpus", "model", "prompt"), key, strict=True)),
+        **means,
+        "f1_of_means": f1(means["precision"], means["recall"]),
+        "seeds": len(runs),
+        "apart": "; ".join(reasons),
+        "source": "",
+    }
+
+
+def shown_unseen(table: pd.DataFrame) -> list[list[str]]:
+    """Heading and rows as text, scores in percent."""
+    return [list(COLUMNS), *([_cell(name, row[name]) for name in COLUMNS] for row in records(table))]
+
+
+def _cell(name: str, value: object) -> str:
+    if name == "seeds" and isinstance(value, int | float):
+        return str(int(value))
+    return f"{100 * value:.2f}" if isinstance(value, float) else str(value or "")
