@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.encoders.entities.finder import EntityFinder
+from harness.extraction.entities import EntitiesByTitle
 from harness.extraction.pipeline import Extractor
 from harness.scoring.counts import Scores, total
 from harness.scoring.entities import cluster_counts, mention_counts, relaxed_counts, strict_counts
@@ -55,17 +56,5 @@ def _found(extractor: Extractor, documents: Sequence[Document]) -> Iterator[Foun
 
 def _given(extractor: Extractor, documents: Sequence[Document]) -> Extractor:
     """The extractor with these entities, read in one window."""
-    return replace(extractor, entities=_Ready(documents), window=max(sum(map(len, one.sentences)) for one in documents))
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """Entities that are known."""
-
-    documents: Sequence[Document]
-
-    def find(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """In the order of ``documents``; those without a word are left out."""
-        entities = {document.title: document.entities for document in self.documents}
-        for document in documents:
-            yield replace(document, entities=entities[document.title])
+    entities = EntitiesByTitle({one.title: one.entities for one in documents})
+    return replace(extractor, entities=entities, window=max(sum(map(len, one.sentences)) for one in documents))

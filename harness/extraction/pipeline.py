@@ -8,10 +8,17 @@ from dataclasses import dataclass, replace
 
 from harness.annotation.texts import PlainDocument
 from harness.datasets.tokens import split_sentences
-from harness.extraction.entities import EntitySource, GivenEntities
+from harness.extraction.entities import EntitySource, KnownEntities
 from harness.extraction.inputs import Text
 from harness.extraction.results import ExtractedDocument, extracted, labelled
-from harness.extraction.windows import WINDOW, Window, merged, scored_predictions, windows_of
+from harness.extraction.windows import (
+    WINDOW,
+    merged,
+    scored_predictions,
+    triplets_of_known,
+    windows_of,
+    windows_with_entities,
+)
 from harness.label_source import NO_LABELS
 from harness.types import Document, PairScorer, Prediction, RelationSchema
 
@@ -35,7 +42,7 @@ class Extractor:
     ``window`` is the most words that the models read at once.
     """
 
-    entities: EntitySource
+    entities: EntitySource | KnownEntities
     relations: PairScorer | None
     schema: RelationSchema
     system: str
@@ -64,16 +71,13 @@ class Extractor:
 
     def find(self, documents: Sequence[Document]) -> Iterator[tuple[Document, Sequence[Prediction]]]:
         """Each document in turn with the entities found in it, and the triplets."""
-        whole = [windows_of(document, self.window) for document in documents]
-        given = self.entities if isinstance(self.entities, GivenEntities) else None
-        if given is not None:
-            # Offsets are of whole texts.
-            whole = [
-                [Window(0, given.entities(document))] if isinstance(document, PlainDocument) else windows
-                for document, windows in zip(documents, whole, strict=True)
-            ]
+        known = isinstance(self.entities, KnownEntities)
+        if isinstance(self.entities, KnownEntities):
+            documents = [self.entities.entities(document) for document in documents]
+            whole = [windows_with_entities(document, self.window) for document in documents]
             found = [window.document for windows in whole for window in windows]
         else:
+            whole = [windows_of(document, self.window) for document in documents]
             found = list(self.entities.find(window.document for windows in whole for window in windows))
         scored = iter(self.relations.score(found)) if self.relations else None
         remaining = iter(found)
@@ -82,12 +86,13 @@ class Extractor:
             predictions: list[list[Prediction]] = [
                 scored_predictions(window.document, next(scored), self.least) if scored else [] for window in complete
             ]
-            if not complete:
-                yield document, []
-                continue
-            together = merged(complete, predictions)
-            surest = sorted(together.predictions, key=lambda one: -(one.score or 0.0))
-            yield replace(document, entities=together.entities, labels=(), unrelated=()), surest
+            if known or not complete:
+                entities, triplets = document.entities, triplets_of_known(complete, predictions)
+            else:
+                together = merged(complete, predictions)
+                entities, triplets = together.entities, list(together.predictions)
+            surest = sorted(triplets, key=lambda one: -(one.score or 0.0))
+            yield replace(document, entities=entities, labels=(), unrelated=()), surest
 
 
 def tokenised(text: Text) -> PlainDocument:

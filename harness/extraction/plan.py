@@ -10,7 +10,7 @@ from harness.annotation.plan import OPEN
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
-from harness.extraction.entities import entity_source
+from harness.extraction.entities import LLM, KnownEntities, entity_source, is_finder
 from harness.extraction.pipeline import Extractor
 from harness.extraction.windows import WINDOW
 from harness.models import resolve_model
@@ -52,14 +52,28 @@ def is_llm(relations: str, base_url: str | None = None) -> bool:
     return relations != NOTHING and resolve_model(relations, base_url).source != PredictionSource.ENCODER
 
 
-def extractor_of(config: ExtractionConfig) -> Extractor:
-    """The extractor of a configuration; its models are loaded with the first text.
+def finder_model(entities: str | None, relations: str, base_url: str | None = None) -> str | None:
+    """The language model that is to find the entities: ``llm`` is that of the relations; None if it is none."""
+    if entities == LLM:
+        if not is_llm(relations, base_url):
+            raise InputError("--entities llm: the model of --relations finds the entities, which is none: name one")
+        return relations
+    if entities is None or is_finder(entities):
+        return None
+    try:
+        return entities if is_llm(entities, base_url) else None
+    except InputError:  # no model of the table: a finder at the hub, or nothing
+        return None
+
+
+def extractor_of(config: ExtractionConfig, known: KnownEntities | None = None) -> Extractor:
+    """The extractor of a configuration; its models are loaded with the first text. ``known`` entities need no finder.
 
     Raises InputError for names, options or relations that do not fit, ModelUnavailable for a missing package.
     """
     schema = relation_schema(config.schema)
     finder_options = {name: value for name, value in config.options.items() if name != "threshold"}
-    entities = entity_source(config.entities, finder_options, config.labels)
+    entities = known or entity_source(config.entities, finder_options, config.labels)
     scorer: PairScorer | None = None
     if config.relations != NOTHING:
         from harness.encoders.ensemble import pair_scorer
