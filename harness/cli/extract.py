@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -51,9 +52,11 @@ def extract(
         typer.Option(help="Relations: redocred, or a rel_info.json of your own (glidre-minilm or a language model)."),
     ] = "redocred",
     min_score: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Keep relations of this probability or more; 0.5: the model's choice."),
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Keep relations of this probability or more (default: the model's choice)."
+        ),
+    ] = None,
     entity_type: Annotated[
         list[str] | None, typer.Option("--entity-type", help="A label that GLiNER looks for; repeatable.")
     ] = None,
@@ -132,26 +135,26 @@ def extract(
     known = EntitiesByTitle({}) if finder else None
     extractor = extractor_of(replace(config, relations=NOTHING) if by_llm else config, known)
     run = RunConfig(relations, prompt, base_url=address, results=results, model_options=key_values(option, "-M"))
-    texts: Iterable[Text] = reading.readable(read_inputs(inputs or ()))
+    texts = reading.readable(read_inputs(inputs or ()))
     with ExitStack() as stack:
         writers = [stack.enter_context(writer(form, out, extractor.schema, merge=merge))]
         if html is not None:
             from harness.extraction.page import page_writer
 
             writers.append(stack.enter_context(page_writer(html, extractor.schema, relations)))
-        if by_llm or finder:
-            texts = list(texts)
-        if finder and texts:
+        # A language model is asked about all of them at once.
+        held = list(texts) if by_llm or finder else []
+        if finder and held:
             asking = replace(run, model=finder, base_url=given_base_url(finder, base_url))
-            found, problem = _ask(lambda observer: entities_by_llm(texts, asking, observer), display)
+            found, problem = _ask(lambda observer: entities_by_llm(held, asking, observer), display)
             reading.tell(problem)
             extractor = replace(extractor, entities=found)
-        if by_llm and texts:
+        if by_llm and held:
             asked = replace(extractor, system=relations)
-            outcomes, problem = _ask(lambda observer: extract_by_llm(asked, texts, run, observer), display)
+            outcomes, problem = _ask(lambda observer: extract_by_llm(asked, held, run, observer), display)
             reading.tell(problem)
         else:
-            outcomes = extractor.extract(texts)
+            outcomes = extractor.extract(itertools.chain(held, texts))
         for outcome in outcomes:
             for one in writers:
                 one.write(outcome)
@@ -198,6 +201,11 @@ def _score(extractor: Extractor, dataset: str, split: str | None, data_dir: Path
             percent = [f"{100 * value:.2f}" for value in (one.precision, one.recall, one.f1)]
             table.append([row.given, name, *percent, *(f"{n:,}" for n in (one.correct, one.predicted, one.gold))])
     print_table(f"End to end on {len(corpus.documents):,} documents", table)
+    table = [["--min-score", "triplets", "strict P", "R", "F1", "relaxed P", "R", "F1"]]
+    for least, strict, relaxed in rows[0].by_score:
+        percent = [f"{100 * value:.2f}" for one in (strict, relaxed) for value in (one.precision, one.recall, one.f1)]
+        table.append([f"{least:.1f}", f"{strict.predicted:,}", *percent])
+    print_table("Triplets of a probability or more, nothing given", table)
 
 
 class _Reading:

@@ -18,6 +18,10 @@ Found = tuple[Document, Document, Sequence[Prediction]]
 """A labelled document, the same with the entities that were found, and the triplets of these."""
 
 
+LEAST = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""The probabilities at which triplets are counted."""
+
+
 @dataclass(frozen=True)
 class EndToEnd:
     """Micro scores of one extractor on the same documents, where ``given`` was given it."""
@@ -27,6 +31,8 @@ class EndToEnd:
     entities: Scores
     strict: Scores
     relaxed: Scores
+    by_score: tuple[tuple[float, Scores, Scores], ...] = ()
+    """Strict and relaxed scores of the triplets of a probability or more."""
 
 
 def end_to_end(extractor: Extractor, documents: Sequence[Document]) -> Iterator[EndToEnd]:
@@ -46,6 +52,16 @@ def scored(given: Given, found: Iterable[Found]) -> EndToEnd:
         total(cluster_counts(gold.entities, one.entities) for gold, one, _ in rows),
         total(strict_counts(gold, one.entities, predictions) for gold, one, predictions in rows),
         total(relaxed_counts(gold, one.entities, predictions) for gold, one, predictions in rows),
+        tuple((least, *_surer(rows, least)) for least in LEAST),
+    )
+
+
+def _surer(rows: Sequence[Found], least: float) -> tuple[Scores, Scores]:
+    """Strict and relaxed scores of the triplets of a probability or more."""
+    kept = [(gold, one, [p for p in found if (p.score or 0.0) >= least]) for gold, one, found in rows]
+    return (
+        total(strict_counts(gold, one.entities, surer) for gold, one, surer in kept),
+        total(relaxed_counts(gold, one.entities, surer) for gold, one, surer in kept),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.annotation.texts import PlainDocument
 from harness.datasets.tokens import split_sentences
+from harness.encoders.calibration import Calibration
 from harness.extraction.entities import EntitySource, KnownEntities
 from harness.extraction.inputs import Text
 from harness.extraction.results import ExtractedDocument, extracted, labelled
@@ -38,7 +39,8 @@ class Outcome:
 class Extractor:
     """A finder of entities and, unless there is none, a scorer of relations.
 
-    ``least`` is the probability from which a relation is kept: at 0.5 those that the scorer itself predicts.
+    ``least`` is the probability from which a relation is kept; with None, what the scorer itself predicts is.
+    ``calibration`` makes probabilities of its margins.
     ``window`` is the most words that the models read at once.
     """
 
@@ -46,8 +48,9 @@ class Extractor:
     relations: PairScorer | None
     schema: RelationSchema
     system: str
-    least: float = 0.5
+    least: float | None = None
     window: int = WINDOW
+    calibration: Calibration = field(default_factory=Calibration)
 
     def extract(self, texts: Iterable[Text]) -> Iterator[Outcome]:
         """Each text in turn; what the models are given at once grows from one text to ``MOST_WINDOWS`` windows."""
@@ -84,7 +87,8 @@ class Extractor:
         for document, windows in zip(documents, whole, strict=True):
             complete = [replace(window, document=next(remaining)) for window in windows]
             predictions: list[list[Prediction]] = [
-                scored_predictions(window.document, next(scored), self.least) if scored else [] for window in complete
+                scored_predictions(window.document, next(scored), self.least, self.calibration) if scored else []
+                for window in complete
             ]
             if known or not complete:
                 entities, triplets = document.entities, triplets_of_known(complete, predictions)

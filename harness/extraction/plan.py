@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.annotation.plan import OPEN
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
+from harness.encoders.calibration import Calibration, read_calibration
 from harness.errors import InputError
 from harness.extraction.entities import LLM, KnownEntities, entity_source, is_finder
 from harness.extraction.pipeline import Extractor
@@ -25,13 +26,13 @@ class ExtractionConfig:
     """What the user asked for; ``options`` are those of the finder's and the scorer's ``-M``.
 
     ``schema`` is a corpus of the table, or a rel_info.json of one's own. ``least`` is the probability from which a
-    relation is kept. ``labels`` are the types that GLiNER looks for.
+    relation is kept; None leaves that to the scorer. ``labels`` are the types that GLiNER looks for.
     """
 
     entities: str | None = None
     relations: str = "atlop-minilm"
     schema: str = "redocred"
-    least: float = 0.5
+    least: float | None = None
     window: int = WINDOW
     labels: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +76,7 @@ def extractor_of(config: ExtractionConfig, known: KnownEntities | None = None) -
     finder_options = {name: value for name, value in config.options.items() if name != "threshold"}
     entities = known or entity_source(config.entities, finder_options, config.labels)
     scorer: PairScorer | None = None
+    calibration = Calibration()
     if config.relations != NOTHING:
         from harness.encoders.ensemble import pair_scorer
         from harness.encoders.scorer import encoder_folder
@@ -91,4 +93,7 @@ def extractor_of(config: ExtractionConfig, known: KnownEntities | None = None) -
                 f"--relations {config.relations}: tells related pairs only; give atlop-minilm or glidre-minilm"
             )
         scorer = found
-    return Extractor(entities, scorer, schema, config.relations, config.least, config.window)
+        # It was fitted at the trained threshold.
+        if "threshold" not in config.options:
+            calibration = read_calibration(found.folder)
+    return Extractor(entities, scorer, schema, config.relations, config.least, config.window, calibration)

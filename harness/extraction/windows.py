@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.annotation.grounding import Span
 from harness.annotation.parts import Merged, PartFound, merge, parts_of
+from harness.encoders.calibration import Calibration
 from harness.types import Document, Entity, PairScores, Prediction, Triplet
 
 WINDOW = 250
@@ -89,15 +90,22 @@ def merged(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> 
     return merge(parts)
 
 
-def scored_predictions(document: Document, scores: PairScores, least: float) -> list[Prediction]:
-    """The triplets whose probability against NA is at least ``least``, the surest first, with evidence sentences."""
+def scored_predictions(
+    document: Document, scores: PairScores, least: float | None, calibration: Calibration
+) -> list[Prediction]:
+    """The triplets whose probability is at least ``least``, the surest first, with evidence sentences.
+
+    With None they are those that the scorer predicts itself.
+    """
     margins = scores.margins
-    # A margin of 0 is a probability of a half.
-    threshold = -math.inf if least <= 0 else math.inf if least >= 1 else math.log(least / (1 - least))
+    threshold = 0.0
+    if least is not None:
+        logit = -math.inf if least <= 0 else math.inf if least >= 1 else math.log(least / (1 - least))
+        threshold = (logit + calibration.offset) * calibration.temperature
     found = []
     for row, column in zip(*(margins > threshold).nonzero(), strict=True):
         head, tail = (int(number) for number in scores.pairs[row])
-        probability = 1 / (1 + math.exp(-max(-60.0, min(60.0, float(margins[row, column])))))
+        probability = calibration.probability(float(margins[row, column]))
         evidence = evidence_of(document.entities[head], document.entities[tail])
         triplet = Triplet(head, scores.relations[column], tail)
         found.append(Prediction(triplet, evidence, round(probability, 4)))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from harness.datasets.registry import load_dataset
+from harness.encoders.calibration import Calibration
 from harness.encoders.entities.text import Span
 from harness.extraction.entities import GivenEntities, SpacyEntities, by_name
 from harness.extraction.evaluation import end_to_end
@@ -248,6 +249,21 @@ def test_end_to_end_scores_of_every_stage(pipeline: str) -> None:
     assert (scores["nothing"].entities.correct, scores["nothing"].entities.predicted) == (2, 3)
     assert scores["nothing"].strict.f1 == scores["nothing"].relaxed.f1 == pytest.approx(0.5)
     assert scores["entities"].entities.f1 == 1
+    by_score = {least: (strict.predicted, strict.precision) for least, strict, _ in scores["nothing"].by_score}
+    assert (by_score[0.6], by_score[0.7]) == ((2, 0.5), (1, 1.0))
+
+
+def test_scores_are_calibrated_and_kept_from_a_probability_on(pipeline: str) -> None:
+    calibration = Calibration(temperature=2.0, offset=0.25)
+    text = Text("t", "-", "Ada was born in London. Ada worked for Acme.")
+
+    def scores(least: float | None) -> list[float | None]:
+        one = Extractor(SpacyEntities(pipeline), EveryPair(), SCHEMA, "rule", least, calibration=calibration)
+        return [relation.score for outcome in one.extract([text]) for relation in outcome.extracted.relations]
+
+    assert scores(None) == [0.7773, 0.5], "what the scorer predicts, whatever its probability"
+    assert scores(0.6) == [0.7773]
+    assert len(scores(0.0)) == 3 * 2 * 2
 
 
 def test_names_and_formats() -> None:
