@@ -101,7 +101,7 @@ def extract(
     entities: str,
     relations: str = "atlop-minilm",
     schema: str | Path = "redocred",
-    min_score: float = 0.5,
+    min_score: float | None = None,
     options: Mapping[str, str] | None = None,
 ) -> list[ExtractedDocument]:
     """The entities and relations of plain texts, by character offsets; the models are loaded with the first call.
@@ -120,7 +120,7 @@ def extract(
 
 @lru_cache(4)
 def _extractor(
-    entities: str, relations: str, schema: str, min_score: float, options: tuple[tuple[str, str], ...]
+    entities: str, relations: str, schema: str, min_score: float | None, options: tuple[tuple[str, str], ...]
 ) -> Extractor:
     from harness.extraction.plan import ExtractionConfig, extractor_of
 

@@ -37,8 +37,10 @@ class Annotate(PromptedMethod):
     The extraction's ``entities`` are those found; its predictions refer to them. A document of more tokens than
     ``max_words`` is asked about in parts that overlap, one after the other until one does not end ``ok``; only a
     sentence of more ends ``context_overflow``. With ``schema=open`` the relation ids of predictions are those of
-    :func:`relations_named`.
+    :func:`relations_named`. With ``entities_only`` the second question is not asked.
     """
+
+    entities_only: bool = False
 
     def __post_init__(self) -> None:
         variant, options = self.settings.variant, self.settings.options
@@ -80,7 +82,7 @@ class Annotate(PromptedMethod):
         grounded = ground(listed.entities, document.sentences)
         answers.add(grounded.rejects, _entity_counts(grounded))
         predictions: tuple[Prediction, ...] = ()
-        if answers.status == "ok" and len(grounded.entities) > 1:
+        if answers.status == "ok" and len(grounded.entities) > 1 and not self.entities_only:
             predictions = await self._relate(replace(document, entities=grounded.entities), answers)
         return PartFound(first, grounded.entities, grounded.anchors, predictions)
 

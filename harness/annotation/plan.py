@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.annotation.method import MAX_ENTITIES, METHOD, Annotate
+from harness.annotation.method import ENTITIES, MAX_ENTITIES, METHOD, Annotate
 from harness.annotation.texts import TextCollection
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
@@ -19,7 +21,7 @@ from harness.prompting.variant import REASONING, PromptVariant, load_variant
 from harness.runs.config import RunConfig
 from harness.runs.sources.adapters import adapters_of, warn_of_other_use
 from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_of
-from harness.types import Dataset, PredictionSource, RelationSchema
+from harness.types import Dataset, Document, ModelSpec, PredictionSource, RelationSchema
 
 OPEN = "open"
 # Room for '{"type": "PER", "mentions": ["...", "..."]}' with as many mentions as texts commonly have.
@@ -28,11 +30,19 @@ TOKENS_PER_ENTITY = 64
 
 @dataclass(frozen=True)
 class AnnotationRun(LlmRun):
-    """A checked annotation, ready to run."""
+    """A checked annotation, ready to run; with ``entities_only``, no relations are asked for."""
+
+    entities_only: bool = False
 
     def method(self) -> Annotate:
         """What turns a text into a document with entities and labels; InputError for settings that do not fit."""
-        return Annotate(self.settings)
+        return Annotate(self.settings, self.entities_only)
+
+    def resolved(self) -> dict[str, Any]:
+        parts = super().resolved()
+        if self.entities_only:
+            parts["prompt"]["steps"] = [ENTITIES]
+        return parts
 
 
 def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
@@ -41,6 +51,20 @@ def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
     ``schema`` is ``open``, a corpus of the table such as redocred, or a ``rel_info.json``. Raises
     InputError or ModelUnavailable with one line on what is wrong.
     """
+    texts = TextCollection(Path(config.dataset))
+    return annotation_of(config, schema, texts.path.stem, texts, texts.sha256)
+
+
+def annotation_of(
+    config: RunConfig,
+    schema: str,
+    name: str,
+    texts: Collection[Document],
+    sha256: str,
+    *,
+    entities_only: bool = False,
+) -> AnnotationRun:
+    """The annotation of these documents without entities; ``sha256`` is the checksum of their titles and texts."""
     variant = load_variant(config.prompt)
     if variant.description.method != METHOD:
         raise InputError(f"prompt {variant.name!r} does not annotate: its method must be {METHOD!r}")
@@ -51,7 +75,6 @@ def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
             f"model {spec.name} is an encoder, which relates entities that are marked already: `harness extract` finds "
             "them for it; or annotate with a language model"
         )
-    texts = TextCollection(Path(config.dataset))
     adapters = adapters_of(config, variant)
     runner = runner_of(config, spec, adapters.values())
     runner.check()
@@ -70,8 +93,10 @@ def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
         repeat=config.repeat,
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
     )
-    dataset = Dataset(texts.path.stem, "", relations, texts, _checksum(texts, relations))
-    annotation = AnnotationRun(config, spec, dataset, runner, settings, adapters)
+    dataset = Dataset(name, "", relations, texts, _checksum(sha256, relations))
+    annotation = AnnotationRun(
+        config, spec, dataset, runner, settings, adapters=adapters, entities_only=entities_only
+    )
     annotation.method()
     warn_of_other_use(annotation.answering, settings)
     return annotation
@@ -99,7 +124,7 @@ def _options(variant: PromptVariant, config: RunConfig, most: int | None, schema
     return options
 
 
-def _checksum(texts: TextCollection, relations: RelationSchema) -> str:
+def _checksum(texts: str, relations: RelationSchema) -> str:
     """Of all that the documents' annotations depend on beside the model and the prompt."""
     table = json.dumps([[relation.id, relation.name] for relation in relations.relations])
-    return hashlib.sha256(f"{texts.sha256}\0{table}".encode()).hexdigest()
+    return hashlib.sha256(f"{texts}\0{table}".encode()).hexdigest()

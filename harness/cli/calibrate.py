@@ -13,12 +13,17 @@ from harness.cli.options import JsonOption, ResultsOption, RunDataDirOption, Run
 
 if TYPE_CHECKING:
     from harness.analyses.calibration import Calibration
-    from harness.refiners.calibration import Place
+    from harness.analyses.encoder_calibration import EncoderCalibration
+    from harness.refiners.calibration import Bin, Place
 
 
 def calibrate(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run of choice, judge or statements: folder or id.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run of choice, judge or statements, or of an encoder.")],
     out: Annotated[Path | None, typer.Option(help="Draw both tables as FILE.png, .svg or .pdf.")] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="An encoder's folder: write calibration.json, by which `harness extract` scores."),
+    ] = None,
     dataset: RunDatasetOption = None,
     data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
@@ -34,9 +39,13 @@ def calibrate(
     Examples:
       harness calibrate dev_choose-smollm2_135m-choice
       harness calibrate dev_choose-smollm2_135m-choice --out calibration.svg
+      harness calibrate redocred-dev_choose-atlop --into results/encoders/atlop/seed-0
     """
     from harness.analyses.calibration import calibration_of
+    from harness.analyses.encoder_calibration import encoder_calibration_of
     from harness.cli.figures import check_output
+    from harness.encoders.scores import PAIR_SCORES
+    from harness.errors import InputError
     from harness.runs.chosen_settings import record_choice
     from harness.runs.stored_data import DataPlace
     from harness.store import find_run
@@ -44,6 +53,19 @@ def calibrate(
     if out:
         check_output(out)
     folder = find_run(results_dir, run)
+    if folder.has(PAIR_SCORES):
+        margins = encoder_calibration_of(folder, DataPlace(dataset, data_dir))
+        if out:
+            _draw_reliability(out, folder.run_id, margins)
+        if into:
+            margins.save(into)
+        if as_json:
+            typer.echo(strict_json.dumps(margins.as_json()))
+        else:
+            _print_encoder(folder.run_id, margins, into)
+        return
+    if into:
+        raise InputError("--into is for runs of encoders: name one that has pair scores")
     found = calibration_of(folder, DataPlace(dataset, data_dir))
     if out:
         _draw(out, found)
@@ -53,6 +75,40 @@ def calibrate(
         _print(found)
     for name, temperature in found.temperatures().items():
         record_choice(folder, name, temperature, found.contents)
+
+
+def _print_encoder(run_id: str, found: EncoderCalibration, into: Path | None) -> None:
+    from harness.cli.tables import print_table
+
+    fit = found.calibration
+    typer.echo(
+        f"{run_id}: temperature {fit.temperature:.3f}, offset {fit.offset:.3f}, fitted on {fit.documents:,} documents "
+        f"of {fit.fitted_on}\ncalibration error {found.error:.3f}; {found.fitted_error:.3f} on the same ones after it"
+    )
+    for caption, bins in (("as it is", found.bins), ("calibrated", found.fitted_bins)):
+        print_table(caption, [["probability", "triplets", "mean", "right"], *map(_bin_row, bins)])
+    if into:
+        typer.echo(f"written to {into}")
+
+
+def _bin_row(one: Bin) -> list[str]:
+    return [f"{one.low:.1f} to {one.high:.1f}", f"{one.answers:,}", f"{one.confidence:.3f}", f"{one.accuracy:.3f}"]
+
+
+def _draw_reliability(path: Path, run_id: str, found: EncoderCalibration) -> None:
+    """How many triplets of each probability are right, before and after the fit."""
+    from matplotlib.figure import Figure
+
+    from harness.cli.figures import save_figure
+
+    figure = Figure(figsize=(4.5, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], ":", color="grey")
+    for label, bins, style in (("as it is", found.bins, "o--"), ("calibrated", found.fitted_bins, "o-")):
+        axes.plot([one.confidence for one in bins], [one.accuracy for one in bins], style, color="black", label=label)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of a triplet", ylabel="share that is right", title=run_id)
+    axes.legend()
+    save_figure(figure, path)
 
 
 def _print(found: Calibration) -> None:
@@ -73,10 +129,7 @@ def _print(found: Calibration) -> None:
         "by confidence",
         [
             ["confidence", "answers", "mean", "right"],
-            *(
-                [f"{one.low:.1f} to {one.high:.1f}", f"{one.answers:,}", f"{one.confidence:.3f}", f"{one.accuracy:.3f}"]
-                for one in found.bins
-            ),
+            *(_bin_row(one) for one in found.bins),
         ],
     )
     if found.model_temperature is None:

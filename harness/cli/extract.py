@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,7 +17,8 @@ from harness.runs.config import OPTIONS, RunConfig
 
 if TYPE_CHECKING:
     from harness.extraction.inputs import Text
-    from harness.extraction.pipeline import Extractor, Outcome
+    from harness.extraction.pipeline import Extractor
+    from harness.runs.execute import Observer
 
 EXIT_SOME_FAILED, EXIT_ALL_FAILED = 1, 2
 
@@ -38,7 +40,8 @@ def extract(
     entities: Annotated[
         str | None,
         typer.Option(
-            help="A folder of `harness train entities`, gliner[/ID], spacy/PIPELINE, or FILE.jsonl of mentions."
+            help="A folder of `harness train entities`, gliner[/ID], spacy/PIPELINE, a language model, "
+            "llm (that of --relations), or FILE.jsonl of mentions."
         ),
     ] = None,
     relations: Annotated[
@@ -49,9 +52,11 @@ def extract(
         typer.Option(help="Relations: redocred, or a rel_info.json of your own (glidre-minilm or a language model)."),
     ] = "redocred",
     min_score: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Keep relations of this probability or more; 0.5: the model's choice."),
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Keep relations of this probability or more (default: the model's choice)."
+        ),
+    ] = None,
     entity_type: Annotated[
         list[str] | None, typer.Option("--entity-type", help="A label that GLiNER looks for; repeatable.")
     ] = None,
@@ -98,12 +103,15 @@ def extract(
       curl -s https://example.org/page.html | harness extract - --entities spacy/en_core_web_sm --format turtle
       harness extract news.jsonl --entities finder/seed-0 --out graph.graphml --merge --html pages
       harness extract article.txt --entities finder/seed-0 --relations glidre-minilm --schema my_relations.json
+      harness extract article.txt --entities gpt-4o-mini --relations atlop-minilm
       harness extract --dataset redocred --split dev-report --entities finder/seed-0 --score
     """
     from contextlib import ExitStack
 
+    from harness.extraction.entities import EntitiesByTitle
     from harness.extraction.inputs import read_inputs
-    from harness.extraction.plan import NOTHING, ExtractionConfig, extractor_of, is_llm
+    from harness.extraction.llm import entities_by_llm, extract_by_llm
+    from harness.extraction.plan import NOTHING, ExtractionConfig, extractor_of, finder_model, is_llm
     from harness.extraction.writers import format_of, writer
     from harness.models import given_base_url
 
@@ -114,13 +122,19 @@ def extract(
         entities, relations, schema, min_score, labels=tuple(entity_type or ()), options=key_values(option, "-M")
     )
     reading = _Reading()
-    by_llm = is_llm(relations, given_base_url(relations, base_url))
-    extractor = extractor_of(replace(config, options={}, relations=NOTHING) if by_llm else config)
+    address = given_base_url(relations, base_url)
+    by_llm = is_llm(relations, address)
+    finder = finder_model(entities, relations, base_url)
     if dataset is not None:
-        if by_llm:
-            raise InputError(f"--relations {relations}: --score is for encoders; `harness run` scores language models")
-        _score(extractor, dataset, split, data_dir, as_json)
+        if by_llm or finder:
+            raise InputError("--score is for finders and encoders; `harness run` scores language models")
+        _score(extractor_of(config), dataset, split, data_dir, as_json)
         return
+    # Where a language model is asked, -M are its options.
+    config = replace(config, options={}) if by_llm or finder else config
+    known = EntitiesByTitle({}) if finder else None
+    extractor = extractor_of(replace(config, relations=NOTHING) if by_llm else config, known)
+    run = RunConfig(relations, prompt, base_url=address, results=results, model_options=key_values(option, "-M"))
     texts = reading.readable(read_inputs(inputs or ()))
     with ExitStack() as stack:
         writers = [stack.enter_context(writer(form, out, extractor.schema, merge=merge))]
@@ -128,16 +142,19 @@ def extract(
             from harness.extraction.page import page_writer
 
             writers.append(stack.enter_context(page_writer(html, extractor.schema, relations)))
-        outcomes = extractor.extract(texts)
-        if by_llm:
-            run = RunConfig(
-                relations,
-                prompt,
-                base_url=given_base_url(relations, base_url),
-                results=results,
-                model_options=config.options,
-            )
-            outcomes = _ask(replace(extractor, system=relations), texts, run, display)
+        # A language model is asked about all of them at once.
+        held = list(texts) if by_llm or finder else []
+        if finder and held:
+            asking = replace(run, model=finder, base_url=given_base_url(finder, base_url))
+            found, problem = _ask(lambda observer: entities_by_llm(held, asking, observer), display)
+            reading.tell(problem)
+            extractor = replace(extractor, entities=found)
+        if by_llm and held:
+            asked = replace(extractor, system=relations)
+            outcomes, problem = _ask(lambda observer: extract_by_llm(asked, held, run, observer), display)
+            reading.tell(problem)
+        else:
+            outcomes = extractor.extract(itertools.chain(held, texts))
         for outcome in outcomes:
             for one in writers:
                 one.write(outcome)
@@ -145,16 +162,18 @@ def extract(
     reading.end(out)
 
 
-def _ask(extractor: Extractor, texts: Iterator[Text], config: RunConfig, display: Display | None) -> Iterator[Outcome]:
-    """The results of a language model, when it has answered about every text."""
+Answer = TypeVar("Answer")
+
+
+def _ask(ask: Callable[[Observer], Coroutine[Any, Any, Answer]], display: Display | None) -> Answer:
+    """What a language model answers about all texts, with a progress bar."""
     import asyncio
 
     from harness.cli.display import chosen_display, make_display
-    from harness.extraction.llm import extract_by_llm
 
     observer = make_display(chosen_display(display, False))
     try:
-        return asyncio.run(extract_by_llm(extractor, texts, config, observer))
+        return asyncio.run(ask(observer))
     finally:
         observer.close()
 
@@ -182,13 +201,18 @@ def _score(extractor: Extractor, dataset: str, split: str | None, data_dir: Path
             percent = [f"{100 * value:.2f}" for value in (one.precision, one.recall, one.f1)]
             table.append([row.given, name, *percent, *(f"{n:,}" for n in (one.correct, one.predicted, one.gold))])
     print_table(f"End to end on {len(corpus.documents):,} documents", table)
+    table = [["--min-score", "triplets", "strict P", "R", "F1", "relaxed P", "R", "F1"]]
+    for least, strict, relaxed in rows[0].by_score:
+        percent = [f"{100 * value:.2f}" for one in (strict, relaxed) for value in (one.precision, one.recall, one.f1)]
+        table.append([f"{least:.1f}", f"{strict.predicted:,}", *percent])
+    print_table("Triplets of a probability or more, nothing given", table)
 
 
 class _Reading:
     """What was read and found, and what was not, told on standard error."""
 
     def __init__(self) -> None:
-        self.texts = self.unreadable = self.entities = self.triplets = 0
+        self.texts = self.problems = self.entities = self.triplets = 0
 
     def readable(self, inputs: Iterator[Text | object]) -> Iterator[Text]:
         """The texts among the inputs; of each other one a line is printed."""
@@ -198,8 +222,14 @@ class _Reading:
             if isinstance(one, Text):
                 yield one
             elif isinstance(one, Unreadable):
-                self.unreadable += 1
+                self.problems += 1
                 typer.echo(f"error: {' '.join(f'{one.source}: {one.problem}'.split())}", err=True)
+
+    def tell(self, problem: str) -> None:
+        """Say that a language model gave no whole answer about some texts."""
+        if problem:
+            self.problems += 1
+            typer.echo(f"error: {problem}", err=True)
 
     def add(self, entities: int, triplets: int) -> None:
         self.texts += 1
@@ -211,5 +241,5 @@ class _Reading:
         if self.texts:
             where = f", written to {out}" if out else ""
             typer.echo(f"{self.texts:,} texts, {self.entities:,} entities, {self.triplets:,} triplets{where}", err=True)
-        if self.unreadable:
+        if self.problems:
             raise typer.Exit(EXIT_SOME_FAILED if self.texts else EXIT_ALL_FAILED)

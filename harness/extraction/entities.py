@@ -7,16 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from harness.annotation.texts import PlainDocument
 from harness.encoders.entities.inference import entities_of
 from harness.encoders.entities.text import Span
 from harness.errors import InputError, ModelUnavailable
 from harness.extraction.results import token_offsets
-from harness.types import Document
-
-if TYPE_CHECKING:
-    from harness.annotation.texts import PlainDocument
+from harness.types import Document, Entity
 
 GLINER, SPACY = "gliner", "spacy"
 GLINER_MODEL = "urchade/gliner_medium-v2.1"
@@ -25,7 +23,11 @@ TYPES = {
     "work of art": "MISC", "event": "MISC", "product": "MISC",
 }  # fmt: skip
 """The labels that GLiNER is asked for, and the types of DocRED that they become."""
-_SOURCES = "give a folder of `harness train entities`, gliner, spacy/PIPELINE, or a .jsonl file of mentions"
+LLM = "llm"
+"""The language model that finds the relations finds the entities as well."""
+_SOURCES = (
+    "give a folder of `harness train entities`, gliner, spacy/PIPELINE, a language model, or a .jsonl file of mentions"
+)
 _SPACY_TYPES = {
     "PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "DATE": "TIME", "TIME": "TIME",
     "CARDINAL": "NUM", "QUANTITY": "NUM", "MONEY": "NUM", "PERCENT": "NUM", "NORP": "LOC", "PER": "PER", "MISC": "MISC",
@@ -40,9 +42,34 @@ class EntitySource(Protocol):
         ...
 
 
+@runtime_checkable
+class KnownEntities(Protocol):
+    """Entities of whole texts, which are known already."""
+
+    def entities(self, document: Document) -> Document:
+        """The document, whole, with its entities."""
+        ...
+
+
+@dataclass(frozen=True)
+class EntitiesByTitle:
+    """Entities that were found before, by the titles of their documents; the others have none."""
+
+    found: Mapping[str, tuple[Entity, ...]]
+
+    def entities(self, document: Document) -> Document:
+        return replace(document, entities=self.found.get(document.title, ()), labels=(), unrelated=())
+
+
+def is_finder(name: str | None) -> bool:
+    """Whether a name of ``--entities`` is told by its form: no name of a model."""
+    kind = (name or "").partition("/")[0]
+    return kind in (GLINER, SPACY) or (name or "").endswith((".json", ".jsonl"))
+
+
 def entity_source(
     name: str | None, options: Mapping[str, str] | None = None, labels: Sequence[str] = ()
-) -> EntitySource:
+) -> EntitySource | KnownEntities:
     """The finder of that name: a trained one, ``gliner`` or ``gliner/ID``, ``spacy/PIPELINE``, or a file of mentions.
 
     ``labels`` are the types that GLiNER looks for. Raises InputError for anything else, ModelUnavailable for a missing
@@ -172,8 +199,10 @@ class GivenEntities:
             form = '{"title": ..., "entities": [{"type": ..., "mentions": [{"start": 0, "end": 5}]}]}'
             raise InputError(f"{where}: write {form} ({type(error).__name__}: {error})") from None
 
-    def entities(self, document: PlainDocument) -> Document:
+    def entities(self, document: Document) -> Document:
         """The document, whole, with its entities; InputError for offsets outside the text."""
+        if not isinstance(document, PlainDocument):
+            raise InputError(f"--entities {self._path}: offsets are of plain texts; {document.title!r} is tokenised")
         offsets = token_offsets(document.text, document.sentences)
         places = [(start, end, s, t) for s, line in enumerate(offsets) for t, (start, end) in enumerate(line)]
         spans: list[Span] = []
@@ -191,7 +220,3 @@ class GivenEntities:
             if cluster:
                 members.append(cluster)
         return replace(document, entities=entities_of(document, spans, members))
-
-    def find(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """Not for parts of a text: see ``entities``."""
-        raise NotImplementedError

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.encoders.entities.finder import EntityFinder
+from harness.extraction.entities import EntitiesByTitle
 from harness.extraction.pipeline import Extractor
 from harness.scoring.counts import Scores, total
 from harness.scoring.entities import cluster_counts, mention_counts, relaxed_counts, strict_counts
@@ -15,6 +16,10 @@ from harness.types import Document, Prediction
 Given = Literal["nothing", "mentions", "entities"]
 Found = tuple[Document, Document, Sequence[Prediction]]
 """A labelled document, the same with the entities that were found, and the triplets of these."""
+
+
+LEAST = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""The probabilities at which triplets are counted."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class EndToEnd:
     entities: Scores
     strict: Scores
     relaxed: Scores
+    by_score: tuple[tuple[float, Scores, Scores], ...] = ()
+    """Strict and relaxed scores of the triplets of a probability or more."""
 
 
 def end_to_end(extractor: Extractor, documents: Sequence[Document]) -> Iterator[EndToEnd]:
@@ -45,6 +52,16 @@ def scored(given: Given, found: Iterable[Found]) -> EndToEnd:
         total(cluster_counts(gold.entities, one.entities) for gold, one, _ in rows),
         total(strict_counts(gold, one.entities, predictions) for gold, one, predictions in rows),
         total(relaxed_counts(gold, one.entities, predictions) for gold, one, predictions in rows),
+        tuple((least, *_surer(rows, least)) for least in LEAST),
+    )
+
+
+def _surer(rows: Sequence[Found], least: float) -> tuple[Scores, Scores]:
+    """Strict and relaxed scores of the triplets of a probability or more."""
+    kept = [(gold, one, [p for p in found if (p.score or 0.0) >= least]) for gold, one, found in rows]
+    return (
+        total(strict_counts(gold, one.entities, surer) for gold, one, surer in kept),
+        total(relaxed_counts(gold, one.entities, surer) for gold, one, surer in kept),
     )
 
 
@@ -55,17 +72,5 @@ def _found(extractor: Extractor, documents: Sequence[Document]) -> Iterator[Foun
 
 def _given(extractor: Extractor, documents: Sequence[Document]) -> Extractor:
     """The extractor with these entities, read in one window."""
-    return replace(extractor, entities=_Ready(documents), window=max(sum(map(len, one.sentences)) for one in documents))
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """Entities that are known."""
-
-    documents: Sequence[Document]
-
-    def find(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """In the order of ``documents``; those without a word are left out."""
-        entities = {document.title: document.entities for document in self.documents}
-        for document in documents:
-            yield replace(document, entities=entities[document.title])
+    entities = EntitiesByTitle({one.title: one.entities for one in documents})
+    return replace(extractor, entities=entities, window=max(sum(map(len, one.sentences)) for one in documents))

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.annotation.texts import PlainDocument
 from harness.datasets.tokens import split_sentences
-from harness.extraction.entities import EntitySource, GivenEntities
+from harness.encoders.calibration import Calibration
+from harness.extraction.entities import EntitySource, KnownEntities
 from harness.extraction.inputs import Text
 from harness.extraction.results import ExtractedDocument, extracted, labelled
-from harness.extraction.windows import WINDOW, Window, merged, scored_predictions, windows_of
+from harness.extraction.windows import (
+    WINDOW,
+    merged,
+    scored_predictions,
+    triplets_of_known,
+    windows_of,
+    windows_with_entities,
+)
 from harness.label_source import NO_LABELS
 from harness.types import Document, PairScorer, Prediction, RelationSchema
 
@@ -31,16 +39,18 @@ class Outcome:
 class Extractor:
     """A finder of entities and, unless there is none, a scorer of relations.
 
-    ``least`` is the probability from which a relation is kept: at 0.5 those that the scorer itself predicts.
+    ``least`` is the probability from which a relation is kept; with None, what the scorer itself predicts is.
+    ``calibration`` makes probabilities of its margins.
     ``window`` is the most words that the models read at once.
     """
 
-    entities: EntitySource
+    entities: EntitySource | KnownEntities
     relations: PairScorer | None
     schema: RelationSchema
     system: str
-    least: float = 0.5
+    least: float | None = None
     window: int = WINDOW
+    calibration: Calibration = field(default_factory=Calibration)
 
     def extract(self, texts: Iterable[Text]) -> Iterator[Outcome]:
         """Each text in turn; what the models are given at once grows from one text to ``MOST_WINDOWS`` windows."""
@@ -64,30 +74,29 @@ class Extractor:
 
     def find(self, documents: Sequence[Document]) -> Iterator[tuple[Document, Sequence[Prediction]]]:
         """Each document in turn with the entities found in it, and the triplets."""
-        whole = [windows_of(document, self.window) for document in documents]
-        given = self.entities if isinstance(self.entities, GivenEntities) else None
-        if given is not None:
-            # Offsets are of whole texts.
-            whole = [
-                [Window(0, given.entities(document))] if isinstance(document, PlainDocument) else windows
-                for document, windows in zip(documents, whole, strict=True)
-            ]
+        known = isinstance(self.entities, KnownEntities)
+        if isinstance(self.entities, KnownEntities):
+            documents = [self.entities.entities(document) for document in documents]
+            whole = [windows_with_entities(document, self.window) for document in documents]
             found = [window.document for windows in whole for window in windows]
         else:
+            whole = [windows_of(document, self.window) for document in documents]
             found = list(self.entities.find(window.document for windows in whole for window in windows))
         scored = iter(self.relations.score(found)) if self.relations else None
         remaining = iter(found)
         for document, windows in zip(documents, whole, strict=True):
             complete = [replace(window, document=next(remaining)) for window in windows]
             predictions: list[list[Prediction]] = [
-                scored_predictions(window.document, next(scored), self.least) if scored else [] for window in complete
+                scored_predictions(window.document, next(scored), self.least, self.calibration) if scored else []
+                for window in complete
             ]
-            if not complete:
-                yield document, []
-                continue
-            together = merged(complete, predictions)
-            surest = sorted(together.predictions, key=lambda one: -(one.score or 0.0))
-            yield replace(document, entities=together.entities, labels=(), unrelated=()), surest
+            if known or not complete:
+                entities, triplets = document.entities, triplets_of_known(complete, predictions)
+            else:
+                together = merged(complete, predictions)
+                entities, triplets = together.entities, list(together.predictions)
+            surest = sorted(triplets, key=lambda one: -(one.score or 0.0))
+            yield replace(document, entities=entities, labels=(), unrelated=()), surest
 
 
 def tokenised(text: Text) -> PlainDocument:

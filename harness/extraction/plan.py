@@ -9,8 +9,9 @@ from pathlib import Path
 from harness.annotation.plan import OPEN
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
+from harness.encoders.calibration import Calibration, read_calibration
 from harness.errors import InputError
-from harness.extraction.entities import entity_source
+from harness.extraction.entities import LLM, KnownEntities, entity_source, is_finder
 from harness.extraction.pipeline import Extractor
 from harness.extraction.windows import WINDOW
 from harness.models import resolve_model
@@ -25,13 +26,13 @@ class ExtractionConfig:
     """What the user asked for; ``options`` are those of the finder's and the scorer's ``-M``.
 
     ``schema`` is a corpus of the table, or a rel_info.json of one's own. ``least`` is the probability from which a
-    relation is kept. ``labels`` are the types that GLiNER looks for.
+    relation is kept; None leaves that to the scorer. ``labels`` are the types that GLiNER looks for.
     """
 
     entities: str | None = None
     relations: str = "atlop-minilm"
     schema: str = "redocred"
-    least: float = 0.5
+    least: float | None = None
     window: int = WINDOW
     labels: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
@@ -52,15 +53,30 @@ def is_llm(relations: str, base_url: str | None = None) -> bool:
     return relations != NOTHING and resolve_model(relations, base_url).source != PredictionSource.ENCODER
 
 
-def extractor_of(config: ExtractionConfig) -> Extractor:
-    """The extractor of a configuration; its models are loaded with the first text.
+def finder_model(entities: str | None, relations: str, base_url: str | None = None) -> str | None:
+    """The language model that is to find the entities: ``llm`` is that of the relations; None if it is none."""
+    if entities == LLM:
+        if not is_llm(relations, base_url):
+            raise InputError("--entities llm: the model of --relations finds the entities, which is none: name one")
+        return relations
+    if entities is None or is_finder(entities):
+        return None
+    try:
+        return entities if is_llm(entities, base_url) else None
+    except InputError:  # no model of the table: a finder at the hub, or nothing
+        return None
+
+
+def extractor_of(config: ExtractionConfig, known: KnownEntities | None = None) -> Extractor:
+    """The extractor of a configuration; its models are loaded with the first text. ``known`` entities need no finder.
 
     Raises InputError for names, options or relations that do not fit, ModelUnavailable for a missing package.
     """
     schema = relation_schema(config.schema)
     finder_options = {name: value for name, value in config.options.items() if name != "threshold"}
-    entities = entity_source(config.entities, finder_options, config.labels)
+    entities = known or entity_source(config.entities, finder_options, config.labels)
     scorer: PairScorer | None = None
+    calibration = Calibration()
     if config.relations != NOTHING:
         from harness.encoders.ensemble import pair_scorer
         from harness.encoders.scorer import encoder_folder
@@ -77,4 +93,7 @@ def extractor_of(config: ExtractionConfig) -> Extractor:
                 f"--relations {config.relations}: tells related pairs only; give atlop-minilm or glidre-minilm"
             )
         scorer = found
-    return Extractor(entities, scorer, schema, config.relations, config.least, config.window)
+        # It was fitted at the trained threshold.
+        if "threshold" not in config.options:
+            calibration = read_calibration(found.folder)
+    return Extractor(entities, scorer, schema, config.relations, config.least, config.window, calibration)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.annotation.grounding import Span
 from harness.annotation.parts import Merged, PartFound, merge, parts_of
+from harness.encoders.calibration import Calibration
 from harness.types import Document, Entity, PairScores, Prediction, Triplet
 
 WINDOW = 250
@@ -24,6 +25,8 @@ class Window:
 
     first: int
     document: Document
+    numbers: tuple[int, ...] = ()
+    """Of its entities in the whole text, where they were known before it was divided."""
 
 
 def windows_of(document: Document, words: int = WINDOW) -> list[Window]:
@@ -39,6 +42,38 @@ def windows_of(document: Document, words: int = WINDOW) -> list[Window]:
     ]
 
 
+def windows_with_entities(document: Document, words: int = WINDOW) -> list[Window]:
+    """The windows that cover a text whose entities are known, each with the mentions in its sentences."""
+    found = []
+    for window in windows_of(document, words):
+        inside = range(window.first, window.first + len(window.document.sentences))
+        members = [
+            (number, tuple(replace(one, sent_id=one.sent_id - window.first) for one in mentions))
+            for number, entity in enumerate(document.entities)
+            if (mentions := [one for one in entity.mentions if one.sent_id in inside])
+        ]
+        entities = tuple(Entity(mentions) for _, mentions in members)
+        numbers = tuple(number for number, _ in members)
+        found.append(Window(window.first, replace(window.document, entities=entities), numbers))
+    return found
+
+
+def triplets_of_known(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> list[Prediction]:
+    """The triplets of the whole text between entities that were known, each with its highest score."""
+    best: dict[Triplet, Prediction] = {}
+    for window, predictions in zip(windows, found, strict=True):
+        for one in predictions:
+            head, relation, tail = one.triplet
+            triplet = Triplet(window.numbers[head], relation, window.numbers[tail])
+            if triplet not in best or (one.score or 0.0) > (best[triplet].score or 0.0):
+                best[triplet] = replace(one, triplet=triplet, evidence=_renumbered(one, window.first))
+    return list(best.values())
+
+
+def _renumbered(prediction: Prediction, first: int) -> tuple[int, ...]:
+    return tuple(first + sentence for sentence in prediction.evidence)
+
+
 def merged(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> Merged:
     """The entities and triplets of the whole text; evidence is renumbered.
 
@@ -50,22 +85,27 @@ def merged(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> 
     for window, predictions in zip(windows, found, strict=True):
         entities = window.document.entities
         anchors = [frozenset(Span(one.sent_id, one.start, one.end) for one in entity.mentions) for entity in entities]
-        renumbered = [
-            replace(one, evidence=tuple(window.first + sentence for sentence in one.evidence)) for one in predictions
-        ]
+        renumbered = [replace(one, evidence=_renumbered(one, window.first)) for one in predictions]
         parts.append(PartFound(window.first, entities, anchors, renumbered))
     return merge(parts)
 
 
-def scored_predictions(document: Document, scores: PairScores, least: float) -> list[Prediction]:
-    """The triplets whose probability against NA is at least ``least``, the surest first, with evidence sentences."""
+def scored_predictions(
+    document: Document, scores: PairScores, least: float | None, calibration: Calibration
+) -> list[Prediction]:
+    """The triplets whose probability is at least ``least``, the surest first, with evidence sentences.
+
+    With None they are those that the scorer predicts itself.
+    """
     margins = scores.margins
-    # A margin of 0 is a probability of a half.
-    threshold = -math.inf if least <= 0 else math.inf if least >= 1 else math.log(least / (1 - least))
+    threshold = 0.0
+    if least is not None:
+        logit = -math.inf if least <= 0 else math.inf if least >= 1 else math.log(least / (1 - least))
+        threshold = (logit + calibration.offset) * calibration.temperature
     found = []
     for row, column in zip(*(margins > threshold).nonzero(), strict=True):
         head, tail = (int(number) for number in scores.pairs[row])
-        probability = 1 / (1 + math.exp(-max(-60.0, min(60.0, float(margins[row, column])))))
+        probability = calibration.probability(float(margins[row, column]))
         evidence = evidence_of(document.entities[head], document.entities[tail])
         triplet = Triplet(head, scores.relations[column], tail)
         found.append(Prediction(triplet, evidence, round(probability, 4)))

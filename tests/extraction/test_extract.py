@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from harness.datasets.registry import load_dataset
+from harness.encoders.calibration import Calibration
 from harness.encoders.entities.text import Span
 from harness.extraction.entities import GivenEntities, SpacyEntities, by_name
 from harness.extraction.evaluation import end_to_end
@@ -131,6 +132,42 @@ def test_a_language_model_is_asked_about_the_found_entities(pipeline: str, tmp_p
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
+def test_a_language_model_finds_the_entities_of_whole_answers(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Ada was born in London.")
+    (tmp_path / "b.txt").write_text("Bob was cut off.")
+    script = tmp_path / "answers.jsonl"
+    found = {"entities": [{"type": "PER", "mentions": ["Ada"]}, {"type": "LOC", "mentions": ["London"]}]}
+    answers = [("Ada was", json.dumps(found), "stop"), ("Bob was", '{"entities": [{"type": "PER"', "length")]
+    lines = [{"contains": one, "text": text, "finish_reason": end} for one, text, end in answers]
+    script.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = ["--relations", "none", "-M", f"answers={script}", "--results-dir", tmp_path, "--display", "none"]
+    done = harness_here("extract", tmp_path / "a.txt", tmp_path / "b.txt", "--entities", "mock", *options)
+    assert done.returncode == 1
+    assert "1 of 2 documents without a full answer: 1 truncated" in error_line(done)
+    names = [[one["name"] for one in json.loads(line)["entities"]] for line in done.stdout.splitlines()]
+    assert names == [["Ada", "London"], []]
+    assert "which is none" in error_line(harness_here("extract", tmp_path / "a.txt", "--entities", "llm", *options))
+
+
+def test_known_entities_of_a_long_text_are_related_window_by_window(tmp_path: Path) -> None:
+    sentences = [f"Number {number} is here." for number in range(40)]
+    sentences[2], sentences[30] = "Ada was in London.", "Countess joined Acme."
+    text = " ".join(sentences)
+    names = {"PER": ["Ada", "Countess"], "LOC": ["London"], "ORG": ["Acme"]}
+    entities = [
+        {"type": kind, "mentions": [{"start": text.index(one), "end": text.index(one) + len(one)} for one in several]}
+        for kind, several in names.items()
+    ]
+    given = tmp_path / "given.jsonl"
+    given.write_text(json.dumps({"title": "t", "entities": entities}) + "\n")
+    (outcome,) = Extractor(GivenEntities(given), EveryPair(), SCHEMA, "rule", window=40).extract([Text("t", "-", text)])
+    assert len(outcome.extracted.entities) == 3
+    assert [(one.head, one.relation, one.tail, one.evidence) for one in outcome.extracted.relations] == [
+        (0, "P19", 1, (2,)),
+        (0, "own", 2, (30,)),
+    ]
+
+
 def test_the_first_result_is_there_before_the_second_text_is_read(extractor: Extractor) -> None:
     read = []
 
@@ -212,6 +249,21 @@ def test_end_to_end_scores_of_every_stage(pipeline: str) -> None:
     assert (scores["nothing"].entities.correct, scores["nothing"].entities.predicted) == (2, 3)
     assert scores["nothing"].strict.f1 == scores["nothing"].relaxed.f1 == pytest.approx(0.5)
     assert scores["entities"].entities.f1 == 1
+    by_score = {least: (strict.predicted, strict.precision) for least, strict, _ in scores["nothing"].by_score}
+    assert (by_score[0.6], by_score[0.7]) == ((2, 0.5), (1, 1.0))
+
+
+def test_scores_are_calibrated_and_kept_from_a_probability_on(pipeline: str) -> None:
+    calibration = Calibration(temperature=2.0, offset=0.25)
+    text = Text("t", "-", "Ada was born in London. Ada worked for Acme.")
+
+    def scores(least: float | None) -> list[float | None]:
+        one = Extractor(SpacyEntities(pipeline), EveryPair(), SCHEMA, "rule", least, calibration=calibration)
+        return [relation.score for outcome in one.extract([text]) for relation in outcome.extracted.relations]
+
+    assert scores(None) == [0.7773, 0.5], "what the scorer predicts, whatever its probability"
+    assert scores(0.6) == [0.7773]
+    assert len(scores(0.0)) == 3 * 2 * 2
 
 
 def test_names_and_formats() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.cli.display import make_display
+from harness.encoders.scores import PAIR_SCORES
 from harness.refiners.calibration import (
     Bin,
     Place,
@@ -98,8 +100,10 @@ def test_the_command_shows_that_a_model_chooses_by_place(refined: RunResult, tmp
         assert [one.documents for one in chosen] == ([4] if temperature != 3.21 else [])
 
 
-def test_a_run_without_such_questions_is_refused(imported: RunResult) -> None:
-    assert "asked no questions with options" in error_line(harness("calibrate", imported.folder.path))
+def test_a_run_without_such_questions_and_without_pair_scores_is_refused(imported: RunResult, tmp_path: Path) -> None:
+    without = Path(shutil.copytree(imported.folder.path, tmp_path / imported.folder.run_id))
+    (without / PAIR_SCORES).unlink()
+    assert "asked no questions with options" in error_line(harness("calibrate", without))
 
 
 async def test_a_model_that_knows_the_labels_is_never_wrong(imported: RunResult) -> None:
