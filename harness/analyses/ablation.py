@@ -177,5 +177,18 @@ async def run_ablation(
     return Ablation(config.model, tuple(axes), runs, impossible)
 
 
+def ablation_on_ray(
+    config: RunConfig, axes: Sequence[Axis], cluster: str, workers: int, advance: Callable[[int], None]
+) -> Ablation:
+    """As ``run_ablation``, but each cell is run by a worker of a Ray cluster; ``advance`` hears of documents done."""
+    from harness.runs.on_ray import runs_on_ray
+
+    planned, impossible = plan_cells(config, axes)
+    with_gold(planned[0][1].dataset, "an ablation")
+    results = runs_on_ray([experiment for _, experiment in planned], cluster, workers, advance)
+    runs = [(cell, result) for (cell, _), result in zip(planned, results, strict=True)]
+    return Ablation(config.model, tuple(axes), runs, impossible)
+
+
 def _key(cell: Cell) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(cell.items()))

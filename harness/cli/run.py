@@ -15,6 +15,7 @@ from harness import strict_json
 from harness.cli.options import (
     BatchFileOption,
     BatchOption,
+    ClusterOption,
     Display,
     DisplayOption,
     FailOnErrorOption,
@@ -24,6 +25,7 @@ from harness.cli.options import (
     RunDatasetOption,
     TrackerName,
     TrackOption,
+    WorkersOption,
 )
 from harness.cli.run_options import fields_from, with_options_of, with_run_options
 from harness.runs.config import OPTIONS, RunConfig
@@ -78,11 +80,8 @@ def run(
         typer.Option(min=0.0, help="Estimate first, and ask before a run that may cost more US dollars than this."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: run whatever it costs.")] = False,
-    cluster: Annotated[
-        str | None,
-        typer.Option(help="Run the parts on Ray: auto (one that runs, else one started here), or its address."),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="With --cluster: parts that run at once.")] = 1,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = 1,
     as_json: JsonOption = False,
     batch: BatchOption = False,
     batch_file: BatchFileOption = None,
@@ -104,7 +103,18 @@ def run(
 
         show_estimate(config, rate, display, as_json)
     elif cluster:
-        run_on_cluster(config, cluster, workers, display, as_json, fail_on_error, track)
+        if config.part:
+            raise InputError("--cluster makes the parts itself: leave out --part")
+        if is_encoder(config):
+            planned: Experiment | EncoderExperiment = prepare_encoder(config)
+        else:
+            score_first(config, display, as_json)
+            planned = prepare(config)
+            if confirm_above is not None and not yes:
+                from harness.cli.dry_run import confirm
+
+                confirm(planned, confirm_above, display, as_json)
+        run_on_cluster(planned, cluster, workers, display, as_json, fail_on_error, track)
     elif is_encoder(config):
         if batch or batch_file:
             raise InputError(f"{config.model} is an encoder: leave out --batch and --batch-file")
@@ -121,7 +131,7 @@ def run(
 
 
 def run_on_cluster(
-    config: RunConfig,
+    planned: Experiment | EncoderExperiment,
     cluster: str,
     workers: int,
     display: Display | None,
@@ -133,19 +143,10 @@ def run_on_cluster(
     from harness.cli.display import chosen_display
     from harness.cli.summary import print_result
     from harness.cli.transfers import counting_progress
-    from harness.errors import InputError
     from harness.runs.on_ray import run_on_ray
-    from harness.runs.plan import prepare
-    from harness.runs.sources.encoder import is_encoder, prepare_encoder
 
-    if config.part:
-        raise InputError("--cluster makes the parts itself: leave out --part")
-    if not is_encoder(config):
-        score_first(config, display, as_json)
-    # A mistake in the command is told here, once.
-    planned = prepare_encoder(config) if is_encoder(config) else prepare(config)
     with counting_progress("documents", planned.document_count, chosen_display(display, as_json)) as advance:
-        result = run_on_ray(config, cluster, workers, advance)
+        result = run_on_ray(planned, cluster, workers, advance)
     if as_json:
         typer.echo(strict_json.dumps(result.as_json()))
     else:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from harness.engine.budget import with_usage
-from harness.engine.journal import Journal, request_key
+from harness.engine.journal import AnswerStore, request_key
 from harness.engine.stop import StopSignal
 from harness.engine.storable import storable
 from harness.errors import FatalError, RetryableError, RunnerError
@@ -127,7 +127,7 @@ class Collector:
     def __init__(
         self,
         runner: Runner,
-        journal: Journal,
+        journal: AnswerStore,
         run_id: str,
         answers: BatchAnswers,
         wanted: Callable[[bytes, Request], None],

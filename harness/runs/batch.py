@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from harness.engine.asking import Asker
 from harness.engine.budget import NO_LIMITS, Budget, BudgetExhausted
 from harness.engine.collecting import BatchAnswers, BatchedRunner, Collector, RequestFiles
-from harness.engine.journal import Journal
+from harness.engine.journal import AnswerStore
 from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted
 from harness.errors import FatalError, InputError
@@ -74,7 +74,7 @@ async def execute_in_batches(experiment: Experiment, observer: Observer, by_hand
     batches = runner.batches()
     answers = BatchAnswers(batches)
 
-    async def first(asker: Asker, journal: Journal, folder: RunFolder) -> None:
+    async def first(asker: Asker, journal: AnswerStore, folder: RunFolder) -> None:
         way: Way
         way = ByHand(by_hand) if by_hand else AtProvider(runner, batches, asker, folder)
         await _answer_all(batched, batches, answers, way, asker, journal)
@@ -88,7 +88,7 @@ async def execute_in_batches(experiment: Experiment, observer: Observer, by_hand
 
 
 async def _answer_all(
-    experiment: Experiment, batches: Batches, answers: BatchAnswers, way: Way, asker: Asker, journal: Journal
+    experiment: Experiment, batches: Batches, answers: BatchAnswers, way: Way, asker: Asker, journal: AnswerStore
 ) -> None:
     """Ask round by round until the journal, or an error, answers every request of every document."""
 
