@@ -72,7 +72,7 @@ def outcomes(
         worker
     )
     actors = [kind.remote(*arguments) for _ in range(min(workers, len(jobs)))]
-    pool = ActorPool([])
+    pool: Any = ActorPool([])  # its methods have no types
     for job in jobs:
         pool.submit(lambda actor, one: actor.work.remote(one), job)
     # An actor that the cluster has no place for yet must not hold a job.

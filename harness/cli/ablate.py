@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import strict_json
-from harness.cli.options import ClusterOption, DisplayOption, FailOnErrorOption, JsonOption, WorkersOption
+from harness.cli.options import BatchOption, ClusterOption, DisplayOption, FailOnErrorOption, JsonOption, WorkersOption
 from harness.cli.run_options import with_run_options
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.failures import MOST_FAILED
@@ -58,6 +58,7 @@ def ablate(
     first_documents: Annotated[
         int, typer.Option(min=1, help="With --search: documents of the first round; each later one has twice as many.")
     ] = FIRST_DOCUMENTS,
+    batch: BatchOption = False,
     cluster: ClusterOption = None,
     workers: WorkersOption = 1,
     fail_on_error: FailOnErrorOption = MOST_FAILED,
@@ -89,6 +90,8 @@ def ablate(
         raise InputError("--first-documents is of a search: give --search, too")
     if search and cluster:
         raise InputError("--search goes round by round on one model: leave out --cluster")
+    if batch and (search or cluster):
+        raise InputError("--batch does not go with --search or --cluster: leave out one of them")
     for cell in cells(axes):
         score_first(configuration(config, cell), display, as_json)
     finished: Ablation | Search
@@ -99,7 +102,7 @@ def ablate(
             with counting_progress("documents", None, kind) as advance:
                 finished = ablation_on_ray(config, axes, cluster, workers, advance)
         else:
-            finished = asyncio.run(run_ablation(config, axes, observe))
+            finished = asyncio.run(run_ablation(config, axes, observe, batch))
     finally:
         for one in shown:
             one.close()

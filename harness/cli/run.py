@@ -94,14 +94,13 @@ def run(
         from harness.tracking import check_tracker
 
         check_tracker(track)
-    if batch and batch_file:
-        raise InputError("--batch asks the provider, --batch-file is answered by yourself: leave out one of them")
-    if cluster and (batch or batch_file):
+    batches = batching(batch, batch_file)
+    if cluster and batches:
         raise InputError("--cluster and --batch exclude each other: leave out one of them")
     if dry_run:
         from harness.cli.dry_run import show_estimate
 
-        show_estimate(config, rate, display, as_json)
+        show_estimate(config, rate, display, as_json, in_batches=batches is not None)
     elif cluster:
         if config.part:
             raise InputError("--cluster makes the parts itself: leave out --part")
@@ -116,17 +115,16 @@ def run(
                 confirm(planned, confirm_above, display, as_json)
         run_on_cluster(planned, cluster, workers, display, as_json, fail_on_error, track)
     elif is_encoder(config):
-        if batch or batch_file:
+        if batches:
             raise InputError(f"{config.model} is an encoder: leave out --batch and --batch-file")
         score_and_show(prepare_encoder(config), display, as_json, track)
     else:
         score_first(config, display, as_json)
-        batches = Batching(batch_file) if batch or batch_file else None
         experiment = prepare(config, model_needed=batch_file is None)
         if confirm_above is not None and not yes:
             from harness.cli.dry_run import confirm
 
-            confirm(experiment, confirm_above, display, as_json)
+            confirm(experiment, confirm_above, display, as_json, in_batches=batches is not None)
         run_and_show(experiment, display, as_json, fail_on_error, track=track, batches=batches)
 
 
@@ -187,6 +185,8 @@ def retry(
     dataset: RunDatasetOption = None,
     data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
+    batch: BatchOption = False,
+    batch_file: BatchFileOption = None,
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,
@@ -224,8 +224,10 @@ def retry(
             f"{folder.run_id} was made with another prompt, model file, server or -M option than the one found now: "
             "type the original command to make a new run"
         )
-    experiment.runner.check()
-    run_and_show(experiment, display, as_json, fail_on_error, bad_answers_of(folder))
+    batches = batching(batch, batch_file)
+    if batch_file is None:
+        experiment.runner.check()
+    run_and_show(experiment, display, as_json, fail_on_error, bad_answers_of(folder), batches=batches)
 
 
 class Batching(NamedTuple):
@@ -233,6 +235,15 @@ class Batching(NamedTuple):
 
     by_hand: Path | None = None
     """The file of requests that the user has answered; None for batches of the provider."""
+
+
+def batching(batch: bool, batch_file: Path | None) -> Batching | None:
+    """What ``--batch`` and ``--batch-file`` ask for; InputError for both."""
+    from harness.errors import InputError
+
+    if batch and batch_file:
+        raise InputError("--batch asks the provider, --batch-file is answered by yourself: leave out one of them")
+    return Batching(batch_file) if batch or batch_file else None
 
 
 def run_and_show(
@@ -260,7 +271,7 @@ def run_and_show(
     if batches:
         from harness.runs.batch import execute_in_batches
 
-        work = execute_in_batches(experiment, observer, batches.by_hand)
+        work = execute_in_batches(experiment, observer, batches.by_hand, ask_again)
     else:
         work = execute(experiment, observer, ask_again)
     try:

@@ -19,7 +19,7 @@ from harness.engine.journal import JOURNAL_FILE, AnswerStore, Journal
 from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
 from harness.engine.session import RunnerSession
-from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
+from harness.engine.stop import BatchesHandedIn, Interrupted, StopSignal, listen_for_signals
 from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
 from harness.runs.candidate_scores import candidate_writer
@@ -35,6 +35,10 @@ from harness.store import DocumentRecord, RunFolder
 from harness.types import Ask, Document, Usage
 
 Outcome = TypeVar("Outcome")
+
+
+First = Callable[[Asker, AnswerStore, RunFolder, str], Awaitable[None]]
+"""What is awaited before the documents are run; the last argument is the id of the retry, if it is one."""
 
 
 class Observer(Protocol):
@@ -66,8 +70,18 @@ class Stopped(HarnessError):
     exit_code = 3
 
 
+class HandedIn(Stopped):
+    """The run ended because all that it could ask is in batches that were handed in."""
+
+
 class OutOfBudget(Stopped):
     """The run ended because its next request could pass a limit."""
+
+
+_STOPPED_BY: tuple[tuple[type[BaseException], type[Stopped]], ...] = (
+    (BudgetExhausted, OutOfBudget),
+    (BatchesHandedIn, HandedIn),
+)
 
 
 async def execute(
@@ -76,7 +90,7 @@ async def execute(
     ask_again: Mapping[str, BadAnswers] | None = None,
     session: RunnerSession | None = None,
     journal: AnswerStore | None = None,
-    first: Callable[[Asker, AnswerStore, RunFolder], Awaitable[None]] | None = None,
+    first: First | None = None,
 ) -> RunResult:
     """Run, store and score. Answers already in the journal are not asked for again.
 
@@ -107,7 +121,7 @@ async def execute(
 
         async def work() -> RunTotals:
             if first is not None:
-                await first(asker, journal, folder)
+                await first(asker, journal, folder, manifest.retry)
             return await _run_all(experiment, folder, asker, observer, ask_for)
 
         with _frozen_heap():
@@ -143,7 +157,7 @@ async def supervise(
     except (Interrupted, BudgetExhausted, asyncio.CancelledError) as reason:
         manifest.end("stopped", asker.traffic)
         why = str(reason) or f"{asker.stop.reason}, twice"
-        stopped = OutOfBudget if isinstance(reason, BudgetExhausted) else Stopped
+        stopped = next((told for kind, told in _STOPPED_BY if isinstance(reason, kind)), Stopped)
         raise stopped(f"{why.rstrip('.')}. Resume with the same command; run folder {folder.path}") from None
     except HarnessError:
         manifest.end("failed", asker.traffic)

@@ -205,7 +205,7 @@ def _ended(folder: RunFolder) -> RunResult | None:
 
 def _stored(folder: RunFolder, files: Files, results: Path) -> RunResult:
     """Write the files of a run that has ended elsewhere, the manifest last."""
-    manifest = text_value(files[MANIFEST].decode(), MANIFEST, REBUILD)
+    manifest: Any = text_value(files[MANIFEST].decode(), MANIFEST, REBUILD)
     manifest["config"]["results"] = str(results)
     text = json_text(manifest, ensure_ascii=False, indent=2) + "\n"
     with folder.locked(), folder.storing():

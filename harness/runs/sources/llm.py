@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from harness.methods.settings import MethodSettings
 from harness.prompting.variant import REASONING, text_sha256
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import PlannedRun
-from harness.types import Adapter, ModelSpec, Runner, RunnerOptions, Sampling
+from harness.types import Adapter, Method, ModelSpec, Runner, RunnerOptions, Sampling
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class LlmRun(PlannedRun):
     """The backend; nothing is started."""
     settings: MethodSettings
     """What a method needs to build its requests and read the answers."""
+
+    @abstractmethod
+    def method(self) -> Method:
+        """What asks about a document, and reads the answers."""
 
     @property
     def id_parts(self) -> tuple[str, ...]:
