@@ -36,14 +36,16 @@ _PATHS = ("data_dir", "results")
 Outcome = TypeVar("Outcome")
 
 
-def run(model: str, prompt: str = "", **options: Any) -> RunResult:
+def run(model: str, prompt: str = "", *, batch: bool = False, **options: Any) -> RunResult:
     """Ask a model about every document, store and score its answers; the same call again resumes, or replays.
 
     ``options`` are the fields of ``harness.runs.config.RunConfig``, such as ``dataset``, ``split``, ``limit``,
-    ``constrain``, ``prompt_options``, ``model_options``, ``shots`` and ``results``. An encoder takes no prompt. The
+    ``constrain``, ``prompt_options``, ``model_options``, ``shots`` and ``results``. An encoder takes no prompt. With
+    ``batch``, the model is asked in batches of its provider, which are waited for. The
     scores are in ``tables`` of what is returned, and in the files of its ``folder``.
     """
     from harness.models import given_base_url
+    from harness.runs.batch import execute_in_batches
     from harness.runs.config import RunConfig
     from harness.runs.execute import Unwatched, execute
     from harness.runs.plan import prepare
@@ -58,10 +60,14 @@ def run(model: str, prompt: str = "", **options: Any) -> RunResult:
     options["base_url"] = given_base_url(model, " ".join(base_url) if isinstance(base_url, list | tuple) else base_url)
     config = RunConfig(model, prompt, **options)
     if is_encoder(config):
+        if batch:
+            raise InputError(f"{model} is an encoder, which is not asked in batches: leave out batch")
         return execute_encoder(prepare_encoder(config), _nothing)
     for encoder in encoders_to_run(config):
         encoder.scorer.check()
         execute_encoder(encoder, _nothing)
+    if batch:
+        return _finish(execute_in_batches(prepare(config), Unwatched()))
     return _finish(execute(prepare(config), Unwatched()))
 
 

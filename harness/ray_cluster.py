@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from harness.errors import InputError, ModelUnavailable
 
-LOCAL_STORE_BYTES = 100 << 20
-"""The object store of a cluster started here: what passes through it are names of documents and counts."""
+LOCAL_STORE_BYTES = 200 << 20
+"""The object store of a cluster started here: the files of runs that have ended pass through it."""
+
+RETRIES = 10
+"""How often Ray starts a worker anew that died, and gives it what it was working on."""
+
+POLL_S = 0.5
+CLOSING_S = 30.0
 
 
 @contextmanager
@@ -44,3 +50,54 @@ def connected(address: str, workers: int) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def gpus_of_a_worker(ray: Any) -> int:
+    """One where the cluster has some."""
+    return 1 if ray.cluster_resources().get("GPU") else 0
+
+
+def outcomes(
+    ray: Any, worker: type, arguments: Sequence[Any], jobs: Sequence[Any], workers: int, tick: Callable[[], None]
+) -> Iterator[Any]:
+    """What ``work(job)`` of an actor returns for each job, as they end; a RayError in place of what was lost.
+
+    ``worker`` is the class of the actors, made with ``arguments``; its ``close()`` is called at the end. Ray places up
+    to ``workers`` of them, each with a CPU and a GPU if there are some, and starts anew those that die, with the
+    job that they had. ``tick`` is called every half second.
+    """
+    from ray.util import ActorPool
+
+    kind = ray.remote(num_cpus=1, num_gpus=gpus_of_a_worker(ray), max_restarts=RETRIES, max_task_retries=RETRIES)(
+        worker
+    )
+    actors = [kind.remote(*arguments) for _ in range(min(workers, len(jobs)))]
+    pool: Any = ActorPool([])  # its methods have no types
+    for job in jobs:
+        pool.submit(lambda actor, one: actor.work.remote(one), job)
+    # An actor that the cluster has no place for yet must not hold a job.
+    starting = {actor.__ray_ready__.remote(): actor for actor in actors}
+    left = len(jobs)
+    while left:
+        ready = ray.wait(list(starting), timeout=0 if pool.has_next() else POLL_S)[0] if starting else []
+        for one in ready:
+            pool.push(starting.pop(one))
+        if pool.has_next():
+            try:
+                outcome = pool.get_next_unordered(timeout=POLL_S)
+            except ray.exceptions.RayError as error:
+                outcome = error
+            except TimeoutError:
+                tick()
+                continue
+            left -= 1
+            yield outcome
+        tick()
+    with suppress(ray.exceptions.RayError):
+        ray.wait([actor.close.remote() for actor in actors], num_returns=len(actors), timeout=CLOSING_S)
+
+
+def why(error: Any) -> str:
+    """What a worker's failure was, in a line."""
+    text = str(getattr(error, "cause", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

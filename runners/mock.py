@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,6 +29,8 @@ from runners.options import Option, seconds
 Answer = Callable[[Request], str | Completion | Exception]
 
 EMPTY_LIST = "END"
+LAST_REQUESTS = 100
+"""Requests that a mock keeps: a corpus asks more of it than fit into memory."""
 
 
 def empty_list(request: Request) -> str:
@@ -41,14 +44,14 @@ class MockRunner:
     """Answers each request by calling ``answer``: a text, a whole completion, or an error to raise.
 
     Every grammar form is accepted and none is enforced, so what follows a runner sees what a
-    misbehaving server could send. Token counts are words. ``requests`` keeps what was asked.
+    misbehaving server could send. Token counts are words. ``requests`` keeps the last requests.
     """
 
     def __init__(self, answer: Answer | None = None, *, name: str = "mock", latency_s: float = 0.0) -> None:
         self.name = name
         self.identity: dict[str, str] = {"provider": "mock", "model": name}
         self.supports = Supports(forms=get_args(GrammarForm), max_top_logprobs=20, continues=True, takes_effort=True)
-        self.requests: list[Request] = []
+        self.requests: deque[Request] = deque(maxlen=LAST_REQUESTS)
         self._answer = answer or empty_list
         self._latency_s = latency_s
 

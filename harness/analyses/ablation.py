@@ -15,8 +15,9 @@ from harness.analyses.planned_cells import plan_cells
 from harness.datasets.gold import with_gold
 from harness.engine.session import RunnerSession
 from harness.errors import StorageError
+from harness.runs.batch import execute_in_batches
 from harness.runs.config import RunConfig
-from harness.runs.execute import Observer, execute
+from harness.runs.execute import HandedIn, Observer, execute
 from harness.runs.results import RunResult
 from harness.scoring.counts import Counts
 from harness.scoring.resampling import Difference, Interval, Resampling, in_order
@@ -160,20 +161,45 @@ async def run_ablation(
     config: RunConfig,
     axes: Sequence[Axis],
     observe: Callable[[int, int, Cell], Observer],
+    in_batches: bool = False,
 ) -> Ablation:
     """Run every cell, one after the other, on one model that is started once.
 
     ``observe`` is called with the number of the cell, their number and the cell. Cells whose values contradict
-    each other are left out with the reason; raises InputError if none is left or the documents have no labels, else
+    each other are left out with the reason. ``in_batches``, the first batches of all cells are handed in before the
+    first is waited for. Raises InputError if none is left or the documents have no labels, else
     what ``execute`` raises.
     """
     planned, impossible = plan_cells(config, axes)
     with_gold(planned[0][1].dataset, "an ablation")
-    runs = []
+    runs: list[tuple[Cell, RunResult]] = []
+    if in_batches:
+        for waits in (False, True):
+            runs = []
+            for number, (cell, experiment) in enumerate(planned, 1):
+                observer = observe(number, len(planned), cell)
+                try:
+                    runs.append((cell, await execute_in_batches(experiment, observer, waits=waits)))
+                except HandedIn:
+                    continue
+        return Ablation(config.model, tuple(axes), runs, impossible)
     async with RunnerSession(planned[0][1].runner) as session:
         for number, (cell, experiment) in enumerate(planned, 1):
             observer = observe(number, len(planned), cell)
             runs.append((cell, await execute(experiment, observer, session=session)))
+    return Ablation(config.model, tuple(axes), runs, impossible)
+
+
+def ablation_on_ray(
+    config: RunConfig, axes: Sequence[Axis], cluster: str, workers: int, advance: Callable[[int], None]
+) -> Ablation:
+    """As ``run_ablation``, but each cell is run by a worker of a Ray cluster; ``advance`` hears of documents done."""
+    from harness.runs.on_ray import runs_on_ray
+
+    planned, impossible = plan_cells(config, axes)
+    with_gold(planned[0][1].dataset, "an ablation")
+    results = runs_on_ray([experiment for _, experiment in planned], cluster, workers, advance)
+    runs = [(cell, result) for (cell, _), result in zip(planned, results, strict=True)]
     return Ablation(config.model, tuple(axes), runs, impossible)
 
 

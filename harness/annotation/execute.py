@@ -19,7 +19,8 @@ from harness.engine.session import RunnerSession
 from harness.errors import InputError
 from harness.label_source import LabelSource
 from harness.records.manifest import CompleteManifest
-from harness.runs.execute import Observer, asker_of, supervise
+from harness.runs.batch import in_batches
+from harness.runs.execute import First, Observer, asker_of, supervise
 from harness.runs.failures import Failure, failures_of
 from harness.runs.manifest import RunManifest
 from harness.runs.totals import RunTotals
@@ -91,25 +92,50 @@ class AnnotationResult:
         }
 
 
-async def annotate(experiment: AnnotationRun, observer: Observer, out: Path | None = None) -> AnnotationResult:
+async def annotate_in_batches(
+    experiment: AnnotationRun, observer: Observer, out: Path | None = None, by_hand: Path | None = None
+) -> AnnotationResult:
+    """As ``annotate``, but the model is asked in batches; as ``in_batches``."""
+
+    async def work(batched: AnnotationRun, session: RunnerSession, first: First) -> AnnotationResult:
+        return await annotate(batched, observer, out, session, first)
+
+    return await in_batches(experiment, work, by_hand)
+
+
+async def annotate(
+    experiment: AnnotationRun,
+    observer: Observer,
+    out: Path | None = None,
+    session: RunnerSession | None = None,
+    first: First | None = None,
+) -> AnnotationResult:
     """Annotate every text, write the whole answers' documents to ``out`` and the relations beside it.
 
     Only a document that ends ``ok`` and has an entity is written: a broken-off list would call pairs
     unrelated that nobody judged. ``results/annotations/<id>/`` holds the manifest, a record of every
-    document, and the corpus where ``out`` is None. Answers in the journal are not asked for again.
+    document, and the corpus where ``out`` is None. Answers in the journal are not asked for again. ``session`` and
+    ``first`` are as of ``execute``.
     Raises InputError where ``out`` would mix with another corpus, and Stopped.
     """
+    if session is None:
+        async with RunnerSession(experiment.runner) as own:
+            return await annotate(experiment, observer, out, own, first)
     config = experiment.config
     folder = RunFolder(config.results / "annotations" / experiment.run_id)
     corpus = out or folder.path / CORPUS_FILE
     _check_place(corpus)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
-        async with RunnerSession(experiment.runner) as session:
-            asker = asker_of(experiment, journal, session)
-            manifest = RunManifest(folder, experiment.asked(), journal)
-            manifest.begin()
-            work = _annotate_all(experiment, folder, corpus, asker, observer)
-            counts = await supervise(work, experiment, folder, asker, manifest, observer)
+        asker = asker_of(experiment, journal, session)
+        manifest = RunManifest(folder, experiment.asked(), journal)
+        manifest.begin()
+
+        async def work() -> AnnotationCounts:
+            if first is not None:
+                await first(asker, journal, folder, "")
+            return await _annotate_all(experiment, folder, corpus, asker, observer)
+
+        counts = await supervise(work(), experiment, folder, asker, manifest, observer)
         return AnnotationResult(corpus, folder, manifest.complete(counts.as_json(), asker.traffic))
 
 

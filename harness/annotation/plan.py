@@ -21,7 +21,7 @@ from harness.prompting.variant import REASONING, PromptVariant, load_variant
 from harness.runs.config import RunConfig
 from harness.runs.sources.adapters import adapters_of, warn_of_other_use
 from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_of
-from harness.types import Dataset, Document, ModelSpec, PredictionSource, RelationSchema
+from harness.types import Dataset, Document, PredictionSource, RelationSchema
 
 OPEN = "open"
 # Room for '{"type": "PER", "mentions": ["...", "..."]}' with as many mentions as texts commonly have.
@@ -94,9 +94,7 @@ def annotation_of(
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
     )
     dataset = Dataset(name, "", relations, texts, _checksum(sha256, relations))
-    annotation = AnnotationRun(
-        config, spec, dataset, runner, settings, adapters=adapters, entities_only=entities_only
-    )
+    annotation = AnnotationRun(config, spec, dataset, runner, settings, adapters=adapters, entities_only=entities_only)
     annotation.method()
     warn_of_other_use(annotation.answering, settings)
     return annotation

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import strict_json
-from harness.cli.options import DisplayOption, FailOnErrorOption, JsonOption
+from harness.cli.options import BatchOption, ClusterOption, DisplayOption, FailOnErrorOption, JsonOption, WorkersOption
 from harness.cli.run_options import with_run_options
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.failures import MOST_FAILED
@@ -36,6 +36,7 @@ Examples:
 
 \b
 The grid shares one journal and one started model; the same command typed again resumes where it stopped.
+With --cluster auto --workers 2, each run of the grid is a job on Ray.
 
 With --search, the grid is searched by successive halving: all of it is run on the first --first-documents, the better
 half on twice as many, and so on until one is left, or --max-tokens-total is used up. Splits that are reported are
@@ -57,15 +58,19 @@ def ablate(
     first_documents: Annotated[
         int, typer.Option(min=1, help="With --search: documents of the first round; each later one has twice as many.")
     ] = FIRST_DOCUMENTS,
+    batch: BatchOption = False,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = 1,
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    from harness.analyses.ablation import run_ablation
+    from harness.analyses.ablation import ablation_on_ray, run_ablation
     from harness.analyses.grid import cells, configuration, read_axes
     from harness.analyses.search import Search, run_search
     from harness.cli.display import QuietDisplay, chosen_display, make_display
     from harness.cli.run import exit_as_failed, score_first
+    from harness.cli.transfers import counting_progress
     from harness.errors import InputError
     from harness.runs.execute import Observer
 
@@ -83,14 +88,21 @@ def ablate(
     axes = read_axes(axis, config)
     if not search and first_documents != FIRST_DOCUMENTS:
         raise InputError("--first-documents is of a search: give --search, too")
+    if search and cluster:
+        raise InputError("--search goes round by round on one model: leave out --cluster")
+    if batch and (search or cluster):
+        raise InputError("--batch does not go with --search or --cluster: leave out one of them")
     for cell in cells(axes):
         score_first(configuration(config, cell), display, as_json)
     finished: Ablation | Search
     try:
         if search:
             finished = asyncio.run(run_search(config, axes, observe, first_documents))
+        elif cluster:
+            with counting_progress("documents", None, kind) as advance:
+                finished = ablation_on_ray(config, axes, cluster, workers, advance)
         else:
-            finished = asyncio.run(run_ablation(config, axes, observe))
+            finished = asyncio.run(run_ablation(config, axes, observe, batch))
     finally:
         for one in shown:
             one.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness import strict_json
-from harness.cli.options import Display, DisplayOption, FailOnErrorOption, JsonOption
+from harness.cli.options import BatchFileOption, BatchOption, Display, DisplayOption, FailOnErrorOption, JsonOption
 from harness.cli.run_options import fields_of_run, with_options_of
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.failures import MOST_FAILED
@@ -17,6 +17,7 @@ from harness.runs.failures import MOST_FAILED
 if TYPE_CHECKING:
     from harness.annotation.execute import AnnotationResult
     from harness.annotation.plan import AnnotationRun
+    from harness.cli.run import Batching
 
 
 @with_options_of(fields_of_run(one for one in OPTIONS.values() if one.annotates))
@@ -32,6 +33,8 @@ def annotate(
         Literal["closed", "format", "none"] | None,
         typer.Option(help="Default: closed, or format where the schema is open."),
     ] = None,
+    batch: BatchOption = False,
+    batch_file: BatchFileOption = None,
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,
@@ -47,11 +50,12 @@ def annotate(
       harness annotate articles/ --model gpt-4o-mini --schema open --out corpus/annotated.json --max-cost 0.50
     """
     from harness.annotation.plan import OPEN, prepare_annotation
-    from harness.cli.run import exit_as_failed
+    from harness.cli.run import batching, exit_as_failed
 
     level = constrain or ("format" if schema == OPEN else "closed")
     config = RunConfig(**fields, prompt=prompt, dataset=str(texts), constrain=level)
-    result = _execute(prepare_annotation(config, schema), out, display, as_json)
+    batches = batching(batch, batch_file)
+    result = _execute(prepare_annotation(config, schema), out, display, as_json, batches)
     if as_json:
         typer.echo(strict_json.dumps(result.as_json()))
     else:
@@ -60,13 +64,18 @@ def annotate(
         exit_as_failed(result.manifest, result.failures)
 
 
-def _execute(experiment: AnnotationRun, out: Path | None, display: Display | None, quiet: bool) -> AnnotationResult:
+def _execute(
+    experiment: AnnotationRun, out: Path | None, display: Display | None, quiet: bool, batches: Batching | None
+) -> AnnotationResult:
     from harness.annotation.execute import annotate as annotate_texts
+    from harness.annotation.execute import annotate_in_batches
     from harness.cli.display import chosen_display, make_display
 
     kind = chosen_display(display, quiet)
     observer = make_display(kind)
     try:
+        if batches:
+            return asyncio.run(annotate_in_batches(experiment, observer, out, batches.by_hand))
         return asyncio.run(annotate_texts(experiment, observer, out))
     finally:
         observer.close()

@@ -23,7 +23,9 @@ _COUNTED_BY = {
 }
 
 
-def show_estimate(config: RunConfig, rate: float | None, display: Display | None, as_json: bool) -> None:
+def show_estimate(
+    config: RunConfig, rate: float | None, display: Display | None, as_json: bool, in_batches: bool = False
+) -> None:
     """Print what a run would take; a model that cannot run here can be counted all the same."""
     from harness.cli.summary import print_lines
     from harness.runs.estimate import estimate_encoder
@@ -33,14 +35,16 @@ def show_estimate(config: RunConfig, rate: float | None, display: Display | None
     if is_encoder(config):
         found = estimate_encoder(prepare_encoder(config, model_needed=False), rate)
     else:
-        found = estimate(prepare(config, model_needed=False), rate, display, as_json)
+        found = estimate(prepare(config, model_needed=False), rate, display, as_json, in_batches)
     if as_json:
         typer.echo(strict_json.dumps(found.as_json()))
     else:
         print_lines(estimate_lines(found))
 
 
-def estimate(experiment: Experiment, rate: float | None, display: Display | None, as_json: bool) -> Estimate:
+def estimate(
+    experiment: Experiment, rate: float | None, display: Display | None, as_json: bool, in_batches: bool = False
+) -> Estimate:
     """What an experiment would take, with a progress bar over its documents."""
     from harness.cli.display import chosen_display
     from harness.cli.transfers import counting_progress
@@ -48,14 +52,16 @@ def estimate(experiment: Experiment, rate: float | None, display: Display | None
 
     kind = chosen_display(display, as_json)
     with counting_progress("documents rendered", experiment.document_count, kind) as advance:
-        return asyncio.run(estimate_run(experiment, rate, advance))
+        return asyncio.run(estimate_run(experiment, rate, advance, in_batches))
 
 
-def confirm(experiment: Experiment, most_usd: float, display: Display | None, as_json: bool) -> None:
+def confirm(
+    experiment: Experiment, most_usd: float, display: Display | None, as_json: bool, in_batches: bool = False
+) -> None:
     """Ask whether to run what may cost more than ``most_usd``; raises InputError where nobody can answer."""
     from harness.errors import InputError
 
-    found = estimate(experiment, None, display, as_json)
+    found = estimate(experiment, None, display, as_json, in_batches)
     if found.most_cost_usd is None:
         raise InputError(f"--confirm-above needs prices, and {experiment.spec.name} has none: add --yes to run it")
     if found.most_cost_usd <= most_usd:
@@ -87,6 +93,7 @@ def estimate_lines(found: Estimate) -> list[tuple[str, str]]:
         cost = "n/a: the model has no price"
         if found.cost_usd is not None:
             cost = f"about ${found.cost_usd:,.4f}, at most ${found.most_cost_usd:,.4f}"
+            cost += "" if found.price_share == 1 else f", at {found.price_share:g} times the price, in batches"
         lines.append(("cost", cost))
     time = "n/a: no run of the model here tells how fast it is; give --rate"
     if found.seconds is not None:

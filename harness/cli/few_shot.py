@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from harness.cli.options import DisplayOption, JsonOption, key_values
+from harness.cli.options import ClusterOption, DisplayOption, JsonOption, WorkersOption, key_values
 from harness.cli.tables import mean_and_deviation, print_table
 
 if TYPE_CHECKING:
@@ -69,17 +70,20 @@ def train_few_shot(
     out: Annotated[Path, typer.Option(help="Folder for trainings, table and curve.")] = Path(
         "results/encoders/few-shot"
     ),
+    cluster: ClusterOption = None,
+    workers: WorkersOption = 1,
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     import pandas as pd
 
     from harness.cli.display import default_display
-    from harness.cli.training_display import training_display
+    from harness.cli.training_display import each_trained
     from harness.encoders.config import Task
     from harness.errors import InputError
     from harness.runs.config import RunConfig
     from harness.training.few_shot import SIZES, FewShotJob, documents_to_train_on, run_few_shot
+    from harness.training.on_ray import NamedTraining
 
     tasks: list[Task | Literal["llm"]] = []
     for name in model or ([] if llm else ["atlop", "glidre"]):
@@ -99,7 +103,7 @@ def train_few_shot(
     fitting = [number for number in SIZES if number <= documents]
     sizes: list[int | None] = [*(size or fitting), *([None] if whole else [])]
     kind = display or ("none" if as_json else default_display())
-    rows = []
+    trainings = []
     for task in tasks:
         for number in sizes:
             for draw in range(seed, seed + (seeds if number else all_seeds or seeds)):
@@ -107,9 +111,12 @@ def train_few_shot(
                 asked = run if task == "llm" else None
                 job = FewShotJob(task, train, number, draw, steps, epochs, choose, report, own, asked)
                 folder = out / job.name.replace(" ", "-") / f"n-{number or 'all'}" / f"seed-{draw}"
-                with training_display(kind, f"{job.name}, n = {number or documents}, seed {draw}") as watcher:
-                    rows.append(run_few_shot(job, documents, folder, watcher))
-                pd.DataFrame(rows).to_csv(out / "few_shot.csv", index=False)
+                name = f"{job.name}, n = {number or documents}, seed {draw}"
+                trainings.append(NamedTraining(name, folder, partial(run_few_shot, job, documents)))
+    rows = []
+    for row in each_trained(trainings, kind, cluster, workers):
+        rows.append(row)
+        pd.DataFrame(rows).to_csv(out / "few_shot.csv", index=False)
     table = pd.DataFrame(rows)
     if find_spec("matplotlib"):
         draw_curve(out / "few_shot.svg", table)

@@ -42,6 +42,10 @@ BatchFileOption = Annotated[
     Path | None,
     typer.Option(help="Write the requests to this .jsonl file, and read the answers beside it (`vllm run-batch`)."),
 ]
+ClusterOption = Annotated[
+    str | None, typer.Option(help="Work on Ray: auto (one that runs, else one started here), or its address.")
+]
+WorkersOption = Annotated[int, typer.Option(min=1, help="With --cluster: how many work at once.")]
 AlignOption = Annotated[str | None, typer_option(OPTIONS["align"])]
 ThetaOption = Annotated[float | None, typer_option(OPTIONS["theta"])]
 AlignOverOption = Annotated[AlignOver | None, typer_option(OPTIONS["align_over"])]

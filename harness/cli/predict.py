@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import strict_json
-from harness.cli.options import DisplayOption, FailOnErrorOption, JsonOption
+from harness.cli.options import ClusterOption, DisplayOption, FailOnErrorOption, JsonOption, WorkersOption
 from harness.cli.run_options import fields_of_run, with_options_of
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.failures import MOST_FAILED
@@ -37,10 +37,8 @@ def predict(
     block_documents: Annotated[
         int, typer.Option(min=1, help="Documents in a block, and in a file of the output.")
     ] = 256,
-    cluster: Annotated[
-        str | None, typer.Option(help="Predict on Ray: auto (one that runs, else one started here), or its address.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="With --cluster: models loaded at once.")] = 1,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = 1,
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,

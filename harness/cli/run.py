@@ -15,6 +15,7 @@ from harness import strict_json
 from harness.cli.options import (
     BatchFileOption,
     BatchOption,
+    ClusterOption,
     Display,
     DisplayOption,
     FailOnErrorOption,
@@ -24,6 +25,7 @@ from harness.cli.options import (
     RunDatasetOption,
     TrackerName,
     TrackOption,
+    WorkersOption,
 )
 from harness.cli.run_options import fields_from, with_options_of, with_run_options
 from harness.runs.config import OPTIONS, RunConfig
@@ -78,11 +80,8 @@ def run(
         typer.Option(min=0.0, help="Estimate first, and ask before a run that may cost more US dollars than this."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: run whatever it costs.")] = False,
-    cluster: Annotated[
-        str | None,
-        typer.Option(help="Run the parts on Ray: auto (one that runs, else one started here), or its address."),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="With --cluster: parts that run at once.")] = 1,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = 1,
     as_json: JsonOption = False,
     batch: BatchOption = False,
     batch_file: BatchFileOption = None,
@@ -95,33 +94,42 @@ def run(
         from harness.tracking import check_tracker
 
         check_tracker(track)
-    if batch and batch_file:
-        raise InputError("--batch asks the provider, --batch-file is answered by yourself: leave out one of them")
-    if cluster and (batch or batch_file):
+    batches = batching(batch, batch_file)
+    if cluster and batches:
         raise InputError("--cluster and --batch exclude each other: leave out one of them")
     if dry_run:
         from harness.cli.dry_run import show_estimate
 
-        show_estimate(config, rate, display, as_json)
+        show_estimate(config, rate, display, as_json, in_batches=batches is not None)
     elif cluster:
-        run_on_cluster(config, cluster, workers, display, as_json, fail_on_error, track)
+        if config.part:
+            raise InputError("--cluster makes the parts itself: leave out --part")
+        if is_encoder(config):
+            planned: Experiment | EncoderExperiment = prepare_encoder(config)
+        else:
+            score_first(config, display, as_json)
+            planned = prepare(config)
+            if confirm_above is not None and not yes:
+                from harness.cli.dry_run import confirm
+
+                confirm(planned, confirm_above, display, as_json)
+        run_on_cluster(planned, cluster, workers, display, as_json, fail_on_error, track)
     elif is_encoder(config):
-        if batch or batch_file:
+        if batches:
             raise InputError(f"{config.model} is an encoder: leave out --batch and --batch-file")
         score_and_show(prepare_encoder(config), display, as_json, track)
     else:
         score_first(config, display, as_json)
-        batches = Batching(batch_file) if batch or batch_file else None
         experiment = prepare(config, model_needed=batch_file is None)
         if confirm_above is not None and not yes:
             from harness.cli.dry_run import confirm
 
-            confirm(experiment, confirm_above, display, as_json)
+            confirm(experiment, confirm_above, display, as_json, in_batches=batches is not None)
         run_and_show(experiment, display, as_json, fail_on_error, track=track, batches=batches)
 
 
 def run_on_cluster(
-    config: RunConfig,
+    planned: Experiment | EncoderExperiment,
     cluster: str,
     workers: int,
     display: Display | None,
@@ -133,19 +141,10 @@ def run_on_cluster(
     from harness.cli.display import chosen_display
     from harness.cli.summary import print_result
     from harness.cli.transfers import counting_progress
-    from harness.errors import InputError
     from harness.runs.on_ray import run_on_ray
-    from harness.runs.plan import prepare
-    from harness.runs.sources.encoder import is_encoder, prepare_encoder
 
-    if config.part:
-        raise InputError("--cluster makes the parts itself: leave out --part")
-    if not is_encoder(config):
-        score_first(config, display, as_json)
-    # A mistake in the command is told here, once.
-    planned = prepare_encoder(config) if is_encoder(config) else prepare(config)
     with counting_progress("documents", planned.document_count, chosen_display(display, as_json)) as advance:
-        result = run_on_ray(config, cluster, workers, advance)
+        result = run_on_ray(planned, cluster, workers, advance)
     if as_json:
         typer.echo(strict_json.dumps(result.as_json()))
     else:
@@ -186,6 +185,8 @@ def retry(
     dataset: RunDatasetOption = None,
     data_dir: RunDataDirOption = None,
     results_dir: ResultsOption = Path("results"),
+    batch: BatchOption = False,
+    batch_file: BatchFileOption = None,
     fail_on_error: FailOnErrorOption = MOST_FAILED,
     display: DisplayOption = None,
     as_json: JsonOption = False,
@@ -223,8 +224,10 @@ def retry(
             f"{folder.run_id} was made with another prompt, model file, server or -M option than the one found now: "
             "type the original command to make a new run"
         )
-    experiment.runner.check()
-    run_and_show(experiment, display, as_json, fail_on_error, bad_answers_of(folder))
+    batches = batching(batch, batch_file)
+    if batch_file is None:
+        experiment.runner.check()
+    run_and_show(experiment, display, as_json, fail_on_error, bad_answers_of(folder), batches=batches)
 
 
 class Batching(NamedTuple):
@@ -232,6 +235,15 @@ class Batching(NamedTuple):
 
     by_hand: Path | None = None
     """The file of requests that the user has answered; None for batches of the provider."""
+
+
+def batching(batch: bool, batch_file: Path | None) -> Batching | None:
+    """What ``--batch`` and ``--batch-file`` ask for; InputError for both."""
+    from harness.errors import InputError
+
+    if batch and batch_file:
+        raise InputError("--batch asks the provider, --batch-file is answered by yourself: leave out one of them")
+    return Batching(batch_file) if batch or batch_file else None
 
 
 def run_and_show(
@@ -259,7 +271,7 @@ def run_and_show(
     if batches:
         from harness.runs.batch import execute_in_batches
 
-        work = execute_in_batches(experiment, observer, batches.by_hand)
+        work = execute_in_batches(experiment, observer, batches.by_hand, ask_again)
     else:
         work = execute(experiment, observer, ask_again)
     try:

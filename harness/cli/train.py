@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,15 @@ import typer
 from harness.cli.compress import COMPRESS_HELP, train_compress
 from harness.cli.ensemble import ENSEMBLE_HELP, train_ensemble
 from harness.cli.few_shot import FEW_SHOT_HELP, train_few_shot
-from harness.cli.options import DataDirOption, Display, DisplayOption, JsonOption, key_values
+from harness.cli.options import (
+    ClusterOption,
+    DataDirOption,
+    Display,
+    DisplayOption,
+    JsonOption,
+    WorkersOption,
+    key_values,
+)
 from harness.cli.run_options import with_options_of
 from harness.cli.seen import SEEN_HELP, train_seen
 from harness.cli.train_llm import LLM_HELP, train_llm
@@ -85,8 +94,10 @@ def training_options(
     teacher: TeacherOption = None,
     data_dir: DataDirOption = None,
     option: FieldOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = 1,
 ) -> dict[str, Any]:
-    """The fields of a ``TrainingJob`` but for its seed, and the ``seeds`` to train with."""
+    """The fields of a ``TrainingJob`` but for its seed, the ``seeds`` to train with, and the ``cluster``."""
     return {
         "train": train,
         "dev": dev,
@@ -97,6 +108,8 @@ def training_options(
         "start": start,
         "teacher": teacher,
         "data_dir": data_dir,
+        "cluster": cluster,
+        "workers": workers,
         "options": {"encoder": encoder, **key_values(option, "-O")},
     }
 
@@ -166,15 +179,16 @@ app.command("unseen", help=UNSEEN_HELP)(train_unseen)
 
 def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | None, as_json: bool) -> None:
     from harness.cli.display import default_display
-    from harness.cli.training_display import training_display
+    from harness.cli.training_display import each_trained
     from harness.encoders.scorer import encoder_folder
     from harness.encoders.weights import data_of, trained_folder
     from harness.training.entities import train_entity_finder
     from harness.training.fit import TrainingJob, train_encoder
+    from harness.training.on_ray import NamedTraining
 
     train = train_entity_finder if task == "entities" else train_encoder
     seeds = fields["seeds"]
-    of_job = {name: value for name, value in fields.items() if name != "seeds"}
+    of_job = {name: value for name, value in fields.items() if name not in ("seeds", "cluster", "workers")}
     if fields["start"]:
         folder = encoder_folder(fields["start"])
         # An ensemble's first member stands for it, as it does where its encoder is asked for.
@@ -182,11 +196,11 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     if fields["teacher"]:
         of_job["teacher"] = encoder_folder(fields["teacher"])
     kind = display or ("none" if as_json else default_display())
-    results = []
-    for seed in seeds:
-        job = TrainingJob(task, **of_job, seed=seed)
-        with training_display(kind, f"seed {seed}") as watcher:
-            results.append(train(job, out / f"seed-{seed}", watcher))
+    trainings = [
+        NamedTraining(f"seed {seed}", out / f"seed-{seed}", partial(train, TrainingJob(task, **of_job, seed=seed)))
+        for seed in seeds
+    ]
+    results = list(each_trained(trainings, kind, fields["cluster"], fields["workers"]))
     if as_json:
         typer.echo(json.dumps([trained.as_json() for trained in results]))
         return

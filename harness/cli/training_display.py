@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.cli.terminal import console
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from harness.cli.options import Display
+    from harness.training.on_ray import NamedTraining
     from harness.training.trainer import Epoch
+
+Result = TypeVar("Result")
 
 
 class TrainingDisplay:
@@ -49,6 +52,24 @@ class TrainingDisplay:
         if self._progress is not None and self._task is not None:
             description = f"{self._name}, {part}"
             self._progress.update(self._task, completed=done, total=total, description=description, of=of)
+
+
+def each_trained(
+    trainings: Sequence[NamedTraining[Result]], kind: Display, cluster: str | None, workers: int
+) -> Iterator[Result]:
+    """What each training comes to, in their order: here, one after the other, or on a Ray cluster."""
+    if cluster is None:
+        for one in trainings:
+            with training_display(kind, one.name) as watcher:
+                result = one.train(one.folder, watcher)
+            yield result
+        return
+    from harness.cli.transfers import counting_progress
+    from harness.training.on_ray import trained_on_ray
+
+    with counting_progress("trainings", len(trainings), kind) as advance:
+        results = trained_on_ray(trainings, cluster, workers, advance)
+    yield from results
 
 
 @contextmanager

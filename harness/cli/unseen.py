@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import DisplayOption, JsonOption, key_values
+from harness.cli.options import ClusterOption, DisplayOption, JsonOption, WorkersOption, key_values
 from harness.cli.tables import mean_and_deviation, print_table
 
 if TYPE_CHECKING:
@@ -50,21 +51,24 @@ def train_unseen(
         list[str] | None, typer.Option("-O", "--option", metavar="KEY=VALUE", help="As of train glidre; repeatable.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for trainings and tables.")] = Path("results/encoders/unseen"),
+    cluster: ClusterOption = None,
+    workers: WorkersOption = 1,
     display: DisplayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     import pandas as pd
 
     from harness.cli.display import default_display
-    from harness.cli.training_display import training_display
+    from harness.cli.training_display import each_trained
     from harness.errors import InputError
+    from harness.training.on_ray import NamedTraining
     from harness.training.unseen import TESTS, UnseenJob, run_unseen
 
     tests = [name for name in TESTS if not test or name in test]
     if unknown := sorted(set(test or ()) - set(TESTS)):
         raise InputError(f"--test {unknown[0]}: write {', '.join(TESTS)}")
     kind = display or ("none" if as_json else default_display())
-    rows = []
+    trainings = []
     for name in tests:
         for count in unseen or [5, 10, 15]:
             for number in range(seed, seed + seeds):
@@ -79,10 +83,12 @@ def train_unseen(
                     fewrel=fewrel,
                     options=key_values(option, "-O"),
                 )
-                with training_display(kind, f"{name}, m = {count}, seed {number}") as watcher:
-                    result = run_unseen(job, out / job.trained_as / f"m-{count}" / f"seed-{number}", watcher)
-                rows.append(result.as_row())
-                pd.DataFrame(rows).to_csv(out / "unseen.csv", index=False)
+                folder = out / job.trained_as / f"m-{count}" / f"seed-{number}"
+                trainings.append(NamedTraining(f"{name}, m = {count}, seed {number}", folder, partial(run_unseen, job)))
+    rows = []
+    for result in each_trained(trainings, kind, cluster, workers):
+        rows.append(result.as_row())
+        pd.DataFrame(rows).to_csv(out / "unseen.csv", index=False)
     if as_json:
         typer.echo(json.dumps(rows))
         return

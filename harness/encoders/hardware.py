@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 PRECISIONS = ("fp32", "bf16")
-OPTIONS = ("device", "precision", "threads", "threshold")
+OPTIONS = ("batch", "device", "precision", "threads", "threshold")
 
 
 def check_options(options: Mapping[str, str]) -> None:
@@ -22,6 +22,8 @@ def check_options(options: Mapping[str, str]) -> None:
         raise InputError(f"-M {unknown[0]}: an encoder has the options {', '.join(OPTIONS)}")
     if options.get("precision", "fp32") not in PRECISIONS:
         raise InputError(f"-M precision={options['precision']}: write fp32 or bf16")
+    if options.get("batch", "1") != "1":
+        raise InputError(f"-M batch={options['batch']}: write 1, for one document at a time, or leave it out")
     if not options.get("threads", "1").isdigit() or options.get("threads") == "0":
         raise InputError(f"-M threads={options['threads']}: write a number above 0")
 

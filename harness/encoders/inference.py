@@ -27,12 +27,16 @@ BATCH_SCORES = 2**24
 
 @dataclass(frozen=True)
 class Inference:
-    """A model ready to score: where it runs, and whether matrix products are in bfloat16."""
+    """A model ready to score: where it runs, and whether matrix products are in bfloat16.
+
+    Where documents are scored ``one_by_one``, no score depends on the documents beside it, not even in its last digit.
+    """
 
     model: PairModel
     collator: Collator
     device: torch.device
     bf16: bool
+    one_by_one: bool = False
 
     def scores(self, documents: Iterable[EncodedDocument]) -> Iterator[np.ndarray]:
         """For each document in turn its float32 scores [pairs, relations + 1], NA last.
@@ -48,7 +52,8 @@ class Inference:
         width = len(self.model.config.relations) + 1
         most_pairs = min(factor * BATCH_PAIRS, factor * BATCH_SCORES // width)
         self.model.begin_scoring()
-        for batch in batches_by_length(documents, factor * BATCH_TOKENS, most_pairs):
+        most_tokens = 1 if self.one_by_one else factor * BATCH_TOKENS
+        for batch in batches_by_length(documents, most_tokens, most_pairs):
             scored = [document for _, document in batch if document.pair_count]
             parts = iter(self._batch(scored) if scored else ())
             for place, document in batch:

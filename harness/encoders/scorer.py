@@ -148,7 +148,8 @@ class EncoderScorer:
             model: PairModel = published.model(config)
         else:
             model = load_model(self.folder, config)
-        return Inference(model.to(device), collator, device, self.precision == "bf16")
+        one_by_one = "batch" in self._options
+        return Inference(model.to(device), collator, device, self.precision == "bf16", one_by_one)
 
     @cached_property
     def _device(self) -> torch.device:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from harness.engine.budget import Budget, with_usage
 from harness.engine.endpoints import Elsewhere, Endpoint, Endpoints, Home
-from harness.engine.journal import Journal, request_key
+from harness.engine.journal import AnswerStore, request_key
 from harness.engine.retry import RetryPolicy, call_with_retries
 from harness.engine.session import RunnerSession
 from harness.engine.stop import StopSignal
@@ -55,7 +55,7 @@ class Asker:
     """
 
     session: RunnerSession
-    journal: Journal
+    journal: AnswerStore
     run_id: str
     budget: Budget
     endpoints: Endpoints

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Self
 
 from harness.engine.budget import with_usage
-from harness.engine.journal import Journal, request_key
+from harness.engine.journal import AnswerStore, request_key
 from harness.engine.stop import StopSignal
 from harness.engine.storable import storable
 from harness.errors import FatalError, RetryableError, RunnerError
@@ -23,6 +23,10 @@ MOST_TRIES = 3
 # A document whose method has asked nothing for so many turns of the event loop waits for answers. It may use two turns
 # more for each answer that it reads.
 QUIET_TURNS = 20
+
+
+IsBad = Callable[[Request, Completion], bool]
+"""Whether a stored answer is one that is to be asked for again."""
 
 
 class _Place(NamedTuple):
@@ -119,7 +123,8 @@ class RequestFiles:
 class Collector:
     """Asks for documents: answers what is known, and hands every other request to ``wanted`` and lets it wait.
 
-    ``answered`` hears of every answer of a batch that is stored.
+    ``answered`` hears of every answer of a batch that is stored. The answers that are bad, by title, are none, unless
+    they were given in this ``retry``.
     """
 
     first_alone = False
@@ -127,11 +132,13 @@ class Collector:
     def __init__(
         self,
         runner: Runner,
-        journal: Journal,
+        journal: AnswerStore,
         run_id: str,
         answers: BatchAnswers,
         wanted: Callable[[bytes, Request], None],
         answered: Callable[[Completion], None],
+        bad: Mapping[str, IsBad] = MappingProxyType({}),
+        retry: str = "",
     ) -> None:
         self._runner = runner
         self._journal = journal
@@ -139,6 +146,9 @@ class Collector:
         self._answers = answers
         self._wanted = wanted
         self._answered = answered
+        self._bad = bad
+        self._retry = retry
+        self._is_bad: IsBad | None = None
         self._seen: set[bytes] = set()
         self._asked = 0
 
@@ -148,11 +158,13 @@ class Collector:
     async def __call__(self, request: Request) -> Completion:
         self._asked += 1
         key = request_key(self._runner.identity, request)
-        if (stored := self._journal.get(key)) is not None:
+        stored = self._journal.get(key)
+        is_bad = stored is not None and self._is_bad is not None and self._is_bad(request, stored)
+        if stored is not None and not (is_bad and not self._journal.was_given_in(self._retry, key)):
             return stored
         if (completion := self._answers.get(key, request)) is not None:
             self._answered(completion)
-            return self._journal.put(key, self._run_id, completion)
+            return self._journal.put(key, self._run_id, completion, self._retry if is_bad else "")
         if key not in self._seen:
             self._seen.add(key)
             self._wanted(key, request)
@@ -168,6 +180,7 @@ class Collector:
             if until():
                 return
             self._asked = 0
+            self._is_bad = self._bad.get(document.title)
             await self._ask_about(document, method)
 
     async def _ask_about(self, document: Document, method: Method) -> None:

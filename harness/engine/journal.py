@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from harness.errors import InputError, StorageError
 from harness.json_files import json_text, text_value
@@ -58,6 +58,38 @@ class Spent(NamedTuple):
     requests: int
     prompt_tokens: int
     completion_tokens: int
+
+
+class AnswerStore(Protocol):
+    """What a run needs of a journal: that of its results folder, or one on another machine."""
+
+    def get(self, key: bytes) -> Completion | None:
+        """As ``Journal.get``."""
+        ...
+
+    def put(self, key: bytes, run_id: str, completion: Completion, retry: str = "") -> Completion:
+        """As ``Journal.put``."""
+        ...
+
+    async def store(self, key: bytes, run_id: str, completion: Completion, retry: str = "") -> Completion:
+        """As ``Journal.store``."""
+        ...
+
+    def was_given_in(self, retry: str, key: bytes) -> bool:
+        """As ``Journal.was_given_in``."""
+        ...
+
+    def end_retry(self, retry: str) -> None:
+        """As ``Journal.end_retry``."""
+        ...
+
+    def spent(self, run_id: str) -> Spent:
+        """As ``Journal.spent``."""
+        ...
+
+    def last_answer_at(self, run_id: str, since: float, until: float) -> float | None:
+        """As ``Journal.last_answer_at``."""
+        ...
 
 
 class _Entry(NamedTuple):

@@ -17,6 +17,10 @@ class Interrupted(Exception):
     """The run was asked to stop before this request was sent, or while it waited to be sent again."""
 
 
+class BatchesHandedIn(Interrupted):
+    """All that can be asked is in batches, which nobody waits for now."""
+
+
 class StopSignal:
     """Whether, and why, a run should stop sending requests."""
 

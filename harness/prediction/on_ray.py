@@ -12,7 +12,8 @@ from typing import Any, cast
 from harness.prediction.blocks import Block
 from harness.prediction.execute import BlockWorker, PredictionJob
 from harness.prediction.predictors import predictor_of
-from harness.ray_cluster import connected
+from harness.ray_cluster import connected, gpus_of_a_worker
+from harness.runs.drivers_journal import DriversJournal, keeper_of
 
 
 class _RayWorker:
@@ -21,13 +22,13 @@ class _RayWorker:
     Ray calls it in threads of its choice. All work is done in one: a journal belongs to the thread that opened it.
     """
 
-    def __init__(self, job: PredictionJob) -> None:
+    def __init__(self, job: PredictionJob, keeper: Any) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._thread.submit(self._load, job).result()
+        self._thread.submit(self._load, job, keeper).result()
 
-    def _load(self, job: PredictionJob) -> None:
+    def _load(self, job: PredictionJob, keeper: Any) -> None:
         self._loop = asyncio.Runner()
-        predictor = predictor_of(job.config, job.schema)
+        predictor = predictor_of(job.config, job.schema, DriversJournal(keeper))
         self._loop.run(predictor.__aenter__())
         self._worker = BlockWorker(predictor, job.out)
 
@@ -50,13 +51,12 @@ def predict_on_ray(job: PredictionJob, blocks: list[Block], cluster: str, worker
         # A result is a name and a line: what Ray sets aside for it has to fit a small object store.
         context.target_max_block_size = 1 << 20
         rows = data.from_items([asdict(block) for block in blocks], override_num_blocks=len(blocks))
-        gpus = 1 if ray.cluster_resources().get("GPU") else 0
         done = rows.map(
             cast("Any", _RayWorker),  # a class stands for a function there
-            fn_constructor_args=(job,),
+            fn_constructor_args=(job, keeper_of(ray, job.config.results)),
             compute=data.ActorPoolStrategy(size=workers),
             num_cpus=1,
-            num_gpus=gpus,
+            num_gpus=gpus_of_a_worker(ray),
         )
         for row in done.iter_rows():
             wrong = row.pop("wrong")

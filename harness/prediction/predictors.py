@@ -14,7 +14,7 @@ from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.engine.budget import BudgetExhausted
 from harness.engine.documents import run_documents
-from harness.engine.journal import JOURNAL_FILE, Journal
+from harness.engine.journal import JOURNAL_FILE, AnswerStore, Journal
 from harness.engine.session import RunnerSession
 from harness.engine.stop import Interrupted
 from harness.errors import InputError
@@ -49,10 +49,11 @@ class Predictor(Protocol):
         ...
 
 
-def predictor_of(config: RunConfig, schema: str | None) -> Predictor:
+def predictor_of(config: RunConfig, schema: str | None, journal: AnswerStore | None = None) -> Predictor:
     """The model of a configuration; ``schema`` is a corpus of the table, or a ``rel_info.json``.
 
-    An encoder knows its relations without one; an LLM is asked for those of Re-DocRED. Raises InputError or
+    An encoder knows its relations without one; an LLM is asked for those of Re-DocRED. A ``journal`` that is given
+    takes the place of the results folder's. Raises InputError or
     ModelUnavailable with one line on what is wrong.
     """
     if is_encoder(config):
@@ -66,7 +67,7 @@ def predictor_of(config: RunConfig, schema: str | None) -> Predictor:
             raise InputError(f"{option} {value}: predictions of a corpus are made without other scores")
     names = [[one.id, one.name] for one in llm.dataset.schema.relations]
     question = {name: value for name, value in llm.question().items() if name != "dataset"}
-    return _LlmPredictor({**question, "schema": names}, llm)
+    return _LlmPredictor({**question, "schema": names}, llm, journal)
 
 
 @dataclass
@@ -86,15 +87,16 @@ class _EncoderPredictor:
 
 
 class _LlmPredictor:
-    def __init__(self, identity: Mapping[str, Any], experiment: Experiment) -> None:
+    def __init__(self, identity: Mapping[str, Any], experiment: Experiment, journal: AnswerStore | None) -> None:
         self.identity = identity
         self._experiment = experiment
+        self._journal = journal
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         config = self._experiment.config
         session = await self._stack.enter_async_context(RunnerSession(self._experiment.runner))
-        journal = self._stack.enter_context(Journal(config.results / JOURNAL_FILE))
+        journal = self._journal or self._stack.enter_context(Journal(config.results / JOURNAL_FILE))
         self._asker = asker_of(self._experiment, journal, session)
         return self
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from harness.engine.asking import Asker
 from harness.engine.budget import NO_LIMITS, Budget, BudgetExhausted
-from harness.engine.collecting import BatchAnswers, BatchedRunner, Collector, RequestFiles
-from harness.engine.journal import Journal
+from harness.engine.collecting import BatchAnswers, BatchedRunner, Collector, IsBad, RequestFiles
+from harness.engine.journal import AnswerStore
 from harness.engine.session import RunnerSession
-from harness.engine.stop import Interrupted
+from harness.engine.stop import BatchesHandedIn, Interrupted
 from harness.errors import FatalError, InputError
 from harness.records.batches import StoredBatch, StoredBatches
-from harness.runs.execute import Observer, budget_of, execute
+from harness.runs.execute import First, Observer, budget_of, execute
 from harness.runs.plan import Experiment
 from harness.runs.results import RunResult
+from harness.runs.retrying import BadAnswers
+from harness.runs.sources.llm import LlmRun
 from harness.store import RunFolder
 from harness.types import Batches, BatchState, Completion, OffersBatches, Request, Runner, Usage
 
@@ -29,7 +32,14 @@ FIRST_POLL_S, LONGEST_POLL_S = 2.0, 60.0
 _QUEUE_IS_FULL = "token_limit_exceeded"
 
 
+class _InFolder(Protocol):
+    @property
+    def folder(self) -> RunFolder: ...
+
+
 Result = TypeVar("Result")
+Stored = TypeVar("Stored", bound=_InFolder)
+AnyRun = TypeVar("AnyRun", bound=LlmRun)
 
 
 class Way(Protocol):
@@ -62,11 +72,32 @@ class Way(Protocol):
         ...
 
 
-async def execute_in_batches(experiment: Experiment, observer: Observer, by_hand: Path | None = None) -> RunResult:
-    """As ``execute``, but the model is asked in batches of its provider, or in a file that the user has answered.
+async def execute_in_batches(
+    experiment: Experiment,
+    observer: Observer,
+    by_hand: Path | None = None,
+    ask_again: Mapping[str, BadAnswers] | None = None,
+    waits: bool = True,
+) -> RunResult:
+    """As ``execute``, but the model is asked in batches; as ``in_batches``."""
+
+    async def work(batched: Experiment, session: RunnerSession, first: First) -> RunResult:
+        return await execute(batched, observer, ask_again, session=session, first=first)
+
+    return await in_batches(experiment, work, by_hand, ask_again or {}, waits)
+
+
+async def in_batches(
+    experiment: AnyRun,
+    work: Callable[[AnyRun, RunnerSession, First], Awaitable[Stored]],
+    by_hand: Path | None = None,
+    ask_again: Mapping[str, BadAnswers] = MappingProxyType({}),
+    waits: bool = True,
+) -> Stored:
+    """Await ``work`` with a run whose model is asked in batches of its provider, or in a file that the user answers.
 
     Raises InputError for a model without batches, and Stopped, as ``execute`` does: batches that were handed in go on
-    at the provider, and the same run takes their answers later.
+    at the provider, and the same run takes their answers later. If it does not wait, it stops once all is handed in.
     """
     runner = experiment.runner
     if not isinstance(runner, OffersBatches):
@@ -74,27 +105,35 @@ async def execute_in_batches(experiment: Experiment, observer: Observer, by_hand
     batches = runner.batches()
     answers = BatchAnswers(batches)
 
-    async def first(asker: Asker, journal: Journal, folder: RunFolder) -> None:
+    async def first(asker: Asker, journal: AnswerStore, folder: RunFolder, retry: str) -> None:
         way: Way
-        way = ByHand(by_hand) if by_hand else AtProvider(runner, batches, asker, folder)
-        await _answer_all(batched, batches, answers, way, asker, journal)
+        way = ByHand(by_hand) if by_hand else AtProvider(runner, batches, asker, folder, waits)
+        bad = {title: one.holds for title, one in ask_again.items()}
+        await _answer_all(batched, batches, answers, way, asker, journal, bad, retry)
 
     batched = replace(experiment, runner=BatchedRunner(runner, answers))
     async with RunnerSession(batched.runner) as session:
-        result = await execute(batched, observer, session=session, first=first)
+        result = await work(batched, session, first)
     for file in result.folder.path.glob("batch-*.jsonl"):
         file.unlink()
     return result
 
 
 async def _answer_all(
-    experiment: Experiment, batches: Batches, answers: BatchAnswers, way: Way, asker: Asker, journal: Journal
+    experiment: LlmRun,
+    batches: Batches,
+    answers: BatchAnswers,
+    way: Way,
+    asker: Asker,
+    journal: AnswerStore,
+    bad: Mapping[str, IsBad],
+    retry: str,
 ) -> None:
     """Ask round by round until the journal, or an error, answers every request of every document."""
 
     async def collect(wanted: Callable[[bytes, Request], None], until: Callable[[], bool] = lambda: False) -> None:
         count = partial(_count, asker)
-        collector = Collector(experiment.runner, journal, experiment.run_id, answers, wanted, count)
+        collector = Collector(experiment.runner, journal, experiment.run_id, answers, wanted, count, bad, retry)
         await collector.collect(experiment.documents, experiment.method(), asker.stop, until)
 
     likes: list[Request] = []
@@ -143,11 +182,12 @@ def _count(asker: Asker, completion: Completion) -> None:
 class AtProvider:
     """Files go to the provider's batches; ``batches.json`` in the run's folder says which were handed in."""
 
-    def __init__(self, runner: Runner, batches: Batches, asker: Asker, folder: RunFolder) -> None:
+    def __init__(self, runner: Runner, batches: Batches, asker: Asker, folder: RunFolder, waits: bool = True) -> None:
         self._preparation = asker.session.preparation(runner)
         self._batches = batches
         self._asker = asker
         self._folder = folder
+        self._waits = waits
         self._stored = folder.read_batches() or StoredBatches(most_requests=MOST_REQUESTS, batches=[])
         self._taken: set[Path] = set()
         self._written = 0
@@ -207,6 +247,8 @@ class AtProvider:
             for number in waiting:
                 answered[number] = await self._look_at(number)
             left = [number for number in waiting if not self._stored.batches[number - 1].is_over]
+            if left and not self._waits:
+                raise BatchesHandedIn(f"{len(left)} batch{'es are' if len(left) > 1 else ' is'} handed in")
             if left:
                 asked = sum(self._stored.batches[number - 1].requests for number in left)
                 done = sum(answered[number] for number in left)

@@ -61,6 +61,8 @@ class Estimate:
     """``tokenizer``, ``journal``, or ``characters``, of which four make a token."""
     token_error: float = ASSUMED_ERROR
     """The error of the tokens, as a share."""
+    price_share: float = 1.0
+    """What part of the price is paid: less than all in batches."""
     cost_usd: float | None = None
     """None without a price."""
     most_cost_usd: float | None = None
@@ -113,11 +115,15 @@ class _Requests:
 
 
 async def estimate_run(
-    experiment: Experiment, rate: float | None = None, advance: Callable[[], None] = lambda: None
+    experiment: Experiment,
+    rate: float | None = None,
+    advance: Callable[[], None] = lambda: None,
+    in_batches: bool = False,
 ) -> Estimate:
     """Render every document of an experiment and count; ``advance`` is called for each. Nothing is sent or stored.
 
     ``rate`` is in requests a second; without it, that of the model's last run in the same results folder is taken.
+    Answers ``in_batches`` cost the share of the price that the model's row tells, and their time is not known.
     """
     found = Estimate(experiment.run_id, experiment.document_count)
     gathered, method = _Requests(), experiment.method()
@@ -157,8 +163,11 @@ async def estimate_run(
                 step_found.by_labels += least[name] + more
             advance()
     await _count(experiment, found, gathered)
+    if in_batches and experiment.spec.price_batch is not None:
+        found.price_share = experiment.spec.price_batch
     _price(experiment, found)
-    _time(experiment, found, rate, found.to_send)
+    if not in_batches or rate:
+        _time(experiment, found, rate, found.to_send)
     return found
 
 
@@ -214,7 +223,7 @@ def _price(experiment: Experiment, found: Estimate) -> None:
     spec = experiment.spec
     if spec.price_in is None or spec.price_out is None:
         return
-    prices = Prices(spec.price_in, spec.price_out)
+    prices = Prices(found.price_share * spec.price_in, found.price_share * spec.price_out)
     found.cost_usd = prices.cost_usd(found.prompt_tokens, found.completion_tokens)
     most = math.ceil(found.prompt_tokens * (1 + found.token_error))
     found.most_cost_usd = prices.cost_usd(most, found.most_completion_tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -15,11 +15,11 @@ from harness.engine.budget import Budget, BudgetExhausted, Prices
 from harness.engine.collecting import BatchedRunner
 from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.endpoints import Endpoints, Home
-from harness.engine.journal import JOURNAL_FILE, Journal
+from harness.engine.journal import JOURNAL_FILE, AnswerStore, Journal
 from harness.engine.limiter import AdaptiveLimiter
 from harness.engine.retry import RetryPolicy
 from harness.engine.session import RunnerSession
-from harness.engine.stop import Interrupted, StopSignal, listen_for_signals
+from harness.engine.stop import BatchesHandedIn, Interrupted, StopSignal, listen_for_signals
 from harness.engine.waiting import PAUSE
 from harness.errors import HarnessError, InputError
 from harness.runs.candidate_scores import candidate_writer
@@ -35,6 +35,10 @@ from harness.store import DocumentRecord, RunFolder
 from harness.types import Ask, Document, Usage
 
 Outcome = TypeVar("Outcome")
+
+
+First = Callable[[Asker, AnswerStore, RunFolder, str], Awaitable[None]]
+"""What is awaited before the documents are run; the last argument is the id of the retry, if it is one."""
 
 
 class Observer(Protocol):
@@ -66,8 +70,18 @@ class Stopped(HarnessError):
     exit_code = 3
 
 
+class HandedIn(Stopped):
+    """The run ended because all that it could ask is in batches that were handed in."""
+
+
 class OutOfBudget(Stopped):
     """The run ended because its next request could pass a limit."""
+
+
+_STOPPED_BY: tuple[tuple[type[BaseException], type[Stopped]], ...] = (
+    (BudgetExhausted, OutOfBudget),
+    (BatchesHandedIn, HandedIn),
+)
 
 
 async def execute(
@@ -75,20 +89,25 @@ async def execute(
     observer: Observer,
     ask_again: Mapping[str, BadAnswers] | None = None,
     session: RunnerSession | None = None,
-    first: Callable[[Asker, Journal, RunFolder], Awaitable[None]] | None = None,
+    journal: AnswerStore | None = None,
+    first: First | None = None,
 ) -> RunResult:
     """Run, store and score. Answers already in the journal are not asked for again.
 
     The answers in ``ask_again``, by title, are replaced by new ones. A ``session`` that is given goes on after the
-    run, for others of the same model. ``first`` is awaited before the documents are run. Raises Stopped if the run was
-    interrupted or its budget is exhausted; what arrived is in the journal.
+    run, for others of the same model. A ``journal`` that is given takes the place of the results folder's. ``first`` is
+    awaited before the documents are run. Raises Stopped if the run was interrupted or its budget is exhausted; what
+    arrived is in the journal.
     """
     if session is None:
         async with RunnerSession(experiment.runner) as own:
-            return await execute(experiment, observer, ask_again, own, first)
+            return await execute(experiment, observer, ask_again, own, journal, first)
     config = experiment.config
     folder = RunFolder(config.results / "runs" / experiment.run_id)
-    with folder.locked(), Journal(journal_of(experiment.config, folder)) as journal:
+    with (
+        folder.locked(),
+        Journal(journal_of(config, folder)) if journal is None else nullcontext(journal) as journal,
+    ):
         asker = asker_of(experiment, journal, session)
         manifest = RunManifest(folder, experiment.asked(), journal, is_retry=bool(ask_again))
         manifest.begin()
@@ -102,7 +121,7 @@ async def execute(
 
         async def work() -> RunTotals:
             if first is not None:
-                await first(asker, journal, folder)
+                await first(asker, journal, folder, manifest.retry)
             return await _run_all(experiment, folder, asker, observer, ask_for)
 
         with _frozen_heap():
@@ -138,7 +157,7 @@ async def supervise(
     except (Interrupted, BudgetExhausted, asyncio.CancelledError) as reason:
         manifest.end("stopped", asker.traffic)
         why = str(reason) or f"{asker.stop.reason}, twice"
-        stopped = OutOfBudget if isinstance(reason, BudgetExhausted) else Stopped
+        stopped = next((told for kind, told in _STOPPED_BY if isinstance(reason, kind)), Stopped)
         raise stopped(f"{why.rstrip('.')}. Resume with the same command; run folder {folder.path}") from None
     except HarnessError:
         manifest.end("failed", asker.traffic)
@@ -196,7 +215,7 @@ async def _run_all(
     return totals
 
 
-def budget_of(experiment: LlmRun, journal: Journal) -> Budget:
+def budget_of(experiment: LlmRun, journal: AnswerStore) -> Budget:
     """What is left of the run's limits; raises InputError for a cost limit without prices.
 
     What was spent counts at the price of this session, which is lower in batches.
@@ -214,7 +233,7 @@ def budget_of(experiment: LlmRun, journal: Journal) -> Budget:
     return Budget(config.limits, prices, Usage(spent.prompt_tokens, spent.completion_tokens))
 
 
-def asker_of(experiment: LlmRun, journal: Journal, session: RunnerSession) -> Asker:
+def asker_of(experiment: LlmRun, journal: AnswerStore, session: RunnerSession) -> Asker:
     """What asks the experiment's model, within its limits; raises InputError for a cost limit without prices."""
     config = experiment.config
     stop, traffic = StopSignal(), Traffic()

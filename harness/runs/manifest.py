@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.engine.asking import Traffic
-from harness.engine.journal import Journal
+from harness.engine.journal import AnswerStore
 from harness.environment import describe_environment
 from harness.errors import InputError
 from harness.records.manifest import COMPLETE, Asked, CompleteManifest, Manifest, Session, parsed_manifest
@@ -29,7 +29,7 @@ class RunManifest:
         self,
         folder: RunFolder,
         asked: Asked,
-        journal: Journal | None = None,
+        journal: AnswerStore | None = None,
         *,
         is_retry: bool = False,
         sessions: Sequence[Session] = (),
@@ -109,7 +109,7 @@ def _earlier(folder: RunFolder) -> Manifest | CompleteManifest | None:
         return None
 
 
-def _closed(sessions: list[Session], run_id: str, journal: Journal) -> list[Session]:
+def _closed(sessions: list[Session], run_id: str, journal: AnswerStore) -> list[Session]:
     """Earlier sessions; one that was killed is given the time of its last answer as its end."""
     ends = [*(session.started for session in sessions[1:]), time.time()]
     return [

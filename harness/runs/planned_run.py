@@ -145,13 +145,13 @@ class PlannedRun(Scope, ABC):
                     **({} if self.spec.price_batch is None else {"batch": self.spec.price_batch}),
                 },
                 "schema_sha256": schema_sha256(self.dataset.schema),
-                "config": self._stored_config.as_json(),
+                "config": self.stored_config.as_json(),
             }
         )
 
     @property
-    def _stored_config(self) -> RunConfig:
-        """The configuration from any working folder; a file of titles may be gone by then."""
+    def stored_config(self) -> RunConfig:
+        """The configuration from any working folder and machine; a file of titles may be gone by then."""
         config = self.config.with_absolute_paths()
         return replace(config, documents=tuple(sorted(self.selected.titles or ()))) if config.documents else config
 

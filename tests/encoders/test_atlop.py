@@ -114,6 +114,10 @@ def test_scores_do_not_depend_on_the_batch(
     for one, scores in zip(encoded, together, strict=True):
         (alone,) = Inference(model, collator, torch.device("cpu"), False).scores([one])
         assert alone == pytest.approx(scores, abs=1e-5)
+    one_by_one = Inference(model, collator, torch.device("cpu"), False, one_by_one=True)
+    first, *_ = one_by_one.scores(encoded)
+    *_, last = one_by_one.scores([*encoded[1:], encoded[0]])
+    assert (first == last).all()
 
 
 def crowd(entities: int) -> Document:

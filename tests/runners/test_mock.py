@@ -32,7 +32,7 @@ async def test_a_script_answers_with_text_completion_or_error() -> None:
     assert (await runner.generate(ASKED)).finish_reason == "length"
     with pytest.raises(RetryableError, match="busy"):
         await runner.generate(ASKED)
-    assert runner.requests == [ASKED] * 3
+    assert list(runner.requests) == [ASKED] * 3
 
 
 async def test_a_file_answers_by_what_the_prompt_contains(tmp_path: Path) -> None:

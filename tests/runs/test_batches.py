@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,51 @@ def test_models_without_batches_are_told(run_arguments: Arguments) -> None:
     assert (several.returncode, "is not asked in batches" in several.stderr) == (2, True)
     both = harness_here(*arguments, "--batch", "--batch-file", "x.jsonl")
     assert (both.returncode, "leave out one of them" in both.stderr) == (2, True)
+
+
+def test_a_retry_asks_in_batches_for_the_bad_answers_only(
+    server: BatchServer, run_arguments: Arguments, results: Path
+) -> None:
+    good = server.rule
+
+    def some_cut(body: dict[str, Any]) -> dict[str, Any]:
+        answer = good(body)
+        if zlib.crc32(body["messages"][-1]["content"].encode()) % 2:
+            answer["choices"][0]["finish_reason"] = "length"
+        return answer
+
+    server.rule = some_cut
+    told = in_batches(*run_arguments(server.base_url, 12), code=1)
+    cut = told["statuses"]["truncated"]
+    assert 0 < cut < 12
+    server.rule, before = good, len(server.batches)
+    told = in_batches("retry", told["run_id"], "--results-dir", str(results), "--base-url", server.base_url)
+    assert told["statuses"] == {"ok": 12}
+    assert [len(one.lines) for one in server.batches[before:]] == [cut]
+
+
+def test_an_ablation_hands_in_all_its_runs_before_it_waits(
+    server: BatchServer, run_arguments: Arguments, tmp_path: Path
+) -> None:
+    server.looks = 3
+    arguments = run_arguments(server.base_url, 6)
+    told = in_batches("ablate", *arguments[1:], "--axis", "refs=id,name")
+    assert [one["requests"] for one in told["runs"]] == [6, 6]
+    assert len(server.batches) == 2
+
+    texts = tmp_path / "texts.txt"
+    texts.write_text("Pisa lies in Italy.")
+    options = arguments[arguments.index("--base-url") :]
+    # The scripted answer is none of an annotation: that it came is what is seen.
+    annotated = in_batches("annotate", str(texts), "--model", "scripted", "--schema", "open", *options, code=1)
+    assert annotated["usage"]["requests"] == 1
+    assert len(server.batches) == 3
+
+
+def test_a_dry_run_tells_the_price_in_batches(server: BatchServer, run_arguments: Arguments) -> None:
+    arguments = ["gpt-4o-mini" if one == "scripted" else one for one in run_arguments(server.base_url, 5)]
+    whole, half = (
+        json.loads(harness_here(*arguments, "--dry-run", "--json", *more).stdout) for more in ((), ("--batch",))
+    )
+    assert half["cost_usd"] == pytest.approx(whole["cost_usd"] / 2)
+    assert half["price_share"] == 0.5

@@ -44,6 +44,13 @@ def scores_named(
     return open_scores(folder, dataset, documents, experiment.seen if experiment else None)
 
 
+def scores_used(config: RunConfig) -> Iterator[RunFolder]:
+    """The folders of the stored scores that the experiment builds on."""
+    for option, name in _scored_names(config):
+        experiment = _encoder_named(option, name, config, None)
+        yield _folder_of(experiment) if experiment else find_run(config.results, name)
+
+
 def pair_source_of(config: RunConfig, dataset: Dataset, documents: Iterable[Document]) -> PairSource | None:
     """Where ``config.candidates`` says that the pairs come from; None without any."""
     if config.candidates is None:

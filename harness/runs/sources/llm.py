@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from harness.prompting.variant import REASONING, PromptVariant, text_sha256
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import PlannedRun
 from harness.runs.sources.adapters import adapter_origins, adapters_label
-from harness.types import Adapter, ModelSpec, Runner, RunnerOptions, Sampling
+from harness.types import Adapter, Method, ModelSpec, Runner, RunnerOptions, Sampling
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class LlmRun(PlannedRun):
     """What a method needs to build its requests and read the answers."""
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     """What answers each step; "" stands for every other step."""
+
+    @abstractmethod
+    def method(self) -> Method:
+        """What asks about a document, and reads the answers."""
 
     @property
     def id_parts(self) -> tuple[str, ...]:
