@@ -84,6 +84,13 @@ class Watcher(Protocol):
     def epoch(self, line: Epoch, is_best: bool) -> None: ...
 
 
+def finite(loss: float, advice: str) -> float:
+    """The loss of a step; InputError with the ``advice`` where it is no number, before any weight is spoilt by it."""
+    if not math.isfinite(loss):
+        raise InputError(f"the training diverged, its loss is {loss}: {advice}, and name another --out")
+    return loss
+
+
 class EpochBatches(Sampler[list[int]]):
     """Batches of document indices, drawn anew for every epoch from its number and the seed."""
 
@@ -215,6 +222,7 @@ class Trainer:
     def _step(self, batch: Any) -> float:
         config = self.config
         loss = self._objective.loss(self._model, batch, self._accelerator)
+        found = finite(float(loss.detach()), "lower -O rest_lr and -O encoder_lr")
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
@@ -222,7 +230,7 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         if self._averaged is not None:
             self._averaged.update_parameters(self._accelerator.unwrap_model(self._model))
-        return float(loss.detach())
+        return found
 
     def _judged(self, epoch: int, loss: float, started: float) -> Epoch:
         """The epoch's line of the curve, with scores on the choosing split if it is to be evaluated."""

@@ -104,8 +104,8 @@ def test_answers_alone_are_learned_each_token_alike() -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.randn(50, 50, generator=torch.Generator().manual_seed(0)))
 
-        def forward(self, input_ids: Any, position_ids: Any, logits_to_keep: int, **_: Any) -> Any:
-            logits = self.weight[input_ids] * (1 + position_ids[..., None])
+        def forward(self, input_ids: Any, logits_to_keep: int, **_: Any) -> Any:
+            logits = self.weight[input_ids] * (1 + torch.arange(input_ids.shape[1])[:, None])
             return type("Output", (), {"logits": logits[:, -logits_to_keep:]})
 
     from accelerate import Accelerator
@@ -167,6 +167,11 @@ def test_memory_that_runs_out_is_one_line_and_other_errors_are_theirs(
         train_adapter(job, tmp_path, Recorder())
     with pytest.raises(RuntimeError, match="another"), within_memory("nothing"):
         raise RuntimeError("another")
+
+
+def test_a_training_that_diverges_stops_before_its_weights_are_spoilt(job: AdapterJob, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the training diverged, its loss is (nan|inf): lower -O lr"):
+        train_adapter(replace(job, options={**OPTIONS, "lr": "1e30", "epochs": "4"}), tmp_path, Recorder())
 
 
 def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:

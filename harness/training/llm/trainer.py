@@ -15,7 +15,7 @@ import torch
 
 from harness.training.llm.config import LlmTrainingConfig
 from harness.training.llm.examples import Exchange, Exchanges, batches
-from harness.training.trainer import Epoch, Progress, Watcher
+from harness.training.trainer import Epoch, Progress, Watcher, finite
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -97,8 +97,8 @@ class AdapterTrainer:
         total = 0.0
         for part in batches(group[place::processes], self.config.at_once):
             loss = self._summed(part) * (processes / tokens)
+            total += finite(float(loss.detach()), "lower -O lr, or give -O precision=fp32") / processes
             self._accelerator.backward(loss)
-            total += float(loss.detach()) / processes
         self._accelerator.clip_grad_norm_(self._model.parameters(), self.config.clip_norm)
         self._optimizer.step()
         self._scheduler.step()
@@ -107,23 +107,22 @@ class AdapterTrainer:
 
     def _summed(self, group: Sequence[Exchange]) -> torch.Tensor:
         """The losses of all tokens of the group's answers, added up."""
-        width, kept = max(map(len, group)), max(len(one.answer) for one in group)
-        # Padded on the left, so that all answers end at one place and logits are made of the last tokens only.
-        padding = [width - len(one) for one in group]
-        ids = torch.tensor(
-            [[0] * pad + [*one.prompt, *one.answer] for pad, one in zip(padding, group, strict=True)]
-        ).to(self._accelerator.device)
-        attended = torch.tensor([[0] * pad + [1] * (width - pad) for pad in padding]).to(ids.device)
-        labels = torch.tensor([[IGNORED] * (kept - len(one.answer)) + list(one.answer) for one in group]).to(ids.device)
+        # Padded on the right: no token looks at what comes after it, so no mask is needed. Padding on the left leaves
+        # rows of attention that are masked whole, of which some GPU kernels make numbers that are none.
+        width = max(map(len, group))
+        first = min(len(one.prompt) for one in group)
+        padding = [[0] * (width - len(one)) for one in group]
+        ids = torch.tensor([[*one.prompt, *one.answer, *pad] for one, pad in zip(group, padding, strict=True)])
+        learned = [[IGNORED] * len(one.prompt) + [*one.answer] for one in group]
+        labels = torch.tensor([[*one, *[IGNORED] * (width - len(one))][first:] for one in learned])
+        ids, labels = ids.to(self._accelerator.device), labels.to(self._accelerator.device)
         with self._accelerator.autocast():
             output = self._model(
                 input_ids=ids,
-                attention_mask=attended if any(padding) else None,
-                position_ids=(attended.cumsum(-1) - 1).clamp(min=0),
-                logits_to_keep=kept + 1,
+                logits_to_keep=width - first + 1,
                 use_cache=False,
             )
-        logits = output.logits[:, -kept - 1 : -1].float()
+        logits = output.logits[:, :-1].float()
         return torch.nn.functional.cross_entropy(
             logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), ignore_index=IGNORED, reduction="sum"
         )
