@@ -104,7 +104,7 @@ def score(
 def extract(
     texts: str | Iterable[str],
     *,
-    entities: str,
+    entities: str = "entities-minilm",
     relations: str = "atlop-minilm",
     schema: str | Path = "redocred",
     min_score: float | None = None,

@@ -38,12 +38,12 @@ def extract(
         typer.Option("--format", help="jsonl, csv (triplets), docred, graphml, node-link (JSON) or turtle (RDF)."),
     ] = None,
     entities: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="A folder of `harness train entities`, gliner[/ID], spacy/PIPELINE, a language model, "
-            "llm (that of --relations), or FILE.jsonl of mentions."
+            help="entities-minilm, a folder of `harness train entities`, gliner[/ID], spacy/PIPELINE, "
+            "a language model, llm (that of --relations), or FILE.jsonl of mentions."
         ),
-    ] = None,
+    ] = "entities-minilm",
     relations: Annotated[
         str, typer.Option(help="atlop-minilm, glidre-minilm, another encoder, a language model, or none.")
     ] = "atlop-minilm",
@@ -97,14 +97,13 @@ def extract(
 
     \b
     Examples:
-      harness train entities --train dev_revised.json --out finder
-      harness extract article.txt --entities finder/seed-0
-      harness extract papers/ notes.md --entities finder/seed-0 --out triplets.csv --min-score 0.8
+      harness extract article.txt
+      harness extract papers/ notes.md --out triplets.csv --min-score 0.8
       curl -s https://example.org/page.html | harness extract - --entities spacy/en_core_web_sm --format turtle
-      harness extract news.jsonl --entities finder/seed-0 --out graph.graphml --merge --html pages
-      harness extract article.txt --entities finder/seed-0 --relations glidre-minilm --schema my_relations.json
+      harness extract news.jsonl --out graph.graphml --merge --html pages
+      harness extract article.txt --relations glidre-minilm --schema my_relations.json
       harness extract article.txt --entities gpt-4o-mini --relations atlop-minilm
-      harness extract --dataset redocred --split dev-report --entities finder/seed-0 --score
+      harness extract --dataset redocred --split dev-report --score
     """
     from contextlib import ExitStack
 

@@ -25,8 +25,11 @@ TYPES = {
 """The labels that GLiNER is asked for, and the types of DocRED that they become."""
 LLM = "llm"
 """The language model that finds the relations finds the entities as well."""
+FINDER = "entities-minilm"
+"""The packaged finder."""
 _SOURCES = (
-    "give a folder of `harness train entities`, gliner, spacy/PIPELINE, a language model, or a .jsonl file of mentions"
+    f"give {FINDER}, a folder of `harness train entities`, gliner, spacy/PIPELINE, a language model, "
+    "or a .jsonl file of mentions"
 )
 _SPACY_TYPES = {
     "PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "DATE": "TIME", "TIME": "TIME",
@@ -61,22 +64,19 @@ class EntitiesByTitle:
         return replace(document, entities=self.found.get(document.title, ()), labels=(), unrelated=())
 
 
-def is_finder(name: str | None) -> bool:
-    """Whether a name of ``--entities`` is told by its form: no name of a model."""
-    kind = (name or "").partition("/")[0]
-    return kind in (GLINER, SPACY) or (name or "").endswith((".json", ".jsonl"))
+def is_finder(name: str) -> bool:
+    """Whether a name of ``--entities`` is told by its form: no name of a language model."""
+    return name == FINDER or name.partition("/")[0] in (GLINER, SPACY) or name.endswith((".json", ".jsonl"))
 
 
 def entity_source(
-    name: str | None, options: Mapping[str, str] | None = None, labels: Sequence[str] = ()
+    name: str, options: Mapping[str, str] | None = None, labels: Sequence[str] = ()
 ) -> EntitySource | KnownEntities:
     """The finder of that name: a trained one, ``gliner`` or ``gliner/ID``, ``spacy/PIPELINE``, or a file of mentions.
 
-    ``labels`` are the types that GLiNER looks for. Raises InputError for anything else, ModelUnavailable for a missing
-    package.
+    A trained one is packaged or a folder. ``labels`` are the types that GLiNER looks for. Raises InputError for
+    anything else, ModelUnavailable for a missing package.
     """
-    if name is None:
-        raise InputError(f"who finds the entities? With --entities, {_SOURCES}")
     kind, _, model = name.partition("/")
     if kind == GLINER:
         return GlinerEntities(model or GLINER_MODEL, {label: label for label in labels} or TYPES)

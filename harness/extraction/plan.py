@@ -11,7 +11,7 @@ from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.encoders.calibration import Calibration, read_calibration
 from harness.errors import InputError
-from harness.extraction.entities import LLM, KnownEntities, entity_source, is_finder
+from harness.extraction.entities import FINDER, LLM, KnownEntities, entity_source, is_finder
 from harness.extraction.pipeline import Extractor
 from harness.extraction.windows import WINDOW
 from harness.models import resolve_model
@@ -29,7 +29,7 @@ class ExtractionConfig:
     relation is kept; None leaves that to the scorer. ``labels`` are the types that GLiNER looks for.
     """
 
-    entities: str | None = None
+    entities: str = FINDER
     relations: str = "atlop-minilm"
     schema: str = "redocred"
     least: float | None = None
@@ -53,13 +53,13 @@ def is_llm(relations: str, base_url: str | None = None) -> bool:
     return relations != NOTHING and resolve_model(relations, base_url).source != PredictionSource.ENCODER
 
 
-def finder_model(entities: str | None, relations: str, base_url: str | None = None) -> str | None:
+def finder_model(entities: str, relations: str, base_url: str | None = None) -> str | None:
     """The language model that is to find the entities: ``llm`` is that of the relations; None if it is none."""
     if entities == LLM:
         if not is_llm(relations, base_url):
             raise InputError("--entities llm: the model of --relations finds the entities, which is none: name one")
         return relations
-    if entities is None or is_finder(entities):
+    if is_finder(entities):
         return None
     try:
         return entities if is_llm(entities, base_url) else None

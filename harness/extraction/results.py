@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.label_source import NO_LABELS, LabelSource
-from harness.types import Document, Label, Prediction, RelationSchema
+from harness.types import Document, Label, Mention, Prediction, RelationSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,15 +101,17 @@ def extracted(
 ) -> ExtractedDocument:
     """The found entities and triplets of a tokenised document as offsets of its text."""
     offsets = token_offsets(text, document.sentences)
+
+    def mention(one: Mention) -> ExtractedMention:
+        start, end = offsets[one.sent_id][one.start][0], offsets[one.sent_id][one.end - 1][1]
+        return ExtractedMention(text[start:end], start, end, one.sent_id)
+
     entities = tuple(
         ExtractedEntity(
-            entity.name,
+            # As it is written: tokens joined by spaces would tear names apart at hyphens.
+            " ".join(mention(entity.mentions[0]).text.split()),
             entity.type,
-            tuple(
-                ExtractedMention(text[start:end], start, end, one.sent_id)
-                for one in sorted(entity.mentions, key=lambda one: (one.sent_id, one.start))
-                for start, end in [(offsets[one.sent_id][one.start][0], offsets[one.sent_id][one.end - 1][1])]
-            ),
+            tuple(map(mention, sorted(entity.mentions, key=lambda one: (one.sent_id, one.start)))),
         )
         for entity in document.entities
     )

@@ -282,3 +282,17 @@ def test_the_command_tells_what_it_could_not_read(pipeline: str, tmp_path: Path)
     assert [entity["name"] for entity in json.loads(done.stdout)["entities"]] == ["Ada", "London"]
     assert done.stderr.splitlines()[-1] == "1 texts, 2 entities, 0 triplets"
     assert error_line(harness_here("extract", tmp_path / "a.txt", "--relations", "none", "--entities", "spacy/nothing"))
+
+
+def test_the_packaged_finder_and_encoder_read_a_text_as_they_are() -> None:
+    """Nothing trained, nothing named: the default of the command and of Python."""
+    from harness import extract
+
+    (found,) = extract("The physicist Anne-Marie Weber was born in Hamburg. Weber later moved to Paris.")
+    names = {one.name: one.type for one in found.entities}
+    assert names["Anne-Marie Weber"] == "PER"  # As it is written, not as it is cut into tokens.
+    assert names["Hamburg"] == names["Paris"] == "LOC"
+    person = next(one for one in found.entities if one.name == "Anne-Marie Weber")
+    assert [one.text for one in person.mentions] == ["Anne-Marie Weber", "Weber"]
+    triplets = [(found.entities[one.head].name, one.name, found.entities[one.tail].name) for one in found.relations]
+    assert ("Anne-Marie Weber", "place of birth", "Hamburg") in triplets
