@@ -80,9 +80,10 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
         if not reasoning:
             raise _nothing_in(choice, message, content)
     logprobs = _logprobs(choice.get("logprobs"))
-    if request.top_logprobs and logprobs_sent_for and not logprobs and text:
+    # The chosen token alone would have all of the probability, whatever the model thought of the others.
+    if request.top_logprobs and logprobs_sent_for and text and not any(one.top for one in logprobs):
         raise UnusableAnswer(
-            "the server sent no log-probabilities although they were asked for; "
+            "the server sent no log-probabilities of alternatives although they were asked for; "
             "this model or server does not offer them: -P logprobs=0 asks for none"
         )
     return Completion(
@@ -116,7 +117,7 @@ def _first_choice(body: object) -> Mapping[str, object]:
     choices = _mapping(body).get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise RetryableError(f"the server's answer holds no choice: {excerpt(json.dumps(body))}")
-    return choices[0]
+    return next((one for one in choices if _mapping(one).get("index") == 0), choices[0])
 
 
 def _nothing_in(choice: Mapping[str, object], message: Mapping[str, object], content: object) -> RunnerError:

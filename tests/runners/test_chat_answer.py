@@ -288,3 +288,18 @@ def test_a_prompt_that_was_read_whole_is_no_overflow(answer: dict[str, object]) 
 @pytest.mark.parametrize("text", ["-" * 40000, "\n \n" * 9000, "東京" * 900, "a b c " * 200])
 def test_runs_of_signs_and_other_scripts_are_no_cut_prompt(text: str) -> None:
     assert read(usage(1024), Request((Message("user", text),))).text == "END"
+
+
+def test_a_token_without_alternatives_is_no_probability() -> None:
+    answer: Any = chat("A")
+    answer["choices"][0]["logprobs"] = {"content": [{"token": "A", "logprob": -0.1, "top_logprobs": []}]}
+    with pytest.raises(UnusableAnswer, match=r"no log-probabilities of alternatives.*-P logprobs=0"):
+        read(answer, replace(ASKED, top_logprobs=2))
+    assert read(answer).text == "A"
+
+
+def test_the_first_choice_is_that_of_index_0() -> None:
+    first: Any = chat("A whole answer.")
+    other: Any = chat("")
+    other["choices"][0]["index"], first["choices"][0]["index"] = 1, 0
+    assert read({"choices": [*other["choices"], *first["choices"]]}).text == "A whole answer."
