@@ -152,7 +152,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         raise InputError(
             f"prompt {variant.name!r} begins the answer itself and reads log-probabilities, which {spec.name} does not "
             f"offer: use {'-P by=pair' if kind.proposes_pairs else 'another prompt, such as rhf'}, or a model that "
-            "runs here, behind vLLM or behind llama.cpp"
+            "runs here, behind vLLM (--model vllm/NAME) or behind llama.cpp (--model llama-server/NAME)"
         )
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)

@@ -28,10 +28,12 @@ from harness.types import Dataset, Document, ModelSpec, RelationSchema
 def dataset_of(config: RunConfig, loaded: Dataset | None = None, *, knows_relations: bool = False) -> Dataset:
     """The documents that a run is over, which may be loaded already, with the relations to look for.
 
-    Raises InputError as ``load_dataset`` does, where only some documents have labels, and where no relation is known,
-    unless the model ``knows_relations`` of its own, as encoders do.
+    Raises InputError as ``load_dataset`` does, where a corpus has no document, where only some documents have labels,
+    and where no relation is known, unless the model ``knows_relations`` of its own, as encoders do.
     """
     dataset = loaded or load_dataset(config.dataset, config.split, config.data_dir)
+    if loaded is None and next(iter(dataset.documents), None) is None:
+        raise InputError(f"{config.dataset}: there is no document in it")
     label_source_of(dataset)
     if not dataset.schema.relations and not knows_relations:
         raise InputError(

@@ -220,6 +220,12 @@ def test_a_run_over_documents_of_which_some_have_labels_is_refused(unlabelled: P
         run(unlabelled)
 
 
+def test_a_corpus_without_a_document_is_refused(unlabelled: Path) -> None:
+    unlabelled.write_text("[]", encoding="utf-8")
+    with pytest.raises(InputError, match="there is no document in it"):
+        run(unlabelled)
+
+
 # --- export
 
 
