@@ -10,13 +10,17 @@ import pytest
 
 from harness.datasets.registry import load_dataset
 from harness.encoders.ensemble import pair_scorer
+from harness.encoders.entities.finder import EntityFinder
 from harness.encoders.weights import TRAINED
+from harness.extraction.entities import FINDER, entity_source
 from harness.models import ENCODER, load_models
 from harness.scoring.official import score
+from harness.training.entities import entity_scores
 from tests.paths import redocred_dir
 
-NAMES = sorted(name for name, spec in load_models().items() if spec.runner == ENCODER and spec.model_id == name)
-MOST_MB = 60
+RELATIONS = sorted(name for name, spec in load_models().items() if spec.runner == ENCODER and spec.model_id == name)
+NAMES = sorted([*RELATIONS, FINDER])
+MOST_MB = 72
 
 
 def _training(name: str) -> dict[str, object]:
@@ -29,7 +33,7 @@ def _trainings(name: str) -> list[Path]:
     return sorted((TRAINED / name).glob("*/training.json")) or [TRAINED / name / "training.json"]
 
 
-def test_every_row_has_its_weights_and_all_are_small() -> None:
+def test_every_row_and_the_finder_have_their_weights_and_all_are_small() -> None:
     assert sorted(path.name for path in TRAINED.iterdir() if path.is_dir()) == NAMES
     size = sum(path.stat().st_size for path in TRAINED.rglob("*") if path.is_file())
     assert size < MOST_MB * 1e6
@@ -50,7 +54,7 @@ def test_the_card_tells_data_split_seed_and_scores(name: str) -> None:
         assert word in card
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RELATIONS)
 def test_it_scores_what_its_training_reported(name: str) -> None:
     dataset = load_dataset("redocred", "dev-report", redocred_dir())
     scorer = pair_scorer(TRAINED / name, schema=dataset.schema)
@@ -59,6 +63,16 @@ def test_it_scores_what_its_training_reported(name: str) -> None:
     result = _training(name)["result"]
     assert isinstance(result, dict)
     for measure in ("pair_f1",) if "rcp" in name else ("f1", "pair_f1"):
+        assert found[measure] == pytest.approx(result["reported"][measure], abs=0.005)
+
+
+def test_the_finder_scores_what_its_training_reported() -> None:
+    finder = entity_source(FINDER)
+    assert isinstance(finder, EntityFinder)
+    found = entity_scores(finder, list(load_dataset("redocred", "dev-report", redocred_dir()).documents))
+    result = _training(FINDER)["result"]
+    assert isinstance(result, dict)
+    for measure in ("f1", "mention_f1"):
         assert found[measure] == pytest.approx(result["reported"][measure], abs=0.005)
 
 
