@@ -182,6 +182,11 @@ def address(url: str, *, _remembering: bool = False, _in_text: bool = False) -> 
     return f"{scheme}://{KEY if at else ''}{at}{host}{slash}{path}{question}{query}"
 
 
+def holds_marks(url: str) -> bool:
+    """Whether ``address`` left a part out, so that the address cannot be used as it is."""
+    return KEY in url or "[sha256:" in url
+
+
 def has_login(url: str) -> bool:
     """Whether an address holds a login, also one with a slash in it."""
     return "@" in url.partition("://")[2].partition("?")[0]
@@ -266,6 +271,8 @@ def _forms(secret: str) -> Iterator[str]:
     yield from {secret, json.dumps(secret)[1:-1], html.escape(secret)}
     yield from {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
     yield raw.hex()
+    # A model that is asked to may spell every character.
+    yield from {"".join(f"%{byte:02x}" for byte in raw), "".join(f"\\u{ord(one):04x}" for one in secret)}
     for offset in range(3):
         # What stands before and after shares the outermost characters, so these are left out.
         encoded = base64.b64encode(bytes(offset) + raw).decode().rstrip("=")

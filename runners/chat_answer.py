@@ -59,7 +59,8 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
     text = answer.text
     reasoning = _string(message.get("reasoning_content")) or _string(message.get("reasoning")) or answer.reasoning
     constrained = request.constraint is not None
-    if not reasoning:
+    is_inline = not reasoning
+    if is_inline:
         text, reasoning = split_thinking(text, constrained=constrained)
     usage = _usage(_mapping(body))
     if is_cut(request.messages, usage):
@@ -72,6 +73,11 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
     if is_ended and not refusal and not text and (constrained or not isinstance(content, str)):
         if reasoning and finish_reason == "stop":
             shown = " ".join(reasoning.split())[:60]
+            if is_inline:
+                raise UnusableAnswer(
+                    f"the message holds the model's thinking and no answer after it ({shown!r}): turn thinking off, "
+                    """such as with -M body.chat_template_kwargs='{"enable_thinking":false}'"""
+                )
             raise UnusableAnswer(
                 f"the server sent the whole answer as reasoning and left the message empty ({shown!r}): its reasoning "
                 "parser takes all that the model writes for thinking. Start the server without the parser, or turn "

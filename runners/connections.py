@@ -61,7 +61,7 @@ class BoundedClient(httpx2.AsyncClient):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send the request; RequestError for an answer that is too long. ``stream=True`` is read whole, too.
 
-        Raises FatalError for a redirect to another server, or one that would drop the request's body.
+        Raises FatalError for a redirect to another server, to no address, or one that would drop the request's body.
         """
         options |= {"stream": True, "follow_redirects": False}
         response = await super().send(request, **options)
@@ -74,6 +74,12 @@ class BoundedClient(httpx2.AsyncClient):
         else:
             await response.aclose()
             raise FatalError(f"{request.url.copy_with(query=None)} redirects again and again: check --base-url")
+        if response.is_redirect:
+            await response.aclose()
+            raise FatalError(
+                f"{request.url.copy_with(query=None)} redirects (HTTP {response.status_code}) and names no address: "
+                "check --base-url"
+            )
         content = bytearray()
         try:
             async for part in response.aiter_bytes():

@@ -56,14 +56,17 @@ def said(text: str) -> str:
 
 
 def excerpt(text: str, key: str = "") -> str:
-    """One line of what the server said: the message of a JSON error, else the start of the text; no secrets in it."""
+    """One line of what the server said: the message of a JSON error, else the start of the text; no secrets in it.
+
+    Says so where the server sent nothing.
+    """
     try:
         line = _message(json.loads(text), _DEEPEST) or text
     except (ValueError, RecursionError):
         line = text
     line = " ".join(line.split()).encode("utf-8", "replace").decode()  # JSON can spell half of a character
     # Secrets go first: cut off, one would not be recognised.
-    line = redact(line, key)
+    line = redact(line, key) or "an empty body"
     return line if len(line) <= LONGEST_EXCERPT else line[: LONGEST_EXCERPT - 1] + "…"
 
 

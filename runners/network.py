@@ -37,6 +37,7 @@ _LASTING = re.compile(r"HANDSHAKE_FAILURE|PROTOCOL|CERTIFICATE|UNKNOWN_CA|CIPHER
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 # What a request that gets no answer raises; httpx2 leaves some failures of TLS as they are.
 FAILURES = (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream)
+_CLOSED = re.compile(r"closed|disconnected", re.IGNORECASE)
 _UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 
 
@@ -133,6 +134,11 @@ def connection_error(
     # The innermost may be a RuntimeError by which a library found out what loop it runs in.
     telling = [text for cause in causes if not isinstance(cause, RuntimeError) and (text := str(cause))]
     reason = telling[-1] if telling else type(error).__name__
+    if any(isinstance(cause, httpx2.DecodingError) for cause in causes):
+        reason = "its answer cannot be decompressed"
+    elif isinstance(error, httpx2.RemoteProtocolError) and not _CLOSED.search(reason):
+        # The words of the library name its own states and types.
+        reason = "its answer is not valid HTTP"
     is_unreached = any(isinstance(cause, _UNREACHED) for cause in causes)
     return RetryableError(
         f"connection to {url}{through} failed: {redact(reason)}", outage="connection" if is_unreached else ""

@@ -71,6 +71,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "end": lambda key: f"...{key[-12:]}",
     "repr": repr,
     "address": lambda key: f"https://host/v1?key={quote(key)}&x=1",
+    "percent": lambda key: "".join(f"%{ord(one):02X}" for one in key),
+    "escaped": lambda key: "".join(f"\\u{ord(one):04X}" for one in key),
     "login": lambda key: f"proxy http://me:{key}@proxy:3128/",
 }
 

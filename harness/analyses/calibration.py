@@ -82,6 +82,11 @@ def calibration_of(folder: RunFolder, place: DataPlace = WHEREVER) -> Calibratio
         contents.add(content_hash(by_title[record.title]))
         asked += len(answers)
         questions += questions_of(by_title[record.title], answers)
+    if not questions:
+        without = (
+            f"of its {asked:,} questions none has probabilities of options and of none" if asked else "it asked nothing"
+        )
+        raise InputError(f"{folder.run_id}: {without}, so there is nothing to calibrate")
     temperature = fitted_temperature(questions, lambda question: question.model)
     bins = reliability(questions)
     return Calibration(

@@ -330,13 +330,18 @@ def validate(
 ) -> None:
     """Check a file: one line on the first thing wrong in it, or how many documents are fine.
 
+    What is valid and may still be a mistake follows, a line for each kind.
+
     \b
     Example:
       harness data validate my_corpus.json
     """
     from harness.datasets.registry import load_dataset
+    from harness.datasets.remarks import remarks
 
     dataset = load_dataset(file, split, data_dir)
     source = LabelSource.merged(dataset.label_sources)
     told = "; not all have labels" if source == NO_LABELS else f"; {source.silver}" if source.silver else ""
     typer.echo(f"{file}: {len(dataset.documents):,} documents, all valid{told}")
+    for line in remarks(dataset.documents, dataset.schema):
+        typer.echo(f"  {line}")

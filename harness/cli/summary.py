@@ -240,13 +240,19 @@ def proposal_lines(proposal: ProposalScores | None, encoder: EncoderOrigin | Non
         ),
     ]
     if saved := proposal.saved:
-        lines.append(("saved", f"{saved.requests:,} requests, about {saved.tokens:,} tokens, against all pairs"))
+        compared = ", about ".join((_compared(saved.requests, "requests"), _compared(saved.tokens, "tokens")))
+        lines.append(("against all pairs", compared))
     return lines
 
 
 def _threshold(encoder: EncoderOrigin) -> str:
     chosen = f", chosen on {encoder.chosen_on}" if encoder.chosen_on else ""
     return f"NA's score {encoder.threshold:+.2f}{chosen}"
+
+
+def _compared(saved: int, noun: str) -> str:
+    """How many fewer ``noun`` a run took than another, or how many more where less than none were saved."""
+    return f"{abs(saved):,} {'more' if saved < 0 else 'fewer'} {noun}"
 
 
 def _brief(scores: StoredScores) -> str:

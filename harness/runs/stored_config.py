@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from harness.errors import InputError
 from harness.models import load_models, resolve_model
 from harness.records.manifest import Asked
-from harness.redaction import HIDDEN, address, redact, shown
+from harness.redaction import HIDDEN, address, holds_marks, redact, shown
 from harness.runs.config import RunConfig
 from harness.runs.planned_run import question_digest
 from harness.store import RunFolder
@@ -93,7 +93,7 @@ def options_to_repeat(stored: RunConfig, repeated: Repeated = NOTHING_REPEATED) 
     if not repeated.model and not _is_packaged(stored):
         missing += ["--model", _typed(stored.model)]
     if stored.base_url and not repeated.base_url:
-        missing += [word for one in stored.base_url.split() for word in ("--base-url", _typed(address(one)))]
+        missing += [word for one in stored.base_url.split() for word in ("--base-url", _typed(_recognisable(one)))]
     for step in stored.adapter.keys() - repeated.adapter.keys():
         missing += ["--adapter", _typed(f"{step}=FOLDER" if step else "FOLDER")]
     for key, value in shown(stored.model_options).items():
@@ -115,6 +115,15 @@ def retry_command(folder: RunFolder, manifest: Asked) -> str:
 def _typed(text: str) -> str:
     """The text as a shell takes it, on one line and without what a terminal would act on."""
     return shlex.quote("".join(one if one.isprintable() else "?" for one in redact(text)))
+
+
+def _recognisable(url: str) -> str:
+    """The address, if nothing in it is hidden; else its server alone."""
+    told = address(url)
+    if not holds_marks(told):
+        return told
+    scheme, _, rest = told.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2].partition('/')[0]}/..."
 
 
 def _is_packaged(stored: RunConfig) -> bool:

@@ -106,6 +106,15 @@ def test_a_run_without_such_questions_and_without_pair_scores_is_refused(importe
     assert "asked no questions with options" in error_line(harness("calibrate", without))
 
 
+def test_answers_without_probabilities_leave_nothing_to_calibrate(refined: RunResult, tmp_path: Path) -> None:
+    without = Path(shutil.copytree(refined.folder.path, tmp_path / "runs" / refined.folder.run_id))
+    records = [json.loads(line) for line in (without / "documents.jsonl").open(encoding="utf-8")]
+    for answer in (answer for record in records for answer in record["details"]["answers"]):
+        answer["probabilities"] = None
+    (without / "documents.jsonl").write_text("\n".join(map(json.dumps, records)) + "\n", "utf-8")
+    assert "nothing to calibrate" in error_line(harness("calibrate", without))
+
+
 async def test_a_model_that_knows_the_labels_is_never_wrong(imported: RunResult) -> None:
     from harness.analyses.calibration import calibration_of
 

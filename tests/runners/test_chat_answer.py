@@ -303,3 +303,9 @@ def test_the_first_choice_is_that_of_index_0() -> None:
     other: Any = chat("")
     other["choices"][0]["index"], first["choices"][0]["index"] = 1, 0
     assert read({"choices": [*other["choices"], *first["choices"]]}).text == "A whole answer."
+
+
+def test_thinking_that_never_ends_is_no_fault_of_a_parser() -> None:
+    with pytest.raises(UnusableAnswer, match="thinking and no answer after it") as raised:
+        read(chat("<think>Hm, hm."), replace(ASKED, constraint=SCHEMA))
+    assert "parser" not in str(raised.value)

@@ -228,6 +228,24 @@ async def test_prompt_and_key_follow_no_redirect_to_another_server(
     assert other.asked == []
 
 
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "is not valid HTTP"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "is not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", "cannot be decompressed"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "an empty body"),
+        (b"", "disconnected"),
+    ],
+)
+async def test_what_is_no_answer_is_told_without_the_words_of_a_library(sent: bytes, says: str) -> None:
+    async with ScriptedServer(lambda _asked: sent) as server, runner_at(server.url) as runner:
+        with pytest.raises(RetryableError, match=says) as raised:
+            await runner.generate(ASKED)
+    assert "bytearray" not in str(raised.value)
+    assert "_SWITCH" not in str(raised.value)
+
+
 @pytest.mark.parametrize("status", [307, 308])
 async def test_a_redirect_within_the_server_is_followed_with_the_request(status: int) -> None:
     def reply(asked: Asked) -> bytes:
@@ -247,10 +265,12 @@ async def test_a_redirect_within_the_server_is_followed_with_the_request(status:
         (301, "/v2", "without the request"),
         (307, "/v1/chat/completions", "again and again"),
         (307, "http://host:port/", "an address that is none"),
+        (307, None, "names no address"),
+        (304, None, "names no address"),
     ],
 )
-async def test_a_redirect_that_leads_nowhere_ends_the_run(status: int, place: str, says: str) -> None:
-    moved = http("", status, {"Location": place})
+async def test_a_redirect_that_leads_nowhere_ends_the_run(status: int, place: str | None, says: str) -> None:
+    moved = http("", status, {"Location": place} if place else {})
     async with ScriptedServer(lambda _asked: moved) as server, runner_at(server.url) as runner:
         with pytest.raises(HarnessError, match=says):
             await runner.generate(ASKED)

@@ -67,6 +67,12 @@ def test_retry_reaches_the_runs_server_only_where_the_command_repeats_it(downloa
     assert server.authorizations == {f"Bearer {KEY}"}
 
 
+def test_a_hidden_part_of_an_address_is_not_repeated_as_if_it_were_the_address(downloaded: Path) -> None:
+    changed(downloaded, base_url="http://127.0.0.1:9/[sha256:16b835913d54]/v1 http://host/v1?sig=[key]")
+    said = error_line(harness_here("retry", downloaded))
+    assert "harness retry RUN --base-url http://127.0.0.1:9/... --base-url http://host/..." in said
+
+
 def test_another_server_than_the_runs_is_another_question(downloaded: Path, server: ChatServer) -> None:
     refused = harness_here("retry", downloaded, "--base-url", server.base_url.replace("127.0.0.1", "localhost"))
     assert refused.returncode == 2
