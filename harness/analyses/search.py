@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,17 +21,18 @@ from harness.analyses.planned_cells import plan_cells
 from harness.datasets.content import content_hash
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import CORPORA
-from harness.engine.budget import Limits
+from harness.engine.budget import Limits, Prices
 from harness.engine.session import RunnerSession
 from harness.errors import InputError, StorageError
+from harness.records.manifest import Spent
 from harness.records.question import PROPOSES_PAIRS
 from harness.runs.chosen_settings import record_search
 from harness.runs.config import RunConfig
-from harness.runs.execute import Observer, OutOfBudget, execute
+from harness.runs.execute import Observer, OutOfBudget, execute, prices_of
 from harness.runs.plan import prepare
 from harness.runs.planned_run import question_digest
 from harness.runs.results import RunResult
-from harness.types import Dataset
+from harness.types import Dataset, Usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,7 +158,7 @@ async def run_search(
     first_documents: int = 4,
     reduction: int = 2,
 ) -> Search:
-    """Search on one model that is started once; ``config.limits.tokens`` bounds all rounds together.
+    """Search on one model that is started once; ``config.limits`` bound all rounds together.
 
     Each round runs on ``reduction`` times the documents of the one before and keeps the best of every ``reduction``
     configurations; of equal scores, the one with fewer tokens. ``config.limit`` bounds the documents. If the budget
@@ -171,7 +173,8 @@ async def run_search(
     check_split(config, dataset)
     most = min(config.limit or len(dataset.documents), len(dataset.documents))
     left = [cell for cell, _ in planned]
-    count, paid, ending = min(first_documents, most), 0, "one is left"
+    count, paid, ending = min(first_documents, most), Usage(0, 0), "one is left"
+    started, prices = time.monotonic(), prices_of(planned[0][1])
     tried: list[Tried] = []
     best: list[Tried] = []
     async with RunnerSession(planned[0][1].runner) as session:
@@ -179,11 +182,12 @@ async def run_search(
             results: list[Tried] = []
             try:
                 for place, cell in enumerate(left, 1):
-                    made = configuration(replace(config, limit=count, limits=_rest(config.limits, paid)), cell)
+                    limits = _rest(config.limits, paid, prices, time.monotonic() - started)
+                    made = configuration(replace(config, limit=count, limits=limits), cell)
                     experiment = prepare(made, dataset=dataset)
                     result = await execute(experiment, observe(place, len(left), cell), session=session)
                     results.append(Tried(number, count, cell, result))
-                    paid += results[-1].paid
+                    paid = _sum(paid, result.manifest.spent)
             except OutOfBudget:
                 if not best:
                     raise
@@ -207,10 +211,25 @@ def _rank(one: Tried) -> tuple[float, int]:
     return -one.score, one.result.manifest.usage.tokens
 
 
-def _rest(limits: Limits, paid: int) -> Limits:
-    """What is left of a budget after so many tokens; raises OutOfBudget where that is nothing."""
-    if limits.tokens is None:
-        return limits
-    if limits.tokens <= paid:
-        raise OutOfBudget(f"--max-tokens-total {limits.tokens:,} is used up: type the same command with more")
-    return replace(limits, tokens=limits.tokens - paid)
+def _sum(paid: Usage, spent: Spent | None) -> Usage:
+    if spent is None:
+        return paid
+    return Usage(paid.prompt_tokens + spent.prompt_tokens, paid.completion_tokens + spent.completion_tokens)
+
+
+def _rest(limits: Limits, paid: Usage, prices: Prices | None, seconds: float) -> Limits:
+    """What is left of a budget after what was paid in this time; raises OutOfBudget where no tokens or dollars are."""
+    if limits.tokens is not None:
+        tokens = limits.tokens - paid.prompt_tokens - paid.completion_tokens
+        limits = replace(limits, tokens=tokens)
+        if tokens <= 0:
+            raise OutOfBudget("--max-tokens-total is used up: type the same command with more")
+    if limits.cost_usd is not None and prices is not None:
+        cost_usd = limits.cost_usd - prices.cost_usd(paid.prompt_tokens, paid.completion_tokens)
+        limits = replace(limits, cost_usd=cost_usd)
+        if cost_usd <= 0:
+            raise OutOfBudget("--max-cost is used up: type the same command with more")
+    if limits.seconds is not None:
+        # At 0 the run stops at once, and says so.
+        limits = replace(limits, seconds=max(0.0, limits.seconds - seconds))
+    return limits

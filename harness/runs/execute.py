@@ -218,19 +218,22 @@ async def _run_all(
 def budget_of(experiment: LlmRun, journal: AnswerStore) -> Budget:
     """What is left of the run's limits; raises InputError for a cost limit without prices.
 
-    What was spent counts at the price of this session, which is lower in batches.
+    What was spent counts at the price of this session.
     """
-    config, spec = experiment.config, experiment.spec
-    prices = None
-    if spec.price_in is not None and spec.price_out is not None:
-        share = (
-            1.0 if spec.price_batch is None or not isinstance(experiment.runner, BatchedRunner) else spec.price_batch
-        )
-        prices = Prices(share * spec.price_in, share * spec.price_out)
-    elif config.limits.cost_usd is not None:
-        raise InputError(f"--max-cost needs prices, and {spec.name} has none: use --max-tokens-total")
+    limits, prices = experiment.config.limits, prices_of(experiment)
+    if prices is None and limits.cost_usd is not None:
+        raise InputError(f"--max-cost needs prices, and {experiment.spec.name} has none: use --max-tokens-total")
     spent = journal.spent(experiment.run_id)
-    return Budget(config.limits, prices, Usage(spent.prompt_tokens, spent.completion_tokens))
+    return Budget(limits, prices, Usage(spent.prompt_tokens, spent.completion_tokens))
+
+
+def prices_of(experiment: LlmRun) -> Prices | None:
+    """The prices of a session of this run, which are lower in batches; None where models.toml has none."""
+    spec = experiment.spec
+    if spec.price_in is None or spec.price_out is None:
+        return None
+    share = 1.0 if spec.price_batch is None or not isinstance(experiment.runner, BatchedRunner) else spec.price_batch
+    return Prices(share * spec.price_in, share * spec.price_out)
 
 
 def asker_of(experiment: LlmRun, journal: AnswerStore, session: RunnerSession) -> Asker:

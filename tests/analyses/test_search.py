@@ -12,7 +12,7 @@ from harness.analyses.grid import Cell, read_axes
 from harness.analyses.search import Search, check_split, run_search
 from harness.cli.display import QuietDisplay
 from harness.datasets.registry import load_dataset
-from harness.engine.budget import Limits
+from harness.engine.budget import Limits, Prices
 from harness.errors import InputError
 from harness.runs.config import RunConfig
 from harness.runs.execute import OutOfBudget
@@ -59,6 +59,21 @@ async def test_the_last_whole_round_decides_if_the_budget_ends(config: RunConfig
     assert resumed.ending == "one is left"
     with pytest.raises(OutOfBudget):
         await search(replace(config, results=config.results / "third", limits=Limits(tokens=10)), *AXES)
+
+
+@pytest.mark.parametrize("unit", ["tokens", "cost_usd"])
+async def test_a_budget_of_tokens_or_dollars_bounds_all_rounds_together(
+    unit: str, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("harness.runs.execute", "harness.analyses.search"):
+        monkeypatch.setattr(f"{module}.prices_of", lambda _: Prices(prompt=1e6, completion=1e6))  # a dollar a token
+    config = replace(config, max_tokens=8)
+    whole = await search(config, *AXES)
+    most = max(one.paid for one in whole.tried)
+    # Enough for any run alone, and for no two rounds.
+    limits = Limits(**{unit: 2 * most + 40})
+    with pytest.raises(OutOfBudget):
+        await search(replace(config, results=config.results / "bounded", limits=limits), *AXES)
 
 
 async def test_a_search_ends_when_all_documents_were_seen(config: RunConfig) -> None:
