@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -47,9 +49,26 @@ def connected(address: str, workers: int) -> Iterator[Any]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"--cluster {address}: {str(error).splitlines()[0]}; start one with `ray start`") from None
     try:
-        yield ray
+        with _ended_by_sigterm():
+            yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Within the block, SIGTERM interrupts as SIGINT does: Ray's own handler prints a stack and ends the process.
+
+    A batch system sends it before it ends a job.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
 
 
 def gpus_of_a_worker(ray: Any) -> int:

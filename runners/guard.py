@@ -7,6 +7,7 @@ parent is needed. It imports nothing of the project, so that any interpreter can
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -16,16 +17,28 @@ import time
 from contextlib import suppress
 
 GRACE_S = 15.0
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
 
 
 def main(command: list[str]) -> int:
     """Run ``command`` until it ends or standard input closes; return its exit code."""
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_end_with_this_process if sys.platform == "linux" else None,
+    )
     threading.Thread(target=_stop_at_end_of_input, args=(child.pid,), daemon=True).start()
     code = child.wait()
     # Workers that outlive their server would keep its memory and its GPUs.
     _signal_group(child.pid, signal.SIGKILL)
     return code if code >= 0 else 128 - code
+
+
+def _end_with_this_process() -> None:
+    """Ask Linux to send this process SIGTERM when its parent, the guard, is killed: Ray kills a worker's children."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _stop_at_end_of_input(group: int) -> None:
