@@ -31,6 +31,7 @@ from harness.cli import (
     run,
     schema,
     score,
+    serve,
     sweep,
     track,
     train,
@@ -56,6 +57,7 @@ app.command("ablate", help=ablate.ABLATE_EXAMPLES)(ablate.ablate)
 app.command("score")(score.score)
 app.command("annotate")(annotate.annotate)
 app.command("extract")(extract.extract)
+app.command("serve")(serve.serve)
 app.command("calibrate")(calibrate.calibrate)
 app.command("import")(importing.import_)
 app.command("combine")(combine.combine)

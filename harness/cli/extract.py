@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from harness import strict_json
-from harness.cli.options import DataDirOption, Display, DisplayOption, ResultsOption, key_values, typer_option
+from harness.cli.options import (
+    DataDirOption,
+    Display,
+    DisplayOption,
+    EntitiesOption,
+    EntityTypeOption,
+    ExtractModelOption,
+    MinScoreOption,
+    RelationsOption,
+    ResultsOption,
+    SchemaOption,
+    key_values,
+    typer_option,
+)
 from harness.errors import InputError
 from harness.runs.config import OPTIONS, RunConfig
 
@@ -37,29 +50,11 @@ def extract(
         str | None,
         typer.Option("--format", help="jsonl, csv (triplets), docred, graphml, node-link (JSON) or turtle (RDF)."),
     ] = None,
-    entities: Annotated[
-        str,
-        typer.Option(
-            help="entities-minilm, a folder of `harness train entities`, gliner[/ID], spacy/PIPELINE, "
-            "a language model, llm (that of --relations), or FILE.jsonl of mentions."
-        ),
-    ] = "entities-minilm",
-    relations: Annotated[
-        str, typer.Option(help="atlop-minilm, glidre-minilm, another encoder, a language model, or none.")
-    ] = "atlop-minilm",
-    schema: Annotated[
-        str,
-        typer.Option(help="Relations: redocred, or a rel_info.json of your own (glidre-minilm or a language model)."),
-    ] = "redocred",
-    min_score: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, max=1.0, help="Keep relations of this probability or more (default: the model's choice)."
-        ),
-    ] = None,
-    entity_type: Annotated[
-        list[str] | None, typer.Option("--entity-type", help="A label that GLiNER looks for; repeatable.")
-    ] = None,
+    entities: EntitiesOption = "entities-minilm",
+    relations: RelationsOption = "atlop-minilm",
+    schema: SchemaOption = "redocred",
+    min_score: MinScoreOption = None,
+    entity_type: EntityTypeOption = None,
     merge: Annotated[
         bool, typer.Option("--merge", help="Graphs: entities of the same type and name in all texts are one node.")
     ] = False,
@@ -80,15 +75,7 @@ def extract(
         bool, typer.Option("--score", help="Print what the models score end to end on --dataset, stage by stage.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --score: print one JSON object.")] = False,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-M",
-            "--model-option",
-            metavar="KEY=VALUE",
-            help="device, precision, threads, threshold (GLiDRE); or a language model's.",
-        ),
-    ] = None,
+    option: ExtractModelOption = None,
 ) -> None:
     """Find the entities and relations of your own texts.
 

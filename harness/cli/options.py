@@ -58,6 +58,36 @@ RunDataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="The folder that the run's data is in now (default: looked for).")
 ]
 
+EntitiesOption = Annotated[
+    str,
+    typer.Option(
+        help="entities-minilm, a folder of `harness train entities`, gliner[/ID], spacy/PIPELINE, "
+        "a language model, llm (that of --relations), or FILE.jsonl of mentions."
+    ),
+]
+RelationsOption = Annotated[
+    str, typer.Option(help="atlop-minilm, glidre-minilm, another encoder, a language model, or none.")
+]
+SchemaOption = Annotated[
+    str, typer.Option(help="Relations: redocred, or a rel_info.json of your own (glidre-minilm or a language model).")
+]
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Keep relations of this probability or more (default: the model's choice)."),
+]
+EntityTypeOption = Annotated[
+    list[str] | None, typer.Option("--entity-type", help="A label that GLiNER looks for; repeatable.")
+]
+ExtractModelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-M",
+        "--model-option",
+        metavar="KEY=VALUE",
+        help="device, precision, threads, threshold (GLiDRE); or a language model's.",
+    ),
+]
+
 
 def key_values(pairs: list[str] | None, option: str, *, bare: bool = False) -> dict[str, str]:
     """``["a=1", "b=2"]`` as a dictionary; raises InputError for anything else.

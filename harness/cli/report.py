@@ -82,7 +82,8 @@ def _as_json(written: WrittenReport, problems: list[str]) -> dict[str, object]:
 
 
 def _serve(folder: Path, port: int, open_page: bool) -> None:
-    from harness.report.serve import LOOPBACK, report_server
+    from harness.loopback import LOOPBACK
+    from harness.report.serve import report_server
 
     with report_server(folder, port) as server:
         address = f"http://{LOOPBACK}:{server.server_port}/"

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from harness.annotation.texts import PlainDocument
-from harness.encoders.entities.inference import entities_of
-from harness.encoders.entities.text import Span
+from harness.encoders.entities.text import Span, entities_of
 from harness.errors import InputError, ModelUnavailable
 from harness.extraction.results import token_offsets
 from harness.types import Document, Entity

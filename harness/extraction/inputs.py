@@ -140,12 +140,14 @@ def _read_line(line: bytes, source: str, default_title: str) -> Text:
         raise InputError('is not JSON; write {"title": "...", "text": "..."}') from None
     if not isinstance(content, dict) or not isinstance(content.get("text"), str):
         raise InputError('has no text; write {"title": "...", "text": "..."}, the title optional')
-    title, text = content.get("title"), content["text"]
+    title = content.get("title")
+    return text_of_json(title if isinstance(title, str) and title else default_title, source, content["text"])
+
+
+def text_of_json(title: str, source: str, text: str) -> Text:
+    """A text that came as a JSON string; InputError if it holds no sentence."""
     if not any(map(str.isalnum, text)):
         raise InputError("holds no sentence: no letter or digit is in its text")
     # JSON can spell half a surrogate pair, which no UTF-8 file can hold.
-    title, text = (
-        one.encode("utf-8", "replace").decode()
-        for one in (title if isinstance(title, str) and title else default_title, text)
-    )
+    title, text = (one.encode("utf-8", "replace").decode() for one in (title, text))
     return Text(title, source, text)

@@ -58,22 +58,33 @@ class Extractor:
         windows, most = 0, 1
         for text in texts:
             held.append(text)
-            windows += 1 + len(text.text) // (6 * self.window)
+            windows += self.windows_in(text)
             if windows >= most:
-                yield from self._batch(held)
+                yield from self.batch(held)
                 held, windows, most = [], 0, min(2 * most, MOST_WINDOWS)
         # Without a text no model is loaded.
         if held:
-            yield from self._batch(held)
+            yield from self.batch(held)
 
-    def _batch(self, texts: Sequence[Text]) -> Iterator[Outcome]:
+    def windows_in(self, text: Text) -> int:
+        """How many windows a text has, estimated without reading it."""
+        return 1 + len(text.text) // (6 * self.window)
+
+    def batch(self, texts: Sequence[Text], least: Sequence[float | None] | None = None) -> Iterator[Outcome]:
+        """Each of a few texts in turn, which the models are given together; ``least`` is as of :meth:`find`."""
         documents = [tokenised(one) for one in texts]
-        for text, document, (found, predictions) in zip(texts, documents, self.find(documents), strict=True):
+        for text, document, (found, predictions) in zip(texts, documents, self.find(documents, least), strict=True):
             result = extracted(found, text.source, predictions, self.schema, document.text)
             yield Outcome(result, labelled(found, predictions, self.system))
 
-    def find(self, documents: Sequence[Document]) -> Iterator[tuple[Document, Sequence[Prediction]]]:
-        """Each document in turn with the entities found in it, and the triplets."""
+    def find(
+        self, documents: Sequence[Document], least: Sequence[float | None] | None = None
+    ) -> Iterator[tuple[Document, Sequence[Prediction]]]:
+        """Each document in turn with the entities found in it, and the triplets.
+
+        ``least`` has for each document what is here in place of the extractor's own ``least``.
+        """
+        least = [self.least] * len(documents) if least is None else least
         known = isinstance(self.entities, KnownEntities)
         if isinstance(self.entities, KnownEntities):
             documents = [self.entities.entities(document) for document in documents]
@@ -84,10 +95,10 @@ class Extractor:
             found = list(self.entities.find(window.document for windows in whole for window in windows))
         scored = iter(self.relations.score(found)) if self.relations else None
         remaining = iter(found)
-        for document, windows in zip(documents, whole, strict=True):
+        for document, windows, probability in zip(documents, whole, least, strict=True):
             complete = [replace(window, document=next(remaining)) for window in windows]
             predictions: list[list[Prediction]] = [
-                scored_predictions(window.document, next(scored), self.least, self.calibration) if scored else []
+                scored_predictions(window.document, next(scored), probability, self.calibration) if scored else []
                 for window in complete
             ]
             if known or not complete:

@@ -18,19 +18,18 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 PACKAGE = Path(__file__).resolve().parent
+
+
+def _policy(own: str, *more: str) -> str:
+    parts = (f"script-src {own}", f"style-src {own}", f"img-src {own} data:", "base-uri 'none'", "form-action 'none'")
+    return "; ".join(("default-src 'none'", *parts, *more))
+
+
 # A page opened from a file has no origin that every browser takes for 'self', hence file: besides.
-_OWN_FILES = "'self' file:"
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        f"script-src {_OWN_FILES}",
-        f"style-src {_OWN_FILES}",
-        f"img-src {_OWN_FILES} data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-    )
-)
+POLICY = _policy("'self' file:")
 """The pages may load scripts, styles and pictures of their own folder, and nothing else from anywhere."""
+SERVED_POLICY = _policy("'self'", "connect-src 'self'")
+"""The pages of a service may besides ask it."""
 
 
 @dataclass(frozen=True)
@@ -43,29 +42,34 @@ class Pages:
     @classmethod
     def into(cls, folder: Path) -> Pages:
         """With the files that all pages share copied to ``folder/static``."""
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-        environment = Environment(
-            loader=FileSystemLoader(PACKAGE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters["plain"] = lambda word: word.replace("_", " ")
-        environment.globals.update(
-            policy=POLICY,
-            version=__version__,
-            scorer_version=SCORER_VERSION,
-            wrong_kinds=WRONG_KINDS,
-            missed_kinds=MISSED_KINDS,
-        )
         shutil.copytree(PACKAGE / "static", folder / "static")
-        return cls(folder, environment)
+        return cls(folder, page_environment(POLICY))
 
     def write(self, name: str, template: str, content: Mapping[str, Any]) -> None:
         page = self.environment.get_template(template).render(**content)
         (self.folder / name).write_text(page, encoding="utf-8")
+
+
+def page_environment(policy: str) -> Environment:
+    """The templates of this package, everything escaped, for pages of this content security policy."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(PACKAGE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["plain"] = lambda word: word.replace("_", " ")
+    environment.globals.update(
+        policy=policy,
+        version=__version__,
+        scorer_version=SCORER_VERSION,
+        wrong_kinds=WRONG_KINDS,
+        missed_kinds=MISSED_KINDS,
+    )
+    return environment
 
 
 def write_data(folder: Path, name: str, content: object) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import InputError
+from harness.loopback import LOOPBACK, calls_loopback
 from harness.report.pages import POLICY
-
-LOOPBACK = "127.0.0.1"
 
 
 class ReportHandler(SimpleHTTPRequestHandler):
@@ -36,9 +35,8 @@ class ReportHandler(SimpleHTTPRequestHandler):
             return None
 
     def _is_for_us(self) -> bool:
-        """A page elsewhere could point its own name at this machine and read the report: names must be ours."""
-        host = self.headers.get("Host", "").partition(":")[0]
-        if host in (LOOPBACK, "localhost"):
+        """The name that was asked must be ours."""
+        if calls_loopback(self.headers.get("Host", "")):
             return True
         self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this server answers to 127.0.0.1 and localhost only")
         return False

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 
-import numpy as np
 import pytest
 
 from harness.datasets.registry import load_dataset
@@ -22,12 +20,9 @@ from harness.extraction.page import page_writer
 from harness.extraction.pipeline import Extractor, tokenised
 from harness.extraction.results import triplet_table
 from harness.extraction.writers import format_of, writer
-from harness.types import Document, PairScores, Relation, RelationSchema
 from tests.commands import error_line, harness_here
 from tests.documents import document
-
-SCHEMA = RelationSchema((Relation("P19", "place of birth"), Relation("own", "works <b>for</b>")))
-HOSTILE = '=HYPERLINK("http://x") <script>alert(1)</script>'
+from tests.extraction.rules import HOSTILE, SCHEMA, EveryPair
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +37,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("spacy") / "rules"
     nlp.to_disk(folder)
     return str(folder)
-
-
-class EveryPair:
-    """Scores by rule: everybody was born in every place, and works for every organisation, but less surely."""
-
-    identity: Mapping[str, str] = MappingProxyType({"encoder": "rule"})
-    relations = ("P19", "own")
-
-    def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
-        for one in documents:
-            count = len(one.entities)
-            pairs = np.argwhere(~np.eye(count, dtype=bool))
-            scores = np.full((len(pairs), 3), -5.0)
-            scores[:, -1] = 0.0
-            for row, (head, tail) in enumerate(pairs):
-                if one.entities[head].type == "PER":
-                    kind = one.entities[tail].type
-                    scores[row, 0] = 3.0 if kind == "LOC" else -5.0
-                    scores[row, 1] = 0.5 if kind == "ORG" else -5.0
-            yield PairScores(one.title, self.relations, pairs, scores)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING
 from harness.encoders.entities.batching import EntityCollator
 from harness.encoders.entities.clustering import clusters, merges
 from harness.encoders.entities.model import EntityModel
-from harness.encoders.entities.text import Span, TextEncoder, gold_spans, tagged_spans
-from harness.spacing import Spacing
-from harness.types import Document, Entity, Mention
+from harness.encoders.entities.text import Span, TextEncoder, entities_of, gold_spans, tagged_spans
+from harness.types import Document, Entity
 
 if TYPE_CHECKING:
     import torch
@@ -102,24 +100,3 @@ class EntityInference:
                     probabilities += probabilities.T
                 found.append(Found(spans, merges(probabilities)))
         return found
-
-
-def entities_of(document: Document, spans: Sequence[Span], members: Iterable[Sequence[int]]) -> tuple[Entity, ...]:
-    """The entities of which ``members`` name the mentions; those of one entity are given its commonest type."""
-    spacing = Spacing.of(document.sentences)
-    entities = []
-    for cluster in members:
-        kind = Counter(spans[number].type for number in cluster).most_common(1)[0][0]
-        places = [spans[number] for number in cluster]
-        mentions = (
-            Mention(
-                name=spacing.join(document.sentences[one.sent_id][one.start : one.end]),
-                sent_id=one.sent_id,
-                start=one.start,
-                end=one.end,
-                type=kind,
-            )
-            for one in places
-        )
-        entities.append(Entity(tuple(mentions)))
-    return tuple(sorted(entities, key=lambda one: (one.mentions[0].sent_id, one.mentions[0].start)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.encoders.entities.config import EntityConfig
 from harness.encoders.entities.surface import pair_features
 from harness.encoders.text import EncodedDocument, word_starts
-from harness.types import Document
+from harness.spacing import Spacing
+from harness.types import Document, Entity, Mention
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,3 +204,24 @@ def word_shape(word: str) -> int:
     if letters[0].isupper() and not any(one.isupper() for one in letters[1:]):
         return CAPITALISED
     return 11 if letters[0].isupper() else 12
+
+
+def entities_of(document: Document, spans: Sequence[Span], members: Iterable[Sequence[int]]) -> tuple[Entity, ...]:
+    """The entities of which ``members`` name the mentions; those of one entity are given its commonest type."""
+    spacing = Spacing.of(document.sentences)
+    entities = []
+    for cluster in members:
+        kind = Counter(spans[number].type for number in cluster).most_common(1)[0][0]
+        places = [spans[number] for number in cluster]
+        mentions = (
+            Mention(
+                name=spacing.join(document.sentences[one.sent_id][one.start : one.end]),
+                sent_id=one.sent_id,
+                start=one.start,
+                end=one.end,
+                type=kind,
+            )
+            for one in places
+        )
+        entities.append(Entity(tuple(mentions)))
+    return tuple(sorted(entities, key=lambda one: (one.mentions[0].sent_id, one.mentions[0].start)))

@@ -16,7 +16,7 @@ async function unpack(packed) {
 
 const harnessLoad = (() => {
   const loaded = new Map();
-  return (name) => {
+  const load = (name) => {
     if (!loaded.has(name)) {
       loaded.set(name, new Promise((resolve, reject) => {
         const script = document.createElement("script");
@@ -29,6 +29,9 @@ const harnessLoad = (() => {
     }
     return loaded.get(name);
   };
+  // Data that came another way than by a script.
+  load.give = (name, content) => loaded.set(name, Promise.resolve(content));
+  return load;
 })();
 
 // An element with attributes and children; text from documents and models only ever becomes a text node.

@@ -198,8 +198,8 @@
     });
     at("run").replaceChildren(...options);
     at("run-page").href = `run-${run}.html`;
-    // Texts of one's own have no run, and so no page of one.
-    at("run-page").hidden = Boolean(shared.alone);
+    // Texts of one's own have no run: no page of one, no labels, no exchange with a model.
+    for (const part of document.querySelectorAll("[data-of-run]")) part.hidden = Boolean(shared.alone);
     for (const [id, other] of [["previous", number - 1], ["next", number + 1]]) {
       const exists = shared.documents[other] !== undefined;
       at(id).hidden = !exists;
@@ -208,8 +208,8 @@
   }
 
   async function show() {
-    // The link to the content is a fragment too.
-    if (current && !wanted().has("document")) return;
+    // The link to the content is a fragment too, and a page of pasted texts begins without one.
+    if ((current || at("paste")) && !wanted().has("document")) return;
     try {
       shared = shared ?? await harnessLoad("shared");
       const number = Number(wanted().get("document"));
