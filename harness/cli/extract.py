@@ -48,8 +48,14 @@ def extract(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--format", help="jsonl, csv (triplets), docred, graphml, node-link (JSON) or turtle (RDF)."),
+        typer.Option(
+            "--format", help="jsonl, csv (triplets), docred, graphml, node-link (JSON), turtle (RDF) or text."
+        ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show the sentences of each triplet, and what else its pair could be."),
+    ] = False,
     entities: EntitiesOption = "entities-minilm",
     relations: RelationsOption = "atlop-minilm",
     schema: SchemaOption = "redocred",
@@ -85,6 +91,7 @@ def extract(
     \b
     Examples:
       harness extract article.txt
+      harness extract article.txt --explain
       harness extract papers/ notes.md --out triplets.csv --min-score 0.8
       curl -s https://example.org/page.html | harness extract - --entities spacy/en_core_web_sm --format turtle
       harness extract news.jsonl --out graph.graphml --merge --html pages
@@ -103,7 +110,7 @@ def extract(
 
     if score != (dataset is not None) or bool(inputs) == score:
         raise InputError("name INPUT files to extract from, or --dataset CORPUS --score and no INPUT")
-    form = format_of(kind, out)
+    form = format_of(kind, out, explain=explain)
     config = ExtractionConfig(
         entities, relations, schema, min_score, labels=tuple(entity_type or ()), options=key_values(option, "-M")
     )
@@ -123,7 +130,7 @@ def extract(
     run = RunConfig(relations, prompt, base_url=address, results=results, model_options=key_values(option, "-M"))
     texts = reading.readable(read_inputs(inputs or ()))
     with ExitStack() as stack:
-        writers = [stack.enter_context(writer(form, out, extractor.schema, merge=merge))]
+        writers = [stack.enter_context(writer(form, out, extractor.schema, merge=merge, explain=explain))]
         if html is not None:
             from harness.extraction.page import page_writer
 

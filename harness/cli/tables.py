@@ -21,7 +21,8 @@ def print_table(heading: str, rows: list[list[str]]) -> None:
     from rich import box
     from rich.table import Table
 
-    from harness.cli.terminal import console, one_line
+    from harness.cli.terminal import console
+    from harness.visible import one_line
 
     heading, rows = one_line(heading), [[one_line(cell) for cell in row] for row in rows]
     table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)

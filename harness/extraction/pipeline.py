@@ -12,10 +12,10 @@ from harness.encoders.calibration import Calibration
 from harness.extraction.entities import EntitySource, KnownEntities
 from harness.extraction.inputs import Text
 from harness.extraction.results import ExtractedDocument, extracted, labelled
+from harness.extraction.scores import scored_predictions
 from harness.extraction.windows import (
     WINDOW,
     merged,
-    scored_predictions,
     triplets_of_known,
     windows_of,
     windows_with_entities,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.extraction.scores import NA, ScoredPrediction
 from harness.label_source import NO_LABELS, LabelSource
 from harness.types import Document, Label, Mention, Prediction, RelationSchema
 
@@ -43,6 +44,20 @@ class ExtractedEntity:
 
 
 @dataclass(frozen=True, slots=True)
+class RankedRelation:
+    """A relation that the model scored for a pair, or NA."""
+
+    relation: str
+    """Its id, or NA, above which the model itself predicts a relation."""
+    name: str
+    """Its name."""
+    score: float
+    """Its probability against none, 0 to 1; of NA, that of a relation which scores as NA does."""
+    logit: float
+    """What the model computed."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExtractedRelation:
     """A triplet: head and tail are indices into the text's entities."""
 
@@ -56,6 +71,8 @@ class ExtractedRelation:
     """The model's probability of the relation against none, 0 to 1; None from an LLM."""
     evidence: tuple[int, ...]
     """The numbers of the sentences that state it, as far as that can be told."""
+    ranking: tuple[RankedRelation, ...] = ()
+    """The best relations of the pair and NA, the best first; empty from an LLM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +89,12 @@ class ExtractedDocument:
     entities: tuple[ExtractedEntity, ...]
     relations: tuple[ExtractedRelation, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """One line of the output: the fields, with the names of head and tail beside their numbers."""
-        content = asdict(self)
+    def as_json(self, *, explain: bool = False) -> dict[str, Any]:
+        """One line of the output: the fields, with the names of head and tail beside their numbers.
+
+        With ``explain``, each relation has its ``ranking``.
+        """
+        content = asdict(replace(self, relations=()))
         content["relations"] = [
             {
                 "head": one.head,
@@ -85,6 +105,7 @@ class ExtractedDocument:
                 "tail_name": self.entities[one.tail].name,
                 "score": one.score,
                 "evidence": list(one.evidence),
+                **({"ranking": [asdict(ranked) for ranked in one.ranking]} if explain else {}),
             }
             for one in self.relations
         ]
@@ -115,18 +136,21 @@ def extracted(
         )
         for entity in document.entities
     )
+    names = {NA: "no relation"} | {relation.id: relation.name for relation in schema.relations}
     relations = tuple(
         ExtractedRelation(
-            prediction.triplet.head,
-            prediction.triplet.relation,
-            relation.name
-            if (relation := schema.by_id.get(prediction.triplet.relation))
-            else prediction.triplet.relation,
-            prediction.triplet.tail,
-            prediction.score,
-            prediction.evidence,
+            one.triplet.head,
+            one.triplet.relation,
+            names.get(one.triplet.relation, one.triplet.relation),
+            one.triplet.tail,
+            one.score,
+            one.evidence,
+            tuple(
+                RankedRelation(ranked.relation, names.get(ranked.relation, ranked.relation), *ranked[1:])
+                for ranked in (one.ranking if isinstance(one, ScoredPrediction) else ())
+            ),
         )
-        for prediction in predictions
+        for one in predictions
     )
     sentences = tuple((one[0][0], one[-1][1]) if one else (0, 0) for one in offsets)
     return ExtractedDocument(document.title, source, text, sentences, entities, relations)

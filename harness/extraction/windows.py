@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.annotation.grounding import Span
 from harness.annotation.parts import Merged, PartFound, merge, parts_of
-from harness.encoders.calibration import Calibration
-from harness.types import Document, Entity, PairScores, Prediction, Triplet
+from harness.types import Document, Entity, Prediction, Triplet
 
 WINDOW = 250
 """Words of a window of a long text; the models were trained on texts of 200 on average. Neighbours share a fifth."""
 WHOLE = 1.8
 """A text of so many windows is read whole: as long as the longest that the models were trained on."""
-MOST_EVIDENCE = 3
-"""Sentences that are named as evidence of one relation."""
 
 
 @dataclass(frozen=True)
@@ -88,34 +84,3 @@ def merged(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> 
         renumbered = [replace(one, evidence=_renumbered(one, window.first)) for one in predictions]
         parts.append(PartFound(window.first, entities, anchors, renumbered))
     return merge(parts)
-
-
-def scored_predictions(
-    document: Document, scores: PairScores, least: float | None, calibration: Calibration
-) -> list[Prediction]:
-    """The triplets whose probability is at least ``least``, the surest first, with evidence sentences.
-
-    With None they are those that the scorer predicts itself.
-    """
-    margins = scores.margins
-    threshold = 0.0
-    if least is not None:
-        logit = -math.inf if least <= 0 else math.inf if least >= 1 else math.log(least / (1 - least))
-        threshold = (logit + calibration.offset) * calibration.temperature
-    found = []
-    for row, column in zip(*(margins > threshold).nonzero(), strict=True):
-        head, tail = (int(number) for number in scores.pairs[row])
-        probability = calibration.probability(float(margins[row, column]))
-        evidence = evidence_of(document.entities[head], document.entities[tail])
-        triplet = Triplet(head, scores.relations[column], tail)
-        found.append(Prediction(triplet, evidence, round(probability, 4)))
-    return sorted(found, key=lambda one: -(one.score or 0.0))
-
-
-def evidence_of(head: Entity, tail: Entity) -> tuple[int, ...]:
-    """The first sentences that mention both, or else those of the two nearest mentions."""
-    of_head, of_tail = ({one.sent_id for one in entity.mentions} for entity in (head, tail))
-    if both := sorted(of_head & of_tail):
-        return tuple(both[:MOST_EVIDENCE])
-    nearest = min(((abs(one - other), one, other) for one in of_head for other in of_tail), default=None)
-    return tuple(sorted(nearest[1:])) if nearest else ()

@@ -11,6 +11,7 @@ from typing import IO, Protocol
 
 from harness.datasets.docred_output import document_output, write_schema
 from harness.errors import InputError, StorageError
+from harness.extraction.explanation import explanation
 from harness.extraction.graphs import GRAPH_WRITERS
 from harness.extraction.pipeline import Outcome
 from harness.extraction.results import TRIPLET_COLUMNS, triplet_rows
@@ -24,6 +25,7 @@ FORMATS = {
     "graphml": (".graphml",),
     "node-link": (".json",),
     "turtle": (".ttl",),
+    "text": (".txt",),
 }
 """Formats, and the endings of files that stand for them."""
 
@@ -35,14 +37,24 @@ class Writer(Protocol):
     def write(self, outcome: Outcome) -> None: ...
 
 
-def format_of(name: str | None, out: Path | None) -> str:
-    """The format asked for, or that of the file's ending, or JSON lines; InputError where they tell of none."""
+def format_of(name: str | None, out: Path | None, *, explain: bool = False) -> str:
+    """The format asked for, or that of the file's ending, or JSON lines; InputError where they tell of none.
+
+    To ``explain``, it is text unless JSON lines are asked for.
+    """
+    kind = _format_of(name, out, "text" if explain else "jsonl")
+    if explain and kind not in ("jsonl", "text"):
+        raise InputError(f"--explain: {kind} has no place for it; write --format text or jsonl")
+    return kind
+
+
+def _format_of(name: str | None, out: Path | None, default: str) -> str:
     if name is not None:
         if name not in FORMATS:
             raise InputError(f"--format {name}: write {', '.join(FORMATS)}")
         return name
     if out is None:
-        return "jsonl"
+        return default
     for kind, endings in FORMATS.items():
         if out.name.lower().endswith(endings):
             return kind
@@ -50,11 +62,14 @@ def format_of(name: str | None, out: Path | None) -> str:
 
 
 @contextmanager
-def writer(kind: str, out: Path | None, schema: RelationSchema, *, merge: bool) -> Iterator[Writer]:
+def writer(
+    kind: str, out: Path | None, schema: RelationSchema, *, merge: bool = False, explain: bool = False
+) -> Iterator[Writer]:
     """What takes the results one after the other; without a file they go to standard output.
 
-    A file appears when all is written, but for JSON lines and CSV, which grow. ``merge`` makes one node of the
-    entities of a name and type in all texts (graphs only). Raises StorageError where a file cannot be written.
+    A file appears when all is written, but for JSON lines, CSV and text, which grow. ``merge`` makes one node of the
+    entities of a name and type in all texts (graphs only); with ``explain``, JSON lines have the ranking of each
+    pair. Raises StorageError where a file cannot be written.
     """
     if kind == "docred":
         if out is None:
@@ -69,7 +84,7 @@ def writer(kind: str, out: Path | None, schema: RelationSchema, *, merge: bool) 
             file.write(graph.text())
     else:
         with _opened(out) as file:
-            yield _Csv(file) if kind == "csv" else _Lines(file)
+            yield _Csv(file) if kind == "csv" else _Explained(file) if kind == "text" else _Lines(file, explain)
 
 
 @contextmanager
@@ -86,12 +101,25 @@ def _opened(out: Path | None) -> Iterator[IO[str]]:
 
 
 class _Lines:
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], explain: bool) -> None:
         self._file = file
+        self._explain = explain
 
     def write(self, outcome: Outcome) -> None:
-        self._file.write(json_text(outcome.extracted.as_json(), ensure_ascii=False) + "\n")
+        content = outcome.extracted.as_json(explain=self._explain)
+        self._file.write(json_text(content, ensure_ascii=False) + "\n")
         self._file.flush()
+
+
+class _Explained:
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._before = ""
+
+    def write(self, outcome: Outcome) -> None:
+        self._file.write(self._before + explanation(outcome.extracted))
+        self._file.flush()
+        self._before = "\n"
 
 
 class _Csv:

@@ -52,6 +52,10 @@ class ExtractRequest(BaseModel):
         ),
     ] = None
 
+    explain: Annotated[
+        bool, Field(description="Give each relation the ranking of its pair: the best relations and NA.")
+    ] = False
+
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.text is None) == (self.texts is None):
@@ -113,7 +117,8 @@ def service(extractor: Extractor, finder: str, access: Access, limits: Limits) -
 
     async def extract(request: ExtractRequest) -> Any:
         """Find the entities and relations of one text, or of several."""
-        return JSONResponse({"documents": [one.extracted.as_json() for one in await read(request)]})
+        found = await read(request)
+        return JSONResponse({"documents": [one.extracted.as_json(explain=request.explain) for one in found]})
 
     async def page(request: ExtractRequest) -> Any:
         outcomes = await read(request)

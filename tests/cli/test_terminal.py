@@ -15,7 +15,8 @@ import pytest
 
 from harness.cli.commands import run_command
 from harness.cli.tables import print_table
-from harness.cli.terminal import console, guarded_streams, one_line, print_exact, visible
+from harness.cli.terminal import console, guarded_streams, print_exact
+from harness.visible import one_line, visible
 from tests.commands import environment
 
 ATTACKS = {

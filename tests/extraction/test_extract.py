@@ -12,8 +12,10 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.encoders.calibration import Calibration
 from harness.encoders.entities.text import Span
+from harness.errors import InputError
 from harness.extraction.entities import GivenEntities, SpacyEntities, by_name
 from harness.extraction.evaluation import end_to_end
+from harness.extraction.explanation import explanation
 from harness.extraction.graphs import normalised
 from harness.extraction.inputs import Text
 from harness.extraction.page import page_writer
@@ -241,10 +243,36 @@ def test_scores_are_calibrated_and_kept_from_a_probability_on(pipeline: str) -> 
     assert len(scores(0.0)) == 3 * 2 * 2
 
 
+def test_a_triplet_is_explained_by_its_sentences_and_what_else_its_pair_could_be(extractor: Extractor) -> None:
+    text = "Ada \x1b[31mwas\u202e born\nin London. Ada worked for Acme."
+    (outcome,) = extractor.extract([Text("t\n2. fake", "-", text)])
+    lines = explanation(outcome.extracted).splitlines()
+    assert lines[:7] == [
+        "t\\n2. fake: 3 entities, 2 triplets",
+        "",
+        "1. Ada (PER) | place of birth | London (LOC), 0.95",
+        "   sentence 0: [head: Ada] \\x1b[31mwas\\u202e born in [tail: London].",
+        "   > 0.95  logit   3.00  place of birth",
+        "     0.50  logit   0.00  NA: from here on, the model itself says none",
+        "     0.01  logit  -5.00  works <b>for</b>",
+    ]
+    assert "[head: Ada] worked for [tail: Acme]" in lines[9]
+    ranked = outcome.extracted.as_json(explain=True)["relations"][0]["ranking"]
+    assert [(one["relation"], one["score"], one["logit"]) for one in ranked] == [
+        ("P19", 0.9526, 3.0),
+        ("NA", 0.5, 0.0),
+        ("own", 0.0067, -5.0),
+    ]
+    assert "ranking" not in outcome.extracted.as_json()["relations"][0]
+
+
 def test_names_and_formats() -> None:
     assert normalised("The U.S.") == normalised("the u s")
     assert format_of(None, Path("x.docred.json")) == "docred"
     assert format_of(None, None) == "jsonl"
+    assert format_of(None, None, explain=True) == format_of(None, Path("x.txt")) == "text"
+    with pytest.raises(InputError, match="csv has no place for it"):
+        format_of("csv", None, explain=True)
     spans = [Span(0, 0, 1, "PER"), Span(0, 2, 3, "PER")]
     assert len(by_name(document("Ada met ada", []), spans).entities) == 1
 
