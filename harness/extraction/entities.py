@@ -30,7 +30,7 @@ _SOURCES = (
     f"give {FINDER}, a folder of `harness train entities`, gliner, spacy/PIPELINE, a language model, "
     "or a .jsonl file of mentions"
 )
-_SPACY_TYPES = {
+SPACY_TYPES = {
     "PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "DATE": "TIME", "TIME": "TIME",
     "CARDINAL": "NUM", "QUANTITY": "NUM", "MONEY": "NUM", "PERCENT": "NUM", "NORP": "LOC", "PER": "PER", "MISC": "MISC",
 }  # fmt: skip
@@ -120,7 +120,7 @@ class SpacyEntities:
 
         for sent_id, sentence in enumerate(document.sentences):
             for one in self._nlp(Doc(self._nlp.vocab, words=list(sentence))).ents:
-                yield Span(sent_id, one.start, one.end, _SPACY_TYPES.get(one.label_, one.label_))
+                yield Span(sent_id, one.start, one.end, SPACY_TYPES.get(one.label_, one.label_))
 
     @cached_property
     def _nlp(self) -> Any:
