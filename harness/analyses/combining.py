@@ -59,6 +59,11 @@ def combine_runs(
         raise InputError("combine at least two different runs, each named once")
     if not 0 < least_share <= 1:
         raise InputError(f"--least-share {least_share:g}: give a share above 0, up to 1")
+    for one in parts:
+        if one.manifest.question.given:
+            raise InputError(
+                f"{one.folder.run_id} found its entities itself: its triplets are not between those of others"
+            )
     first = parts[0]
     for other in parts[1:]:
         if _documents(other) != _documents(first):

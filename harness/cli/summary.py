@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RefinementScores,
         RetrievalScores,
         StepScores,
+        StoredEndToEnd,
         StoredScores,
     )
     from harness.runs.closure import ClosureScores
@@ -66,6 +67,7 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     manifest = result.manifest
     documents = manifest.documents
     lines = [*score_lines(result.metrics, result.manifest.question.dataset.name), *step_lines(result.metrics.steps)]
+    lines += end_to_end_lines(result.metrics.end_to_end, manifest.question.entities_given)
     lines += refinement_lines(result.metrics.refinement, manifest.details)
     lines += proposal_lines(result.metrics.proposal, manifest.encoder)
     lines += retrieval_lines(result.metrics.retrieval)
@@ -193,6 +195,19 @@ def step_lines(steps: StepScores | None) -> list[tuple[str, str]]:
         )
         for step, one in steps.asked().items()
     ]
+
+
+def end_to_end_lines(scored: StoredEndToEnd | None, given: str) -> list[tuple[str, str]]:
+    """What of the entities that were found is right; the scores above are of triplets between exactly gold ones."""
+    if scored is None:
+        return []
+    names = ("mentions", "entities", "relaxed")
+    told = [
+        (name, f"{_brief(one)}{' (given)' if name == given else ''}")
+        for name in names
+        for one in [getattr(scored, name)]
+    ]
+    return [("given", f"{given}; the scores above are of triplets between exactly gold entities"), *told]
 
 
 def refinement_lines(refinement: RefinementScores | None, details: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from harness.annotation.texts import PlainDocument
+from harness.encoders.entities import FINDER
+from harness.encoders.entities.finder import entity_finder
 from harness.encoders.entities.text import Span, entities_of
 from harness.errors import InputError, ModelUnavailable
 from harness.extraction.results import token_offsets
@@ -24,12 +26,7 @@ TYPES = {
 """The labels that GLiNER is asked for, and the types of DocRED that they become."""
 LLM = "llm"
 """The language model that finds the relations finds the entities as well."""
-FINDER = "entities-minilm"
-"""The packaged finder."""
-_SOURCES = (
-    f"give {FINDER}, a folder of `harness train entities`, gliner, spacy/PIPELINE, a language model, "
-    "or a .jsonl file of mentions"
-)
+_SOURCES = "or gliner, spacy/PIPELINE, a language model, or a .jsonl file of mentions"
 SPACY_TYPES = {
     "PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "DATE": "TIME", "TIME": "TIME",
     "CARDINAL": "NUM", "QUANTITY": "NUM", "MONEY": "NUM", "PERCENT": "NUM", "NORP": "LOC", "PER": "PER", "MISC": "MISC",
@@ -83,16 +80,10 @@ def entity_source(
         return SpacyEntities(model)
     if name.endswith((".json", ".jsonl")):
         return GivenEntities(Path(name))
-    from harness.encoders.entities.finder import EntityFinder
-    from harness.encoders.scorer import encoder_folder
-    from harness.encoders.weights import fields_of
-
-    folder = encoder_folder(name)
-    if fields_of(folder).get("task") != "entities":
-        raise InputError(f"--entities {name}: {_SOURCES}")
-    finder = EntityFinder(folder, options)
-    finder.check()
-    return finder
+    try:
+        return entity_finder(name, options)
+    except InputError as error:
+        raise InputError(f"--entities {error}; {_SOURCES}") from None
 
 
 def by_name(document: Document, spans: Iterable[Span]) -> Document:

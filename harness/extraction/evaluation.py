@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from harness.encoders.entities.finder import EntityFinder
 from harness.extraction.entities import EntitiesByTitle
 from harness.extraction.pipeline import Extractor
 from harness.scoring.counts import Scores, total
-from harness.scoring.entities import cluster_counts, mention_counts, relaxed_counts, strict_counts
-from harness.types import Document, Prediction
-
-Given = Literal["nothing", "mentions", "entities"]
-Found = tuple[Document, Document, Sequence[Prediction]]
-"""A labelled document, the same with the entities that were found, and the triplets of these."""
-
+from harness.scoring.entities import EndToEndScores, Found, relaxed_counts, strict_counts
+from harness.types import Document, Given
 
 LEAST = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
 """The probabilities at which triplets are counted."""
@@ -46,28 +40,20 @@ def end_to_end(extractor: Extractor, documents: Sequence[Document]) -> Iterator[
 def scored(given: Given, found: Iterable[Found]) -> EndToEnd:
     """The scores of what was found."""
     rows = list(found)
-    return EndToEnd(
-        given,
-        total(mention_counts(gold.entities, one.entities) for gold, one, _ in rows),
-        total(cluster_counts(gold.entities, one.entities) for gold, one, _ in rows),
-        total(strict_counts(gold, one.entities, predictions) for gold, one, predictions in rows),
-        total(relaxed_counts(gold, one.entities, predictions) for gold, one, predictions in rows),
-        tuple((least, *_surer(rows, least)) for least in LEAST),
-    )
+    scores = EndToEndScores.of(rows)
+    by_score = tuple((least, *_surer(rows, least)) for least in LEAST)
+    return EndToEnd(given, scores.mentions, scores.entities, scores.strict, scores.relaxed, by_score)
 
 
 def _surer(rows: Sequence[Found], least: float) -> tuple[Scores, Scores]:
     """Strict and relaxed scores of the triplets of a probability or more."""
-    kept = [(gold, one, [p for p in found if (p.score or 0.0) >= least]) for gold, one, found in rows]
-    return (
-        total(strict_counts(gold, one.entities, surer) for gold, one, surer in kept),
-        total(relaxed_counts(gold, one.entities, surer) for gold, one, surer in kept),
-    )
+    kept = [(gold, entities, [p for p in found if (p.score or 0.0) >= least]) for gold, entities, found in rows]
+    return total(strict_counts(*row) for row in kept), total(relaxed_counts(*row) for row in kept)
 
 
 def _found(extractor: Extractor, documents: Sequence[Document]) -> Iterator[Found]:
     for gold, (document, predictions) in zip(documents, extractor.find(documents), strict=True):
-        yield gold, document, predictions
+        yield gold, document.entities, predictions
 
 
 def _given(extractor: Extractor, documents: Sequence[Document]) -> Extractor:

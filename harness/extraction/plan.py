@@ -10,8 +10,9 @@ from harness.annotation.plan import OPEN
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.encoders.calibration import Calibration, read_calibration
+from harness.encoders.entities import FINDER
 from harness.errors import InputError
-from harness.extraction.entities import FINDER, LLM, KnownEntities, entity_source, is_finder
+from harness.extraction.entities import LLM, KnownEntities, entity_source, is_finder
 from harness.extraction.pipeline import Extractor
 from harness.extraction.windows import WINDOW
 from harness.models import resolve_model
@@ -73,8 +74,7 @@ def extractor_of(config: ExtractionConfig, known: KnownEntities | None = None) -
     Raises InputError for names, options or relations that do not fit, ModelUnavailable for a missing package.
     """
     schema = relation_schema(config.schema)
-    finder_options = {name: value for name, value in config.options.items() if name != "threshold"}
-    entities = known or entity_source(config.entities, finder_options, config.labels)
+    entities = known or entity_source(config.entities, config.options, config.labels)
     scorer: PairScorer | None = None
     calibration = Calibration()
     if config.relations != NOTHING:

@@ -11,8 +11,9 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import filter_spans, minibatch
 
+from harness.encoders.entities import FINDER
 from harness.encoders.entities.text import Span as Mention
-from harness.extraction.entities import FINDER, SPACY_TYPES, EntitiesByTitle, by_name
+from harness.extraction.entities import SPACY_TYPES, EntitiesByTitle, by_name
 from harness.extraction.inputs import Text
 from harness.extraction.pipeline import tokenised
 from harness.extraction.plan import ExtractionConfig, extractor_of

@@ -185,6 +185,19 @@ class RetrievalScores(StoredModel):
     """Gold triplets."""
 
 
+class StoredEndToEnd(StoredModel):
+    """What of the entities of a run that found them is right, see ``harness.scoring.entities``."""
+
+    mentions: StoredScores
+    """By place and type."""
+    entities: StoredScores
+    """By their mentions and type."""
+    strict: StoredScores
+    """Triplets between exactly gold entities: the official scores are these."""
+    relaxed: StoredScores
+    """Triplets between entities that share a mention with a gold one."""
+
+
 class Metrics(StoredModel):
     """The scores of a run: in all, by relation, by document."""
 
@@ -206,6 +219,8 @@ class Metrics(StoredModel):
     """Of an LLM that decided an encoder's hard pairs."""
     proposal: ProposalScores | None = None
     """Of an LLM that was given candidate pairs."""
+    end_to_end: StoredEndToEnd | None = None
+    """Of an encoder whose entities were found, or joined."""
     retrieval: RetrievalScores | None = None
     """Of an LLM that was asked about some relations of the schema."""
 

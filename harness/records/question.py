@@ -97,6 +97,8 @@ class Question(StoredModel):
     """Of an LLM with LoRA adapters: the checksum of each, by the step of the prompt; "" is every other step."""
     candidates: str | None = None
     """Of an LLM that is given pairs: ``gold``, ``all``, or a checksum of them."""
+    given: dict[str, str] | None = None
+    """Of an encoder whose entities were found or joined: ``given``, and what tells the ``finder`` from others."""
     refine: dict[str, Any] | None = None
     """Of an LLM that refines an encoder: a checksum of its scores, and the options of the refinement."""
     votes: dict[str, Any] | None = None
@@ -117,6 +119,11 @@ class Question(StoredModel):
     """How else documents of the split were chosen: a sample, a range or titles; None for all."""
     part: str | None = None
     """Of a run of one part of the documents: which one, as ``--part`` takes it."""
+
+    @property
+    def entities_given(self) -> str:
+        """``nothing`` or ``mentions``; empty for the entities of the labels, as usual."""
+        return (self.given or {}).get("given", "")
 
     @property
     def choice(self) -> tuple[object, ...]:

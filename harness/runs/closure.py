@@ -71,6 +71,8 @@ def score_closure(folder: RunFolder, place: DataPlace = WHEREVER) -> ClosureScor
 
 
 def _fits(one: Triplet, document: Document, texts: Mapping[str, RelationText]) -> bool:
+    if max(one.head, one.tail) >= len(document.entities):
+        return False
     head, tail = document.entities[one.head].type, document.entities[one.tail].type
     return one.relation not in texts or texts[one.relation].type_rank(head, tail) is not None
 

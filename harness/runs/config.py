@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.encoders.entities import FINDER
 from harness.engine.budget import NO_LIMITS, Limits
 from harness.errors import InputError
 from harness.redaction import address, has_login, shown
 from harness.runs.run_option import ENCODER, IMPORTED, LLM, RunOption, options_of, run_option
 from harness.runs.selection import Stratum, check_choice
-from harness.types import AlignOver, ConstraintLevel, PredictionSource, RelationsPerPair
+from harness.types import AlignOver, ConstraintLevel, Given, PredictionSource, RelationsPerPair
 
 _ANY_SOURCE = (LLM, ENCODER, IMPORTED)
 _CHOOSES_DOCUMENTS: dict[str, Any] = {"sources": (LLM, ENCODER), "annotates": False, "part": "selection"}
@@ -117,6 +118,16 @@ class RunConfig:
         "any",
         sources=(ENCODER,),
         annotates=False,
+    )
+    given: Given = run_option(
+        "What an encoder is given of the entities; --finder does the rest.", "entities", sources=(ENCODER,)
+    )
+    finder: str = run_option(
+        "With --given: entities-minilm, or a folder of `harness train entities`.",
+        FINDER,
+        sources=(ENCODER,),
+        part="given",
+        may_be_path=True,
     )
     refine: str | None = run_option(
         "An encoder, or a stored run of one, whose hard pairs the prompt (choice, judge) decides.",
@@ -310,7 +321,8 @@ class RunConfig:
             is_unused = option.name == "seed" and source == PredictionSource.ENCODER and not self.sample
             if (source not in option.sources or is_unused) and value != option.default:
                 given = (typed.flag for typed, one in option.typed(value) if one != typed.default)
-                raise InputError(f"{self.model} is an {source.value}: leave out {' or '.join(given)}")
+                kind = "an LLM" if source == PredictionSource.LLM else f"an {source.value}"
+                raise InputError(f"{self.model} is {kind}: leave out {' or '.join(given)}")
 
     def question(self, resolved: Mapping[str, Any], source: PredictionSource) -> dict[str, Any]:
         """The question of a run: all that can change its result, as JSON.

@@ -14,6 +14,7 @@ from harness.prompting.variant import load_variant
 from harness.records.metrics import Metrics
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
+from harness.scoring.entities import EndToEndScores, Found, NumberedEntities
 from harness.scoring.official import SCORER_VERSION, score
 from harness.scoring.steps import score_steps
 from harness.types import Document, Request
@@ -26,6 +27,10 @@ ALL_PAIRS = "pairwise"
 
 NOT_GIVEN = "none"
 """What the option ``given`` of a prompt in steps says where no step's result is taken from the labels."""
+
+
+_OF_GOLD_ENTITIES = ("intra_", "inter_", "mention_")
+"""Scores by the mentions of the labels' entities."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def metrics_of(
     The official scores, in all and per relation and document, and who wrote the labels. Besides: the scores of the
     ``steps`` of a method in steps, of which the one named ``given`` was taken from the labels; and of the ``llm`` that
     worked with an encoder, ``refinement`` where it decided hard pairs, ``proposal`` where it was given pairs; and
-    ``retrieval`` where relations were chosen for each document.
+    ``retrieval`` where relations were chosen for each document. Of a run that found its entities, ``end_to_end``.
 
     Without a gold triplet every score is None, and there is nothing else.
     """
@@ -70,6 +75,10 @@ def metrics_of(
     if is_scored and (totals.found or given != NOT_GIVEN):
         steps = score_steps(documents, totals.found, totals.by_title)
         content["steps"] = {"given": given, **{step: asdict(scores) for step, scores in steps.items()}}
+    if is_scored and totals.entities:
+        content["end_to_end"] = asdict(EndToEndScores.of(_found(documents, totals)))
+        # Wrong triplets of entities that are none of the labels have no distance and no mentions of the labels.
+        content["metrics"] |= {name: None for name in content["metrics"] if name.startswith(_OF_GOLD_ENTITIES)}
     if is_scored and llm and llm.hard_pairs:
         from harness.refiners.evaluation import refinement_scores
 
@@ -84,6 +93,13 @@ def metrics_of(
     if is_scored and llm and (retrieval := llm.settings.retrieval):
         content["retrieval"] = retrieval_scores(retrieval, documents)
     return Metrics.model_validate(content)
+
+
+def _found(documents: Iterable[Document], totals: RunTotals) -> Iterator[Found]:
+    for document in documents:
+        entities = totals.entities.get(document.title, NumberedEntities({}))
+        predictions = entities.in_order(totals.by_title.get(document.title, ()))
+        yield document, list(entities.by_number.values()), predictions
 
 
 def _saved_against_all_pairs(

@@ -136,6 +136,8 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         raise InputError(f"model {spec.name} is an encoder: `harness run` takes it without --prompt; nothing else does")
     if not config.prompt:
         raise InputError(f"model {spec.name} needs a prompt: give --prompt (`harness prompts` lists them)")
+    if model_needed:
+        config.check_source(PredictionSource.LLM)
     variant = load_variant(config.prompt)
     options = variant.choose(config.prompt_options)
     adapters = adapters_of(config, variant)

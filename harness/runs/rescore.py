@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +187,11 @@ def _encoder_of(experiment: Scope, manifest: Asked) -> Mapping[str, Any]:
     """What is known of the run's encoder: what it saw in training may have been recorded since the run."""
     if isinstance(experiment, Experiment):
         return experiment.encoder()
-    folder = folder_named(experiment.config.model)
-    counted = seen_of(map(seen_by(folder).role, experiment.documents)) if folder else {}
+    config = experiment.config
+    folders = [folder_named(name) for name in (config.model, *([config.finder] if config.given != "entities" else []))]
+    known = [folder for folder in folders if folder]
+    seen = reduce(or_, map(seen_by, known)) if len(known) == len(folders) else None
+    counted = seen_of(map(seen.role, experiment.documents)) if seen else {}
     return {**(manifest.encoder.as_json() if manifest.encoder else {}), **counted}
 
 

@@ -146,6 +146,7 @@ class RunResult:
             "refinement": metrics.get("refinement"),
             "proposal": metrics.get("proposal"),
             "retrieval": metrics.get("retrieval"),
+            "end_to_end": metrics.get("end_to_end"),
             "macro": self.metrics.macro if self.is_scored else None,
             "consults_gold": self.consults_gold or None,
             "seen_by_encoder": self.seen_by_encoder or None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.alignment.decisions import AlignmentExamples, decisions_of
 from harness.runs.failures import FailureCounts
+from harness.scoring.entities import NumberedEntities
 from harness.scoring.official import Scorer
 from harness.scoring.steps import Found
 from harness.store import DocumentRecord
@@ -31,6 +32,7 @@ class RunTotals:
     adjusted: Counter[str] = field(default_factory=Counter)
     servers: Counter[str] = field(default_factory=Counter)
     found: dict[str, Found] = field(default_factory=dict)
+    entities: dict[str, NumberedEntities] = field(default_factory=dict)
     cached_tokens_known: bool = False
     alignments: AlignmentExamples = field(default_factory=AlignmentExamples)
     scorer: Scorer | None = None
@@ -48,6 +50,8 @@ class RunTotals:
             self.alignments.add(decision)
         if found := Found.of(record.details):
             self.found[record.title] = found
+        if entities := NumberedEntities.of(record.details):
+            self.entities[record.title] = entities
         self.usage["requests"] += record.requests
         for step in record.steps:
             usage = step["usage"]

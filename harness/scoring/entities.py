@@ -3,13 +3,97 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from harness.scoring.counts import Counts
-from harness.types import Document, Entity, Prediction
+from harness.scoring.counts import Counts, Scores, total
+from harness.types import Document, Entity, Mention, Prediction, Triplet
 
 Place = tuple[int, int, int]
 """Sentence, first token, token after the last."""
+
+
+Found = tuple[Document, Sequence[Entity], Sequence[Prediction]]
+"""A labelled document, the entities that were found in it, and the triplets of these."""
+
+
+@dataclass(frozen=True)
+class EndToEndScores:
+    """Micro scores of what was found, from the mentions to the triplets."""
+
+    mentions: Scores
+    entities: Scores
+    strict: Scores
+    """Of triplets whose head and tail are exactly gold entities."""
+    relaxed: Scores
+    """Of triplets whose head and tail share a mention with a gold entity."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Found]) -> EndToEndScores:
+        rows = list(rows)
+        return cls(
+            total(mention_counts(gold.entities, entities) for gold, entities, _ in rows),
+            total(cluster_counts(gold.entities, entities) for gold, entities, _ in rows),
+            total(strict_counts(*row) for row in rows),
+            total(relaxed_counts(*row) for row in rows),
+        )
+
+
+@dataclass(frozen=True)
+class NumberedEntities:
+    """The entities that a run found in a document, by the numbers that its record has for them.
+
+    One that is exactly a gold entity has the number of that one; every other has one that no gold entity has. So
+    whatever reads the record of a run sees the triplets as the strict score counts them.
+    """
+
+    by_number: Mapping[int, Entity]
+
+    @classmethod
+    def against(cls, gold: Document, found: Sequence[Entity]) -> NumberedEntities:
+        """In the order in which they were found."""
+        known = {_cluster(entity): number for number, entity in enumerate(gold.entities)}
+        first = len(gold.entities)
+        return cls({known.pop(_cluster(entity), first + place): entity for place, entity in enumerate(found)})
+
+    @classmethod
+    def of(cls, details: Mapping[str, object]) -> NumberedEntities | None:
+        """Inverse of :meth:`as_details`; None for the record of a run that was given its entities."""
+        match details.get(_DETAIL):
+            case list(stored):
+                return cls(
+                    {
+                        number: Entity(
+                            tuple(Mention("", sentence, start, end, kind) for sentence, start, end in several)
+                        )
+                        for number, kind, several in stored
+                    }
+                )
+        return None
+
+    def as_details(self) -> dict[str, object]:
+        """For the record: number, type and mentions of each, a mention as sentence, first word and the word after."""
+        return {_DETAIL: [[n, one.type, [list(m) for m in sorted(places(one))]] for n, one in self.by_number.items()]}
+
+    def numbered(self, predictions: Iterable[Prediction]) -> tuple[Prediction, ...]:
+        """Predictions between these entities, by their numbers."""
+        return _renumbered(predictions, list(self.by_number))
+
+    def in_order(self, predictions: Iterable[Prediction]) -> tuple[Prediction, ...]:
+        """Inverse of :meth:`numbered`."""
+        return _renumbered(predictions, {number: place for place, number in enumerate(self.by_number)})
+
+
+_DETAIL = "found_entities"
+
+
+def _renumbered(
+    predictions: Iterable[Prediction], numbers: Mapping[int, int] | Sequence[int]
+) -> tuple[Prediction, ...]:
+    return tuple(
+        replace(one, triplet=Triplet(numbers[one.triplet.head], one.triplet.relation, numbers[one.triplet.tail]))
+        for one in predictions
+    )
 
 
 def places(entity: Entity) -> frozenset[Place]:

@@ -10,6 +10,8 @@ AlignOver = Literal["names", "descriptions"]
 """What relations outside the schema are compared by."""
 RelationsPerPair = Literal["any", "one"]
 """How many relations a candidate pair is known to hold: ``any`` number, or exactly ``one``."""
+Given = Literal["nothing", "mentions", "entities"]
+"""What a system is given of a document's entities: ``mentions`` are their places and types, not joined."""
 
 ConstraintLevel = Literal["typed", "closed", "format", "none"]
 """The strictest first: ``typed`` is ``closed``, and relations fit the types of their entities."""

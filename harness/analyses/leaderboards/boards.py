@@ -92,10 +92,10 @@ def leaderboards(
     """A board per dataset, split and file checksum among the stored runs, by name.
 
     Runs over the same file with other relations (another rel_info.json) have other gold, so they have boards of their
-    own. A run is ranked if it is complete, covers the whole split, was scored against labels of humans by this version
-    of the scorer, and at most ``max_failed`` of its documents are without a full answer. With ``reported``, papers'
-    rows stand on the boards of their dataset and split, or on one of their own. Raises InputError for files of papers'
-    rows that cannot be read.
+    own, as have runs that were not given the entities. A run is ranked if it is complete, covers the whole split, was
+    scored against labels of humans by this version of the scorer, and at most ``max_failed`` of its documents are
+    without a full answer. With ``reported``, papers' rows stand on the boards of their dataset and split, or on one of
+    their own. Raises InputError for files of papers' rows that cannot be read.
     """
     entries: dict[BoardKey, list[Entry]] = {}
     for folder in run_folders(results):
@@ -104,11 +104,18 @@ def leaderboards(
     _join_earlier(entries)
     from_papers = reported_boards(results, chosen) if reported else {}
     for dataset, split in from_papers:
-        if not any((key.dataset, key.split) == (dataset, split) for key in entries):
+        if not any((key.dataset, key.split, key.given) == (dataset, split, "") for key in entries):
             entries[BoardKey(dataset, split, "")] = []
-    files = Counter((key.dataset, key.split) for key in entries)
+    files = Counter((key.dataset, key.split) for key in {key._replace(given="") for key in entries})
     return [
-        _board(key, entries[key], from_papers.get(key[:2], ()), files[key[:2]] > 1, resamples, max_failed)
+        _board(
+            key,
+            entries[key],
+            () if key.given else from_papers.get(key[:2], ()),
+            files[key[:2]] > 1,
+            resamples,
+            max_failed,
+        )
         for key in sorted(entries)
     ]
 
@@ -116,7 +123,7 @@ def leaderboards(
 def _join_earlier(entries: dict[BoardKey, list[Entry]]) -> None:
     """Put runs from before relations were recorded on the board of their file, where it has one other board only."""
     for key in [key for key in entries if not key.relations]:
-        others = [other for other in entries if other[:3] == key[:3] and other != key]
+        others = [one for one in entries if one[:3] == key[:3] and one.given == key.given and one != key]
         if len(others) == 1:
             entries[others[0]] += entries.pop(key)
 
@@ -133,11 +140,12 @@ def _board(
     apart = [*(entry for entry in entries if entry.reason), *mismatched]
     relations = f", relations {key.relations[:_DIGITS_OF_CHECKSUM]}" if key.relations else ""
     title = "damaged runs" if key == DAMAGED else f"{key.dataset} {key.split}"
+    given = f", {key.given} given" if key.given else ""
     return Leaderboard(
         key.dataset,
         key.split,
         key.sha256,
-        title if not one_of_several else f"{title}, file {key.sha256[:_DIGITS_OF_CHECKSUM]}{relations}",
+        f"{title}, file {key.sha256[:_DIGITS_OF_CHECKSUM]}{relations}{given}" if one_of_several else title + given,
         frame(ranked_rows(comparable, resamples), COLUMNS),
         frame([{"reason": entry.reason, **entry.row} for entry in apart], ["reason", *COLUMNS[1:]]),
         frame(from_papers, [*COLUMNS, *REPORTED_COLUMNS, "reason"]),

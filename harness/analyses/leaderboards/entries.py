@@ -25,13 +25,15 @@ _SCORES = ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1")
 class BoardKey(NamedTuple):
     """What the runs of a leaderboard share: dataset, split, and the checksums of the dataset's file and its relations.
 
-    ``relations`` is empty for runs from before it was recorded.
+    ``relations`` is empty for runs from before it was recorded. ``given`` is what they were given of the entities where
+    it is not all: ``nothing`` or ``mentions``.
     """
 
     dataset: str
     split: str
     sha256: str
     relations: str = ""
+    given: str = ""
 
 
 DAMAGED = BoardKey("(damaged)", "", "")
@@ -87,7 +89,8 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
     try:
         manifest = folder.read_manifest()
         dataset = manifest.question.dataset
-        key = BoardKey(dataset.name, dataset.split, dataset.sha256, manifest.schema_sha256 or "")
+        given = manifest.question.entities_given
+        key = BoardKey(dataset.name, dataset.split, dataset.sha256, manifest.schema_sha256 or "", given)
         row = _described(folder, manifest)
         if not chosen.takes(key, row):
             return None

@@ -10,13 +10,31 @@ from typing import TYPE_CHECKING
 
 from harness.datasets.docred import sha256_of
 from harness.encoders.config import read_record
+from harness.encoders.entities import FINDER
 from harness.encoders.entities.config import EntityConfig
 from harness.encoders.hardware import check_options, check_packages, chosen_device, chosen_precision, use_threads
-from harness.encoders.weights import CONFIG, WEIGHTS
+from harness.encoders.weights import CONFIG, WEIGHTS, fields_of
+from harness.errors import InputError
 from harness.types import Document
 
 if TYPE_CHECKING:
     from harness.encoders.entities.inference import EntityInference
+
+
+def entity_finder(name: str, options: Mapping[str, str] | None = None) -> EntityFinder:
+    """The finder of that name: a packaged one, a folder, or one at the hub; ``options`` as of an encoder's ``-M``.
+
+    GLiDRE's ``threshold`` among them is left to GLiDRE. Raises InputError for what is no finder, ModelUnavailable for
+    a missing package.
+    """
+    from harness.encoders.scorer import encoder_folder
+
+    folder = encoder_folder(name)
+    if fields_of(folder).get("task") != "entities":
+        raise InputError(f"{name}: finds no entities: give {FINDER}, or a folder of `harness train entities`")
+    finder = EntityFinder(folder, {key: value for key, value in (options or {}).items() if key != "threshold"})
+    finder.check()
+    return finder
 
 
 class EntityFinder:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import tee
 from typing import TYPE_CHECKING, Any
 
+from harness.encoders.entities import FINDER
 from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.encoders.seen import Seen, seen_by
+from harness.errors import InputError
 from harness.models import resolve_model
 from harness.runs.config import RunConfig
 from harness.runs.manifest import RunManifest
@@ -16,14 +20,16 @@ from harness.runs.planned_run import PlannedRun, dataset_of
 from harness.runs.results import RunResult, store_scored
 from harness.runs.sources.encoder_origin import encoder_origin
 from harness.runs.totals import RunTotals
+from harness.scoring.entities import NumberedEntities
 from harness.scoring.official import Scorer
 from harness.store import DocumentRecord, RunFolder
-from harness.types import Dataset, Extraction, PredictionSource
+from harness.types import Dataset, Document, Extraction, PredictionSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.encoders.ensemble import EnsembleScorer
+    from harness.encoders.entities.finder import EntityFinder
     from harness.encoders.scorer import EncoderScorer
 
 
@@ -33,7 +39,23 @@ class EncoderExperiment(PlannedRun):
 
     scorer: EncoderScorer | EnsembleScorer
     seen: Seen
-    """What the encoder saw in training."""
+    """What the encoder, and the finder if there is one, saw in training."""
+    finder: EntityFinder | None = None
+    """What finds the entities, or joins given mentions; None where they are given."""
+
+    @property
+    def id_parts(self) -> tuple[str, ...]:
+        return (f"given {self.config.given}",) if self.finder else ()
+
+    @property
+    def prompt_label(self) -> str:
+        return " ".join(self.id_parts)
+
+    def with_entities(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """Each document in turn with the entities that the encoder sees."""
+        if self.finder is None:
+            return iter(documents)
+        return self.finder.find(documents) if self.config.given == "nothing" else self.finder.join(documents)
 
     def resolved(self) -> dict[str, Any]:
         return {
@@ -41,6 +63,7 @@ class EncoderExperiment(PlannedRun):
             "model": {"name": self.spec.name, "identity": dict(self.scorer.identity)},
             "task": self.scorer.config.task,
             "options": dict(self.config.model_options),
+            "given": self.finder and {"given": self.config.given, **self.finder.identity},
             # The seed draws documents only.
             "sampling": None,
         }
@@ -77,7 +100,17 @@ def prepare_encoder(
     scorer = pair_scorer(encoder_folder(spec.model_id), config.model_options, dataset.schema)
     if model_needed:
         scorer.check()
-    return EncoderExperiment(config, spec, dataset, scorer, seen_by(scorer.folder))
+    seen = seen_by(scorer.folder)
+    if config.given == "entities":
+        if config.finder != FINDER:
+            raise InputError("--finder goes with --given nothing or mentions")
+        return EncoderExperiment(config, spec, dataset, scorer, seen)
+    from harness.encoders.entities.finder import entity_finder
+
+    finder = entity_finder(config.finder, config.model_options)
+    if config.relations_per_pair == "one" or next(iter(dataset.documents)).candidates is not None:
+        raise InputError(f"--given {config.given}: the candidate pairs of this run are of the corpus' own entities")
+    return EncoderExperiment(config, spec, dataset, scorer, seen | seen_by(finder.folder), finder)
 
 
 def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -> RunResult:
@@ -91,16 +124,24 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
         clock = time.perf_counter()
         experiment.scorer.load()
         loading_seconds = round(time.perf_counter() - clock, 3)
-        with (
-            folder.document_writer() as documents,
-            score_writer(folder.path / PAIR_SCORES, experiment.scorer.relations) as pairs,
-        ):
-            scored_documents = zip(experiment.documents, experiment.scorer.score(experiment.documents), strict=True)
-            for document, scores in scored_documents:
+        with ExitStack() as files:
+            documents = files.enter_context(folder.document_writer())
+            # Pairs of entities that were found are no pairs of the labels: nobody else could read their scores.
+            pairs = None
+            if experiment.finder is None:
+                pairs = files.enter_context(score_writer(folder.path / PAIR_SCORES, experiment.scorer.relations))
+            read, to_score = tee(experiment.with_entities(experiment.documents))
+            scored_documents = zip(experiment.documents, read, experiment.scorer.score(to_score), strict=True)
+            for document, seen, scores in scored_documents:
                 found = scores.best(document.pairs) if is_one else scores.predictions()
-                extraction = Extraction(found, details={"pairs": len(scores.pairs)})
-                record = DocumentRecord.of(scores.title, extraction, 0, 0.0)
-                pairs.write(scores, (document, experiment.seen.role(document)))
+                details: dict[str, object] = {"pairs": len(scores.pairs)}
+                if pairs is None:
+                    numbered = NumberedEntities.against(document, seen.entities)
+                    found = numbered.numbered(found)
+                    details |= numbered.as_details()
+                else:
+                    pairs.write(scores, (document, experiment.seen.role(document)))
+                record = DocumentRecord.of(scores.title, Extraction(found, details=details), 0, 0.0)
                 documents.write(record)
                 totals.add(record, document)
                 scored()
