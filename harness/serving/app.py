@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -94,6 +95,8 @@ def service(extractor: Extractor, finder: str, access: Access, limits: Limits) -
     from starlette.exceptions import HTTPException
     from starlette.staticfiles import StaticFiles
 
+    # Where they lie on this machine is nobody's business.
+    finder, system = (Path(name).name if Path(name).exists() else name for name in (finder, extractor.system))
     metrics = Metrics()
     batches = Batches(extractor, metrics)
 
@@ -122,14 +125,14 @@ def service(extractor: Extractor, finder: str, access: Access, limits: Limits) -
 
     async def page(request: ExtractRequest) -> Any:
         outcomes = await read(request)
-        shared = shared_data([one.extracted.title for one in outcomes], extractor.schema, extractor.system)
+        shared = shared_data([one.extracted.title for one in outcomes], extractor.schema, system)
         return JSONResponse({"shared": shared, "documents": [page_data(one) for one in outcomes]})
 
-    def health() -> dict[str, str]:
+    async def health() -> dict[str, str]:
         """Say that the models are loaded, and which they are."""
-        return {"status": "ok", "version": __version__, "entities": finder, "relations": extractor.system}
+        return {"status": "ok", "version": __version__, "entities": finder, "relations": system}
 
-    def counters() -> Any:
+    async def counters() -> Any:
         """Counters for Prometheus."""
         return PlainTextResponse(metrics.text(), headers={"content-type": CONTENT_TYPE})
 
@@ -144,7 +147,7 @@ def service(extractor: Extractor, finder: str, access: Access, limits: Limits) -
     environment = page_environment(SERVED_POLICY)
     pages = {
         "/": environment.get_template("paste.html").render(
-            system=extractor.system, finder=finder, least=LEAST_SCORE, with_token=bool(access.token)
+            system=system, finder=finder, least=LEAST_SCORE, with_token=bool(access.token)
         ),
         "/docs": environment.get_template("service.html").render(api=app.openapi(), limits=limits, access=access),
     }
