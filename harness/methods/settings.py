@@ -12,6 +12,7 @@ from harness.answers.relation_field import GrammarLevel
 from harness.errors import InputError
 from harness.methods.candidates import PairSource, QuestionSource
 from harness.methods.retrieval import RelationRetrieval
+from harness.prompting.languages import WORDS, Words
 from harness.prompting.relations import RelationText
 from harness.prompting.variant import REASONING, PromptVariant
 from harness.types import (
@@ -78,6 +79,11 @@ class MethodSettings:
     def reasons(self) -> bool:
         """Whether the model reasons before it answers."""
         return REASONING in self.options
+
+    @property
+    def words(self) -> Words:
+        """What stands in no template, in the language of the prompt."""
+        return WORDS[self.variant.language]
 
     def adapter_of(self, step: str) -> str:
         """The checksum of the adapter that answers a step; empty for the model as it is."""
