@@ -49,6 +49,7 @@ class MethodSettings:
     ``adapters`` are the checksums of the adapters that answer, by step; that of every other step has no name.
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
     ``retrieval`` chooses the relations of the schema that each document is asked about; None: all.
+    ``in_episodes`` says that documents are queries of few-shot episodes, which bring their relations and shots.
     """
 
     variant: PromptVariant
@@ -69,6 +70,7 @@ class MethodSettings:
     alignment: RelationAlignment | None = None
     retrieval: RelationRetrieval | None = None
     adapters: Mapping[str, str] = field(default_factory=dict)
+    in_episodes: bool = False
 
     @property
     def descriptions(self) -> str:

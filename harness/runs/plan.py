@@ -177,6 +177,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         alignment=load_alignment(config, dataset.schema),
         retrieval=load_retrieval(config, dataset.schema),
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
+        in_episodes=dataset.in_episodes,
     )
     experiment = Experiment(config, spec, dataset, runner, settings, adapters, refinement=refinement)
     experiment = _with_texts_and_shots(experiment)

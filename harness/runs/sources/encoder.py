@@ -98,6 +98,8 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
             scored_documents = zip(experiment.documents, experiment.scorer.score(experiment.documents), strict=True)
             for document, scores in scored_documents:
                 found = scores.best(document.pairs) if is_one else scores.predictions()
+                if asked := document.episode:
+                    found = tuple(one for one in found if one.triplet.relation in asked.relations)
                 extraction = Extraction(found, details={"pairs": len(scores.pairs)})
                 record = DocumentRecord.of(scores.title, extraction, 0, 0.0)
                 pairs.write(scores, (document, experiment.seen.role(document)))
