@@ -113,9 +113,7 @@ def _queries(
         yield replace(query.within(relations), title=title, episode=episode)
 
 
-def _given(
-    fields: dict[str, object], key: str, schema: RelationSchema, labelled_by: LabelSource
-) -> tuple[Document, ...]:
+def _given(fields: dict[str, object], key: str, schema: RelationSchema, labelled_by: LabelSource) -> list[Document]:
     documents = []
     for place, value in enumerate(list_of(member_of(fields, key), key)):
         try:
@@ -123,7 +121,7 @@ def _given(
         except Fault as fault:
             fault.field = f"{key}[{place}].{fault.field}"
             raise
-    return tuple(documents)
+    return documents
 
 
 def _chosen(fields: dict[str, object], key: str, documents: Sequence[Document]) -> list[Document]:

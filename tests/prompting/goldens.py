@@ -83,6 +83,12 @@ CHINESE_CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = 
     "choice": {"default": _SHORT, "json": ({"refs": "name"}, "json_schema")},
     "judge": {"default": _SHORT, "json": ({"types": "hidden"}, "json_schema")},
     "hrt": {"default": _SHORT},
+    "grouped": {"default": _SHORT, "json": ({"refs": "name"}, "json_schema")},
+    "statements": {"default": _SHORT},
+    "single-choice": {"json": ({}, "json_schema")},
+    "relations-facts": {"default": _SHORT, "json": ({"schema": "open"}, "json_schema")},
+    "relation-facts": {"default": _SHORT},
+    "rhf": {"default": ({"descriptions": "short"}, "gbnf"), "json": ({"refs": "name"}, "json_schema")},
 }
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
@@ -127,8 +133,9 @@ def rendered_in_chinese() -> Iterator[tuple[str, str]]:
         candidates = GoldPairs() if method_kind(variant).takes_candidates else None
         for case, (options, form) in cases.items():
             chosen = variant.choose({**options, "language": "zh"})
+            level: ConstraintLevel = "format" if options.get("schema") == "open" else "closed"
             settings = MethodSettings(
-                *(variant, chosen, schema, "closed", form, 20, Sampling()), candidates=candidates, relation_texts=texts
+                *(variant, chosen, schema, level, form, 20, Sampling()), candidates=candidates, relation_texts=texts
             )
             yield f"{prompt}_zh_{case}.txt", as_text(create_method(settings), document)
 

@@ -9,10 +9,12 @@ import pytest
 
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
-from harness.methods.candidates import AllPairs
+from harness.methods import context as contexts
+from harness.methods.candidates import AllPairs, GoldPairs
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method, method_kind
 from harness.prompting.relations import load_relation_texts, relation_texts_for
+from harness.prompting.template import render
 from harness.prompting.variant import load_variant, shipped_variants
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
@@ -35,28 +37,32 @@ def said(word: str) -> Completion:
     return Completion(word, "stop", logprobs=(TokenLogprob(word, 0.0, ((word, 0.0),)),))
 
 
-def test_these_prompts_have_chinese_texts() -> None:
-    assert CHINESE == ["choice", "classify", "facts", "hrt", "judge", "pairwise", "tagged"]
+def test_all_prompts_but_these_have_chinese_texts() -> None:
+    assert {variant.name for variant in shipped_variants()} - set(CHINESE) == {"annotate", "compact", "related"}
 
 
 @pytest.mark.parametrize("form", [None, "gbnf", "json_schema"])
 @pytest.mark.parametrize("prompt", CHINESE)
 async def test_perfect_answers_to_chinese_prompts_score_100(
-    prompt: str, form: GrammarForm | None, hacred: Path
+    prompt: str, form: GrammarForm | None, hacred: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = load_dataset("hacred", "dev", hacred)
     document = next(iter(dataset.documents))
     variant = load_variant(prompt).in_language("zh")
+    kind = method_kind(variant)
+    candidates = GoldPairs() if kind.knows_related else AllPairs()
     method = create_method(
         MethodSettings(
             *(variant, variant.choose({"language": "zh"}), dataset.schema, "closed" if form else "none", form, 100),
             Sampling(),
             max_top_logprobs=20,
-            candidates=AllPairs() if method_kind(variant).takes_candidates else None,
+            candidates=candidates if kind.takes_candidates else None,
             relation_texts=relation_texts_for(dataset.schema).by_id,
         )
     )
     demonstrated = method.demonstrate(document)
+    monkeypatch.setattr(contexts, "render", lambda one, step, context, _kept: render(one, step, context))
+    assert demonstrated == method.demonstrate(document)
     answers = {one.request: one.answer for one in demonstrated}
     first = "".join(message.content for message in demonstrated[0].request.messages)
     assert not [line for line in first.splitlines() if line.isascii() and line[0:1].isalpha() and " " in line]
@@ -85,17 +91,17 @@ def test_the_language_of_a_prompt_is_that_of_the_corpus_unless_another_is_given(
 
 def test_a_prompt_without_chinese_text_names_those_that_have_one(hacred: Path) -> None:
     place = ("--dataset", "hacred", "--data-dir", hacred)
-    told = error_line(harness_here("prompts", "show", "grouped", *place))
+    told = error_line(harness_here("prompts", "show", "compact", *place))
     assert told == (
-        "error: hacred is in zh; prompt 'grouped' has no text in zh: give -P language=en, or use a prompt that has "
-        "one: choice, classify, facts, hrt, judge, pairwise, tagged"
+        "error: hacred is in zh; prompt 'compact' has no text in zh: give -P language=en, or use a prompt that has "
+        f"one: {', '.join(CHINESE)}"
     )
-    prepare(RunConfig("mock", "grouped", "hacred", data_dir=hacred, prompt_options={"language": "en"}))
+    prepare(RunConfig("mock", "compact", "hacred", data_dir=hacred, prompt_options={"language": "en"}))
     assert "cannot be 'fr': choose en or zh" in error_line(
         harness_here("prompts", "show", "tagged", "-P", "language=fr")
     )
     listed = harness_here("prompts").stdout
-    assert "choice, classify, facts, hrt, judge, pairwise, tagged\n    -P language=[en]|zh" in listed
+    assert f"{', '.join(CHINESE)}\n    -P language=[en]|zh" in listed
 
 
 def test_a_folder_of_ones_own_has_texts_in_other_languages_apart(hacred: Path, tmp_path: Path) -> None:
