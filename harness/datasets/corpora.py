@@ -144,52 +144,6 @@ CORPORA: Mapping[str, Corpus] = {
         url_variable="HARNESS_REDOCRED_URL",
         packaged_relations="redocred_rel_info.json",
     ),
-    "fredo": Corpus(
-        name="fredo",
-        splits={
-            **{
-                f"test-{count}-doc": _episodes(
-                    *("test_docred.json", f"test_in_domain_{count}_doc_indices.json"),
-                    *(f"test_docred_{count}_doc_indices.json", f"test_in_domain_{count}_doc.json"),
-                )
-                for count in (1, 3)
-            },
-            **_CROSS_DOMAIN,
-            "dev-1-doc": _episodes("dev.json", "dev_1_doc_indices.json"),
-        },
-        default_split="test-1-doc",
-        relations=CorpusFile("rel_info.json"),
-        packaged_relations="redocred_rel_info.json",
-        licence="see its home; the documents are those of DocRED and SciERC",
-        source="Popovic and Färber (2022), FREDo, NAACL; github.com/nicpopovic/FREDo",
-        page="github.com/nicpopovic/FREDo (the folder data)",
-        entity_types=_DOCRED_TYPES,
-        published={
-            "test-1-doc": Published({"stated_labels": 65_313}, _FREDO),
-            "test-3-doc": Published({"stated_labels": 36_715}, _FREDO),
-            "cross-1-doc": Published({"stated_labels": 64_583}, _FREDO),
-            "cross-3-doc": Published({"stated_labels": 26_305}, _FREDO),
-        },
-        notes=_EPISODES,
-    ),
-    "refredo": Corpus(
-        name="refredo",
-        splits={
-            **{
-                f"test-{count}-doc": _episodes("test_redocred.json", f"test_redocred_{count}_doc_indices.json")
-                for count in (1, 3)
-            },
-            **_CROSS_DOMAIN,
-        },
-        default_split="test-1-doc",
-        relations=CorpusFile("rel_info.json"),
-        packaged_relations="redocred_rel_info.json",
-        licence="see its home; the documents are those of Re-DocRED and SciERC",
-        source="Meng et al. (2023), RAPL, EMNLP; github.com/THU-BPM/RAPL",
-        page="github.com/THU-BPM/RAPL (the folder dataset)",
-        entity_types=_DOCRED_TYPES,
-        notes=_EPISODES,
-    ),
     "sample": Corpus(
         name="sample",
         splits={"dev": CorpusFile("documents.json")},
@@ -254,6 +208,52 @@ CORPORA: Mapping[str, Corpus] = {
             "test has no labels: `harness export RUN` writes its predictions for the evaluation server. train_distant "
             "is labelled by distant supervision."
         ),
+    ),
+    "fredo": Corpus(
+        name="fredo",
+        splits={
+            **{
+                f"test-{count}-doc": _episodes(
+                    *("test_docred.json", f"test_in_domain_{count}_doc_indices.json"),
+                    *(f"test_docred_{count}_doc_indices.json", f"test_in_domain_{count}_doc.json"),
+                )
+                for count in (1, 3)
+            },
+            **_CROSS_DOMAIN,
+            "dev-1-doc": _episodes("dev.json", "dev_1_doc_indices.json"),
+        },
+        default_split="test-1-doc",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations="redocred_rel_info.json",
+        licence="see its home; the documents are those of DocRED and SciERC",
+        source="Popovic and Färber (2022), FREDo, NAACL; github.com/nicpopovic/FREDo",
+        page="github.com/nicpopovic/FREDo (the folder data)",
+        entity_types=_DOCRED_TYPES,
+        published={
+            "test-1-doc": Published({"stated_labels": 65_313}, _FREDO),
+            "test-3-doc": Published({"stated_labels": 36_715}, _FREDO),
+            "cross-1-doc": Published({"stated_labels": 64_583}, _FREDO),
+            "cross-3-doc": Published({"stated_labels": 26_305}, _FREDO),
+        },
+        notes=_EPISODES,
+    ),
+    "refredo": Corpus(
+        name="refredo",
+        splits={
+            **{
+                f"test-{count}-doc": _episodes("test_redocred.json", f"test_redocred_{count}_doc_indices.json")
+                for count in (1, 3)
+            },
+            **_CROSS_DOMAIN,
+        },
+        default_split="test-1-doc",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations="redocred_rel_info.json",
+        licence="see its home; the documents are those of Re-DocRED and SciERC",
+        source="Meng et al. (2023), RAPL, EMNLP; github.com/THU-BPM/RAPL",
+        page="github.com/THU-BPM/RAPL (the folder dataset)",
+        entity_types=_DOCRED_TYPES,
+        notes=_EPISODES,
     ),
     "cdr": Corpus(
         name="cdr",

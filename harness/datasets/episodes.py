@@ -45,7 +45,7 @@ def read_episodes(path: Path, corpus: Path, schema: RelationSchema, labelled_by:
                 support, queries = (_given(fields, key, schema, labelled_by) for key in ("exemplars", "test_examples"))
                 relations = tuple(dict.fromkeys(label.triplet.relation for one in support for label in one.labels))
             else:
-                documents = documents or tuple(read_documents(corpus, schema, labelled_by))
+                documents = documents or tuple(read_documents(corpus, schema, labelled_by, unique_titles=False))
                 support, queries = (_chosen(fields, key, documents) for key in ("support", "query"))
                 relations = tuple(_relations(fields, schema))
             yield from _queries(number, relations, support, queries)

@@ -47,6 +47,15 @@ def test_indices_and_documents_are_read_alike() -> None:
     assert cross.episode.relations == ("PART-OF", "USED-FOR")
 
 
+def test_titles_may_be_shared_because_those_of_queries_name_the_episode(tmp_path: Path) -> None:
+    shutil.copytree(FREDO, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "test_docred.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"title": "Grunwede"', '"title": "Port Esmer"'))
+    titles = [one.title for one in load_dataset("fredo", "test-1-doc", tmp_path).documents]
+    assert titles[0] == "episode 0, query 0: Port Esmer"
+    assert len(set(titles)) == 5
+
+
 def test_statistics_and_a_document_tell_the_episode() -> None:
     place = ("fredo", "--split", "test-1-doc", "--data-dir", FREDO)
     told = harness_here("data", "stats", *place).stdout
