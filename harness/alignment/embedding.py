@@ -113,11 +113,12 @@ class CachedEmbedder:
         return np.stack([known[text] for text in texts])
 
 
-def load_embedder(name: str) -> Embedder:
+def load_embedder(name: str, language: str = "en") -> Embedder:
     """The SBERT model that ``--align`` names, its vectors cached in the user's cache folder.
 
-    Raises InputError where the model or the packages that run it are not to be had.
+    Raises InputError where the model or the packages that run it are not to be had, and where it does not know the
+    ``language`` of the texts.
     """
-    folder = find_embedder(name)
+    folder = find_embedder(name, language)
     shown = folder.name if Path(name).is_dir() else name
     return CachedEmbedder(SentenceEmbedder(shown, folder), VectorCache(cache_dir() / CACHE_FILE))

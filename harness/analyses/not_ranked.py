@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.datasets.registry import CORPORA
 from harness.label_source import NOT_SCORED
 from harness.records.question import PROPOSES_PAIRS
 from harness.runs.failures import unanswered
@@ -35,6 +36,10 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield result.chosen_by_documents
     for part in result.manifest.combines:
         yield from (f"combines {part.run_id}, which is not ranked: {reason}" for reason in part.not_ranked)
+    corpus = CORPORA.get(question.dataset.name)
+    split = corpus and corpus.splits.get(question.dataset.split)
+    if split and split.in_episodes:
+        yield "few-shot episodes: see its macro F1"
     if result.manifest.question.task == PROPOSES_PAIRS:
         yield "proposes pairs without relations: see its pair F1"
     if not documents.asked:

@@ -17,7 +17,8 @@ from harness.errors import InputError
 from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
-from harness.prompting.variant import REASONING, PromptVariant, load_variant
+from harness.prompting.languages import ENGLISH
+from harness.prompting.variant import LANGUAGE, REASONING, PromptVariant, load_variant
 from harness.runs.config import RunConfig
 from harness.runs.sources.adapters import adapters_of, warn_of_other_use
 from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_of
@@ -79,6 +80,7 @@ def annotation_of(
     runner = runner_of(config, spec, adapters.values())
     runner.check()
     options = _options(variant, config, None if adapters else spec.max_triplets, schema)
+    variant = variant.in_language(options.get(LANGUAGE, ENGLISH))
     max_triplets = most_triplets(config, spec, variant, adapters.values())
     enough = 64 + max(TOKENS_PER_TRIPLET * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
     level, form = choose_constraint(config.constrain, runner.supports)

@@ -31,12 +31,14 @@ _RUN = re.compile(r"[^\W_]+")
 _RUN_BEGINS = r"(?=[^\W_])"
 # What may stand before a label without saying anything: "The correct option is **B**", '```json {"answer": "B"}'.
 _LEAD = re.compile(
-    r"(?:[\W_]|(?:the|this|my|correct|right|best|final|answer|option|statement|choice|letter|number|is|json)(?![^\W_]))*+",
+    r"(?:[\W_]|(?:the|this|my|correct|right|best|final|answer|option|statement|choice|letter|number|is|json)(?![^\W_])"
+    r"|正确|答案|选项|应|是|为|选)*+",
     re.IGNORECASE,
 )
 _AND = re.compile(rf"[\s*_)\]]*(?:[,;/&]|and\b|or\b)[\s*_(\[]*{_RUN_BEGINS}", re.IGNORECASE)
 _AFTER_ANSWER = re.compile(
-    rf"\banswer\b[\W_]*(?:(?:is|was|would be)\b[\W_]*)?(?:(?:option|number|letter)\b[\W_]*)?{_RUN_BEGINS}",
+    r"(?:\banswer\b[\W_]*(?:(?:is|was|would be)\b[\W_]*)?(?:(?:option|number|letter)\b[\W_]*)?"
+    rf"|答案[\W_]*应?[是为选]?[\W_]*(?:选项)?[\W_]*){_RUN_BEGINS}",
     re.IGNORECASE,
 )
 _ORNAMENTS = r"(?:[^\w\n]|_)*"

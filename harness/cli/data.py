@@ -14,6 +14,8 @@ from harness.errors import InputError
 from harness.label_source import NO_LABELS, LabelSource
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.datasets.corpus import Corpus, Published
     from harness.datasets.statistics import Statistics
     from harness.types import Document, RelationSchema
@@ -113,6 +115,10 @@ def _show_document(document: Document, schema: RelationSchema, as_json: bool) ->
         typer.echo(f"{number:>3}  {''.join(line).strip()}")
     for number, entity in enumerate(document.entities):
         typer.echo(f"{number:>3}  {entity.type}  {'; '.join(entity.names)}")
+    if document.episode:
+        typer.echo(f"asked about {', '.join(schema.by_id[one].name for one in document.episode.relations)}")
+        for one in document.episode.support:
+            typer.echo(f"support: {one.title} ({len(one.labels)} labels)")
     for label in document.labels:
         head, relation, tail = label.triplet
         names = (document.entities[one].name for one in (head, tail))
@@ -259,16 +265,18 @@ def stats(
       harness data stats cdr --split train --data-dir data/cdr
       harness data stats dev_revised.json --json
     """
+    from harness.datasets.episodes import episode_counts
     from harness.datasets.registry import CORPORA, load_dataset
     from harness.datasets.statistics import statistics
 
     dataset = load_dataset(name_or_file, split, data_dir)
     counted = statistics(dataset.documents)
+    episodes = episode_counts(dataset.documents) if dataset.in_episodes else {}
     source = LabelSource.merged(dataset.label_sources)
     corpus = CORPORA.get(name_or_file)
     published = corpus and corpus.published.get(dataset.split.removesuffix("-filtered"))
     if as_json:
-        content = {**counted.as_dict(), "labels": asdict(source)}
+        content = {**counted.as_dict(), **episodes, "labels": asdict(source)}
         typer.echo(json.dumps({**content, **({"published": asdict(published)} if published else {})}))
         return
     mean = counted.per_document
@@ -283,12 +291,19 @@ def stats(
         ("mentions", f"{counted.mentions:,} ({mean(counted.mentions):.1f} a document)"),
         ("candidate pairs", f"{counted.candidate_pairs:,}"),
         *_label_rows(counted, len(dataset.schema.relations), source),
+        *([("episodes", _in_words(episodes))] if episodes else []),
         ("shared names", f"{counted.shared_names} in {counted.documents_with_shared_names} documents"),
         ("entity types", ", ".join(f"{name} {count:,}" for name, count in counted.entity_types.items())),
         *(_published_rows(counted, published) if published else []),
     ]
     for label, value in rows:
         typer.echo(f"{label:<16} {value}")
+
+
+def _in_words(episodes: Mapping[str, int]) -> str:
+    count = episodes["episodes"]
+    support, relations = (episodes[name] / count for name in ("support_documents", "asked_relations"))
+    return f"{count:,}, each with {support:.3g} support documents and {relations:.2f} relations"
 
 
 def _label_rows(counted: Statistics, relations: int, source: LabelSource) -> list[tuple[str, str]]:

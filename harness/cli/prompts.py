@@ -29,16 +29,17 @@ def list_prompts(context: typer.Context) -> None:
     """List the shipped variants with their options; `show` prints the messages of one."""
     if context.invoked_subcommand is not None:
         return
-    from harness.prompting.variant import GENERAL_OPTIONS, shipped_variants
+    from harness.prompting.variant import GENERAL_OPTIONS, LANGUAGE, REASONING, shipped_variants
 
-    for variant in shipped_variants():
+    variants = list(shipped_variants())
+    for variant in variants:
         description = variant.description
         typer.echo(f"{variant.name} (version {description.version}): {description.description}")
         for key, option in description.left_open.items():
             typer.echo(f"    -P {key}={option.usage}  {option.help}")
-    typer.echo("all prompts that are not answered by one token")
-    for key, general in GENERAL_OPTIONS.items():
-        typer.echo(f"    -P {key}={general.usage}  {general.help}")
+    translated = ", ".join(one.name for one in variants if len(one.languages) > 1)
+    for key, of in ((REASONING, "all prompts that are not answered by one token"), (LANGUAGE, translated)):
+        typer.echo(f"{of}\n    -P {key}={GENERAL_OPTIONS[key].usage}  {GENERAL_OPTIONS[key].help}")
 
 
 SHOWN = (

@@ -45,6 +45,29 @@ _UNSEEN_NOTES = (
     "are given. Scored by macro P, R and F1."
 )
 
+_FREDO = "Popovic and Färber (2022), FREDo, results in its README: support, added up"
+_EPISODES = (
+    "Documents are the queries of few-shot episodes, named by episode and query; each is asked about its episode's "
+    "relations, and comes with 1 or 3 labelled support documents. Scored by macro F1 over relations."
+)
+
+
+def _episodes(documents: str, *names: str, relations: str = "") -> CorpusFile:
+    """A file of episodes over documents, under one of the names that are in use."""
+    name, *others = names
+    return CorpusFile(
+        name, other_names=tuple(others), format="episodes", documents=documents, packaged_relations=relations
+    )
+
+
+_CROSS_DOMAIN = {
+    f"cross-{count}-doc": _episodes(
+        *("test_scierc.json", f"test_cross_domain_{count}_doc_indices.json", f"test_scierc_{count}_doc_indices.json"),
+        f"test_cross_domain_{count}_doc.json",
+        relations=f"{TABLES}/scierc.json",
+    )
+    for count in (1, 3)
+}
 _DOCRED = {
     "dev": Published(
         {"candidate_pairs": 395_572, "na_pairs": 384_949, "related_pairs": 10_623, "triplets": 12_275}, _LMRC
@@ -105,13 +128,17 @@ CORPORA: Mapping[str, Corpus] = {
             "dev-train": replace(_REDOCRED_DEV, part="train"),
             "dev-choose": replace(_REDOCRED_DEV, part="choose"),
             "dev-report": replace(_REDOCRED_DEV, part="report"),
+            **{f"dev-{count}-doc-seed-0": replace(_REDOCRED_DEV, episodes=(count, 0)) for count in (1, 3)},
         },
         default_split="dev",
         relations=CorpusFile("rel_info.json", "9ef6fb9677cd51183b540eae69b3ce489b837055"),
         licence="MIT",
         entity_types=_DOCRED_TYPES,
         published=_REDOCRED,
-        notes="Scored as its evaluation script does; Ign F1 leaves out the facts of the training split.",
+        notes=(
+            "Scored as its evaluation script does; Ign F1 leaves out the facts of the training split. dev-1-doc-seed-0 "
+            "and dev-3-doc-seed-0 are few-shot episodes as FREDo's, drawn here from dev over its test relations."
+        ),
         source="Tan et al. (2022), Revisiting DocRED, EMNLP; github.com/tonytan48/Re-DocRED",
         url="https://raw.githubusercontent.com/tonytan48/Re-DocRED/main/data/",
         url_variable="HARNESS_REDOCRED_URL",
@@ -181,6 +208,52 @@ CORPORA: Mapping[str, Corpus] = {
             "test has no labels: `harness export RUN` writes its predictions for the evaluation server. train_distant "
             "is labelled by distant supervision."
         ),
+    ),
+    "fredo": Corpus(
+        name="fredo",
+        splits={
+            **{
+                f"test-{count}-doc": _episodes(
+                    *("test_docred.json", f"test_in_domain_{count}_doc_indices.json"),
+                    *(f"test_docred_{count}_doc_indices.json", f"test_in_domain_{count}_doc.json"),
+                )
+                for count in (1, 3)
+            },
+            **_CROSS_DOMAIN,
+            "dev-1-doc": _episodes("dev.json", "dev_1_doc_indices.json"),
+        },
+        default_split="test-1-doc",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations="redocred_rel_info.json",
+        licence="see its home; the documents are those of DocRED and SciERC",
+        source="Popovic and Färber (2022), FREDo, NAACL; github.com/nicpopovic/FREDo",
+        page="github.com/nicpopovic/FREDo (the folder data)",
+        entity_types=_DOCRED_TYPES,
+        published={
+            "test-1-doc": Published({"stated_labels": 65_313}, _FREDO),
+            "test-3-doc": Published({"stated_labels": 36_715}, _FREDO),
+            "cross-1-doc": Published({"stated_labels": 64_583}, _FREDO),
+            "cross-3-doc": Published({"stated_labels": 26_305}, _FREDO),
+        },
+        notes=_EPISODES,
+    ),
+    "refredo": Corpus(
+        name="refredo",
+        splits={
+            **{
+                f"test-{count}-doc": _episodes("test_redocred.json", f"test_redocred_{count}_doc_indices.json")
+                for count in (1, 3)
+            },
+            **_CROSS_DOMAIN,
+        },
+        default_split="test-1-doc",
+        relations=CorpusFile("rel_info.json"),
+        packaged_relations="redocred_rel_info.json",
+        licence="see its home; the documents are those of Re-DocRED and SciERC",
+        source="Meng et al. (2023), RAPL, EMNLP; github.com/THU-BPM/RAPL",
+        page="github.com/THU-BPM/RAPL (the folder dataset)",
+        entity_types=_DOCRED_TYPES,
+        notes=_EPISODES,
     ),
     "cdr": Corpus(
         name="cdr",

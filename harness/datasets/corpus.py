@@ -16,7 +16,9 @@ PACKAGE = Path(__file__).resolve().parent
 TABLES = "tables"
 """The folder of the package that holds relation tables."""
 
-Format = Literal["docred", "fewrel", "sentences", "hacred", "pairs", "pubtator", "label-studio", "docbin", "scierc"]
+Format = Literal[
+    "docred", "fewrel", "sentences", "hacred", "pairs", "pubtator", "label-studio", "docbin", "scierc", "episodes"
+]
 """How documents are written: ``pairs`` are the ``.data`` lines of Christopoulou et al. (2019)."""
 
 CandidateRule = Literal["all", "typed", "labelled"]
@@ -48,6 +50,17 @@ class CorpusFile:
     drawn: tuple[int, int] | None = None
     """So many relations, drawn by this seed, make the split: sentences that state them, with their pairs as candidates.
     """
+    episodes: tuple[int, int] | None = None
+    """Few-shot episodes with so many support documents, drawn by this seed from the documents of the file."""
+    documents: str = ""
+    """Of a file of episodes, the file of the documents that it counts."""
+    packaged_relations: str = ""
+    """The packaged table of its relations, where it is not that of the corpus."""
+
+    @property
+    def in_episodes(self) -> bool:
+        """Whether its documents are queries of few-shot episodes, which are scored by macro F1."""
+        return self.format == "episodes" or self.episodes is not None
 
     @property
     def names(self) -> tuple[str, ...]:

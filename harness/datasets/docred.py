@@ -47,11 +47,15 @@ _KEPT_BYTES = 8 << 20
 
 
 def read_documents(
-    path: Path, schema: RelationSchema | None = None, labelled_by: LabelSource = HUMAN
+    path: Path,
+    schema: RelationSchema | None = None,
+    labelled_by: LabelSource = HUMAN,
+    *,
+    unique_titles: bool = True,
 ) -> Iterator[Document]:
     """Yield the documents of a DocRED-format file one by one, each checked before it is yielded.
 
-    Memory does not grow with the file, apart from the titles, which must be unique. With ``schema`` None
+    Memory does not grow with the file, apart from the titles if they have to be unique. With ``schema`` None
     any relation id is accepted. ``labelled_by`` is who wrote the labels of documents that do not say it.
     At the first fault raises InputError: file, document, field and remedy.
     """
@@ -59,7 +63,7 @@ def read_documents(
     for index, value in enumerate(list_values(path, "document")):
         try:
             document = document_of(value, schema, labelled_by)
-            if (first := first_use.setdefault(document.title, index)) != index:
+            if unique_titles and (first := first_use.setdefault(document.title, index)) != index:
                 raise Fault(f"is already that of document {first}; titles must be unique", "title")
         except Fault as fault:
             raise refusal(path, f"document {index}", value, fault) from None

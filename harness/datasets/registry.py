@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from harness.datasets.corpora import CORPORA
 from harness.datasets.corpus import PACKAGE, Corpus, CorpusFile, Format
 from harness.datasets.docred import DocumentFile, sha256_of
+from harness.datasets.episodes import asked_in, draw_episodes, read_episodes
 from harness.datasets.formats import READERS, format_of, read_corpus_file
 from harness.datasets.relation_table import read_schema, schema_beside
 from harness.datasets.splits import Part, split_documents
@@ -90,6 +92,8 @@ def load_dataset(
     folder = corpus.folder if data_dir is None or corpus.is_packaged else data_dir
     file = corpus.splits[split]
     path, relations = file.path_in(folder), corpus.relation_table(folder)
+    if file.packaged_relations:
+        relations = PACKAGE / file.packaged_relations
     form = file.format or corpus.format
     for needed in (path, *((relations,) if form != "sentences" else ())):
         if not corpus.is_packaged and not needed.exists():
@@ -102,8 +106,15 @@ def load_dataset(
     documents: Collection[Document]
     source = LabelSource(file.labelled_by)
     sources: Mapping[LabelSource, str] = {source: ""}
+    checksum = sha256_of(path)
     if sentences := sentences_in(corpus, path, relations):
         schema, documents = sentences
+    elif form == "episodes":
+        table, counted = read_schema(relations), folder / file.documents
+        documents = tuple(read_episodes(path, counted, table, source))
+        schema = asked_in(table, documents)
+        if counted.is_file():
+            checksum = hashlib.sha256(f"{checksum} {sha256_of(counted)}".encode()).hexdigest()
     else:
         schema = read_schema(relations)
         documents = DocumentFile(
@@ -112,7 +123,10 @@ def load_dataset(
         sources = documents.label_sources
     if file.part is not None:
         documents = split_documents(list(documents)).part(file.part)
-    dataset = Dataset(corpus.name, split, schema, documents, sha256_of(path), sources)
+    if file.episodes:
+        documents = tuple(draw_episodes(list(documents), *file.episodes, of=f"{corpus.name} {split}"))
+        schema = asked_in(schema, documents)
+    dataset = Dataset(corpus.name, split, schema, documents, checksum, sources)
     if file.drawn:
         count, seed = file.drawn
         chosen = drawn_relations(schema.by_id, count, seed, corpus.name)

@@ -51,16 +51,14 @@ def with_relations(dataset: Dataset, relations: frozenset[str], *, pairs_given: 
 
     With ``pairs_given``, the candidate pairs of a document are those that its labels name.
     """
-    schema = replace(dataset.schema, relations=tuple(one for one in dataset.schema.relations if one.id in relations))
+    schema = dataset.schema.within(relations)
     documents = tuple(_restricted(dataset.documents, relations, pairs_given))
     return replace(dataset, schema=schema, documents=documents)
 
 
 def without_relations(dataset: Dataset, relations: frozenset[str]) -> Dataset:
     """The documents that state none of the relations, and the schema without them."""
-    schema = replace(
-        dataset.schema, relations=tuple(one for one in dataset.schema.relations if one.id not in relations)
-    )
+    schema = dataset.schema.within(dataset.schema.by_id.keys() - relations)
     documents = tuple(
         document
         for document in dataset.documents

@@ -25,9 +25,8 @@ from harness.types import Ask, Document, Extraction
 
 Form = Literal["choice", "judge", "statements", "single-choice"]
 
-NONE_STATEMENT = "None of the above."
-TRUE = Option("true", ("yes", "correct", "right"))
-FALSE = Option("false", ("no", "not", "incorrect", "wrong", "untrue"))
+TRUE = Option("true", ("yes", "correct", "right", "真", "对", "是", "正确"))
+FALSE = Option("false", ("no", "not", "incorrect", "wrong", "untrue", "假", "错", "否", "错误", "不正确"))
 LETTERS = string.ascii_uppercase
 LOGPROBS, SHUFFLE = "logprobs", "shuffle"
 
@@ -121,7 +120,7 @@ class OptionQuestions(PromptedMethod):
             else:
                 *labels, last = self._labels(len(stated) + 1)
                 options = [Option(label, (), one) for label, one in zip(labels, stated, strict=True)]
-                none = Option(last, ("none",), NONE_STATEMENT)
+                none = Option(last, ("none",), self.settings.words.none_of_the_above)
                 yield AskedOptions(question.pair, (*relations, None), (*options, none))
 
     def _labels(self, count: int) -> list[str]:

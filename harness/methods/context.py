@@ -41,7 +41,7 @@ class SchemaContext:
             return dict.fromkeys(self.escaped_names, "")
         texts = [settings.relation_texts[relation.id] for relation in self.schema.relations]
         described = [
-            f"{text.description} Example: {format_triplet(*text.example)}"
+            f"{text.description}{settings.words.example}{format_triplet(*text.example)}"
             if settings.descriptions == "full"
             else text.description
             for text in texts

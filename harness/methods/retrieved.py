@@ -29,12 +29,8 @@ class Retrieved:
     def demonstrate(self, document: Document) -> list[Demonstration]:
         """With the labels of the chosen relations: the others cannot be stated."""
         schema = self.retrieval.schema_for(document)
-        return self._method(schema).demonstrate(_within(document, schema))
+        return self._method(schema).demonstrate(document.within(schema.by_id))
 
     def _method(self, schema: RelationSchema) -> PromptMethod:
-        shots = tuple(_within(shot, schema) for shot in self.settings.shots)
+        shots = tuple(shot.within(schema.by_id) for shot in self.settings.shots)
         return self.create(replace(self.settings, schema=schema, shots=shots, retrieval=None))
-
-
-def _within(document: Document, schema: RelationSchema) -> Document:
-    return replace(document, labels=tuple(one for one in document.labels if one.triplet.relation in schema.by_id))

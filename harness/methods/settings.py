@@ -12,6 +12,7 @@ from harness.answers.relation_field import GrammarLevel
 from harness.errors import InputError
 from harness.methods.candidates import PairSource, QuestionSource
 from harness.methods.retrieval import RelationRetrieval
+from harness.prompting.languages import WORDS, Words
 from harness.prompting.relations import RelationText
 from harness.prompting.variant import REASONING, PromptVariant
 from harness.types import (
@@ -48,6 +49,7 @@ class MethodSettings:
     ``adapters`` are the checksums of the adapters that answer, by step; that of every other step has no name.
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
     ``retrieval`` chooses the relations of the schema that each document is asked about; None: all.
+    ``in_episodes`` says that documents are queries of few-shot episodes, which bring their relations and shots.
     """
 
     variant: PromptVariant
@@ -68,6 +70,7 @@ class MethodSettings:
     alignment: RelationAlignment | None = None
     retrieval: RelationRetrieval | None = None
     adapters: Mapping[str, str] = field(default_factory=dict)
+    in_episodes: bool = False
 
     @property
     def descriptions(self) -> str:
@@ -78,6 +81,11 @@ class MethodSettings:
     def reasons(self) -> bool:
         """Whether the model reasons before it answers."""
         return REASONING in self.options
+
+    @property
+    def words(self) -> Words:
+        """What stands in no template, in the language of the prompt."""
+        return WORDS[self.variant.language]
 
     def adapter_of(self, step: str) -> str:
         """The checksum of the adapter that answers a step; empty for the model as it is."""

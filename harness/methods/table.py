@@ -11,6 +11,7 @@ from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
 from harness.methods.choice import choice, judge, single_choice, statements
+from harness.methods.episodes import InEpisodes
 from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
@@ -113,8 +114,13 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         raise InputError(
             f"prompt {prompt!r} is answered by one token, before which none reasons: leave out -P {REASONING}"
         )
-    if settings.reasons and settings.shots:
+    if settings.reasons and (settings.shots or settings.in_episodes):
         raise InputError(f"labels give no reasoning to show in examples: leave out --shots or -P {REASONING}")
+    if settings.in_episodes and (settings.shots or settings.retrieval or settings.questions):
+        raise InputError(
+            "each episode brings its relations and its support documents: leave out --shots, --retrieve-relations and "
+            "--refine"
+        )
     if settings.questions and (not kind.takes_questions or settings.candidates):
         able = " and ".join(name for name, other in METHODS.items() if other.takes_questions)
         raise InputError(f"prompt {prompt!r}: --refine decides what is asked, which {able} take, without --candidates")
@@ -124,6 +130,8 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         )
     if not kind.takes_candidates and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
+    if settings.in_episodes:
+        return InEpisodes(settings, create_method)
     if settings.retrieval is not None:
         return Retrieved(settings, settings.retrieval, create_method)
     return with_shots(settings, kind.create, unrelated_pairs=kind.states_relations and not kind.knows_related)

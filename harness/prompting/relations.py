@@ -32,7 +32,7 @@ _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 
 
 def _is_sentence(text: str) -> str:
-    if not text.endswith("."):
+    if not text.endswith((".", "。")):
         raise ValueError("must end with a period")
     return text
 

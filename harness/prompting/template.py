@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import InputError
-from harness.prompting.variant import TEMPLATE_SUFFIX, PromptVariant
+from harness.prompting.variant import PromptVariant
 from harness.types import Message
 
 if TYPE_CHECKING:
@@ -35,15 +35,16 @@ def render(
 
     from harness.prompting.beginnings import BEGINNING, REST
 
-    where = f"prompt {variant.name!r}, {step}{TEMPLATE_SUFFIX}"
+    name = variant.template(step)
+    where = f"prompt {variant.name!r}, {name}"
     try:
         environment = _environment(variant.directory, variant.sha256)
         environment.begin()
-        template = environment.get_template(f"{step}{TEMPLATE_SUFFIX}")
+        template = environment.get_template(name)
         values = template.new_context(dict(context))
 
-        def block(name: str) -> str:
-            return environment.concatenated(template.blocks[name](values))
+        def block(role: str) -> str:
+            return environment.concatenated(template.blocks[role](values))
 
         def content(role: str) -> str:
             if role not in template.blocks:

@@ -7,14 +7,15 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import InputError
 from harness.paths import prompts_dir
+from harness.prompting.languages import ENGLISH, WORDS
 
 DESCRIPTION_FILE = "prompt.toml"
 TEMPLATE_SUFFIX = ".jinja"
@@ -80,13 +81,20 @@ class PromptNumber(BaseModel):
 
 REASONING = "reasoning"
 """The option of every variant by which the model reasons before it answers."""
+LANGUAGE = "language"
+"""The option of every variant that chooses the language of its own words."""
 
 GENERAL_OPTIONS: Mapping[str, PromptOption] = {
     REASONING: PromptOption(
         default="none",
         choices=("none", "brief"),
         help="brief: the model writes one line of reasoning, kept apart from the answer that follows",
-    )
+    ),
+    LANGUAGE: PromptOption(
+        default=ENGLISH,
+        choices=tuple(WORDS),
+        help="of the prompt's own words, by default that of the corpus; relations are named as the corpus names them",
+    ),
 }
 """Options that every variant has without declaring them; one at its default changes nothing, and no run's id."""
 
@@ -120,12 +128,37 @@ class PromptDescription(BaseModel):
 
 @dataclass(frozen=True)
 class PromptVariant:
-    """A loaded variant. ``sha256`` covers ``prompt.toml`` and all templates, names included."""
+    """A loaded variant. ``sha256`` covers ``prompt.toml`` and all templates of its ``language``, names included."""
 
     name: str
     directory: Path
     description: PromptDescription
     sha256: str
+    language: str = ENGLISH
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that it has templates in; English stands for whatever the templates of its own folder have."""
+        return tuple(one for one in WORDS if one == ENGLISH or (self.directory / one).is_dir())
+
+    @property
+    def is_shipped(self) -> bool:
+        return self.directory.parent == prompts_dir().resolve()
+
+    def in_language(self, language: str) -> Self:
+        """The variant with its templates in a language; raises InputError where it has none."""
+        if language not in self.languages:
+            having = ", ".join(one.name for one in shipped_variants() if language in one.languages)
+            raise InputError(
+                f"prompt {self.name!r} has no text in {language}: give -P {LANGUAGE}={ENGLISH}, or use a prompt that "
+                f"has one: {having}"
+            )
+        return replace(self, language=language, sha256=_hash_of(self.directory, language))
+
+    def template(self, step: str) -> str:
+        """The name of the template of a step."""
+        folder = "" if self.language == ENGLISH else f"{self.language}/"
+        return f"{folder}{step}{TEMPLATE_SUFFIX}"
 
     def choose(self, chosen: Mapping[str, str]) -> dict[str, str]:
         """All options and numbers of the variant, defaults filled in; raises InputError for an unknown one.
@@ -208,16 +241,22 @@ def template_file(directory: Path, name: str) -> Path | None:
 
 def text_sha256(variant: PromptVariant, step: str) -> str:
     """The checksum of a template of a variant; raises InputError where there is none."""
-    file = template_file(variant.directory, f"{step}{TEMPLATE_SUFFIX}")
+    file = template_file(variant.directory, variant.template(step))
     if file is None:
-        raise InputError(f"prompt {variant.name!r} has no {step}{TEMPLATE_SUFFIX}")
+        raise InputError(f"prompt {variant.name!r} has no {variant.template(step)}")
     return hashlib.sha256(read_part(file.parent, file)).hexdigest()
 
 
-def _hash_of(directory: Path) -> str:
-    """The hash of a variant's files, the shared parts that it uses as if they lay in its folder."""
+def _hash_of(directory: Path, language: str = ENGLISH) -> str:
+    """The hash of a variant's files in a language, the shared parts that they use as if they lay in its folder."""
+
+    def belongs(file: Path) -> bool:
+        folder = file.relative_to(directory).parts[0]
+        own = folder if folder in WORDS else ENGLISH
+        return file.name == DESCRIPTION_FILE or (file.suffix == TEMPLATE_SUFFIX and own == language)
+
     digest = hashlib.sha256()
-    listed = [one for one in directory.rglob("*") if one.name == DESCRIPTION_FILE or one.suffix == TEMPLATE_SUFFIX]
+    listed = [one for one in directory.rglob("*") if belongs(one)]
     if len(listed) > MAX_TEMPLATES:
         raise InputError(f"{directory} holds {len(listed):,} templates: a prompt has {MAX_TEMPLATES} at most")
     contents = {one.relative_to(directory): read_part(directory, one) for one in listed if one.is_file()}
@@ -225,8 +264,8 @@ def _hash_of(directory: Path) -> str:
     while waiting:
         name = waiting.pop()
         file = template_file(directory, name.as_posix())
-        if name not in contents and file is not None and not file.is_relative_to(directory):
-            contents[name] = read_part(file.parent, file)
+        if name not in contents and file is not None:
+            contents[name] = read_part(directory if file.is_relative_to(directory) else file.parent, file)
             waiting += [Path(one) for one in _used([contents[name]])]
     for name in sorted(contents):
         digest.update(f"{name.as_posix()}\0{len(contents[name])}\0".encode())
@@ -237,5 +276,5 @@ def _hash_of(directory: Path) -> str:
 def _used(contents: Iterable[bytes]) -> Iterator[str]:
     """The names of the templates that others include."""
     for content in contents:
-        for name in re.findall(rb"""{%-?\s*include\s*["']([\w.-]+)["']""", content):
+        for name in re.findall(rb"""{%-?\s*include\s*["']((?:\w+/)?[\w.-]+)["']""", content):
             yield name.decode()

@@ -163,7 +163,7 @@ class RunConfig:
         in_prompt=True,
     )
     retriever: str | None = run_option(
-        "With --retrieve-relations: the SBERT model, as for --align (default minilm).",
+        "With --retrieve-relations: the SBERT model, as for --align (default: minilm, or minilm-multilingual).",
         None,
         annotates=False,
         part="retrieval",
@@ -187,7 +187,7 @@ class RunConfig:
         in_prompt=True,
     )
     align: str | None = run_option(
-        "SBERT model for relations outside the schema: minilm, a folder, or a hub id.",
+        "SBERT model for relations outside the schema: minilm, minilm-multilingual, a folder, or a hub id.",
         None,
         axis=True,
         annotates=False,

@@ -110,7 +110,7 @@ def _saved_against_all_pairs(
     Requests are counted exactly. Tokens are estimated: the characters of the prompts, and of answers as the labels
     give them, at as many characters a token as this run's own prompts have.
     """
-    variant = load_variant(ALL_PAIRS)
+    variant = load_variant(ALL_PAIRS).in_language(own.variant.language)
     unbound = replace(own, level="none", form=None)
     settings = replace(unbound, variant=variant, options=variant.choose({}), candidates=None)
     asked_characters = sum(len(text) for text, _ in _exchanges(unbound, documents))

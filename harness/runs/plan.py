@@ -14,8 +14,9 @@ from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
 from harness.methods.table import create_method, enough_tokens, method_kind, uses_relation_texts
 from harness.methods.voting import LEAST_SHARE, Voting
 from harness.models import resolve_model
+from harness.prompting.languages import ENGLISH
 from harness.prompting.relations import RelationTexts, relation_texts_for
-from harness.prompting.variant import load_variant
+from harness.prompting.variant import LANGUAGE, load_variant
 from harness.records.metrics import Metrics
 from harness.records.question import PROPOSES_PAIRS
 from harness.refiners.options import RefineOptions
@@ -25,6 +26,7 @@ from harness.refiners.task_distribution import HardPairs
 from harness.runs.alignment import alignment_identity, load_alignment
 from harness.runs.chosen_settings import chosen_settings
 from harness.runs.config import RunConfig
+from harness.runs.language import with_language
 from harness.runs.metrics import NOT_GIVEN, LlmPart, metrics_of
 from harness.runs.planned_run import Scope, dataset_of
 from harness.runs.retrieval import load_retrieval
@@ -139,7 +141,9 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
     if model_needed:
         config.check_source(PredictionSource.LLM)
     variant = load_variant(config.prompt)
+    config = with_language(config, variant)
     options = variant.choose(config.prompt_options)
+    variant = variant.in_language(options.get(LANGUAGE, ENGLISH))
     adapters = adapters_of(config, variant)
     runner = runner_of(config, spec, adapters.values())
     dataset = dataset_of(config, dataset)
@@ -175,6 +179,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         alignment=load_alignment(config, dataset.schema),
         retrieval=load_retrieval(config, dataset.schema),
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
+        in_episodes=dataset.in_episodes,
     )
     experiment = Experiment(config, spec, dataset, runner, settings, adapters, refinement=refinement)
     experiment = _with_texts_and_shots(experiment)

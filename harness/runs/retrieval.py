@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.alignment.embedder_files import embedder_for
 from harness.alignment.embedding import load_embedder
 from harness.errors import InputError
 from harness.methods.candidates import ALL
 from harness.methods.retrieval import RelationRetrieval
 from harness.prompting.relations import RelationText, relation_texts_for
 from harness.runs.config import RunConfig
+from harness.runs.language import language_of
 from harness.types import RelationSchema
-
-DEFAULT_RETRIEVER = "minilm"
 
 
 def load_retrieval(config: RunConfig, schema: RelationSchema) -> RelationRetrieval | None:
@@ -32,9 +32,9 @@ def load_retrieval(config: RunConfig, schema: RelationSchema) -> RelationRetriev
     ):
         if is_given:
             raise InputError(f"--retrieve-relations leaves relations out that {flag} may name: leave out one of them")
-    return RelationRetrieval(
-        schema, _texts(schema, config), load_embedder(config.retriever or DEFAULT_RETRIEVER), config.retrieve_relations
-    )
+    language = language_of(config)
+    embedder = load_embedder(config.retriever or embedder_for(language), language)
+    return RelationRetrieval(schema, _texts(schema, config), embedder, config.retrieve_relations)
 
 
 def _texts(schema: RelationSchema, config: RunConfig) -> Mapping[str, RelationText]:

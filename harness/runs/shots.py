@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.datasets.content import content_hash, content_pieces, is_mostly_in
 from harness.datasets.gold import with_gold
@@ -13,7 +13,7 @@ from harness.errors import InputError
 from harness.runs.config import RunConfig
 from harness.runs.selection import draw
 from harness.runs.training_file import TRAIN
-from harness.types import Dataset, Document, RelationSchema
+from harness.types import Dataset, Document
 
 SAMPLE = "sample"
 
@@ -53,7 +53,7 @@ def draw_shots(config: RunConfig, evaluated: Dataset, documents: Iterable[Docume
         for document in source.documents
         if document.title not in titles and content_hash(document) not in contents
         if not is_mostly_in(content_pieces(document), pieces)
-        if (within := _within(document, evaluated.schema)).labels
+        if (within := document.within(evaluated.schema.by_id)).labels
     )
     drawn = heapq.nsmallest(config.shots, others, key=lambda document: draw(config.seed, document.title))
     if len(drawn) < config.shots:
@@ -73,11 +73,6 @@ def _source(config: RunConfig) -> Dataset:
         if corpus.splits[TRAIN].path_in(folder).is_file():
             return load_dataset(config.dataset, TRAIN, config.data_dir)
     return load_dataset(SAMPLE)
-
-
-def _within(document: Document, schema: RelationSchema) -> Document:
-    labels = tuple(label for label in document.labels if label.triplet.relation in schema.by_id)
-    return replace(document, labels=labels)
 
 
 def _name(dataset: Dataset) -> str:

@@ -1,6 +1,16 @@
 """The nouns of the harness, from documents to predictions, and the protocols between packages."""
 
-from harness.types.documents import Dataset, Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
+from harness.types.documents import (
+    Dataset,
+    Document,
+    Entity,
+    Episode,
+    Label,
+    Mention,
+    Relation,
+    RelationSchema,
+    Triplet,
+)
 from harness.types.predictions import (
     RELATED,
     Extraction,
@@ -63,6 +73,7 @@ __all__ = [
     "Dataset",
     "Document",
     "Entity",
+    "Episode",
     "Extraction",
     "FinishReason",
     "Given",

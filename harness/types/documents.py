@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from harness.label_source import HUMAN, LabelSource
 
@@ -69,12 +69,23 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Episode:
+    """What comes with a query document of a few-shot episode."""
+
+    relations: tuple[str, ...]
+    """The ids of the relations that the query is asked about."""
+    support: tuple[Document, ...]
+    """Documents with all labels of these relations, and with no others."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A tokenised document: ``sentences[i][j]`` is token j of sentence i. ``label_source`` says if it has gold.
 
     ``unrelated`` are the ordered pairs (head, tail) that the labels say have no relation, where they name such pairs.
     ``candidates`` are the ordered pairs that can have a relation by the corpus' definition, such as chemical and
-    disease; None: all. Other pairs are not asked about, and predictions for them are not scored.
+    disease; None: all. Other pairs are not asked about, and predictions for them are not scored. ``episode`` is that of
+    a document that is a query in one; its labels are those of the episode's relations.
     """
 
     title: str
@@ -88,6 +99,11 @@ class Document:
     label_source: LabelSource = HUMAN
     unrelated: tuple[tuple[int, int], ...] = ()
     candidates: tuple[tuple[int, int], ...] | None = None
+    episode: Episode | None = None
+
+    def within(self, relations: Container[str]) -> Self:
+        """The document with its labels of these relations only, by id."""
+        return replace(self, labels=tuple(one for one in self.labels if one.triplet.relation in relations))
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
@@ -131,6 +147,10 @@ class RelationSchema:
     def by_name(self) -> Mapping[str, Relation]:
         return {relation.name: relation for relation in self.relations}
 
+    def within(self, relations: Container[str]) -> Self:
+        """The schema with these relations only, by id, in its own order."""
+        return replace(self, relations=tuple(one for one in self.relations if one.id in relations))
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -149,3 +169,9 @@ class Dataset:
     documents: Collection[Document]
     sha256: str
     label_sources: Mapping[LabelSource, str] = field(default_factory=dict)
+
+    @property
+    def in_episodes(self) -> bool:
+        """Whether the documents are queries of few-shot episodes; all are, or none is."""
+        first = next(iter(self.documents), None)
+        return first is not None and first.episode is not None

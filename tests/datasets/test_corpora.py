@@ -137,9 +137,9 @@ def test_hacred_is_read_by_words_and_shown_without_spaces(tmp_path: Path) -> Non
     dataset = load_dataset("hacred", "dev", folder_with(tmp_path, hacred_dev="dev.json", hacred_rel="rel2id.json"))
     first, second = dataset.documents
     assert (first.title, second.title, second.entities) == ("6020", "6021", ())
-    assert text_of(first.sentences) == "李岚出生于苏河。她执导了《盐路》。"
-    assert facts(first) == {("李岚", "出生地", "苏河"), ("盐路", "导演", "李岚")}
-    assert [relation.name for relation in dataset.schema.relations] == ["出生地", "导演"]
+    assert text_of(first.sentences) == "李岚毕业于苏河大学。她执导了《盐路》。"
+    assert facts(first) == {("李岚", "毕业院校", "苏河大学"), ("盐路", "导演", "李岚")}
+    assert [relation.name for relation in dataset.schema.relations] == ["毕业院校", "导演"]
 
 
 def test_scierc_mentions_are_joined_by_its_clusters(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_dwie_annotations_are_converted(tmp_path: Path) -> None:
             '"pos": [3, 9]',
             "document 0 ('6020'): vertex_word[1][0].pos: [3, 9) is no span",
         ),
-        ("hacred_dev.json", '"labels_word": [{"r": "出生地"', '"labels_word": [{"r": "某"', "labels_word[0].r: '某'"),
+        ("hacred_dev.json", '"labels_word": [{"r": "毕业院校"', '"labels_word": [{"r": "某"', "labels_word[0].r: '某'"),
         ("hacred_dev.json", '"sents_word"', '"sents"', "document 0 ('6020'): sents_word: is missing"),
         ("scierc_dev.json", "[5, 5, ", "[5, 7, ", "document 0 ('A1'): ner[0][1]: tokens 5 to 7 are no part of one"),
         ("scierc_dev.json", "2, 3, 5, 5", "2, 3, 4, 5", "relations[0][0]: [4, 5] is no mention of ner"),

@@ -36,6 +36,8 @@ class Case(NamedTuple):
     labelled_by: str = "human"
 
 
+_FREDO = ("test_docred.json", "test_in_domain_1_doc_indices.json")
+_REFREDO = ("test_redocred.json", "test_redocred_1_doc_indices.json")
 CASES = {
     "docred": Case("dev", {"docred/dev.json": "dev.json"}, 2, 6, 4, 5),
     "redocred": Case("dev", {"docred/dev.json": "dev_revised.json"}, 2, 6, 4, 5),
@@ -46,6 +48,9 @@ CASES = {
     "hacred": Case("dev", {"hacred_dev.json": "dev.json", "hacred_rel2id.json": "rel2id.json"}, 2, 6, 2, 3),
     "dwie": Case("test", {}, 2, 20, 3, 4),
     "fewrel": Case("m5-seed-0", {"fewrel/unseen_5_seed_0": "unseen_5_seed_0"}, 3, 4, 4, 4, 3),
+    # Of three queries and two: pairs 6 + 12 + 0 and 6 + 6, triplets 3 + 1 + 0 and 0 + 0.
+    "fredo": Case("test-1-doc", {f"fredo/{name}": name for name in _FREDO}, 5, 30, 4, 6),
+    "refredo": Case("test-1-doc", dict(zip((f"fredo/{name}" for name in _FREDO), _REFREDO, strict=True)), 5, 30, 4, 6),
     "wiki-zsl": Case("m10-seed-4", {"wiki-zsl/unseen_10_seed_4": "unseen_10_seed_4"}, 2, 3, 3, 3, 2, "distant"),
 }
 

@@ -29,7 +29,7 @@ from harness.runs.sources.encoder import PAIR_SCORES, execute_encoder, prepare_e
 from harness.runs.sources.encoder_origin import encoder_origin
 from harness.scoring.submission import read_submission
 from harness.store import DOCUMENTS, METRICS, PREDICTIONS
-from harness.types import Relation, RelationSchema
+from harness.types import Episode, Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
 from tests.encoders.small import OPTIONS
 
@@ -64,6 +64,14 @@ def test_a_run_is_stored_and_scored_like_any_other(config: RunConfig) -> None:
     (board,) = leaderboards(config.results)
     assert board.ranked["model"].tolist() == ["tiny-atlop"]
     assert board.ranked["f1"].tolist() == [metrics["f1"]]
+
+
+def test_of_a_few_shot_query_only_the_relations_of_its_episode_are_predicted(config: RunConfig) -> None:
+    dataset = load_dataset(config.dataset)
+    queries = tuple(replace(one.within(("P17",)), episode=Episode(("P17",), ())) for one in dataset.documents)
+    result = execute_encoder(prepare_encoder(config, dataset=replace(dataset, documents=queries)), lambda: None)
+    assert list(result.metrics.per_relation) == ["P17"]
+    assert set(run(config).metrics.per_relation) > {"P17"}
 
 
 @pytest.mark.parametrize("instructions", ["avx512_bf16", "amx_bf16"])

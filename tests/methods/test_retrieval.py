@@ -54,7 +54,7 @@ def test_the_relations_most_similar_to_the_sentences_are_chosen_in_the_order_of_
 def test_a_run_asks_each_document_about_its_relations_and_reports_their_recall(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.runs.retrieval.load_embedder", lambda _: Words())
+    monkeypatch.setattr("harness.runs.retrieval.load_embedder", lambda *_: Words())
     labelled = replace(TEXT, labels=(TEXT.labels[0], TEXT.labels[2]))
     (tmp_path / "c.json").write_text(json.dumps([as_docred(labelled)]), encoding="utf-8")
     (tmp_path / "rel_info.json").write_text(

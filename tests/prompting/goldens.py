@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.annotation.method import Annotate
+from harness.datasets.hacred import read_hacred
 from harness.datasets.registry import load_dataset
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import GoldPairs
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method, method_kind
-from harness.prompting.relations import relation_texts_for
+from harness.prompting.relations import load_relation_texts, relation_texts_for
 from harness.prompting.variant import load_variant
-from harness.types import ConstraintLevel, Document, GrammarForm, Request, Sampling
+from harness.types import ConstraintLevel, Document, GrammarForm, Relation, RelationSchema, Request, Sampling
 from tests.annotation.gold import as_plain, entity_answer, relation_answer, scripted
 
 FOLDER = Path(__file__).parent / "golden"
@@ -69,6 +70,26 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "pairs_json": ({"by": "pair", "examples": "none"}, "json_schema"),
     },
 }
+_SHORT: tuple[dict[str, str], GrammarForm] = ({}, "gbnf")
+CHINESE_CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
+    "tagged": {
+        "default": _SHORT,
+        "names_reasoning": ({"refs": "name", "reasoning": "brief", "order": "document-first"}, "gbnf"),
+        "json_reasoning": ({"reasoning": "brief"}, "json_schema"),
+    },
+    "pairwise": {"default": _SHORT, "json": ({"refs": "name"}, "json_schema")},
+    "classify": {"default": _SHORT, "json": ({"types": "hidden"}, "json_schema")},
+    "facts": {"default": _SHORT, "json_described": ({"descriptions": "full"}, "json_schema")},
+    "choice": {"default": _SHORT, "json": ({"refs": "name"}, "json_schema")},
+    "judge": {"default": _SHORT, "json": ({"types": "hidden"}, "json_schema")},
+    "hrt": {"default": _SHORT},
+    "grouped": {"default": _SHORT, "json": ({"refs": "name"}, "json_schema")},
+    "statements": {"default": _SHORT},
+    "single-choice": {"json": ({}, "json_schema")},
+    "relations-facts": {"default": _SHORT, "json": ({"schema": "open"}, "json_schema")},
+    "relation-facts": {"default": _SHORT},
+    "rhf": {"default": ({"descriptions": "short"}, "gbnf"), "json": ({"refs": "name"}, "json_schema")},
+}
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
     "open_json": ({"schema": "open"}, "json_schema"),
@@ -98,7 +119,25 @@ def rendered() -> Iterator[tuple[str, str]]:
             )
             for number, title in enumerate(TITLES, 1):
                 yield f"{prompt}_{case}_{number}.txt", as_text(create_method(settings), documents[title])
+    yield from rendered_in_chinese()
     yield from rendered_annotation()
+
+
+def rendered_in_chinese() -> Iterator[tuple[str, str]]:
+    """The same in Chinese about a document in HacRED's form, with all of its relations."""
+    texts = load_relation_texts("hacred")
+    schema = RelationSchema(tuple(Relation(id, id) for id in texts))
+    document = next(read_hacred(FOLDER.parents[1] / "datasets" / "corpora" / "hacred_dev.json", schema))
+    for prompt, cases in CHINESE_CASES.items():
+        variant = load_variant(prompt).in_language("zh")
+        candidates = GoldPairs() if method_kind(variant).takes_candidates else None
+        for case, (options, form) in cases.items():
+            chosen = variant.choose({**options, "language": "zh"})
+            level: ConstraintLevel = "format" if options.get("schema") == "open" else "closed"
+            settings = MethodSettings(
+                *(variant, chosen, schema, level, form, 20, Sampling()), candidates=candidates, relation_texts=texts
+            )
+            yield f"{prompt}_zh_{case}.txt", as_text(create_method(settings), document)
 
 
 def rendered_annotation() -> Iterator[tuple[str, str]]:

@@ -134,6 +134,8 @@ def execute_encoder(experiment: EncoderExperiment, scored: Callable[[], None]) -
             scored_documents = zip(experiment.documents, read, experiment.scorer.score(to_score), strict=True)
             for document, seen, scores in scored_documents:
                 found = scores.best(document.pairs) if is_one else scores.predictions()
+                if asked := document.episode:
+                    found = tuple(one for one in found if one.triplet.relation in asked.relations)
                 details: dict[str, object] = {"pairs": len(scores.pairs)}
                 if pairs is None:
                     numbered = NumberedEntities.against(document, seen.entities)

@@ -1,0 +1,146 @@
+"""Prompts in Chinese: the language of the corpus by default, the same answers, and which prompts have no such text."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.datasets.registry import load_dataset
+from harness.errors import InputError
+from harness.methods import context as contexts
+from harness.methods.candidates import AllPairs, GoldPairs
+from harness.methods.settings import MethodSettings
+from harness.methods.table import create_method, method_kind
+from harness.prompting.relations import load_relation_texts, relation_texts_for
+from harness.prompting.template import render
+from harness.prompting.variant import load_variant, shipped_variants
+from harness.runs.config import RunConfig
+from harness.runs.plan import prepare
+from harness.scoring.official import score
+from harness.types import Completion, GrammarForm, Request, Sampling, TokenLogprob
+from tests.commands import error_line, harness_here
+
+CORPORA = Path(__file__).resolve().parents[1] / "datasets" / "corpora"
+CHINESE = [variant.name for variant in shipped_variants() if "zh" in variant.languages]
+
+
+@pytest.fixture
+def hacred(tmp_path: Path) -> Path:
+    for name in ("dev.json", "rel2id.json"):
+        shutil.copy(CORPORA / f"hacred_{name}", tmp_path / name)
+    return tmp_path
+
+
+def said(word: str) -> Completion:
+    return Completion(word, "stop", logprobs=(TokenLogprob(word, 0.0, ((word, 0.0),)),))
+
+
+def test_all_prompts_but_these_have_chinese_texts() -> None:
+    assert {variant.name for variant in shipped_variants()} - set(CHINESE) == {"annotate", "compact", "related"}
+
+
+@pytest.mark.parametrize("form", [None, "gbnf", "json_schema"])
+@pytest.mark.parametrize("prompt", CHINESE)
+async def test_perfect_answers_to_chinese_prompts_score_100(
+    prompt: str, form: GrammarForm | None, hacred: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = load_dataset("hacred", "dev", hacred)
+    document = next(iter(dataset.documents))
+    variant = load_variant(prompt).in_language("zh")
+    kind = method_kind(variant)
+    candidates = GoldPairs() if kind.knows_related else AllPairs()
+    method = create_method(
+        MethodSettings(
+            *(variant, variant.choose({"language": "zh"}), dataset.schema, "closed" if form else "none", form, 100),
+            Sampling(),
+            max_top_logprobs=20,
+            candidates=candidates if kind.takes_candidates else None,
+            relation_texts=relation_texts_for(dataset.schema).by_id,
+        )
+    )
+    demonstrated = method.demonstrate(document)
+    monkeypatch.setattr(contexts, "render", lambda one, step, context, _kept: render(one, step, context))
+    assert demonstrated == method.demonstrate(document)
+    answers = {one.request: one.answer for one in demonstrated}
+    first = "".join(message.content for message in demonstrated[0].request.messages)
+    assert not [line for line in first.splitlines() if line.isascii() and line[0:1].isalpha() and " " in line]
+
+    async def ask(request: Request) -> Completion:
+        return said(answers.get(request, "none"))
+
+    extraction = await method.extract(document, ask)
+    assert (extraction.status, extraction.rejects) == ("ok", ())
+    assert score([document], {document.title: extraction.predictions}).as_dict()["f1"] == 1.0
+
+
+def test_the_language_of_a_prompt_is_that_of_the_corpus_unless_another_is_given(hacred: Path) -> None:
+    def planned(**options: str) -> tuple[dict[str, str], str]:
+        config = RunConfig("mock", "tagged", "hacred", data_dir=hacred, prompt_options=options)
+        experiment = prepare(config)
+        return dict(experiment.config.prompt_options), experiment.settings.variant.sha256
+
+    english = load_variant("tagged").sha256
+    chinese, sha256 = planned()
+    assert (chinese, planned(language="zh")) == ({"language": "zh"}, ({"language": "zh"}, sha256))
+    assert planned(language="en") == ({"language": "en"}, english)
+    assert sha256 != english
+    assert prepare(RunConfig("mock", "tagged", "sample")).settings.variant.sha256 == english
+
+
+def test_a_prompt_without_chinese_text_names_those_that_have_one(hacred: Path) -> None:
+    place = ("--dataset", "hacred", "--data-dir", hacred)
+    told = error_line(harness_here("prompts", "show", "compact", *place))
+    assert told == (
+        "error: hacred is in zh; prompt 'compact' has no text in zh: give -P language=en, or use a prompt that has "
+        f"one: {', '.join(CHINESE)}"
+    )
+    prepare(RunConfig("mock", "compact", "hacred", data_dir=hacred, prompt_options={"language": "en"}))
+    assert "cannot be 'fr': choose en or zh" in error_line(
+        harness_here("prompts", "show", "tagged", "-P", "language=fr")
+    )
+    listed = harness_here("prompts").stdout
+    assert f"{', '.join(CHINESE)}\n    -P language=[en]|zh" in listed
+
+
+def test_a_folder_of_ones_own_has_texts_in_other_languages_apart(hacred: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "prompt.toml").write_text('method = "tagged"\nversion = 1\ndescription = "d"\n', encoding="utf-8")
+    (folder / "extract.jinja").write_text("{% block user %}{{ text }}{% endblock %}", encoding="utf-8")
+    plain = load_variant(str(folder))
+    with pytest.raises(InputError, match="prompt 'mine' has no text in zh"):
+        plain.in_language("zh")
+    # It may be written in Chinese itself.
+    config = RunConfig("mock", str(folder), "hacred", data_dir=hacred)
+    assert prepare(config).settings.variant == plain
+    (folder / "zh").mkdir()
+    (folder / "zh" / "extract.jinja").write_text("{% block user %}问：{{ text }}{% endblock %}", encoding="utf-8")
+    assert load_variant(str(folder)).sha256 == plain.sha256
+    experiment = prepare(config)
+    assert experiment.settings.variant.sha256 != plain.sha256
+    (asked,) = experiment.method().demonstrate(next(iter(experiment.documents)))
+    assert asked.request.messages[-1].content.startswith("问：<E1>李岚</E1>毕业于")
+
+
+def test_every_relation_of_hacred_has_its_chinese_texts() -> None:
+    texts = load_relation_texts("hacred")
+    assert len(texts) == 26
+    assert all(text.example[1] == relation for relation, text in texts.items())
+    labels = [text.label or relation for relation, text in texts.items()]
+    # One token may be one character: no two labels begin with the same.
+    assert len({label[0] for label in labels}) == 26
+    for field in ("description", "statement"):
+        assert len({getattr(text, field) for text in texts.values()}) == 26
+
+
+def test_an_english_embedder_does_not_align_chinese_relations(hacred: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.alignment.embedder_files.LIBRARY", "json")  # No model is loaded.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    config = RunConfig("mock", "tagged", "hacred", data_dir=hacred, constrain="format", align="minilm")
+    with pytest.raises(InputError, match=r"the relations are in zh: use minilm-multilingual \(.*, which is not here"):
+        prepare(config)
+    config = RunConfig("mock", "tagged", "hacred", data_dir=hacred, retrieve_relations=1)
+    with pytest.raises(InputError, match="multilingual-MiniLM-L12-v2 is not here and cannot be fetched"):
+        prepare(config)
