@@ -17,7 +17,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.encoders.config import Task, read_record
-from harness.encoders.scorer import EncoderScorer
+from harness.encoders.scorer import EncoderScorer, rounded
 from harness.encoders.weights import CONFIG, fields_of
 from harness.errors import InputError
 from harness.types import Document, PairScores, RelationSchema
@@ -80,7 +80,7 @@ class EnsembleScorer:
 def mean_scores(
     members: Sequence[EncoderScorer], documents: Iterable[Document], threshold: float
 ) -> Iterator[PairScores]:
-    """The mean over ``members`` of how far a relation scores above NA; NA scores ``threshold``."""
+    """The mean over ``members`` of how far a relation scores above NA, and of attention; NA scores ``threshold``."""
     import numpy as np
 
     streams = itertools.tee(documents, len(members))
@@ -88,9 +88,10 @@ def mean_scores(
         first = several[0]
         above = np.mean([scores.margins for scores in several], axis=0)
         na = np.full((len(above), 1), threshold)
-        # Rounded as they are stored, so that a file of scores holds the same predictions.
-        rounded = np.concatenate([above, na], axis=1).astype("float16").astype("float32")
-        yield PairScores(first.title, first.relations, first.pairs, rounded)
+        attention = [scores.sentences for scores in several if scores.sentences is not None]
+        sentences = rounded(np.mean(attention, axis=0)) if len(attention) == len(several) else None
+        scores = rounded(np.concatenate([above, na], axis=1))
+        yield PairScores(first.title, first.relations, first.pairs, scores, sentences)
 
 
 def check_alike(members: Sequence[EncoderScorer]) -> None:
