@@ -17,6 +17,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.encoders.config import Task, read_record
+from harness.encoders.fusion import fused_scores
 from harness.encoders.scorer import EncoderScorer, rounded
 from harness.encoders.weights import CONFIG, fields_of
 from harness.errors import InputError
@@ -26,7 +27,8 @@ from harness.types import Document, PairScores, RelationSchema
 class EnsembleConfig(BaseModel):
     """What an ensemble is made of: the folders of its members, inside its own, and what they have in common.
 
-    ``threshold`` is added to the score of NA, on top of the members' own.
+    ``threshold`` is added to the score of NA, on top of the members' own. ``fusion`` is the weight of what they make of
+    a pair's evidence alone, see ``fused_scores``; 0: documents are scored once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,8 +36,9 @@ class EnsembleConfig(BaseModel):
     task: Task
     relations: tuple[str, ...]
     encoder: str
-    members: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=2)
+    members: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=1)
     threshold: float = 0.0
+    fusion: float = Field(default=0.0, ge=0)
 
 
 class EnsembleScorer:
@@ -56,6 +59,7 @@ class EnsembleScorer:
             "encoder": self.config.encoder,
             "members": hashlib.sha256(members.encode()).hexdigest(),
             "threshold": str(self.config.threshold),
+            **({"fusion": str(self.config.fusion)} if self.config.fusion else {}),
         }
 
     def check(self) -> None:
@@ -74,7 +78,16 @@ class EnsembleScorer:
 
     def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
         """The scores of each document in turn: mean margins over NA, and NA's score as the threshold."""
-        return mean_scores(self._members, documents, self.config.threshold)
+        return joint_scores(self._members, documents, self.config.threshold, self.config.fusion)
+
+
+def joint_scores(
+    members: Sequence[EncoderScorer], documents: Iterable[Document], threshold: float, fusion: float
+) -> Iterator[PairScores]:
+    """The scores of an ensemble of these ``members``."""
+    if not fusion:
+        return mean_scores(members, documents, threshold)
+    return fused_scores(lambda some: mean_scores(members, some, 0.0), documents, fusion, threshold)
 
 
 def mean_scores(
