@@ -25,8 +25,8 @@ The threshold is chosen on the documents held out of --train to choose by, or on
 out to report on. Members are copied, so that the folder can be moved; encoders that they share with others are not.
 
 \b
---fusion scores each pair again in its evidence sentences alone (Eider, DREEAM), and adds that with the weight given,
-1 in the papers. The folder then takes about five times as long to run. One encoder will do.
+--fusion scores pairs again in their evidence sentences alone (Eider, DREEAM), and adds that with the weight given,
+1 in the papers. The folder then takes about 3.5 times as long to run. One encoder will do.
 """
 
 

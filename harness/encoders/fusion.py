@@ -1,4 +1,4 @@
-"""Inference-stage fusion: a pair is scored again where only its evidence sentences are left, and both scores count.
+"""Inference-stage fusion: pairs are scored again where only evidence sentences are left, and both scores count.
 
 Xie et al., "Eider" (Findings of ACL 2022), and Ma et al., "DREEAM" (EACL 2023). The pairs of a document that have the
 same evidence share a pseudo-document, which is scored as any other.
@@ -7,7 +7,7 @@ same evidence share a pseudo-document, which is scored as any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from harness.datasets.excerpt import excerpt
@@ -16,26 +16,25 @@ from harness.errors import InputError
 from harness.types import Document, PairScores
 
 REACH = 4.0
-"""A pair whose best relation scores further below NA is not scored again: no evidence makes up for that."""
+"""Evidence of a pair whose best relation scores further below NA makes no pseudo-document: two thirds are saved."""
 
 DOCUMENTS_AT_ONCE = 64
 """Documents that are held until their pseudo-documents are scored."""
 
-Score = Callable[[Iterable[Document]], Iterator[PairScores]]
+PseudoDocument = tuple[Document, tuple[int, ...]]
+"""The evidence sentences of a pair as a document, and the numbers of its entities in the whole one."""
 
 
-@dataclass(frozen=True)
-class PseudoDocument:
-    """The evidence sentences of some pairs; ``document`` has these as its candidates, which stand in ``rows``."""
+def fused_scores(
+    score: Callable[[Iterable[Document]], Iterator[PairScores]],
+    documents: Iterable[Document],
+    weight: float,
+    threshold: float,
+) -> Iterator[PairScores]:
+    """The mean of the margins over NA in the document and, with that weight, in evidence; NA scores ``threshold``.
 
-    document: Document
-    rows: list[int]
-
-
-def fused_scores(score: Score, documents: Iterable[Document], weight: float, threshold: float) -> Iterator[PairScores]:
-    """The mean of the margins over NA in the document and, with that weight, in the evidence; NA scores ``threshold``.
-
-    A pair without evidence, or out of reach, keeps its margins. Raises InputError where ``score`` tells of no evidence.
+    In evidence, a margin is the highest over the pseudo-documents that name head and tail, as in DREEAM's public code;
+    a pair that none names keeps its own. Raises InputError where ``score`` tells of no evidence.
     """
     import numpy as np
 
@@ -43,35 +42,34 @@ def fused_scores(score: Score, documents: Iterable[Document], weight: float, thr
     while some := list(islice(source, DOCUMENTS_AT_ONCE)):
         whole = list(score(some))
         pseudo = [pseudo_documents(*one) for one in zip(some, whole, strict=True)]
-        again = score(one.document for several in pseudo for one in several)
-        for first, several in zip(whole, pseudo, strict=True):
+        again = score(part for parts in pseudo for part, _ in parts)
+        for first, parts in zip(whole, pseudo, strict=True):
             margins = first.margins
-            for one in several:
-                margins[one.rows] = (margins[one.rows] + weight * next(again).margins) / (1 + weight)
+            row_of = {(head, tail): row for row, (head, tail) in enumerate(first.pairs.tolist())}
+            in_evidence = np.full_like(margins, -np.inf)
+            for _, numbers in parts:
+                found = next(again)
+                rows = np.array([row_of.get((numbers[head], numbers[tail]), -1) for head, tail in found.pairs.tolist()])
+                known = rows >= 0
+                in_evidence[rows[known]] = np.maximum(in_evidence[rows[known]], found.margins[known])
+            fused = (margins + weight * in_evidence) / (1 + weight)
+            fused = np.where(np.isneginf(in_evidence), margins, fused)
             na = np.full((len(margins), 1), threshold)
-            yield replace(first, scores=rounded(np.concatenate([margins, na], axis=1)))
+            yield replace(first, scores=rounded(np.concatenate([fused, na], axis=1)))
 
 
 def pseudo_documents(document: Document, scores: PairScores) -> list[PseudoDocument]:
-    """The evidence sentences of the pairs within reach, with the first that names head or tail where none does.
+    """The evidence of each pair within reach, with the first sentence that names head or tail where none does.
 
     Evidence that is the whole document is left out.
     """
     if scores.sentences is None and len(scores.pairs):
         raise InputError(f"{document.title!r}: the encoder names no evidence, so that its scores cannot be fused")
-    in_reach = sorted({*(scores.margins > -REACH).nonzero()[0].tolist()})
-    rows_of: dict[tuple[int, ...], list[int]] = {}
-    for row in in_reach:
+    groups: dict[tuple[int, ...], None] = {}
+    for row in sorted({*(scores.margins > -REACH).nonzero()[0].tolist()}):
         if evidence := set(scores.evidence(row)):
             for entity in scores.pairs[row]:
                 named = {mention.sent_id for mention in document.entities[entity].mentions}
                 evidence |= set() if evidence & named else {min(named)}
-            rows_of.setdefault(tuple(sorted(evidence)), []).append(row)
-    found = []
-    for sentences, rows in rows_of.items():
-        if len(sentences) < len(document.sentences):
-            part, numbers = excerpt(document, sentences)
-            place = {number: entity for entity, number in enumerate(numbers)}
-            pairs = tuple((place[head], place[tail]) for head, tail in scores.pairs[rows].tolist())
-            found.append(PseudoDocument(replace(part, candidates=pairs), rows))
-    return found
+            groups[tuple(sorted(evidence))] = None
+    return [excerpt(document, sentences) for sentences in groups if len(sentences) < len(document.sentences)]

@@ -38,34 +38,29 @@ def scores(margins: list[list[float]]) -> PairScores:
 
 def test_pairs_of_the_same_evidence_share_a_document_of_these_sentences() -> None:
     first, second = pseudo_documents(DOCUMENT, scores([[2, -9], [1, -9], [0, 0], [-3, -9]]))
-    assert first.document.sentences == (DOCUMENT.sentences[2],)
-    assert [entity.names for entity in first.document.entities] == [("It",), ("Switzerland",), ("Thun",)]
-    assert (first.rows, first.document.candidates) == ([0, 3], ((0, 1), (2, 1)))
+    assert first[0].sentences == (DOCUMENT.sentences[2],)
+    assert [entity.names for entity in first[0].entities] == [("It",), ("Switzerland",), ("Thun",)]
     # Thun is not in the evidence: the first sentence that names it is added.
-    assert second.document.sentences == (DOCUMENT.sentences[0], DOCUMENT.sentences[2])
-    assert [one.sent_id for one in second.document.entities[0].mentions] == [0, 1]
-    assert (second.rows, second.document.candidates) == ([1], ((0, 2),))
+    assert second[0].sentences == (DOCUMENT.sentences[0], DOCUMENT.sentences[2])
+    assert [one.sent_id for one in second[0].entities[0].mentions] == [0, 1]
+    assert second[1] == (0, 1, 2)
 
 
-def test_what_is_out_of_reach_or_has_all_sentences_is_not_scored_again() -> None:
+def test_what_is_out_of_reach_or_has_all_sentences_makes_no_document() -> None:
     assert not pseudo_documents(DOCUMENT, scores([[-9, -9], [-9, -9], [5, 5], [-5, -4.5]]))
 
 
-def test_both_margins_count_and_others_stay() -> None:
-    seen: list[Document] = []
-
+def test_the_highest_margin_in_evidence_counts_and_other_pairs_keep_theirs() -> None:
     def score(documents: Iterable[Document]) -> Iterator[PairScores]:
-        for document in documents:
-            seen.append(document)
+        for number, document in enumerate(documents):
             if document is DOCUMENT:
-                yield scores([[2, -1], [-9, -9], [1, 1], [-1, -2]])
+                yield scores([[2, -1], [1, -9], [1, 1], [-1, -2]])
             else:
-                pairs = np.array(document.candidates)
-                yield PairScores("T", RELATIONS, pairs, np.array([[5.0, 2.0, 1.0]] * len(pairs)))
+                pairs = np.array([(0, 1), (1, 0)] if number else [(0, 1), (0, 2)])
+                yield PairScores("T", RELATIONS, pairs, np.array([[5.0 - number, 2.0, 1.0]] * 2))
 
     (found,) = fused_scores(score, [DOCUMENT], 0.5, 0.25)
-    assert len(seen) == 2
-    wanted = [[8 / 3, -1 / 3], [-9, -9], [1, 1], [2 / 3, -1]]
+    wanted = [[8 / 3, -1 / 3], [2, -17 / 3], [1, 1], [-1, -2]]
     np.testing.assert_allclose(found.scores[:, :-1], wanted, atol=1e-2)
     np.testing.assert_allclose(found.scores[:, -1], 0.25)
     assert found.predictions()[0].evidence == (2,)
