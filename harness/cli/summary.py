@@ -168,6 +168,7 @@ def score_lines(scored: Metrics, dataset: str = "") -> list[tuple[str, str]]:
     outside = scores.not_candidates
     corpus = CORPORA.get(dataset)
     mentions = [percent(one) for one in (scores.mention_precision, scores.mention_recall, scores.mention_f1)]
+    evidence = [percent(one) for one in (scores.evidence_precision, scores.evidence_recall, scores.evidence_f1)]
     ign = "n/a: no training file" if scores.ign_f1 is None else percent(scores.ign_f1)
     return [
         *([("labels", source.silver)] if source.silver else []),
@@ -180,6 +181,7 @@ def score_lines(scored: Metrics, dataset: str = "") -> list[tuple[str, str]]:
         ("intra / inter F1", f"{percent(scores.intra_f1)} / {percent(scores.inter_f1)}"),
         ("macro P / R", f"{percent(scored.macro['precision'])} / {percent(scored.macro['recall'])}"),
         ("macro / pair F1", f"{percent(scores.macro_f1)} / {percent(scores.pair_f1)}"),
+        *([("evidence", "P {}, R {}, F1 {}".format(*evidence))] if scores.evidence_f1 is not None else []),
     ]
 
 

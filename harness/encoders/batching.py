@@ -31,7 +31,8 @@ class Batch:
     - ``evidence`` [p, sentences]: the mean over a pair's labels of the shares of their evidence sentences, rows
       of zeros where none is marked; ``sentence`` [b, l]: the sentence of each subword, and ``word_start`` [b, l]:
       whether it is the first of its word.
-    - ``taught`` [p, r]: how far a teacher scores each relation above NA; [p, 0] without a teacher.
+    - ``taught`` [p, r]: how far a teacher scores each relation above NA; [p, 0] without a teacher. ``attended``
+      [p, sentences]: the shares of its attention, likewise.
     """
 
     input_ids: Tensor
@@ -55,6 +56,7 @@ class Batch:
     relation: Tensor
     evidence: Tensor
     taught: Tensor
+    attended: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -150,7 +152,9 @@ class Collator:
 
         # Evidence may be a sentence that has no subword.
         in_evidence = [max(one, default=0) for document in documents for one in document.evidence]
-        sentences = max(0, *in_evidence, *(int(document.sentence.max(initial=0)) for document in documents)) + 1
+        attended = [one.attended for one in documents if one.attended is not None]
+        subwords_in = [int(document.sentence.max(initial=0)) for document in documents]
+        sentences = max(0, *in_evidence, *subwords_in, *(one.shape[1] - 1 for one in attended)) + 1
         total = sum(document.pair_count for document in documents)
         labels = np.zeros((total, self.relations), dtype=bool)
         evidence = np.zeros((total, sentences), dtype=np.float32)
@@ -183,6 +187,11 @@ class Collator:
             "relation": torch.arange(self.relations),
             "evidence": torch.from_numpy(evidence),
             "taught": torch.from_numpy(np.concatenate(taught)) if taught else torch.zeros(total, 0),
+            "attended": torch.from_numpy(
+                np.concatenate([np.pad(one, ((0, 0), (0, sentences - one.shape[1]))) for one in attended])
+            )
+            if attended
+            else torch.zeros(total, 0),
         }
 
 

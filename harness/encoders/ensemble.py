@@ -17,7 +17,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.encoders.config import Task, read_record
-from harness.encoders.scorer import EncoderScorer
+from harness.encoders.fusion import fused_scores
+from harness.encoders.scorer import EncoderScorer, rounded
 from harness.encoders.weights import CONFIG, fields_of
 from harness.errors import InputError
 from harness.types import Document, PairScores, RelationSchema
@@ -26,7 +27,8 @@ from harness.types import Document, PairScores, RelationSchema
 class EnsembleConfig(BaseModel):
     """What an ensemble is made of: the folders of its members, inside its own, and what they have in common.
 
-    ``threshold`` is added to the score of NA, on top of the members' own.
+    ``threshold`` is added to the score of NA, on top of the members' own. ``fusion`` is the weight of what they make of
+    a pair's evidence alone, see ``fused_scores``; 0: documents are scored once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,8 +36,9 @@ class EnsembleConfig(BaseModel):
     task: Task
     relations: tuple[str, ...]
     encoder: str
-    members: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=2)
+    members: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=1)
     threshold: float = 0.0
+    fusion: float = Field(default=0.0, ge=0)
 
 
 class EnsembleScorer:
@@ -56,6 +59,7 @@ class EnsembleScorer:
             "encoder": self.config.encoder,
             "members": hashlib.sha256(members.encode()).hexdigest(),
             "threshold": str(self.config.threshold),
+            **({"fusion": str(self.config.fusion)} if self.config.fusion else {}),
         }
 
     def check(self) -> None:
@@ -74,13 +78,22 @@ class EnsembleScorer:
 
     def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
         """The scores of each document in turn: mean margins over NA, and NA's score as the threshold."""
-        return mean_scores(self._members, documents, self.config.threshold)
+        return joint_scores(self._members, documents, self.config.threshold, self.config.fusion)
+
+
+def joint_scores(
+    members: Sequence[EncoderScorer], documents: Iterable[Document], threshold: float, fusion: float
+) -> Iterator[PairScores]:
+    """The scores of an ensemble of these ``members``."""
+    if not fusion:
+        return mean_scores(members, documents, threshold)
+    return fused_scores(lambda some: mean_scores(members, some, 0.0), documents, fusion, threshold)
 
 
 def mean_scores(
     members: Sequence[EncoderScorer], documents: Iterable[Document], threshold: float
 ) -> Iterator[PairScores]:
-    """The mean over ``members`` of how far a relation scores above NA; NA scores ``threshold``."""
+    """The mean over ``members`` of how far a relation scores above NA, and of attention; NA scores ``threshold``."""
     import numpy as np
 
     streams = itertools.tee(documents, len(members))
@@ -88,9 +101,10 @@ def mean_scores(
         first = several[0]
         above = np.mean([scores.margins for scores in several], axis=0)
         na = np.full((len(above), 1), threshold)
-        # Rounded as they are stored, so that a file of scores holds the same predictions.
-        rounded = np.concatenate([above, na], axis=1).astype("float16").astype("float32")
-        yield PairScores(first.title, first.relations, first.pairs, rounded)
+        attention = [scores.sentences for scores in several if scores.sentences is not None]
+        sentences = rounded(np.mean(attention, axis=0)) if len(attention) == len(several) else None
+        scores = rounded(np.concatenate([above, na], axis=1))
+        yield PairScores(first.title, first.relations, first.pairs, scores, sentences)
 
 
 def check_alike(members: Sequence[EncoderScorer]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.encoders.batching import Collator, batches_by_length
 from harness.encoders.pair_model import PairModel
@@ -25,6 +25,15 @@ BATCH_SCORES = 2**24
 """Scores in one batch, over all relations of all its cells: label sets can be large."""
 
 
+class Scored(NamedTuple):
+    """What a model makes of a document: float32, a row for each of its pairs."""
+
+    scores: np.ndarray
+    """[pairs, relations + 1], NA last."""
+    sentences: np.ndarray | None
+    """[pairs, sentences]: the shares of each pair's attention; columns of zeros may follow the document's own."""
+
+
 @dataclass(frozen=True)
 class Inference:
     """A model ready to score: where it runs, and whether matrix products are in bfloat16.
@@ -39,14 +48,18 @@ class Inference:
     one_by_one: bool = False
 
     def scores(self, documents: Iterable[EncodedDocument]) -> Iterator[np.ndarray]:
-        """For each document in turn its float32 scores [pairs, relations + 1], NA last.
+        """For each document in turn its scores, see ``scored``."""
+        return (one.scores for one in self.scored(documents))
+
+    def scored(self, documents: Iterable[EncodedDocument], *, with_sentences: bool = False) -> Iterator[Scored]:
+        """For each document in turn what the model makes of it, ``with_sentences`` where its pairs' attention lies.
 
         Pairs are those of the document, by default all h != t in row-major order. The configured threshold is added to
         NA.
         """
         import numpy as np
 
-        waiting: list[tuple[int, np.ndarray]] = []
+        waiting: list[tuple[int, Scored]] = []
         due = 0
         factor = 1 if self.device.type == "cpu" else GPU_FACTOR
         width = len(self.model.config.relations) + 1
@@ -54,21 +67,25 @@ class Inference:
         self.model.begin_scoring()
         most_tokens = 1 if self.one_by_one else factor * BATCH_TOKENS
         for batch in batches_by_length(documents, most_tokens, most_pairs):
-            scored = [document for _, document in batch if document.pair_count]
-            parts = iter(self._batch(scored) if scored else ())
+            with_pairs = [document for _, document in batch if document.pair_count]
+            parts = iter(self._batch(with_pairs, with_sentences) if with_pairs else ())
             for place, document in batch:
-                found = next(parts) if document.pair_count else np.zeros((0, width), dtype=np.float32)
-                heapq.heappush(waiting, (place, found))
+                none = Scored(np.zeros((0, width), dtype=np.float32), None)
+                heapq.heappush(waiting, (place, next(parts) if document.pair_count else none))
             while waiting and waiting[0][0] == due:
                 yield heapq.heappop(waiting)[1]
                 due += 1
 
-    def _batch(self, documents: list[EncodedDocument]) -> list[np.ndarray]:
+    def _batch(self, documents: list[EncodedDocument], with_sentences: bool) -> list[Scored]:
         import numpy as np
         import torch
 
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = self.model(self.collator(documents).to(self.device)).logits.float()
+            output = self.model(self.collator(documents).to(self.device), with_sentences=with_sentences)
+            logits = output.logits.float()
             logits[:, -1] += self.model.config.threshold
         ends = np.cumsum([document.pair_count for document in documents])[:-1]
-        return list(np.split(logits.cpu().numpy(), ends))
+        scores = np.split(logits.cpu().numpy(), ends)
+        if output.sentences is None:
+            return [Scored(one, None) for one in scores]
+        return [Scored(*both) for both in zip(scores, np.split(output.sentences.cpu().numpy(), ends), strict=True)]

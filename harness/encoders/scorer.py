@@ -109,23 +109,30 @@ class EncoderScorer:
         self._inference.model.eval()
 
     def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
-        """The scores of each document in turn; a document of fewer than two entities has no pairs."""
+        """The scores of each document in turn; a document of fewer than two entities has no pairs.
+
+        With them is where a pair's attention lies, its evidence, if the model has such attention and scores relations.
+        """
         import numpy as np
 
         from harness.encoders.plain_text import document_encoder
 
         encoder = document_encoder(self._inference.collator.tokenizer, self.config)
         named, read = itertools.tee(documents)
-        scored = self._inference.scores(encoder.encode(document) for document in read)
-        for document, scores in zip(named, scored, strict=True):
-            # Rounded as they are stored, so that a file of scores holds the same predictions.
-            rounded = scores[:, [*self._columns, -1]].astype("float16").astype("float32")
+        encoded = (encoder.encode(document) for document in read)
+        # That a pair is related is no triplet, whose evidence could be right or wrong.
+        found = self._inference.scored(encoded, with_sentences=self.config.task != "rcp")
+        for document, (scores, sentences) in zip(named, found, strict=True):
+            scores = scores[:, [*self._columns, -1]]
             pairs = all_pairs(len(document.entities))
             if document.candidates is not None:
                 pairs, everywhere = np.array(document.candidates, dtype=np.int32).reshape(-1, 2), len(pairs)
-                if len(rounded) == everywhere != len(pairs):
-                    rounded = rounded[pair_rows(len(document.entities), *pairs.T.astype(np.int64))]
-            yield PairScores(document.title, self.relations, pairs, rounded)
+                if len(scores) == everywhere != len(pairs):
+                    rows = pair_rows(len(document.entities), *pairs.T.astype(np.int64))
+                    scores, sentences = scores[rows], None if sentences is None else sentences[rows]
+            if sentences is not None:
+                sentences = rounded(sentences[:, : len(document.sentences)])
+            yield PairScores(document.title, self.relations, pairs, rounded(scores), sentences)
 
     @cached_property
     def precision(self) -> str:
@@ -192,6 +199,11 @@ def _with_threshold(config: ModelConfig | GlidreConfig, text: str) -> GlidreConf
     if not 0 < probability < 1:
         raise InputError(f"-M threshold={text}: write a probability between 0 and 1, such as 0.3")
     return config.model_copy(update={"threshold": math.log(probability / (1 - probability))})
+
+
+def rounded(scores: np.ndarray) -> np.ndarray:
+    """Numbers as float32, rounded as they are stored, so that a file of scores holds the same predictions."""
+    return scores.astype("float16").astype("float32")
 
 
 def all_pairs(entities: int) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Pair scores on disk: one array a document in an ``.npz`` file, written and read a document at a time.
 
 The archive holds ``titles`` and ``relations`` (text), and for document number i ``i.pairs`` [p, 2] (int32, head
-and tail) and ``i.scores`` [p, relations + 1] (float16, NA last). Where the encoder's training is known, ``roles`` has
-what each document was to it, and ``contents`` the hash of the text that was scored. ``numpy.load`` opens it; nothing is
-pickled.
+and tail) and ``i.scores`` [p, relations + 1] (float16, NA last). ``i.sentences`` [p, sentences] (float16), where the
+encoder has such attention, are the shares of each pair's attention. Where the encoder's training is known, ``roles``
+has what each document was to it, and ``contents`` the hash of the text that was scored. ``numpy.load`` opens it;
+nothing is pickled.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class ScoreWriter:
         number = len(self._titles)
         self._add(f"{number}.pairs", scores.pairs.astype(np.int32))
         self._add(f"{number}.scores", scores.scores.astype(np.float16))
+        if scores.sentences is not None:
+            self._add(f"{number}.sentences", scores.sentences.astype(np.float16))
         self._titles.append(scores.title)
         self._known.append(known and (_content_of(known[0]), known[1]))
 
@@ -132,9 +135,14 @@ class ScoreFile(Mapping[str, PairScores]):
             pairs, scores = self._archive[f"{number}.pairs"], self._archive[f"{number}.scores"]
             if pairs.dtype.kind not in "iu" or scores.dtype.kind != "f" or pairs.shape[1:] != (2,) or scores.ndim != 2:
                 raise ValueError("pairs must be whole numbers [pairs, 2], scores numbers [pairs, relations + 1]")
+            # Files of earlier versions, and of encoders without such attention, have none.
+            sentences = self._archive.get(f"{number}.sentences")
+            if sentences is not None and (sentences.dtype.kind != "f" or sentences.shape[:-1] != pairs.shape[:-1]):
+                raise ValueError("sentences must be numbers [pairs, sentences]")
         except DAMAGE as error:
             raise InputError(f"{self._path}: {title!r} is damaged ({error}); run the encoder again") from error
-        return PairScores(title, self.relations, pairs, scores.astype("float32"))
+        sentences = None if sentences is None else sentences.astype("float32")
+        return PairScores(title, self.relations, pairs, scores.astype("float32"), sentences)
 
     def role(self, document: Document) -> Role | None:
         """What a document was to the encoder's training; None where the file does not tell.

@@ -42,7 +42,8 @@ class EncodedDocument:
       see ``distances``.
     - ``labels`` [k, 3]: head, tail and the relation's index, without self-pairs; ``evidence``: sentence ids of
       each label.
-    - ``taught`` [p, r]: how far a teacher scores each relation of each pair above NA, if there is a teacher.
+    - ``taught`` [p, r]: how far a teacher scores each relation of each pair above NA, and ``attended`` [p, sentences]:
+      where the teacher's attention to the pair lies, if there is a teacher for these.
     - ``pairs`` [p, 2]: head and tail of the candidate pairs; None: all h != t, in row-major order.
     """
 
@@ -58,6 +59,7 @@ class EncodedDocument:
     labels: Integers
     evidence: tuple[tuple[int, ...], ...]
     taught: NDArray[np.float16] | None = None
+    attended: NDArray[np.float16] | None = None
     pairs: Integers | None = None
 
     @property

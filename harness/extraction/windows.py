@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from harness.annotation.grounding import Span
 from harness.annotation.parts import Merged, PartFound, merge, parts_of
-from harness.types import Document, Entity, Prediction, Triplet
+from harness.datasets.excerpt import excerpt
+from harness.types import Document, Prediction, Triplet
 
 WINDOW = 250
 """Words of a window of a long text; the models were trained on texts of 200 on average. Neighbours share a fifth."""
@@ -43,14 +44,7 @@ def windows_with_entities(document: Document, words: int = WINDOW) -> list[Windo
     found = []
     for window in windows_of(document, words):
         inside = range(window.first, window.first + len(window.document.sentences))
-        members = [
-            (number, tuple(replace(one, sent_id=one.sent_id - window.first) for one in mentions))
-            for number, entity in enumerate(document.entities)
-            if (mentions := [one for one in entity.mentions if one.sent_id in inside])
-        ]
-        entities = tuple(Entity(mentions) for _, mentions in members)
-        numbers = tuple(number for number, _ in members)
-        found.append(Window(window.first, replace(window.document, entities=entities), numbers))
+        found.append(Window(window.first, *excerpt(document, inside)))
     return found
 
 

@@ -43,11 +43,11 @@ class OfficialScores(StoredModel):
     ign_f1: Number | None
     """F1 without the triplets of the training file; None without such a file."""
     evidence_precision: Number | None = None
-    """Of evidence sentences; None where no evidence is predicted."""
+    """Of evidence sentences; None where none are predicted, or marked in the labels."""
     evidence_recall: Number | None = None
-    """Of evidence sentences; None where no evidence is predicted."""
+    """Of evidence sentences; None where none are predicted, or marked in the labels."""
     evidence_f1: Number | None = None
-    """Of evidence sentences; None where no evidence is predicted."""
+    """Of evidence sentences; None where none are predicted, or marked in the labels."""
     intra_f1: Number | None
     """F1 over triplets with both entities in one sentence."""
     inter_f1: Number | None

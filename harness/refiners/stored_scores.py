@@ -132,6 +132,8 @@ def check_scores(source: str, document: Document, scores: PairScores) -> None:
             f"{source}: the scores of {document.title!r} do not fit its pairs: scores [pairs, relations + 1], NA last, "
             "each pair once"
         )
+    if scores.sentences is not None and scores.sentences.shape[1] > len(document.sentences):
+        raise InputError(f"{source}: {document.title!r} has only {len(document.sentences)} sentences for evidence")
     for head, tail in pairs:
         if not (0 <= head < n and 0 <= tail < n) or head == tail:
             raise InputError(f"{source}: {document.title!r} with {n} entities has no pair [{head}, {tail}]")

@@ -59,7 +59,7 @@ class Metrics:
     - ``triplets``: micro scores over distinct ``(title, head, tail, relation)``.
     - ``ign``: without the correct triplets that the training file states; None without such a file.
       Its recall is that of ``triplets``, and so is its gold count.
-    - ``evidence``: over sentence ids, see ``score``; None where no prediction has any.
+    - ``evidence``: over sentence ids, see ``score``; None where no prediction, or no label, has any.
     - ``intra``, ``inter``, ``inter_long``: by sentence distance, see ``SpanCounter``.
     - ``frequent``, ``long_tail``: by relation id, see ``FREQUENT_RELATIONS``.
     - ``pairs``: over distinct ordered pairs (head, tail), related or not.
@@ -234,7 +234,7 @@ class Scorer:
         return Metrics(
             triplets=triplets,
             ign=None if train_facts is None else _ign(triplets, self._correct_in(train_facts)),
-            evidence=Scores.of(self._evidence) if self._evidence.predicted else None,
+            evidence=Scores.of(self._evidence) if self._has_evidence else None,
             intra=Scores.of(self._spans.counts("intra")),
             inter=Scores.of(self._spans.counts("inter_short", "inter_long")),
             inter_long=Scores.of(self._spans.counts("inter_long")),
@@ -249,6 +249,10 @@ class Scorer:
             not_candidates=self._not_candidates,
             label_source=LabelSource.merged(self._label_sources),
         )
+
+    @property
+    def _has_evidence(self) -> bool:
+        return self._evidence.predicted > 0 and self._evidence.gold > FIRST_GOLD_EVIDENCE
 
     def _correct_in(self, train_facts: TrainFacts) -> int:
         """How many correct triplets the training file states for any of the names of their entities."""

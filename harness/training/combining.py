@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.encoders.config import Task
-from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, check_alike, mean_scores
+from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, check_alike, joint_scores
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
 from harness.encoders.text import candidate_pairs, indexed_labels
@@ -47,19 +47,18 @@ class MadeEnsemble:
         }
 
 
-def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> MadeEnsemble:
+def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path, fusion: float = 0.0) -> MadeEnsemble:
     """Copy trained encoders into one folder, choose their common threshold, and score what none has seen.
 
     Of ``job`` only the documents count: the threshold is chosen on those to choose by, and the scores are of those to
-    report on. Raises InputError for fewer than two members, for members that do not fit together or held out other
-    documents, and for a folder that is there.
+    report on. Of an ensemble among the ``members``, each of its own is one. Raises InputError for fewer than two
+    members without ``fusion``, for members that do not fit together or held out other documents, and for a folder that
+    is there.
     """
-    if len(members) < 2:
+    members = [single for member in members for single in _singles(member)]
+    if len(members) < 2 and not fusion:
         raise InputError("an ensemble needs two trained encoders: name their folders")
     refuse_existing(folder)
-    for member in members:
-        if "members" in fields_of(member):
-            raise InputError(f"{member}: an ensemble cannot be a member of another; name its members' folders")
     scorers = [EncoderScorer(member) for member in members]
     check_alike(scorers)
     _, split, origin = data_to_train_on(job)
@@ -67,20 +66,21 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Ma
     seen = functools.reduce(operator.or_, map(seen_by, members))
     if job.dev is None:
         refuse_seen(seen, split, job.train)
-    threshold, chosen = _chosen(scorers, split.choose)
+    threshold, chosen = _chosen(scorers, split.choose, fusion)
     config = EnsembleConfig(
         task=scorers[0].config.task,
         relations=scorers[0].relations,
         encoder=scorers[0].config.encoder,
         members=tuple(str(number) for number in range(len(members))),
         threshold=threshold,
+        fusion=fusion,
     )
     with made_whole(folder) as partial:
         _copy(members, config, partial)
         reported = reported_scores(EnsembleScorer(partial), split.report)
         made = MadeEnsemble(folder, config.task, threshold, chosen, reported)
         asked = {"members": [fields_of(member) for member in members], "data": {**origin, "earlier": earlier}}
-        question = {"task": config.task, **asked}
+        question = {"task": config.task, **asked, **({"fusion": fusion} if fusion else {})}
         content = {"question": question, "result": made.as_json(), "versions": package_versions()}
         with storing(folder):
             (partial / TRAINING).write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
@@ -88,7 +88,15 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path) -> Ma
     return made
 
 
-def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document]) -> tuple[float, Scores]:
+def _singles(member: Path) -> list[Path]:
+    """The encoder in this folder, or those of an ensemble; InputError for one whose scores are fused."""
+    fields = fields_of(member)
+    if fields.get("fusion"):
+        raise InputError(f"{member}: was made with --fusion and cannot be a member; name its members' folders")
+    return [member / str(name) for name in fields.get("members", [""])]
+
+
+def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document], fusion: float) -> tuple[float, Scores]:
     """The best threshold on the documents to choose by, and the scores there."""
     labels = [
         (
@@ -97,7 +105,7 @@ def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document]) -> 
         )
         for one in documents
     ]
-    above, gold = margins(labels, (one.scores for one in mean_scores(scorers, documents, 0.0)))
+    above, gold = margins(labels, (one.scores for one in joint_scores(scorers, documents, 0.0, fusion)))
     threshold = best_threshold(above, gold)
     return threshold, scores_at(above, gold, threshold)
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+TeacherLoss = Literal["binary", "mse"]
 LossName = Literal["adaptive_threshold", "adaptive_focal", "binary", "focal"]
 
 
@@ -25,7 +26,10 @@ class TrainingConfig(BaseModel):
       ``focal`` (Lin et al., ICCV 2017), in which relations that hold weigh ``focal_alpha`` and others the rest of 1.
     - ``label_count``: relations in a GLiDRE batch: those that hold, and others drawn up to this number.
     - ``teacher_weight``: of the loss against a teacher's scores, where there is a teacher; the labels' loss weighs the
-      rest of 1.
+      rest of 1. ``teacher_loss``: ``binary`` cross-entropy to its probabilities, or ``mse``, the mean squared
+      difference of margins over NA (KD-DocRE).
+    - ``teacher_evidence_weight``: of the loss that pulls the attention of every pair to the sentences where the
+      teacher's lies (self-training of DREEAM); 0: off.
     - ``average_decay``: of the exponential average of the weights that is evaluated and saved; 0: off.
     - ``patience``: evaluations without a better F1 on the choosing split before training stops; 0: never.
     - ``choose_from``, ``choose_every``: first epoch that is evaluated, and from one to the next; the last of ``epochs``
@@ -56,6 +60,8 @@ class TrainingConfig(BaseModel):
     label_count: int = Field(default=100, ge=1)
     evidence_weight: float = Field(default=0.0, ge=0)
     teacher_weight: float = Field(default=0.5, ge=0, le=1)
+    teacher_loss: TeacherLoss = "binary"
+    teacher_evidence_weight: float = Field(default=0.0, ge=0)
     average_decay: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=0, ge=0)
     choose_from: int = Field(default=1, ge=1)

@@ -37,9 +37,14 @@ class DataJob(Protocol):
     def seed(self) -> int: ...
 
 
-def split_to_train_on(job: DataJob) -> tuple[Dataset, Split, dict[str, Any]]:
-    """The dataset, its documents by use, and where they come from; InputError where a file has no gold labels."""
-    dataset = with_gold(load_split(job.train, job.data_dir), "training")
+def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Dataset, Split, dict[str, Any]]:
+    """The dataset, its documents by use, and where they come from; InputError where a file has no gold labels.
+
+    Where the training does not need labels, the documents to train on may have none.
+    """
+    dataset = load_split(job.train, job.data_dir)
+    if needs_labels or (job.dev is None and job.choose + job.report > 0):
+        dataset = with_gold(dataset, "training")
     documents = list(dataset.documents)
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
     judged_by = dataset if job.dev is None else with_gold(load_split(job.dev, job.data_dir), "--dev")

@@ -144,8 +144,11 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     if job.start is not None:
         changed = start_from(model, job.start)
         origin |= {"start_sha256": sha256_of(job.start / WEIGHTS), "start_weights": len(changed)}
-    teacher = None if job.teacher is None else Teacher(job.teacher, config, bf16=accelerator.mixed_precision == "bf16")
-    if teacher is not None:
+    teacher = None
+    if job.teacher is None and training.teacher_evidence_weight:
+        raise InputError("-O teacher_evidence_weight: name the --teacher whose attention is learned")
+    if job.teacher is not None:
+        teacher = Teacher(job.teacher, config, training, bf16=accelerator.mixed_precision == "bf16")
         origin |= {"teacher": teacher.identity}
     inside = [config.encoder, config.label_encoder] if isinstance(config, GlidreConfig) else [config.encoder]
     built_on = (job.start, job.teacher, *map(trained_folder, inside))
@@ -226,7 +229,8 @@ def begun(training: Placed) -> Accelerator:
 
 def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str, Any]]:
     """The job's relations and documents, and what is recorded of these; InputError where they do not do."""
-    dataset, split, origin = split_to_train_on(job)
+    learns_from_teacher_alone = job.teacher is not None and job.options.get("teacher_weight") in ("1", "1.0")
+    dataset, split, origin = split_to_train_on(job, needs_labels=not learns_from_teacher_alone)
     schema = dataset.schema
     if job.sentences:
         sentences = load_dataset("fewrel", None, job.fewrel)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from harness.encoders.batching import Batch
 from harness.encoders.pair_model import Output
-from harness.training.config import TrainingConfig
+from harness.training.config import TeacherLoss, TrainingConfig
 
 
 def training_loss(output: Output, batch: Batch, config: TrainingConfig) -> Tensor:
@@ -17,10 +17,13 @@ def training_loss(output: Output, batch: Batch, config: TrainingConfig) -> Tenso
     if batch.taught.shape[1]:
         # As the labels' loss, the sum over pairs where that is focal.
         pairs = len(batch.taught) if config.loss == "focal" else 1
-        taught = pairs * teacher_loss(output.logits, batch.taught)
+        taught = pairs * teacher_loss(output.logits, batch.taught, config.teacher_loss)
         loss = (1 - config.teacher_weight) * loss + config.teacher_weight * taught
     if output.sentences is not None:
         loss = loss + config.evidence_weight * evidence_loss(output.sentences, batch.evidence)
+        if batch.attended.shape[1]:
+            wanted = batch.attended.to(output.sentences.dtype)
+            loss = loss + config.teacher_evidence_weight * evidence_loss(output.sentences, wanted)
     return loss
 
 
@@ -81,20 +84,26 @@ def _log_na(logits: Tensor, labels: Tensor) -> Tensor:
 def evidence_loss(attention: Tensor, evidence: Tensor) -> Tensor:
     """The divergence of a pair's attention over sentences from its evidence, over the pairs that have some.
 
-    Both are [p, sentences] (Ma et al., EACL 2023); 0 where no pair of the batch has evidence.
+    Both are [p, sentences] (Ma et al., EACL 2023); 0 where no pair of the batch has evidence. In self-training a
+    teacher's attention takes the place of the evidence, over sentences where the paper has it over tokens: so teachers
+    of another tokenizer, and ensembles, can teach.
     """
     marked = evidence.sum(1) > 0
     divergence = functional.kl_div((attention + 1e-6).log(), evidence, reduction="none").sum(1)
     return (divergence * marked).sum() / marked.sum().clamp(min=1)
 
 
-def teacher_loss(logits: Tensor, taught: Tensor) -> Tensor:
-    """Cross-entropy to a teacher's probabilities: over the relations of a pair summed, over pairs the mean.
+def teacher_loss(logits: Tensor, taught: Tensor, kind: TeacherLoss = "binary") -> Tensor:
+    """How far the student is from its teacher: ``logits`` [p, relations + 1] with NA last, ``taught`` [p, relations].
 
-    ``logits`` [p, relations + 1] with NA last; ``taught`` [p, relations]: how far the teacher scores each above NA
-    (Hinton et al., 2015, https://arxiv.org/abs/1503.02531; a probability here is the logistic function of that).
+    ``taught`` is how far the teacher scores each relation above NA. ``binary``: cross-entropy to its probabilities,
+    the logistic function of that (Hinton et al., 2015, https://arxiv.org/abs/1503.02531), over the relations of a pair
+    summed, over pairs the mean. ``mse``: the mean squared difference over pairs and relations, as in KD-DocRE (Tan et
+    al., Findings of ACL 2022), whose code compares the scores themselves rather than their margins over NA.
     """
     above = _above_na(logits)
+    if kind == "mse":
+        return functional.mse_loss(above, taught.to(above.dtype))
     wanted = torch.sigmoid(taught.to(above.dtype))
     return functional.binary_cross_entropy_with_logits(above, wanted, reduction="none").sum(1).mean()
 

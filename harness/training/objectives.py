@@ -60,7 +60,8 @@ class PairObjective:
 
     def loss(self, model: Any, batch: Batch, accelerator: Accelerator) -> Tensor:
         with accelerator.autocast():
-            output = model(batch, with_sentences=self.config.evidence_weight > 0)
+            is_guided = self.config.evidence_weight > 0 or self.config.teacher_evidence_weight > 0
+            output = model(batch, with_sentences=is_guided)
         return training_loss(output, batch, self.config)
 
     def judge(self, model: Any, accelerator: Accelerator) -> Judged:

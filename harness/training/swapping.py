@@ -68,7 +68,8 @@ class Swapping:
                 others = self._names[document.entities[index].type, role]
                 renamed[index] = others[int(place * len(others))]
         again = self._encode(with_names(document, renamed))
-        return replace(again, labels=encoded.labels, evidence=encoded.evidence, taught=encoded.taught)
+        kept = {name: getattr(encoded, name) for name in ("labels", "evidence", "taught", "attended")}
+        return replace(again, **kept)
 
 
 def roles_of(document: Document) -> list[list[Role]]:

@@ -1,7 +1,9 @@
-"""A trained encoder as the teacher of another: its scores on the training documents, learned beside the labels.
+"""A trained encoder as the teacher of another: its scores and attention on the documents, learned beside the labels.
 
 An ensemble's scores say more of a pair than its labels do, which are there or not, and a single student can learn
-them (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531).
+them (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531). KD-DocRE
+(Tan et al., Findings of ACL 2022) learns them on distant documents; DREEAM (Ma et al., EACL 2023) learns there where
+the attention of its teacher lies.
 """
 
 from __future__ import annotations
@@ -9,20 +11,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.encoders.config import ModelConfig
 from harness.encoders.ensemble import pair_scorer
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.text import EncodedDocument
 from harness.errors import InputError
-from harness.types import Document
+from harness.training.config import TrainingConfig
+from harness.types import Document, PairScores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Teacher:
     """The encoder or ensemble in ``folder``, which scores the relations of the student ``config``."""
 
-    def __init__(self, folder: Path, config: ModelConfig | GlidreConfig, *, bf16: bool) -> None:
+    def __init__(
+        self, folder: Path, config: ModelConfig | GlidreConfig, training: TrainingConfig, *, bf16: bool
+    ) -> None:
         """Raises InputError if it scores other relations than the student, or the same in another order."""
         import torch
 
@@ -30,6 +39,8 @@ class Teacher:
         self._scorer = pair_scorer(folder, {"threads": str(torch.get_num_threads()), "precision": precision})
         if self._scorer.relations != config.relations:
             raise InputError(f"--teacher {folder}: it does not score the relations of the documents to train on")
+        self._folder = folder
+        self._training = training
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -37,6 +48,23 @@ class Teacher:
         return dict(self._scorer.identity)
 
     def teach(self, encoded: Sequence[EncodedDocument], documents: Sequence[Document]) -> Iterator[EncodedDocument]:
-        """The encoded documents with the teacher's scores on them, one after another: large teachers take minutes."""
+        """The encoded documents with what is to be learned on them, one after another: large teachers take minutes.
+
+        Raises InputError where the teacher's attention is to be learned, and it has none.
+        """
         for one, scores in zip(encoded, self._scorer.score(documents), strict=True):
-            yield replace(one, taught=scores.margins.astype("float16"))
+            # What has no weight is not kept: over distant documents it is gigabytes.
+            taught = scores.margins.astype("float16") if self._training.teacher_weight else None
+            attended = self._attention(scores).astype("float16") if self._training.teacher_evidence_weight else None
+            yield replace(one, taught=taught, attended=attended)
+
+    def _attention(self, scores: PairScores) -> NDArray[np.floating]:
+        import numpy as np
+
+        if scores.sentences is not None:
+            return scores.sentences
+        if len(scores.pairs):
+            raise InputError(
+                f"--teacher {self._folder}: it has no attention of pairs to learn; leave out -O teacher_evidence_weight"
+            )
+        return np.zeros((0, 1))

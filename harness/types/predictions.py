@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 RELATED = "related"
 """The one relation of what proposes candidate pairs: the pair holds some relation."""
 
+EVIDENCE_SHARE = 0.2
+"""A sentence with a larger share of a pair's attention is evidence, as in DREEAM (Ma et al., EACL 2023)."""
+
 
 class RawTriplet(NamedTuple):
     """A triplet as the model wrote it, unescaped: entity references and relation are still text."""
@@ -101,7 +104,8 @@ class PairScores:
     """The scores of a document's ordered pairs: ``pairs`` [p, 2], head and tail, h != t; ``scores`` [p, relations + 1].
 
     The last column is NA's: a relation is predicted for a pair where it scores above NA. Scores are logits,
-    with any chosen threshold already in NA's.
+    with any chosen threshold already in NA's. ``sentences`` [p, sentences]: the share of each sentence in the pair's
+    attention, from 0 to 1; None where the scores tell of no evidence.
     """
 
     title: str
@@ -110,6 +114,7 @@ class PairScores:
     """The ids of the columns of scores, without NA."""
     pairs: NDArray[np.integer]
     scores: NDArray[np.floating]
+    sentences: NDArray[np.floating] | None = None
 
     @property
     def margins(self) -> NDArray[np.floating]:
@@ -122,11 +127,7 @@ class PairScores:
 
         margins = np.nan_to_num(self.margins)
         return tuple(
-            Prediction(
-                Triplet(int(self.pairs[row, 0]), self.relations[column], int(self.pairs[row, 1])),
-                score=round(float(margins[row, column]), 4),
-            )
-            for row, column in zip(*(margins > 0).nonzero(), strict=True)
+            self._prediction(row, column, margins) for row, column in zip(*(margins > 0).nonzero(), strict=True)
         )
 
     def best(self, pairs: Iterable[tuple[int, int]]) -> tuple[Prediction, ...]:
@@ -136,11 +137,18 @@ class PairScores:
         margins = np.nan_to_num(self.margins)
         rows = {(int(head), int(tail)): row for row, (head, tail) in enumerate(self.pairs)}
         return tuple(
-            Prediction(Triplet(head, self.relations[column], tail), score=round(float(margins[row, column]), 4))
-            for head, tail in pairs
-            for row in (rows[head, tail],)
-            for column in (int(margins[row].argmax()),)
+            self._prediction(row, int(margins[row].argmax()), margins)
+            for row in (rows[head, tail] for head, tail in pairs)
         )
+
+    def evidence(self, row: int) -> tuple[int, ...]:
+        """The evidence sentences of the pair in this row; a pair's relations share them."""
+        return () if self.sentences is None else tuple((self.sentences[row] > EVIDENCE_SHARE).nonzero()[0].tolist())
+
+    def _prediction(self, row: int, column: int, margins: NDArray[np.floating]) -> Prediction:
+        head, tail = self.pairs[row].tolist()
+        score = round(float(margins[row, column]), 4)
+        return Prediction(Triplet(head, self.relations[column], tail), self.evidence(row), score)
 
 
 class PairScorer(Protocol):

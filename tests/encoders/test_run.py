@@ -55,6 +55,7 @@ def test_a_run_is_stored_and_scored_like_any_other(config: RunConfig) -> None:
     result = run(config)
     metrics = result.metrics.official.as_json()
     assert metrics["predicted"] > 0
+    assert metrics["evidence_f1"] > 0
     assert result.coverage == 1.0
     assert result.manifest.usage.requests == 0
     assert result.seconds > 0

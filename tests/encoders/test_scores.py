@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,13 @@ def scored(title: str, entities: int) -> PairScores:
     return PairScores(title, RELATIONS, pairs, rng.normal(size=(len(pairs), 3)).astype(np.float16).astype(np.float32))
 
 
+def with_attention(one: PairScores, sentences: int = 4) -> PairScores:
+    shares = np.random.default_rng(sentences).dirichlet(np.ones(sentences), len(one.pairs))
+    return replace(one, sentences=shares.astype(np.float16).astype(np.float32))
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    documents = [scored("Zürich\n🦊", 3), scored("none", 0), scored("one", 1), scored("B", 5)]
+    documents = [scored("Zürich\n🦊", 3), scored("none", 0), scored("one", 1), with_attention(scored("B", 5))]
     with score_writer(tmp_path / "scores.npz", RELATIONS) as writer:
         for one in documents:
             writer.write(one)
@@ -36,6 +42,14 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert np.array_equal(found.pairs, one.pairs)
         assert np.array_equal(found.scores, one.scores)
         assert found.predictions() == one.predictions()
+    assert any(prediction.evidence for prediction in file["B"].predictions())
+
+
+def test_sentences_with_more_than_a_fifth_of_a_pairs_attention_are_the_evidence_of_its_relations() -> None:
+    scores, pairs = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 2.0]]), np.array([[0, 1], [1, 0]])
+    found = PairScores("T", RELATIONS, pairs, scores, np.array([[0.2, 0.5, 0.3], [0.9, 0.1, 0.0]]))
+    assert [one.evidence for one in found.predictions()] == [(1, 2), (1, 2)]
+    assert [one.evidence for one in found.best([(1, 0)])] == [(0,)]
 
 
 def test_what_a_document_was_to_the_training_holds_for_its_text_only(tmp_path: Path) -> None:
@@ -101,6 +115,8 @@ def test_names_that_are_none_are_refused(tmp_path: Path, arrays: dict[str, np.nd
         {"0.scores": np.array([["1", "2", "3"]])},
         {"0.scores": np.zeros(3)},
         {"0.scores": np.array(1.0)},
+        {"0.sentences": np.zeros((2, 3))},
+        {"0.sentences": np.array([["a"]])},
     ],
 )
 def test_arrays_of_another_kind_are_told_by_their_document(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -111,7 +111,7 @@ def test_predictions_that_do_not_fit_are_refused(
     assert not leaderboards(tmp_path)
 
 
-@pytest.mark.parametrize("fault", ["title", "missing", "pair", "shape", "schema", "twice"])
+@pytest.mark.parametrize("fault", ["title", "missing", "pair", "shape", "schema", "twice", "sentences"])
 def test_scores_that_do_not_fit_are_refused(logits: Path, tmp_path: Path, fault: str) -> None:
     messages = {
         "title": "is no document",
@@ -120,6 +120,7 @@ def test_scores_that_do_not_fit_are_refused(logits: Path, tmp_path: Path, fault:
         "shape": "do not fit its pairs",
         "schema": "scores another schema",
         "twice": "do not fit its pairs",
+        "sentences": "sentences for evidence",
     }
     file, changed = ScoreFile(logits), tmp_path / "changed.npz"
     relations = ("P99999", *file.relations[1:]) if fault == "schema" else file.relations
@@ -134,7 +135,8 @@ def test_scores_that_do_not_fit_are_refused(logits: Path, tmp_path: Path, fault:
                 title = "Elsewhere" if fault == "title" else title
                 pairs = pairs + 100 if fault == "pair" else np.zeros_like(pairs) if fault == "twice" else pairs
                 values = values[:, 1:] if fault == "shape" else values
-            writer.write(PairScores(title, relations, pairs, values))
+            attention = np.zeros((len(pairs), 99)) if fault == "sentences" else None
+            writer.write(PairScores(title, relations, pairs, values, attention))
     with pytest.raises(InputError, match=messages[fault]):
         import_run(changed, config(tmp_path))
 

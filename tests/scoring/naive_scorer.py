@@ -80,7 +80,7 @@ def naive_scores(
 
     report("", len(correct), len(predicted), len(gold), "precision recall f1")
     report("evidence_", correct_evidence, predicted_evidence, gold_evidence, "precision recall f1")
-    if predicted_evidence == 0:
+    if predicted_evidence == 0 or gold_evidence == 1:
         scores["evidence_precision"] = scores["evidence_recall"] = scores["evidence_f1"] = None
     report_where("intra_", lambda key: distances[key] == 0)
     report_where("inter_", lambda key: farther_than(key, 0))

@@ -14,7 +14,8 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import split_documents
 from harness.encoders.checkpoint import load_model
-from harness.encoders.ensemble import EnsembleScorer, pair_scorer
+from harness.encoders.config import read_record
+from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, pair_scorer
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.weights import CONFIG, TRAINING, trained_folder
 from harness.errors import InputError
@@ -93,8 +94,13 @@ def test_what_cannot_be_one_is_refused(members: list[Path], job: TrainingJob, tm
         make_ensemble([members[0], tmp_path / "rcp"], job, tmp_path / "made")
     assert not (tmp_path / "made").exists()
     make_ensemble(members, job, tmp_path / "made")
-    with pytest.raises(InputError, match="cannot be a member of another"):
-        make_ensemble([members[0], tmp_path / "made"], job, tmp_path / "more")
+    make_ensemble([members[0], tmp_path / "made"], job, tmp_path / "three")
+    assert read_record(EnsembleConfig, tmp_path / "three" / CONFIG).members == ("0", "1", "2")
+    make_ensemble(members[:1], job, tmp_path / "fused", fusion=1.0)
+    with pytest.raises(InputError, match="made with --fusion"):
+        make_ensemble([members[0], tmp_path / "fused"], job, tmp_path / "more")
+    with pytest.raises(InputError, match="names no evidence"):
+        make_ensemble([tmp_path / "rcp"], job, tmp_path / "more", fusion=1.0)
     with pytest.raises(InputError, match="would be held out: hold out the same"):
         make_ensemble(members, replace(job, report=8), tmp_path / "more")
 

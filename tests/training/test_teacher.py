@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,13 @@ from harness.encoders.scorer import EncoderScorer
 from harness.encoders.text import DocumentEncoder
 from harness.encoders.weights import TRAINING, WEIGHTS
 from harness.errors import InputError
+from harness.training.config import TrainingConfig
 from harness.training.fit import TrainingJob, train_encoder
 from harness.training.losses import teacher_loss
 from harness.training.teacher import Teacher
 from harness.types import Document
 from tests.commands import harness
+from tests.corpora import labelled_by, without_gold
 from tests.encoders.small import OPTIONS, Recorder
 
 
@@ -45,13 +48,19 @@ def test_scores_reach_the_pairs_and_relations_they_are_of(trained: Path, documen
     encoder = DocumentEncoder(tokenizer, config)
     encoded = [encoder.encode(document, with_labels=True) for document in documents[:3]]
     assert collator(encoded).taught.shape[1] == 0
-    taught = list(Teacher(trained, config, bf16=False).teach(encoded, documents[:3]))
+    training = TrainingConfig(teacher_evidence_weight=0.1)
+    taught = list(Teacher(trained, config, training, bf16=False).teach(encoded, documents[:3]))
     batch = collator(taught)
     scored = list(EncoderScorer(trained).score(documents[:3]))
-    places = zip(batch.document.tolist(), batch.head.tolist(), batch.tail.tolist(), batch.taught, strict=True)
-    for document, head, tail, above in places:
+    learned = (batch.taught, batch.attended)
+    places = zip(batch.document.tolist(), batch.head.tolist(), batch.tail.tolist(), *learned, strict=True)
+    for document, head, tail, above, attended in places:
         row = scored[document].scores[(scored[document].pairs == (head, tail)).all(1)][0]
         np.testing.assert_allclose(above, row[:-1] - row[-1], atol=2e-2)
+        attention = scored[document].sentences
+        assert attention is not None
+        wanted = attention[(scored[document].pairs == (head, tail)).all(1)][0]
+        np.testing.assert_allclose(attended[: len(wanted)], wanted, atol=2e-3)
     torch.manual_seed(0)
     drawn = LabelSampler(collator, 2)(taught)
     assert torch.equal(drawn.taught, batch.taught[:, drawn.relation])
@@ -64,6 +73,8 @@ def test_a_student_that_agrees_with_its_teacher_has_nothing_to_learn() -> None:
     assert gradient.abs().max() < 1e-3
     [gradient] = torch.autograd.grad(teacher_loss(logits, (above + 1).half()), logits)
     assert (gradient[:, :-1] < 0).all()
+    assert teacher_loss(logits, above.half(), "mse") < 1e-5
+    assert teacher_loss(logits, (above + 2).half(), "mse").item() == pytest.approx(4.0, rel=1e-3)
     hard = teacher_loss(logits, torch.full((2, 2), 100.0).half())
     assert hard.item() == pytest.approx(-torch.nn.functional.logsigmoid(above).sum().item() / 2, rel=1e-3)
 
@@ -81,6 +92,64 @@ def test_a_student_learns_what_its_teacher_says(
         student = _above(tmp_path / weight, split.train)
         far.append(np.abs(1 / (1 + np.exp(-student)) - 1 / (1 + np.exp(-wanted))).mean())
     assert far[1] < 0.7 * far[0]
+
+
+def test_a_student_learns_where_its_teacher_attends(trained: Path, job: TrainingJob, tmp_path: Path) -> None:
+    corpus = _of_two_sentences(Path(job.train), tmp_path / "two")
+    options = {**job.options, "epochs": "6", "evidence_weight": "0", "masked_subwords": "0", "swapped_entities": "0"}
+    job = replace(job, train=str(corpus), choose=0, report=0, options={**options, "teacher_weight": "0"})
+    documents = list(load_dataset(str(corpus)).documents)
+    wanted = _attention(trained, documents)
+    far = []
+    for weight in ("0", "5"):
+        weighed = replace(job, options={**job.options, "teacher_evidence_weight": weight})
+        train_encoder(weighed, tmp_path / weight, Recorder())
+        far.append(np.abs(_attention(tmp_path / weight, documents) - wanted).mean())
+    assert far[1] < 0.7 * far[0]
+
+
+def _attention(folder: Path, documents: Sequence[Document]) -> np.ndarray:
+    found = [one.sentences for one in EncoderScorer(folder).score(documents)]
+    return np.concatenate([one for one in found if one is not None])
+
+
+def _of_two_sentences(corpus: Path, folder: Path) -> Path:
+    """The corpus with other names, its sentences divided after the second town, its evidence gone."""
+    content = json.loads(corpus.read_text(encoding="utf-8").replace("Town", "City"))
+    for one in content:
+        one["sents"] = [one["sents"][0][:5], one["sents"][0][5:]]
+        for (mention,) in one["vertexSet"]:
+            if mention["pos"][0] >= 5:
+                mention |= {"sent_id": 1, "pos": [place - 5 for place in mention["pos"]]}
+        for label in one["labels"]:
+            label["evidence"] = []
+    folder.mkdir()
+    shutil.copy(corpus.with_name("rel_info.json"), folder)
+    (folder / "corpus.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder / "corpus.json"
+
+
+def test_teacher_then_distant_documents_then_human_ones(
+    trained: Path, job: TrainingJob, corpus: Path, tmp_path: Path
+) -> None:
+    """The sequences of DREEAM and KD-DocRE; what a teacher alone is learned from needs no labels."""
+    distant = labelled_by(_of_two_sentences(corpus, tmp_path / "distant"), "distant")
+    unlabelled = without_gold(_of_two_sentences(corpus, tmp_path / "unlabelled"))
+    options = {**job.options, "epochs": "1", "swapped_entities": "0"}
+    of_dreeam = {"teacher_weight": "0", "teacher_evidence_weight": "0.1"}
+    for train, added in ((distant, of_dreeam), (unlabelled, {"teacher_weight": "1", "teacher_loss": "mse"})):
+        student, final = train.parent / "student", train.parent / "final"
+        learns = replace(job, train=str(train), choose=0, report=0, options={**options, **added})
+        train_encoder(learns, student, Recorder())
+        done = train_encoder(replace(job, start=student, teacher=None, options=options), final, Recorder())
+        assert done.reported is not None
+        data = json.loads((final / TRAINING).read_text())["question"]["data"]
+        assert data["start_weights"] > 0
+        assert data["earlier"][0]["teacher"] == dict(EncoderScorer(trained).identity)
+    with pytest.raises(InputError, match="training needs gold labels"):
+        train_encoder(replace(learns, options=options), tmp_path / "no labels", Recorder())
+    with pytest.raises(InputError, match="name the --teacher whose attention"):
+        train_encoder(replace(job, teacher=None, options={**options, **of_dreeam}), tmp_path / "alone", Recorder())
 
 
 def _above(folder: Path, documents: Sequence[Document]) -> np.ndarray:
