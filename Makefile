@@ -23,9 +23,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[$(DEV_EXTRAS)]'
 	touch $@ $(VENV)/.run
 
-demo: $(VENV)/.run  ## an LLM, an encoder, and both together on the sample corpus, ending in a leaderboard
+demo: $(VENV)/.run  ## a fine-tuned LLM, an encoder, and both together on the sample corpus, ending in a leaderboard
 	$(BIN)/harness models fetch smollm2-135m
-	$(BIN)/harness run --model smollm2-135m --prompt tagged --dataset sample --max-triplets 4
+	$(BIN)/harness run --model smollm2-135m --prompt compact --adapter compact-smollm2 --dataset sample
 	$(BIN)/harness run --model atlop-minilm --dataset sample
 	$(BIN)/harness run --model smollm2-135m --prompt choice --refine atlop-minilm --dataset sample
 	$(BIN)/harness leaderboard --dataset sample

@@ -42,6 +42,9 @@ _READ_HIDDEN = ("q_proj", "k_proj", "v_proj", "qkv_proj", "gate_proj", "up_proj"
 _WRITE_HIDDEN = ("o_proj", "down_proj")
 _LONGEST_HEADER = 1 << 26
 
+TRAINED = Path(__file__).with_name("trained")
+"""The adapters that ship with the package, a folder each."""
+
 
 class Factors(NamedTuple):
     """The shapes of an adapter's two matrices for one module: A is [rank, inputs], B is [outputs, rank]."""
@@ -50,15 +53,21 @@ class Factors(NamedTuple):
     b: tuple[int, int]
 
 
-def read_adapter(folder: Path) -> Adapter:
-    """The adapter in a folder, checked without loading it.
+def packaged_adapters() -> list[str]:
+    """The names of the adapters that ship with the package."""
+    return sorted(file.parent.name for file in TRAINED.glob(f"*/{CONFIG}"))
+
+
+def read_adapter(named: str | Path) -> Adapter:
+    """The packaged adapter of that name, or else the one in a folder, checked without loading it.
 
     Raises InputError for missing, damaged or pickled files, for what is no LoRA adapter, and where the matrices do not
     have the rank of the configuration.
     """
-    folder = folder.expanduser()
+    folder = TRAINED / named if str(named) in packaged_adapters() else Path(named).expanduser()
     if not folder.is_dir():
-        raise InputError(f"--adapter {folder}: no such folder; give one with {CONFIG} and {WEIGHTS}")
+        packaged = ", ".join(packaged_adapters())
+        raise InputError(f"--adapter {folder}: no such folder; give one with {CONFIG} and {WEIGHTS}, or {packaged}")
     config = _json_object(folder / CONFIG)
     if not (folder / WEIGHTS).is_file():
         if (folder / PICKLED).exists():

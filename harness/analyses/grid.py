@@ -38,7 +38,9 @@ def read_axes(texts: Sequence[str], config: RunConfig) -> tuple[Axis, ...]:
         name = name.replace("-", "_")
         listed = tuple(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
         if not equals or len(listed) < 2:
-            raise InputError(f"--axis {text!r}: write it as --axis name=a,b with at least two values")
+            raise InputError(f"--axis {text!r}: write it as --axis name=a,b with at least two different values")
+        if name in config.prompt_options:
+            raise InputError(f"--axis {name} varies what -P {name}={config.prompt_options[name]} sets: leave out one")
         if name in [axis.name for axis in axes]:
             raise InputError(f"--axis {name} is given twice: list all its values in one")
         axes.append(Axis(name, listed))
@@ -71,12 +73,14 @@ def configuration(config: RunConfig, cell: Cell) -> RunConfig:
 def _check(name: str, value: str, prompts: Sequence[str]) -> None:
     if name in RUN_AXES:
         try:
-            RUN_AXES[name].read(value)
-        except ValueError as error:
+            RUN_AXES[name].check_bounds(RUN_AXES[name].read(value))
+        except (ValueError, InputError) as error:
             raise InputError(f"--axis {name}={value}: {error}") from None
         return
     for prompt in prompts:
+        variant = load_variant(prompt)
         try:
-            load_variant(prompt).choose({name: value})
+            variant.choose({name: value})
         except InputError as error:
-            raise InputError(f"--axis {name}={value}: {error}; axes of the run are {', '.join(RUN_AXES)}") from None
+            others = "" if name in variant.description.left_open else f"; axes of the run are {', '.join(RUN_AXES)}"
+            raise InputError(f"--axis {name}={value}: {error}{others}") from None

@@ -42,6 +42,10 @@ def read_configuration(context: typer.Context, path: Path | None) -> Path | None
             value = [f"{inner}={item if isinstance(item, str) else json.dumps(item)}" for inner, item in value.items()]
         if isinstance(value, list) and not getattr(parameter, "multiple", False):
             raise InputError(f"--config {path}: {key!r} takes one value; do not write a list or mapping")
+        if isinstance(value, bool) and not getattr(parameter, "is_flag", False):
+            raise InputError(f"--config {path}: {key!r} is no switch; give it a value, text in quotes")
+        if parameter.name == "config":
+            raise InputError(f"--config {path}: a file names no other file of options; put them into one")
         if getattr(parameter, "multiple", False) and not isinstance(value, list):
             value = [str(value)]
         defaults[parameter.name] = value

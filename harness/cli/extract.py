@@ -233,6 +233,7 @@ class _Reading:
         """Say what was found; exit as what could not be read demands."""
         if self.texts:
             where = f", written to {out}" if out else ""
-            typer.echo(f"{self.texts:,} texts, {self.entities:,} entities, {self.triplets:,} triplets{where}", err=True)
+            texts = "1 text" if self.texts == 1 else f"{self.texts:,} texts"
+            typer.echo(f"{texts}, {self.entities:,} entities, {self.triplets:,} triplets{where}", err=True)
         if self.problems:
             raise typer.Exit(EXIT_SOME_FAILED if self.texts else EXIT_ALL_FAILED)

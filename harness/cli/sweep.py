@@ -129,6 +129,7 @@ def threshold(
     from harness.analyses.thresholds import at, best_of, curve, read_scored, shown_points
     from harness.cli.figures import check_output
     from harness.cli.sweep_files import TABLE, write_points
+    from harness.errors import InputError
     from harness.runs.chosen_settings import THRESHOLD, record_choice
     from harness.runs.stored_data import DataPlace
     from harness.store import find_run
@@ -142,6 +143,8 @@ def threshold(
     other = read_scored(find_run(results_dir, report), place) if report else None
     seen = {document.content for document in read.documents}
     unseen = [document for document in other.documents if document.content not in seen] if other else []
+    if other and not unseen:
+        raise InputError(f"--report {other.run_id}: all of its documents chose the threshold; name a run of others")
     reported = at(unseen, best.threshold) if unseen else None
     if out:
         write_points(out, points, f"{read.run_id}, {len(read.documents)} documents", "threshold")

@@ -53,10 +53,16 @@ def _check_events(text: str, where: str) -> None:
 
 
 def _loader() -> type:
-    """The safe loader without dates: what looks like one is text."""
+    """The safe loader without dates, which are text, and without keys that stand twice in one mapping."""
     import yaml
 
     class PlainLoader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            if twice := next((key for place, key in enumerate(keys) if key in keys[:place]), None):
+                raise ValueError(f"{twice!r} is given twice; keep one")
+            return super().construct_mapping(node, deep)
+
         yaml_implicit_resolvers = {  # noqa: RUF012 - as the library has it
             first: [one for one in resolvers if one[0] != "tag:yaml.org,2002:timestamp"]
             for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

@@ -72,7 +72,7 @@ def entity_types_of(name: str) -> tuple[str, ...]:
 def load_dataset(
     name_or_path: str,
     split: str | None = None,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     each: Callable[[Document], object] | None = None,
 ) -> Dataset:
     """Load one split of a corpus of the table, or a DocRED-format file; every document is validated here.
@@ -83,6 +83,7 @@ def load_dataset(
     called with every document while it is read for the first time.
     Raises InputError for unknown names and splits, missing files, and files that are not valid.
     """
+    data_dir = Path(data_dir) if data_dir else None
     if name_or_path not in CORPORA and _looks_like_path(name_or_path):
         return _load_file(Path(name_or_path), split, each)
     corpus = corpus_named(name_or_path)

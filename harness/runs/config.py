@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -256,7 +255,8 @@ class RunConfig:
         may_be_path=True,
     )
     adapter: Mapping[str, str] = run_option(
-        "Folder of a LoRA adapter that answers, or STEP=FOLDER for a step of the prompt; repeatable.",
+        "Folder of a LoRA adapter that answers, or a packaged one (compact-smollm2); STEP=FOLDER for a step of the "
+        "prompt; repeatable.",
         {},
         flags=("--adapter",),
         bare=True,
@@ -310,8 +310,7 @@ class RunConfig:
             raise InputError("--vote-share is of the votes of --samples: give 2 or more")
         for option in OPTIONS.values():
             for typed, value in option.typed(getattr(self, option.name)):
-                if typed.least is not None and isinstance(value, float) and not math.isfinite(value):
-                    raise InputError(f"{typed.flag} {value}: give a finite number")
+                typed.check_bounds(value)
 
     def check_source(self, source: PredictionSource) -> None:
         """Raise InputError for an option that was given and that runs of this source do not take."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from harness.errors import InputError
 from harness.types import PredictionSource
 
 LLM, ENCODER, IMPORTED = PredictionSource.LLM, PredictionSource.ENCODER, PredictionSource.IMPORTED
@@ -76,7 +78,21 @@ class RunOption:
             if text not in get_args(self.type):
                 raise ValueError(f"choose {', '.join(get_args(self.type))}")
             return text
-        return self.type(text)
+        try:
+            return self.type(text)
+        except ValueError:
+            raise ValueError(f"give {'a whole number' if self.type is int else 'a number'}") from None
+
+    def check_bounds(self, value: Any) -> None:
+        """Raise InputError for a number that is not finite or out of bounds."""
+        if not isinstance(value, int | float) or (self.least is None and self.most is None):
+            return
+        if not math.isfinite(value):
+            raise InputError(f"{self.flag} {value}: give a finite number")
+        if self.least is not None and value < self.least:
+            raise InputError(f"{self.flag} {value}: give {self.least:g} or more")
+        if self.most is not None and value > self.most:
+            raise InputError(f"{self.flag} {value}: give {self.most:g} or less")
 
     def typed(self, value: Any) -> Iterator[tuple[RunOption, Any]]:
         """What is typed for a value: itself, or each of its parts."""

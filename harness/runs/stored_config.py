@@ -62,7 +62,7 @@ def config_to_ask(folder: RunFolder, manifest: Asked, repeated: Repeated) -> Run
         model=repeated.model or stored.model,
         base_url=repeated.base_url,
         model_options={**_harmless(stored), **repeated.model_options},
-        adapter=repeated.adapter,
+        adapter={**_packaged_adapters(stored), **repeated.adapter},
     )
 
 
@@ -87,6 +87,13 @@ def _harmless(stored: RunConfig) -> dict[str, str]:
     return {key: value for key, value in stored.model_options.items() if is_harmless(key, value)}
 
 
+def _packaged_adapters(stored: RunConfig) -> dict[str, str]:
+    from runners.adapters import packaged_adapters
+
+    packaged = packaged_adapters()
+    return {step: named for step, named in stored.adapter.items() if named in packaged}
+
+
 def options_to_repeat(stored: RunConfig, repeated: Repeated = NOTHING_REPEATED) -> list[str]:
     """The words that a command to ask this run's model again lacks; what could be a secret is left out of them."""
     missing = []
@@ -94,7 +101,7 @@ def options_to_repeat(stored: RunConfig, repeated: Repeated = NOTHING_REPEATED) 
         missing += ["--model", _typed(stored.model)]
     if stored.base_url and not repeated.base_url:
         missing += [word for one in stored.base_url.split() for word in ("--base-url", _typed(_recognisable(one)))]
-    for step in stored.adapter.keys() - repeated.adapter.keys():
+    for step in stored.adapter.keys() - repeated.adapter.keys() - _packaged_adapters(stored).keys():
         missing += ["--adapter", _typed(f"{step}=FOLDER" if step else "FOLDER")]
     for key, value in shown(stored.model_options).items():
         if key not in _harmless(stored) and key not in repeated.model_options:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -45,8 +46,8 @@ def test_a_cell_sets_options_of_the_prompt_and_fields_of_the_run() -> None:
     [
         ([], "--axis refs=id,name"),
         (["refs"], "name=a,b"),
-        (["refs=id"], "at least two values"),
-        (["refs=id,id"], "at least two values"),
+        (["refs=id"], "at least two different values"),
+        (["refs=id,id"], "at least two different values"),
         (["refs=id,name", "refs=name,id"], "given twice"),
         (["refs=id,nam"], "cannot be 'nam'"),
         (["ref=id,name"], "has no option 'ref'.*axes of the run are"),
@@ -131,3 +132,32 @@ def test_a_wrong_axis_is_answered_in_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "name=a,b" in error_line(done)
+
+
+@pytest.mark.parametrize(
+    ("axis", "says"),
+    [
+        ("shots=0,-1", "--shots -1: give 0 or more"),
+        ("temperature=0,-1", "--temperature -1.0: give 0 or more"),
+        ("top_p=1,5", "--top-p 5.0: give 1 or less"),
+        ("max_tokens=10,-5", "give 1 or more"),
+        ("max_triplets=10,0", "give 1 or more"),
+        ("samples=1,0", "give 1 or more"),
+        ("repeat=0,-1", "give 0 or more"),
+        ("retrieve_relations=5,-3", "give 1 or more"),
+        ("seed=0,1.5", "give a whole number"),
+        ("temperature=0,x", "give a number"),
+        ("temperature=0,nan", "give a finite number"),
+        ("refs=id,id", "two different values"),
+        ("refs=id,foo", "choose"),
+    ],
+)
+def test_an_axis_has_the_bounds_of_its_option(axis: str, says: str) -> None:
+    with pytest.raises(InputError, match=re.escape(says)) as raised:
+        read_axes([axis], RunConfig("mock", "tagged"))
+    assert "axes of the run" not in str(raised.value)
+
+
+def test_an_axis_varies_nothing_that_is_also_set() -> None:
+    with pytest.raises(InputError, match="leave out one"):
+        read_axes(["refs=id,name"], RunConfig("mock", "tagged", prompt_options={"refs": "name"}))

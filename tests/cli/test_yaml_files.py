@@ -22,6 +22,8 @@ REFUSED = {
     "a: \t- b": "is not YAML",
     "a: " + "9" * 5000: "is not YAML",
     "a: .nan": "is no finite number",
+    "limit: 2\nlimit: 3\n": "'limit' is given twice",
+    "a: {b: 1, b: 2}": "'b' is given twice",
     "a: [1, .inf]": "is no finite number",
     "a: !!binary aGVsbG8=": "bytes is none of",
     "a: !!set {b}": "set is none of",
@@ -44,6 +46,14 @@ def test_what_looks_like_a_date_is_text(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("\ufeffsplit: 2020-01-01\n1: [true, null, 2.5, {a: b}]\n", encoding="utf-8")
     assert yaml_mapping(path, "--config") == {"split": "2020-01-01", "1": [True, None, 2.5, {"a": "b"}]}
+
+
+@pytest.mark.parametrize(("line", "says"), [("limit: true", "is no switch"), ("config: other.yaml", "no other file")])
+def test_a_switch_is_no_number_and_a_file_names_no_other(tmp_path: Path, line: str, says: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"model: mock\n{line}\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["run", "--config", str(path)])
+    assert says in str(result.exception)
 
 
 @pytest.mark.parametrize("value", ["[1, 2]", "{a: b}"])

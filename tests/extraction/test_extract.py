@@ -283,7 +283,7 @@ def test_the_command_tells_what_it_could_not_read(pipeline: str, tmp_path: Path)
     done = harness_here("extract", tmp_path / "a.txt", "https://example.org", *options)
     assert done.returncode == 1
     assert [entity["name"] for entity in json.loads(done.stdout)["entities"]] == ["Ada", "London"]
-    assert done.stderr.splitlines()[-1] == "1 texts, 2 entities, 0 triplets"
+    assert done.stderr.splitlines()[-1] == "1 text, 2 entities, 0 triplets"
     assert error_line(harness_here("extract", tmp_path / "a.txt", "--relations", "none", "--entities", "spacy/nothing"))
 
 

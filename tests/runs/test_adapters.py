@@ -149,6 +149,8 @@ def test_a_run_tells_what_its_adapter_saw_and_is_asked_again_with_it_only(folder
     run += ["--max-tokens", "4", "--results-dir", tmp_path, "--display", "none", "-M", "threads=1"]
     harness_here(*run, "--adapter", adapter)
     (stored,) = (tmp_path / "runs").iterdir()
+    before = json.loads(harness_here(*run, "--adapter", adapter, "--dry-run", "--json").stdout)
+    assert (before["run_id"], before["documents"]) == (stored.name, 2)
     result = RunResult.load(find_run(tmp_path, stored.name))
     (told,) = result.manifest.adapters
     assert (told.name, told.rank, told.training["epochs"]) == ("mine", 4, 3)

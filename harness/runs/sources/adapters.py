@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from harness.encoders.seen import Seen, seen_by, seen_of
@@ -30,7 +29,7 @@ def adapters_of(config: RunConfig, variant: PromptVariant) -> dict[str, Adapter]
     for step in config.adapter:
         if step and step not in steps:
             raise InputError(f"--adapter {step}=...: prompt {variant.name!r} has the steps {', '.join(steps)}")
-    return {step: read_adapter(Path(folder)) for step, folder in config.adapter.items()}
+    return {step: read_adapter(folder) for step, folder in config.adapter.items()}
 
 
 def adapters_label(adapters: Mapping[str, Adapter]) -> str:
