@@ -49,7 +49,7 @@ def train_ensemble(
     if as_json:
         typer.echo(json.dumps(made.as_json()))
         return
-    text = f"{out}: {len(members)} members"
+    text = f"{out}: {made.members} members" if made.members > 1 else f"{out}: one encoder"
     if made.reported:
         text += f", F1 {reported_percent(made.reported, made.task):.2f} on documents not seen"
     typer.echo(text)

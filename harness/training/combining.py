@@ -34,6 +34,7 @@ class MadeEnsemble:
     """An ensemble on disk: its threshold, its scores on the documents that this was chosen by, and on unseen ones."""
 
     folder: Path
+    members: int
     task: Task
     threshold: float
     chosen: Scores
@@ -78,7 +79,7 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path, fusio
     with made_whole(folder) as partial:
         _copy(members, config, partial)
         reported = reported_scores(EnsembleScorer(partial), split.report)
-        made = MadeEnsemble(folder, config.task, threshold, chosen, reported)
+        made = MadeEnsemble(folder, len(members), config.task, threshold, chosen, reported)
         asked = {"members": [fields_of(member) for member in members], "data": {**origin, "earlier": earlier}}
         question = {"task": config.task, **asked, **({"fusion": fusion} if fusion else {})}
         content = {"question": question, "result": made.as_json(), "versions": package_versions()}
