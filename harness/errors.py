@@ -15,6 +15,13 @@ class HarnessError(Exception):
     exit_code = 2
 
 
+def why_unreadable(error: Exception) -> str:
+    """What keeps a file from being read, in the words of its own library but for Python's numbers and types."""
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
 class InputError(HarnessError):
     """A file, folder, name or option is not usable."""
 

@@ -38,6 +38,8 @@ READ_CHARACTERS = 256 * 1024
 UNFINISHED_TOKEN = 16
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+_VALUES = ('"', "-", "t", "f", "n", *"0123456789")
+"""What values of JSON begin with, other than lists and objects."""
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -54,7 +56,7 @@ def list_values(path: Path, noun: str, member: str | None = None) -> Iterator[ob
             yield from _values_by_line(window, noun)
             return
         if first != "[":
-            what = f"starts with {first!r}, which is not JSON"
+            what = f"starts with {first!r}, which is {'no list' if first in _VALUES else 'not JSON'}"
             raise window.fault(what, f"give a JSON list of {noun}s, or one {noun} a line")
         window.take()
         if window.peek() == "]":

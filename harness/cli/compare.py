@@ -41,9 +41,12 @@ def compare(
       harness compare RUN_A RUN_B --out comparison
     """
     from harness.analyses.comparison import compare_runs
+    from harness.errors import InputError
     from harness.runs.stored_data import DataPlace
-    from harness.store import find_run
+    from harness.store import MANIFEST, find_run
 
+    if out is not None and (out / MANIFEST).exists():
+        raise InputError(f"--out {out}: that is a stored run; name another folder")
     first, second = (find_run(results_dir, run) for run in (run_a, run_b))
     place = DataPlace(dataset, data_dir)
     comparison = compare_runs(first, second, correction=correction, resamples=resamples, place=place)

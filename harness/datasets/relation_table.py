@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from harness.datasets.fields import Fault, member_of, object_of, text_of, wrong_kind
-from harness.errors import InputError
+from harness.errors import InputError, why_unreadable
 from harness.json_files import shown, whole_value
 from harness.types import Relation, RelationSchema
 
@@ -66,7 +66,7 @@ def _schema_tables(path: Path) -> dict[str, dict[str, object]]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+        raise InputError(f"{path} cannot be read: {why_unreadable(error)}") from None
     return {id: {"name": id, **table} for id, table in content.items() if isinstance(table, dict)}
 
 

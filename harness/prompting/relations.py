@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from harness.errors import InputError
+from harness.errors import InputError, why_unreadable
 from harness.paths import prompts_dir
 from harness.types import RelationSchema
 
@@ -229,7 +229,7 @@ def _tables(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {why_unreadable(error)}") from error
 
 
 def _entity_types(path: Path, types: object) -> tuple[str, ...]:

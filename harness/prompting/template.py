@@ -31,7 +31,7 @@ def render(
     ``beginnings`` keeps what the prompts of one document share, by block, from one question to the next: it starts
     empty, and the values of ``SHARED_NAMES`` must stay the same.
     """
-    from jinja2 import TemplateError, TemplateSyntaxError
+    from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 
     from harness.prompting.beginnings import BEGINNING, REST
 
@@ -59,6 +59,12 @@ def render(
         contents = {role: content(role) for role in (SYSTEM, USER, ANSWER)}
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+    except TemplateNotFound as error:
+        raise InputError(
+            f"{where}: there is no template {error.name!r} in the prompt's folder or the shared ones"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: a template is not UTF-8") from error
     except TemplateError as error:
         line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
         raise InputError(f"{where}{line}: {error or type(error).__name__}") from error

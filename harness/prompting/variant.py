@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import InputError
+from harness.errors import InputError, why_unreadable
 from harness.paths import prompts_dir
 from harness.prompting.languages import ENGLISH, WORDS
 
@@ -202,7 +202,7 @@ def load_variant(name_or_path: str) -> PromptVariant:
         field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(f"{file}: {field}: {first['msg']}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file} cannot be read: {error}") from error
+        raise InputError(f"{file} cannot be read: {why_unreadable(error)}") from error
     return PromptVariant(directory.resolve().name, directory.resolve(), description, _hash_of(directory))
 
 

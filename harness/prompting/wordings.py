@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from harness.errors import InputError
+from harness.errors import InputError, why_unreadable
 from harness.paths import prompts_dir
 from harness.prompting.relations import FOLDER
 
@@ -49,7 +49,7 @@ def read_relation_wordings(path: Path) -> Mapping[str, RelationWordings]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {why_unreadable(error)}") from error
     adapter = TypeAdapter(RelationWordings)
     wordings = {}
     for relation, table in tables.items():

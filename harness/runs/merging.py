@@ -99,7 +99,7 @@ def _check_same_question(first: RunResult, other: RunResult) -> None:
     one, two = ({**result.manifest.question.as_json(), "part": None} for result in (first, other))
     differing = [name for name in one.keys() | two.keys() if one.get(name) != two.get(name)]
     if first.manifest.part_of != other.manifest.part_of or differing:
-        what = f": {', '.join(sorted(differing))} differ" if differing else ""
+        what = f": they differ in {' and '.join(sorted(differing))}" if differing else ""
         raise InputError(f"{first.folder.run_id} and {other.folder.run_id} are not parts of the same run{what}")
     if first.manifest.schema_sha256 != other.manifest.schema_sha256:
         raise InputError(f"{first.folder.run_id} and {other.folder.run_id} were made with other relations")

@@ -77,7 +77,7 @@ async def test_ranges_merge_too_and_other_questions_do_not(ask: Ask, tmp_path: P
         parts = [ask(server, 12, sample=8, seed=3, part=part) for part in ("0:3", "3:8")]
         other = ask(server, 12, sample=8, seed=4, part="0:3")
         merged = merge_parts(parts_beside(parts[0].folder), tmp_path / "merged")
-        with pytest.raises(InputError, match="not parts of the same run: sampling, selection differ"):
+        with pytest.raises(InputError, match="not parts of the same run: they differ in sampling and selection"):
             merge_parts([other.folder, parts[1].folder], tmp_path / "merged")
         with pytest.raises(InputError, match="no run of a part"):
             merge_parts([merged.folder], tmp_path / "merged")
