@@ -40,7 +40,7 @@ class ReportRun:
     def label(self) -> str:
         """Model, prompt with its options, and constraint."""
         level = self.result.manifest.question.constraint.level
-        return " ".join(part for part in (self.model, self.result.manifest.prompt_label, level) if part)
+        return " ".join(part for part in (self.model, self.result.manifest.label, level) if part)
 
     @property
     def f1(self) -> float:

@@ -206,6 +206,41 @@ def test_missing_values_are_null_in_json(tmp_path: Path) -> None:
     assert row["ign_f1"] is row["cost_usd"] is row["p_bootstrap"] is None
 
 
+def test_votes_of_other_runs_and_other_imported_files_are_systems_of_their_own(tmp_path: Path) -> None:
+    def combined(name: str, split: str, members: str, share: str) -> None:
+        identity = {"name": "votes", "identity": {"least_share": share}}
+        question = {"model": identity, "dataset": {"name": "sample", "split": split, "sha256": split}}
+        ids = [{"run_id": f"sample-{split}-{member}-{name}"} for member in members]
+        manifest = {"runner": "imported", "prompt_label": "", "combines": ids}
+        simulated_run(tmp_path, f"sample-{split}-votes-{name}", 0.5, question=question, manifest=manifest)
+
+    for name, split, members, share in [
+        ("01", "dev", "ab", "0.5"),
+        ("02", "dev", "abc", "0.5"),
+        ("03", "dev", "ab", "1"),
+        ("04", "test", "ab", "0.5"),
+        ("05", "dev", "aac", "0.5"),
+        ("06", "dev", "aac", "0.5"),
+    ]:
+        combined(name, split, members, share)
+    for name, recall in (("11", 0.2), ("12", 0.8)):
+        question = {"model": {"name": "theirs", "identity": {"file": name}}, "dataset": {"name": "sample"}}
+        question["dataset"] |= {"split": "dev", "sha256": "dev"}
+        manifest = {"runner": "imported", "prompt_label": ""}
+        simulated_run(tmp_path, f"sample-dev-theirs-{name}", recall, question=question, manifest=manifest)
+    table = across(leaderboards(tmp_path))
+    assert sorted(zip(table["model"], table["prompt"], strict=True)) == [
+        ("theirs (11)", ""),
+        ("theirs (12)", ""),
+        ("votes", "least share 0.5 of a, b"),
+        ("votes", "least share 0.5 of a, b, c"),
+        ("votes", "least share 1 of a, b"),
+        ("votes (05)", "least share 0.5 of 2 a, c"),
+        ("votes (06)", "least share 0.5 of 2 a, c"),
+    ]
+    assert table["sample test"].notna().sum() == 1
+
+
 def test_a_table_over_corpora_has_a_row_a_system_and_never_mixes_scores(tmp_path: Path) -> None:
     def of(corpus: str, model: str) -> dict[str, Any]:
         return {"dataset": {"name": corpus, "split": "dev", "sha256": corpus}, "model": {"name": model}}

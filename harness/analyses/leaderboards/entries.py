@@ -108,7 +108,7 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
 def _described(folder: RunFolder, manifest: Asked) -> dict[str, Any]:
     return {
         "model": manifest.question.model.name,
-        "prompt": manifest.prompt_label,
+        "prompt": manifest.label,
         "constraint": manifest.question.constraint.level,
         "alignment": _alignment(manifest),
         "runner": manifest.runner,
