@@ -12,7 +12,7 @@ from harness.records.manifest import Manifest, parsed_manifest
 from harness.records.metrics import Metrics
 from harness.scoring.counts import Counts, Scores
 from harness.scoring.official import SCORER_VERSION
-from harness.store import RunFolder
+from harness.store import DOCUMENTS, PREDICTIONS, RunFolder
 from tests.simulated import golds, simulated
 
 OF_AN_ENCODER = {
@@ -89,6 +89,8 @@ def write_run(
         "per_document": {title: list(counts) for title, counts in zip(titles, per_document, strict=True)},
     }
     run.write_metrics(Metrics.model_validate(metrics))
+    (run.path / DOCUMENTS).write_text("{}\n" * documents, encoding="utf-8")
+    (run.path / PREDICTIONS).write_text("[]\n", encoding="utf-8")
     return run
 
 

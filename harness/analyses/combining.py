@@ -19,6 +19,7 @@ from harness.runs.results import RunResult, store_scored
 from harness.runs.selection import choice_of
 from harness.runs.stored_config import config_to_score
 from harness.runs.stored_data import WHEREVER, DataPlace, run_data
+from harness.runs.stored_predictions import stored_predictions
 from harness.runs.totals import RunTotals
 from harness.scoring.official import Scorer
 from harness.store import PREDICTIONS, DocumentRecord, RunFolder
@@ -79,16 +80,16 @@ def combine_runs(
         results=results,
         **choice_of(stored),
     )
+    claims = [
+        {title: [one.triplet for one in predictions] for title, predictions in stored_predictions(part.folder).items()}
+        for part in parts
+    ]
     digest = hashlib.sha256()
     for part in parts:
         digest.update((part.folder.path / PREDICTIONS).read_bytes())
     spec = ModelSpec(name=name, runner=PredictionSource.IMPORTED.value, model_id=name)
     ids = tuple(part.folder.run_id for part in parts)
     combined = CombinedVotes(config, spec, dataset, ids, least_share, digest.hexdigest())
-    claims = [
-        {record.title: [prediction.triplet for prediction in record.predictions] for record in part.folder.documents()}
-        for part in parts
-    ]
     provenance = [
         {"run_id": part.folder.run_id, "not_ranked": list(reasons_not_ranked(part, MOST_FAILED))} for part in parts
     ]
@@ -97,7 +98,7 @@ def combine_runs(
     with folder.locked():
         with folder.document_writer() as writer:
             for document in combined.documents:
-                predictions = voted([claim[document.title] for claim in claims], least_share)
+                predictions = voted([claim.get(document.title, []) for claim in claims], least_share)
                 record = DocumentRecord.of(document.title, Extraction(predictions), 0, 0.0)
                 writer.write(record)
                 totals.add(record, document)

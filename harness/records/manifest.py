@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -215,6 +216,16 @@ class Asked(StoredModel):
     def source(self) -> PredictionSource:
         """What the run's predictions come from."""
         return PredictionSource.of(self.runner)
+
+    @property
+    def label(self) -> str:
+        """What tables show as the prompt: ``prompt_label``, or of combined runs what voted, and the least share."""
+        if not self.combines:
+            return self.prompt_label
+        # An id is dataset, split, what was run, and a checksum; its parts hold no hyphen.
+        names = Counter("-".join(one.run_id.split("-")[2:-1]) or one.run_id for one in self.combines)
+        voted = ", ".join(f"{count} {name}" if count > 1 else name for name, count in sorted(names.items()))
+        return f"least share {self.question.model.identity.get('least_share', '')} of {voted}"
 
 
 class Manifest(Asked):

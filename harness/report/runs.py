@@ -40,7 +40,7 @@ class ReportRun:
     def label(self) -> str:
         """Model, prompt with its options, and constraint."""
         level = self.result.manifest.question.constraint.level
-        return " ".join(part for part in (self.model, self.result.manifest.prompt_label, level) if part)
+        return " ".join(part for part in (self.model, self.result.manifest.label, level) if part)
 
     @property
     def f1(self) -> float:
@@ -170,11 +170,13 @@ def _runs(results: Path, board: Leaderboard, first: int) -> Iterator[ReportRun]:
     rows += list(zip(board.unranked["run_id"], board.unranked["reason"], strict=True))
     for run_id, reason in rows:
         folder = RunFolder(results / "runs" / run_id)
-        # A damaged or unfinished run stands in the table with its reason, and has nothing more to show.
-        if reason.startswith("damaged") or not (folder.has(METRICS) and folder.has(DOCUMENTS)):
+        try:
+            if folder.has(METRICS) and folder.has(DOCUMENTS):
+                yield ReportRun(first, RunResult.load(folder), reason)
+                first += 1
+        except InputError:
+            # A run without sound scores stands in the table with its reason, and has nothing more to show.
             continue
-        yield ReportRun(first, RunResult.load(folder), reason)
-        first += 1
 
 
 def _dataset_of(runs: Iterable[ReportRun], data_dir: Path | None) -> tuple[Dataset | None, str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import InputError
-from harness.scoring.submission import RESULT_FILE, read_submission, submission_lines, write_whole
-from harness.store import PREDICTIONS, RunFolder
+from harness.runs.stored_predictions import stored_predictions
+from harness.scoring.submission import RESULT_FILE, submission_lines, write_whole
+from harness.store import RunFolder
 from harness.types import Prediction
 
 ExportFormat = Literal["codalab"]
@@ -39,7 +40,7 @@ def export_run(folder: RunFolder, kind: ExportFormat, out: Path | None = None) -
     path = out or Path(f"{folder.run_id}{endings[0]}")
     if path.suffix.lower() not in endings:
         raise InputError(f"--out {path}: a file of format {kind} ends in {' or '.join(endings)}")
-    predictions = list(_distinct(read_submission(folder.path / PREDICTIONS)))
+    predictions = list(_distinct(stored_predictions(folder)))
     write_whole(path, write(predictions, path.suffix.lower()))
     return Export(path, len(predictions), documents.asked, documents.in_split)
 

@@ -26,6 +26,7 @@ from harness.runs.planned_run import Scope
 from harness.runs.results import RunResult
 from harness.runs.stored_config import config_to_score
 from harness.runs.stored_data import WHEREVER, DataPlace, run_data
+from harness.runs.stored_predictions import stored_predictions
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import read_training, training_of
 from harness.scoring.official import Scorer
@@ -133,7 +134,7 @@ def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResul
         raise InputError(f"{gold} lacks {len(missing)} of the run's documents, such as {min(missing)!r}")
     asked = [document for document in labelled.documents if document.title in totals.by_title]
     training = None if train is None else read_training(train)
-    submitted = replace(totals, by_title={**read_submission(folder.path / PREDICTIONS, labelled.schema)})
+    submitted = replace(totals, by_title={**stored_predictions(folder, labelled.schema)})
     given = result.manifest.question.prompt.options.get(GIVEN, NOT_GIVEN)
     return replace(result, metrics=metrics_of(asked, submitted, training, given=given))
 

@@ -14,6 +14,7 @@ from harness.methods.settings import GIVEN
 from harness.prompting.relations import COUNTED_TYPES
 from harness.records.manifest import CompleteManifest, UsageTotals
 from harness.records.metrics import Metrics
+from harness.runs.consistency import check_scores, check_to_rank
 from harness.runs.failures import Failure, failed_too_often, failures_of
 from harness.runs.manifest import RunManifest
 from harness.runs.planned_run import Scope
@@ -37,8 +38,17 @@ class RunResult:
 
     @classmethod
     def load(cls, folder: RunFolder) -> RunResult:
-        """Raises InputError for a run that has not ended."""
-        return cls(folder, folder.complete_manifest(), folder.read_metrics())
+        """Raises InputError for a run that has not ended, and for scores that do not follow from their counts."""
+        result = cls(folder, folder.complete_manifest(), folder.read_metrics())
+        check_scores(folder, result.metrics)
+        return result
+
+    @classmethod
+    def to_rank(cls, folder: RunFolder, manifest: CompleteManifest) -> RunResult:
+        """The result of a run that may be ranked; InputError where its files do not fit each other."""
+        result = cls(folder, manifest, folder.read_metrics())
+        check_to_rank(folder, manifest, result.metrics)
+        return result
 
     @property
     def tables(self) -> ScoreTables:

@@ -15,7 +15,7 @@ from harness.models import load_models, resolve_model
 from harness.records.manifest import Asked
 from harness.redaction import HIDDEN, address, holds_marks, redact, shown
 from harness.runs.config import RunConfig
-from harness.runs.planned_run import question_digest
+from harness.runs.consistency import id_fits
 from harness.store import RunFolder
 
 # Names the server in a configuration that is only scored; this top-level domain leads nowhere (RFC 2606).
@@ -74,8 +74,7 @@ def _stored(folder: RunFolder, manifest: Asked) -> RunConfig:
 def _check_question(folder: RunFolder, manifest: Asked) -> None:
     if folder.path.parent.name != "runs":
         raise InputError(f"{folder.path}: move the folder into RESULTS/runs, so that its answers have a journal beside")
-    hidden = HIDDEN in manifest.question.model.identity.values()
-    if not hidden and not folder.run_id.endswith(f"-{question_digest(manifest.question.as_json())}"):
+    if not id_fits(folder.run_id, manifest):
         raise InputError(
             f"{folder.run_id}: its manifest was changed or is that of another run: type the original command instead"
         )

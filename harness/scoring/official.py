@@ -233,7 +233,7 @@ class Scorer:
         long_tail = [counts for relation, counts in by_relation.items() if relation not in FREQUENT_RELATIONS]
         return Metrics(
             triplets=triplets,
-            ign=None if train_facts is None else _ign(triplets, self._correct_in(train_facts)),
+            ign=None if train_facts is None else ign_scores(triplets, self._correct_in(train_facts)),
             evidence=Scores.of(self._evidence) if self._has_evidence else None,
             intra=Scores.of(self._spans.counts("intra")),
             inter=Scores.of(self._spans.counts("inter_short", "inter_long")),
@@ -278,7 +278,8 @@ def _pairs(triplets: Iterable[Triplet]) -> set[tuple[int, int]]:
     return {(triplet.head, triplet.tail) for triplet in triplets}
 
 
-def _ign(triplets: Scores, correct_in_train: int) -> Scores:
+def ign_scores(triplets: Scores, correct_in_train: int) -> Scores:
+    """The Ign scores: ``triplets`` without the correct ones that the training file states."""
     correct = triplets.correct - correct_in_train
     predicted = triplets.predicted - correct_in_train
     precision = correct / (predicted + IGN_EPSILON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from harness.analyses.leaderboards import Leaderboard, RunFilter, leaderboards
 from harness.analyses.leaderboards.across import SYSTEM, across
 from harness.analyses.leaderboards.ranking import MISMATCHED
 from harness.prompting.relations import COUNTED_TYPES
+from harness.redaction import HIDDEN
+from harness.runs import consistency
 from harness.runs.failures import MOST_FAILED
+from harness.runs.planned_run import question_digest
 from harness.scoring.counts import Counts
 from harness.scoring.official import SCORER_VERSION
+from harness.store import RunFolder
 from tests.commands import harness_here
 from tests.simulated import golds, simulated
-from tests.stored_runs import OF_AN_ENCODER, simulated_run, write_run
+from tests.stored_runs import OF_AN_ENCODER, as_manifest, manifest_of, simulated_run, write_run
 
 DOCUMENTS = 100
 
@@ -195,8 +200,85 @@ def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
     damaged, board = leaderboards(tmp_path)
     assert list(board.ranked["model"]) == ["a"]
     assert damaged.title == "damaged runs"
-    assert list(damaged.unranked["run_id"]) == ["broken", "no counts"]
-    assert all("damaged" in reason for reason in damaged.unranked["reason"])
+    assert list(damaged.unranked["run_id"]) == ["broken"]
+    assert list(board.unranked["run_id"]) == ["no counts"]
+    assert all("damaged" in reason for one in (damaged, board) for reason in one.unranked["reason"])
+
+
+def changed_scores(**scores: object) -> Callable[[RunFolder], None]:
+    def change(run: RunFolder) -> None:
+        metrics = run.read_metrics().as_json()
+        metrics["metrics"] |= scores
+        (run.path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+
+    return change
+
+
+def negative_seconds(run: RunFolder) -> None:
+    manifest = run.read_manifest()
+    run.write_manifest(manifest.changed(sessions=[{"started": 0.0, "finished": 5.0, "seconds": -4.0, "sent": 3}]))
+
+
+def another_question(run: RunFolder) -> None:
+    manifest = run.read_manifest()
+    question = manifest.question.as_json()
+    own = manifest.changed(run_id=f"sample-dev-{question_digest(question)}")
+    assert consistency.id_fits(own.run_id, own)
+    run.write_manifest(own.changed(question={**question, "model": {"name": "gpt-5"}}))
+
+
+def cut(name: str, end: int) -> Callable[[RunFolder], None]:
+    def change(run: RunFolder) -> None:
+        (run.path / name).write_bytes((run.path / name).read_bytes()[:end])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (changed_scores(f1=None), "f1 is None"),
+        (changed_scores(f1="0.5"), "f1: Input should be a valid number"),
+        (changed_scores(f1=0.99), "f1 is 0.99, where its counts give"),
+        (changed_scores(f1=5.0), "f1 is 5.0, where its counts give"),
+        (changed_scores(intra_f1=-0.5), "intra_f1 is -0.5"),
+        (changed_scores(ign_f1=0.9, correct_in_train=1), "ign_f1 is 0.9, where its counts give"),
+        (changed_scores(correct=1), "correct is 1, where the counts of the documents give"),
+        (negative_seconds, "seconds below 0"),
+        (another_question, "its question is not that of its id"),
+        (cut("documents.jsonl", -3), "documents.jsonl: holds 9 of the run's 10 documents"),
+        (cut("documents.jsonl", -1), "documents.jsonl: was cut off in line 10"),
+        (cut("predictions.json", -2), "predictions.json: was cut off"),
+        (lambda run: (run.path / "documents.jsonl").unlink(), "documents.jsonl: no such file"),
+        (lambda run: (run.path / "predictions.json").unlink(), "predictions.json: no such file"),
+    ],
+)
+def test_a_run_whose_files_do_not_fit_each_other_is_damaged(
+    tmp_path: Path, change: Callable[[RunFolder], None], reason: str
+) -> None:
+    simulated_run(tmp_path, "a", 0.1)
+    change(simulated_run(tmp_path, "b", 0.2))
+    board, *others = leaderboards(tmp_path)
+    assert list(board.ranked["model"]) == ["a"]
+    assert [len(one.ranked) for one in others] == []
+    (told,) = board.unranked["reason"]
+    assert told.startswith("damaged: ")
+    assert reason in told
+
+
+def test_a_run_without_metrics_is_told_how_it_is_scored(tmp_path: Path) -> None:
+    (simulated_run(tmp_path, "a", 0.1).path / "metrics.json").unlink()
+    assert "`harness score a` scores it" in only_board(tmp_path).unranked["reason"].iloc[0]
+
+
+def test_the_id_of_an_encoder_and_one_with_a_hidden_part_fit() -> None:
+    """What is asked of an encoder has no constraint; a hidden part cannot be compared."""
+    manifest = as_manifest(manifest_of("a", 1, {"constraint": {"level": ""}}))
+    asked = {name: value for name, value in manifest.question.as_json().items() if name != "constraint"}
+    assert consistency.id_fits(f"sample-dev-a-{question_digest(asked)}", manifest)
+    assert not consistency.id_fits("sample-dev-a-00000000", manifest)
+    hidden = as_manifest(manifest_of("a", 1, {"model": {"name": "a", "identity": {"-M key": HIDDEN}}}))
+    assert consistency.id_fits("sample-dev-a-00000000", hidden)
 
 
 def test_missing_values_are_null_in_json(tmp_path: Path) -> None:
@@ -204,6 +286,41 @@ def test_missing_values_are_null_in_json(tmp_path: Path) -> None:
     row = json.loads(json.dumps(only_board(tmp_path).as_json()))["ranked"][0]
     assert row["rank"] == 1
     assert row["ign_f1"] is row["cost_usd"] is row["p_bootstrap"] is None
+
+
+def test_votes_of_other_runs_and_other_imported_files_are_systems_of_their_own(tmp_path: Path) -> None:
+    def combined(name: str, split: str, members: str, share: str) -> None:
+        identity = {"name": "votes", "identity": {"least_share": share}}
+        question = {"model": identity, "dataset": {"name": "sample", "split": split, "sha256": split}}
+        ids = [{"run_id": f"sample-{split}-{member}-{name}"} for member in members]
+        manifest = {"runner": "imported", "prompt_label": "", "combines": ids}
+        simulated_run(tmp_path, f"sample-{split}-votes-{name}", 0.5, question=question, manifest=manifest)
+
+    for name, split, members, share in [
+        ("01", "dev", "ab", "0.5"),
+        ("02", "dev", "abc", "0.5"),
+        ("03", "dev", "ab", "1"),
+        ("04", "test", "ab", "0.5"),
+        ("05", "dev", "aac", "0.5"),
+        ("06", "dev", "aac", "0.5"),
+    ]:
+        combined(name, split, members, share)
+    for name, recall in (("11", 0.2), ("12", 0.8)):
+        question = {"model": {"name": "theirs", "identity": {"file": name}}, "dataset": {"name": "sample"}}
+        question["dataset"] |= {"split": "dev", "sha256": "dev"}
+        manifest = {"runner": "imported", "prompt_label": ""}
+        simulated_run(tmp_path, f"sample-dev-theirs-{name}", recall, question=question, manifest=manifest)
+    table = across(leaderboards(tmp_path))
+    assert sorted(zip(table["model"], table["prompt"], strict=True)) == [
+        ("theirs (11)", ""),
+        ("theirs (12)", ""),
+        ("votes", "least share 0.5 of a, b"),
+        ("votes", "least share 0.5 of a, b, c"),
+        ("votes", "least share 1 of a, b"),
+        ("votes (05)", "least share 0.5 of 2 a, c"),
+        ("votes (06)", "least share 0.5 of 2 a, c"),
+    ]
+    assert table["sample test"].notna().sum() == 1
 
 
 def test_a_table_over_corpora_has_a_row_a_system_and_never_mixes_scores(tmp_path: Path) -> None:

@@ -203,9 +203,10 @@ def test_what_cannot_be_compared_is_told_in_one_line(folder: Path, tmp_path: Pat
             compare_runs(first, other)
     other.write_manifest(manifest)
     metrics = other.read_metrics()
+    counts = [getattr(metrics.official, name) for name in ("correct", "predicted", "gold")]
     for changed, message in (
         ({"scorer_version": 0}, "another version of the scorer"),
-        ({"per_document": {"elsewhere": [0, 0, 0]}}, "share no document"),
+        ({"per_document": {"elsewhere": counts}}, "share no document"),
     ):
         other.write_metrics(metrics.changed(**changed))
         with pytest.raises(HarnessError, match=message):

@@ -179,9 +179,7 @@ def test_every_command_tells_a_damaged_file_and_the_others_are_ranked(
         assert str(file) in str(done.exception)
     rows = {row["run_id"]: row["reason"] for board in leaderboards(results) for row in records(board.as_table())}
     assert rows[other] is None
-    assert (rows[run.run_id] or "").startswith(
-        f"damaged: {file}" if file.suffix == ".json" and "pred" not in name else ""
-    )
+    assert (rows[run.run_id] or "").startswith(f"damaged: {file}")
 
 
 def test_a_run_with_damaged_records_is_made_anew_without_asking(run: RunFolder) -> None:

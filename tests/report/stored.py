@@ -58,7 +58,7 @@ def store_runs(folder: Path) -> StoredRuns:
     part = _run(results, corpus, {"answers": answers}, limit=3)
     question = attacked.manifest.question.as_json()
     question["model"]["name"] = ATTACKS[1]
-    attacked.folder.write_manifest(attacked.manifest.changed(question=question, prompt_label=ATTACKS[4]))
+    attacked.folder.write_manifest(attacked.manifest.changed(question=question, prompt_label=ATTACKS[4], run_id=""))
     return StoredRuns(results, corpus, closed, RunResult.load(attacked.folder), part)
 
 

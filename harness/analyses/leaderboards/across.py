@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from harness.analyses.leaderboards.boards import Leaderboard
 from harness.analyses.leaderboards.columns import records
+from harness.types import PredictionSource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,28 +21,37 @@ def across(boards: Sequence[Leaderboard]) -> pd.DataFrame:
     """F1 of every system on every board, from 0 to 1: the columns of ``SYSTEM``, then one by the title of each board.
 
     Only ranked runs count, so that no cell holds a partial run, labels of a model or another version of the scorer. A
-    system with several runs on a board, such as repetitions, has their mean. Corpora are scored by their own
-    definitions, so there is no mean over columns. Systems are in the order of how many boards they are on, then by
-    name.
+    system with several runs on a board, such as repetitions, has their mean; several imported or combined runs have
+    other content each, so each has a row of its own, with the end of its run id beside the name. Corpora are scored by
+    their own definitions, so there is no mean over columns. Systems are in the order of how many boards they are on,
+    then by name.
     """
     import pandas as pd
 
     ranked = [board for board in boards if len(board.ranked)]
     cells: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for board in ranked:
-        for row in records(board.ranked):
-            system = tuple(str(row[name] or "") for name in SYSTEM)
+        rows = records(board.ranked)
+        several = Counter(map(_system, rows))
+        for row in rows:
+            system = _system(row)
+            if several[system] > 1 and row["runner"] == PredictionSource.IMPORTED.value:
+                system = (f"{system[0]} ({row['run_id'].rpartition('-')[2]})", *system[1:])
             cells.setdefault(system, {}).setdefault(board.title, []).append(float(row["f1"]))
     order = sorted(cells, key=lambda system: (-len(cells[system]), system))
     titles = [board.title for board in ranked]
-    rows = [
+    table = [
         {
             **dict(zip(SYSTEM, system, strict=True)),
             **{title: sum(found) / len(found) for title, found in cells[system].items()},
         }
         for system in order
     ]
-    return pd.DataFrame(rows, columns=[*SYSTEM, *titles])
+    return pd.DataFrame(table, columns=[*SYSTEM, *titles])
+
+
+def _system(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[name] or "") for name in SYSTEM)
 
 
 def shown_across(table: pd.DataFrame) -> list[list[str]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_UNREADABLE = (InputError, KeyError, TypeError, ValueError)
 _SCORES = ("precision", "recall", "f1", "ign_f1", "intra_f1", "inter_f1")
 
 
@@ -94,21 +95,26 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
         row = _described(folder, manifest)
         if not chosen.takes(key, row):
             return None
-        if not isinstance(manifest, CompleteManifest) or not folder.has(METRICS):
-            return Entry(key, manifest.status, row)
-        result = RunResult(folder, manifest, folder.read_metrics())
-        row |= _scored(result)
-        reason = "; ".join(reasons_not_ranked(result, max_failed))
-        return Entry(key, reason, row) if reason else Entry(key, "", row, *_counts(result))
-    except (InputError, KeyError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         row = {"run_id": folder.run_id}
         return Entry(DAMAGED, f"damaged: {error}", row) if chosen.takes(DAMAGED, row) else None
+    if not isinstance(manifest, CompleteManifest):
+        return Entry(key, manifest.status, row)
+    if not folder.has(METRICS):
+        return Entry(key, f"not scored: {METRICS} is missing; `harness score {folder.run_id}` scores it", row)
+    try:
+        result = RunResult.to_rank(folder, manifest)
+        scored = {**row, **_scored(result)}
+        reason = "; ".join(reasons_not_ranked(result, max_failed))
+        return Entry(key, reason, scored) if reason else Entry(key, "", scored, *_counts(result))
+    except _UNREADABLE as error:
+        return Entry(key, f"damaged: {error}", row)
 
 
 def _described(folder: RunFolder, manifest: Asked) -> dict[str, Any]:
     return {
         "model": manifest.question.model.name,
-        "prompt": manifest.prompt_label,
+        "prompt": manifest.label,
         "constraint": manifest.question.constraint.level,
         "alignment": _alignment(manifest),
         "runner": manifest.runner,

@@ -68,8 +68,8 @@ def _measured(results: Path, chosen: RunFilter, max_failed: float) -> list[dict[
             corpus = f"{dataset.name}, our draws" if match[1] else dataset.name
             # The label of a prompt tells it; an encoder has none.
             one = "relations-per-pair=one" if manifest.config.relations_per_pair == "one" else ""
-            key = (int(match[2]), corpus, model, manifest.prompt_label or one)
-            by_system.setdefault(key, {})[int(match[3])] = RunResult(folder, manifest, folder.read_metrics())
+            key = (int(match[2]), corpus, model, manifest.label or one)
+            by_system.setdefault(key, {})[int(match[3])] = RunResult.to_rank(folder, manifest)
         except InputError:
             continue  # `harness leaderboard` names damaged runs.
     return [_row(key, list(runs.values()), max_failed) for key, runs in by_system.items()]
