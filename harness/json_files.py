@@ -38,8 +38,8 @@ READ_CHARACTERS = 256 * 1024
 UNFINISHED_TOKEN = 16
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
-_VALUES = ('"', "-", "t", "f", "n", *"0123456789")
-"""What values of JSON begin with, other than lists and objects."""
+_VALUES = ('"', *"0123456789")
+"""What values of JSON begin with, other than lists and objects; true, false and null begin as plain text may."""
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
