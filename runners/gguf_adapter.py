@@ -36,7 +36,7 @@ def check_convertible(adapter: Adapter, header: GgufHeader) -> None:
     if missing:
         raise ModelUnavailable(
             f"--adapter: {missing[0]}, which converts adapters for llama.cpp, is not installed: "
-            "pip install 'docre-harness[adapters]'"
+            "pip install 'docre-harness[local]'"
         )
     if header.architecture not in PERMUTED | PLAIN:
         raise InputError(
