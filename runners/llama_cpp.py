@@ -23,7 +23,7 @@ from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, adapter_ids
 from runners.gguf_adapter import as_gguf, check_convertible
 from runners.gguf_header import GgufHeader, read_gguf_header, shards
-from runners.hardware import free_memory, passive_threads, total_memory, usable_cores
+from runners.hardware import briefly_spinning_threads, free_memory, total_memory, usable_cores
 from runners.hub_file import is_hub_row, must_fetch
 from runners.model_file import fetch_model, model_file
 from runners.options import LOCAL_OPTIONS, SERVER_OPTIONS, Option, integer, with_given_context
@@ -194,7 +194,9 @@ class LlamaCppRunner(ChildServerRunner):
         self._folder = Path(tempfile.mkdtemp(prefix="docre-harness-"))
         try:
             log_file = self._folder / "llama.log"
-            return await self._serve(command, passive_threads(os.environ), log_file, port, self._start_timeout_s)
+            return await self._serve(
+                command, briefly_spinning_threads(os.environ), log_file, port, self._start_timeout_s
+            )
         except FatalError as error:
             raise FatalError(
                 f"{self.name}: llama.cpp cannot load {path} with a context of {self._context} tokens in {self._slots} "

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runners.hardware import total_memory, usable_cores
+from runners.hardware import briefly_spinning_threads, total_memory, usable_cores
 
 
 @pytest.fixture
@@ -34,3 +34,9 @@ def test_a_container_s_limit_bounds_the_memory(tmp_path: Path) -> None:
     assert total_memory(tmp_path) == 1 << 20
     (tmp_path / "memory.max").write_text("max\n")
     assert total_memory(tmp_path) == psutil.virtual_memory().total
+
+
+def test_threads_of_llama_cpp_wait_briefly_before_they_sleep_unless_the_user_chose() -> None:
+    assert briefly_spinning_threads({}) == {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+    assert briefly_spinning_threads({"GOMP_SPINCOUNT": "0"})["GOMP_SPINCOUNT"] == "0"
+    assert briefly_spinning_threads({"OMP_WAIT_POLICY": "active"}) == {"OMP_WAIT_POLICY": "active"}
