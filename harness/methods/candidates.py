@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from harness.errors import InputError
 from harness.json_files import MAX_STORED_CHARACTERS, shown, whole_value
@@ -16,6 +16,9 @@ from harness.types import Document, RelationSchema
 
 GOLD = "gold"
 ALL = "all"
+
+DRAWN_FROM = 2
+"""Unrelated pairs are drawn from this many times as many, so that another seed has others."""
 
 Pair = tuple[int, int]
 """Indices of a head and a tail entity of one document, never the same."""
@@ -39,6 +42,15 @@ class PairSource(Protocol):
 
     def relations(self, document: Document) -> Mapping[Pair, tuple[str, ...]]:
         """Ids of the relations that the source proposes for a pair, at least one; other pairs are absent."""
+        ...
+
+
+@runtime_checkable
+class RankedPairs(Protocol):
+    """A source of pairs that can tell which pairs it finds likelier than others."""
+
+    def ranked(self, document: Document) -> tuple[Pair, ...]:
+        """All pairs that it has a score for, the likeliest to hold a relation first."""
         ...
 
 
@@ -107,18 +119,25 @@ class GoldPairs:
 class GoldAndUnrelatedPairs(GoldPairs):
     """The gold pairs and unrelated ones, drawn by ``seed``: examples of both kinds (LMRC, Appendix C).
 
-    ``ratio`` unrelated pairs are drawn for each gold one. Sorted, unless ``is_shuffled``.
+    ``ratio`` unrelated pairs are drawn for each gold one, with a ``proposer`` from the ``DRAWN_FROM`` times as many
+    that it finds likeliest. Sorted, unless ``is_shuffled``.
     """
 
     seed: int = 0
     ratio: float = 1.0
     is_shuffled: bool = False
+    proposer: RankedPairs | None = None
 
     def pairs(self, document: Document) -> tuple[Pair, ...]:
         gold = super().pairs(document)
-        unrelated = sorted(set(AllPairs().pairs(document)) - set(gold))
+        count = round(self.ratio * len(gold))
+        if self.proposer is None:
+            unrelated = sorted(set(AllPairs().pairs(document)) - set(gold))
+        else:
+            related = set(gold)
+            unrelated = [pair for pair in self.proposer.ranked(document) if pair not in related][: DRAWN_FROM * count]
         drawn = random.Random(f"{self.seed} {document.title}")
-        pairs = sorted([*gold, *drawn.sample(unrelated, min(round(self.ratio * len(gold)), len(unrelated)))])
+        pairs = sorted([*gold, *drawn.sample(unrelated, min(count, len(unrelated)))])
         if self.is_shuffled:
             drawn.shuffle(pairs)
         return tuple(pairs)

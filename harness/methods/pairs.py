@@ -29,8 +29,8 @@ _NO_RELATION = normalise(NO_RELATION)
 
 
 def pairwise(settings: MethodSettings) -> PairQuestions:
-    """All ordered pairs, each with its relations or None."""
-    return PairQuestions(settings, AllPairs(), none=True)
+    """The pairs of ``settings.candidates``, or else all ordered pairs, each with its relations or None."""
+    return PairQuestions(settings, settings.candidates or AllPairs(), none=True)
 
 
 def classify(settings: MethodSettings) -> PairQuestions:

@@ -32,22 +32,28 @@ TOKENS_PER_OPTION = 32
 class MethodKind(NamedTuple):
     """A method and what it needs.
 
-    It ``takes_candidates`` if it is asked about given pairs, and ``takes_questions`` if an encoder can decide them
-    instead (``--refine``). One that ``states_relations`` puts each relation as a statement with a label, which is
-    its whole answer. One that ``reads_labels`` names relations by the labels of their texts. One that
-    ``proposes_pairs`` tells related pairs from others and names no relation. One that ``knows_related`` is asked about
-    pairs that hold a relation, and cannot say that one holds none. ``forms`` are the notations that its grammars can be
-    written in.
+    It ``takes_candidates`` if it is asked about given pairs, ``narrows_to_candidates`` if it is asked about all pairs
+    unless some are given, and ``takes_questions`` if an encoder can decide them instead (``--refine``). One that
+    ``states_relations`` puts each relation as a statement with a label, which is its whole answer. One that
+    ``reads_labels`` names relations by the labels of their texts. One that ``proposes_pairs`` tells related pairs from
+    others and names no relation. One that ``knows_related`` is asked about pairs that hold a relation, and cannot say
+    that one holds none. ``forms`` are the notations that its grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
     takes_candidates: bool = False
+    narrows_to_candidates: bool = False
     takes_questions: bool = False
     states_relations: bool = False
     forms: tuple[GrammarForm, ...] = get_args(GrammarForm)
     reads_labels: bool = False
     proposes_pairs: bool = False
     knows_related: bool = False
+
+    @property
+    def answers_unrelated(self) -> bool:
+        """Whether it is asked about given pairs, and can answer that one of them holds no relation."""
+        return self.narrows_to_candidates or (self.states_relations and not self.knows_related)
 
     @property
     def ranks_candidates(self) -> bool:
@@ -62,7 +68,7 @@ class MethodKind(NamedTuple):
 METHODS: Mapping[str, MethodKind] = {
     "tagged": MethodKind(Tagged),
     "grouped": MethodKind(Grouped, forms=GROUPED_FORMS),
-    "pairwise": MethodKind(pairwise),
+    "pairwise": MethodKind(pairwise, narrows_to_candidates=True),
     "classify": MethodKind(classify, takes_candidates=True),
     "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),
     "judge": MethodKind(judge, takes_candidates=True, takes_questions=True, states_relations=True),
@@ -128,10 +134,10 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         raise InputError(
             f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD}, {ALL}, FILE or ENCODER"
         )
-    if not kind.takes_candidates and settings.candidates is not None:
+    if not (kind.takes_candidates or kind.narrows_to_candidates) and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
     if settings.in_episodes:
         return InEpisodes(settings, create_method)
     if settings.retrieval is not None:
         return Retrieved(settings, settings.retrieval, create_method)
-    return with_shots(settings, kind.create, unrelated_pairs=kind.states_relations and not kind.knows_related)
+    return with_shots(settings, kind.create, unrelated_pairs=kind.answers_unrelated)

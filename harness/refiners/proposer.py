@@ -36,6 +36,15 @@ class ScoredPairs:
         """The proposed pairs by head, then by tail."""
         return tuple(self._above(document))
 
+    def ranked(self, document: Document) -> tuple[Pair, ...]:
+        """All pairs, by how far their best relation is above NA; those without a number come last."""
+        import numpy as np
+
+        found = self.scores.of(document)
+        margins = without_nan(found.scores)[:, :-1].max(axis=1) - found.scores[:, -1]
+        order = np.argsort(-np.where(np.isnan(margins), -np.inf, margins), kind="stable")
+        return tuple((int(head), int(tail)) for head, tail in found.pairs[order])
+
     def relations(self, document: Document) -> Mapping[Pair, tuple[str, ...]]:
         if proposes_only(self.scores.file.relations):
             return {}

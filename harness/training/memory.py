@@ -7,8 +7,16 @@ from contextlib import contextmanager
 
 from harness.errors import ModelUnavailable
 
-# What torch says on GPUs, on Linux, and on Windows and macOS.
-_WORDINGS = ("out of memory", "can't allocate memory", "not enough memory")
+# What torch says on GPUs, on Linux, and on Windows and macOS. The last three are what libraries of CUDA say when they
+# find no memory to work in: seen on an H100 whose memory other trainings had taken.
+_WORDINGS = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "CUBLAS_STATUS_EXECUTION_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "mha_graph.execute",
+)
 
 
 @contextmanager

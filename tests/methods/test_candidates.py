@@ -97,10 +97,23 @@ def test_a_missing_file_is_told() -> None:
         load("nowhere.json")
 
 
-@pytest.mark.parametrize(("prompt", "candidates"), [("classify", None), ("pairwise", "gold"), ("tagged", "gold")])
+@pytest.mark.parametrize(("prompt", "candidates"), [("classify", None), ("grouped", "gold"), ("tagged", "gold")])
 def test_candidates_that_are_missing_or_not_taken_are_told(prompt: str, candidates: str | None) -> None:
     with pytest.raises(InputError, match=f"prompt '{prompt}' .*--candidates"):
         planned(prompt, candidates)
+
+
+def test_pairwise_asks_about_all_pairs_unless_candidates_are_given(tmp_path: Path) -> None:
+    few = write(tmp_path, {title: [[0, 1], [1, 0]] for title in TITLES})
+    whole, narrowed = planned("pairwise", None, limit=1), planned("pairwise", few, limit=1)
+    first = next(iter(load_dataset("sample").documents))
+    asked = [experiment.method().demonstrate(first) for experiment in (whole, narrowed)]
+    assert len(asked[0]) > len(asked[1]) == 1
+    lines = asked[1][0].answer.splitlines()
+    assert [line.split(" | ")[1] for line in lines[:-1]].count("None") >= 1
+    assert whole.run_id != narrowed.run_id
+    shown = planned("pairwise", few, limit=1, shots=1).method().demonstrate(first)[0].request.messages
+    assert "| None |" in shown[2].content, "an example of a pair without a relation"
 
 
 def test_a_file_is_checked_against_the_documents_before_anything_is_asked(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from harness.datasets.docred_output import as_docred
 from harness.datasets.registry import CORPORA
 from harness.encoders.scores import PAIR_SCORES, ScoreFile, score_writer
 from harness.errors import InputError
+from harness.methods.candidates import GoldPairs
+from harness.methods.pairs import PairQuestions
 from harness.runs.config import RunConfig
 from harness.runs.execute import execute
 from harness.runs.plan import Experiment, prepare
@@ -23,6 +25,7 @@ from harness.runs.rescore import rescore_run
 from harness.runs.results import RunResult
 from harness.runs.sources.imported import import_run
 from harness.store import RunFolder
+from harness.training.llm.examples import with_sampled_pairs
 from harness.types import Dataset, Request
 from tests.refiners.answers import all_knowing, answering, said
 
@@ -52,6 +55,23 @@ async def test_an_llm_that_knows_the_labels_reaches_the_bound(
     assert scores["added"] == scores["added_right"] > 10
     assert scores["encoder"]["f1"] < scores["refined"]["f1"] == result.metrics.official.f1
     assert 0 < scores["interval"][0] <= scores["f1_difference"] <= scores["interval"][1]
+
+
+def test_a_training_draws_the_unrelated_pairs_that_an_encoder_finds_likeliest(imported: RunResult) -> None:
+    config = replace(refined(imported, "pairwise"), refine=None, candidates=imported.folder.run_id)
+    experiment = prepare(config)
+    sampled = with_sampled_pairs(experiment.method(), 0.5, seed=1)
+    assert isinstance(sampled, PairQuestions)
+    document = max(experiment.dataset.documents, key=lambda one: len(one.labels))
+    related = set(GoldPairs().pairs(document))
+    scores = ScoreFile(imported.folder.path / PAIR_SCORES)[document.title]
+    margins = (scores.scores[:, :-1].max(axis=1) - scores.scores[:, -1]).tolist()
+    by_margin = sorted(zip(margins, map(tuple, scores.pairs.tolist()), strict=True), reverse=True)
+    unrelated = [pair for _, pair in by_margin if pair not in related]
+    drawn = set(sampled.source.pairs(document)) - related
+    assert len(drawn) == round(0.5 * len(related))
+    assert drawn <= set(unrelated[: 2 * len(drawn)])
+    assert related < set(sampled.source.pairs(document))
 
 
 async def test_an_llm_that_always_says_none_leaves_the_encoders_answer(imported: RunResult) -> None:

@@ -46,10 +46,9 @@ def save_adapter(folder: Path, model: Any, base: str, facts: Mapping[str, Any]) 
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
-    weights = {
-        name: value.detach().to("cpu", torch.float16).contiguous()
-        for name, value in get_peft_model_state_dict(model).items()
-    }
+    # The vocabulary is the base model's: peft need not look for the base model's configuration to find that out.
+    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    weights = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in tensors.items()}
     settings = model.peft_config[model.active_adapter]
     settings.base_model_name_or_path = base
     with storing(folder):

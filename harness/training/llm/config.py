@@ -21,7 +21,8 @@ class LlmTrainingConfig(BaseModel):
     - ``batch_size``: exchanges (a prompt and its answer) for each step of the optimizer, ``at_once`` of them together
       in memory. Only answers are learned, each of their tokens counts alike.
     - ``exchanges``: the most exchanges of a document in one epoch, others in every epoch; 0: all.
-    - ``na``: for `pairwise`, unrelated pairs for each related one of a document, shuffled; unset: all pairs, in order.
+    - ``na``: for `pairwise`, unrelated pairs for each related one of a document, shuffled, with an encoder as
+      candidates those that it finds likeliest; unset: all pairs, or the candidates, in order.
     - ``max_length``: tokens of prompt and answer together; a longer exchange is left out.
     - ``quantize``: ``4bit`` loads the base model in four bits (QLoRA, Dettmers et al., NeurIPS 2023); it takes a GPU.
     - ``checkpointing``: activations are computed again in the backward pass; slower, in much less memory.

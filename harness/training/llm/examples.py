@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import InputError
-from harness.methods.candidates import GoldAndUnrelatedPairs
+from harness.methods.candidates import GoldAndUnrelatedPairs, RankedPairs
 from harness.methods.pairs import PairQuestions
 from harness.types import Document, Message
 
@@ -62,13 +62,17 @@ class Exchanges:
 def with_sampled_pairs(method: PromptMethod, ratio: float | None, seed: int) -> PromptMethod:
     """The method, asking about related pairs and ``ratio`` unrelated ones for each, shuffled; as it is for None.
 
+    Where an encoder proposes the method's pairs, the unrelated ones are among those that it finds likeliest: on
+    documents that it was trained on, what it proposes is nearly all related, and would teach no None.
+
     Raises InputError for a prompt that cannot answer that a pair has no relation.
     """
     if ratio is None:
         return method
     if not (isinstance(method, PairQuestions) and method.none):
         raise InputError("-O na: the prompt has no answer for pairs without a relation; use --prompt pairwise")
-    return replace(method, source=GoldAndUnrelatedPairs(seed=seed, ratio=ratio, is_shuffled=True))
+    proposer = method.source if isinstance(method.source, RankedPairs) else None
+    return replace(method, source=GoldAndUnrelatedPairs(seed=seed, ratio=ratio, is_shuffled=True, proposer=proposer))
 
 
 def exchanges_of(
