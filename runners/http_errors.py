@@ -25,6 +25,7 @@ from runners.wordings import (
     is_context_overflow,
     is_credit_used_up,
     is_key_refused,
+    is_lark_refused,
     is_quota_used_up,
     is_role_refused,
 )
@@ -130,7 +131,8 @@ def _error_of_status(
             overloaded=status in (429, 503, 529),
             outage="overload" if status in (502, 504) else "",
         )
-    return RequestError(f"the server rejected the request ({shown}): {said}")
+    hint = "; add -M constrain_with=gbnf, which this vLLM need not translate" if is_lark_refused(text) else ""
+    return RequestError(f"the server rejected the request ({shown}): {said}{hint}")
 
 
 def error_in_body(

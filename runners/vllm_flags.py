@@ -18,11 +18,11 @@ from harness.types import GrammarForm, ModelSpec, RunnerOptions
 from runners.adapters import BaseModel
 from runners.hardware import has_gpu
 from runners.model_file import is_path
-from runners.options import HARMLESS_KEYS, LOCAL_OPTIONS, Option, with_given_context
+from runners.options import HARMLESS_KEYS, LOCAL_OPTIONS, Option, choice, with_given_context
 from runners.providers import KEY_VARIABLES
 
-# In order of preference: only Lark excludes self-pairs; vLLM's xgrammar backend takes all three.
-FORMS: tuple[GrammarForm, ...] = ("lark", "regex", "json_schema")
+# In order of preference: Lark and GBNF exclude self-pairs, and xgrammar and guidance both take Lark.
+FORMS: tuple[GrammarForm, ...] = ("lark", "gbnf", "regex", "json_schema")
 STRUCTURED_OUTPUTS = {"backend": "xgrammar", "disable_any_whitespace": True}
 FLAG_PREFIX = "flag."
 # Sizes, precisions and switches: no address, program or file is behind them, so that a stored run may say them.
@@ -40,6 +40,7 @@ _HARMLESS_VALUE = re.compile(r"\w[\w.]*|")
 VLLM_OPTIONS: Mapping[str, Option] = {
     **LOCAL_OPTIONS,
     "device": Option("cpu or gpu (default: a GPU if there is one or the model's row counts any)"),
+    "constrain_with": Option(f"the form of grammar: {', '.join(FORMS)} (default: the first that a prompt has)"),
     FLAG_PREFIX: Option("a flag of vLLM's engine"),
 }
 
@@ -67,6 +68,17 @@ def engine_flags(spec: ModelSpec, options: RunnerOptions) -> dict[str, str]:
     if on_cpu(spec, options):
         flags["enforce-eager"] = ""
     return flags | adapter_flags(options) | row_flags(spec) | given_flags(options)
+
+
+def forms_of(options: RunnerOptions) -> tuple[GrammarForm, ...]:
+    """The forms of grammar to send: all, or the one that ``-M constrain_with`` names.
+
+    vLLM before 0.32 makes EBNF of Lark by itself, and cannot do so for some grammars; what it calls EBNF is GBNF.
+    """
+    if "constrain_with" not in options.extra:
+        return FORMS
+    named = choice(options.extra, "constrain_with", FORMS, "")
+    return tuple(form for form in FORMS if form == named)
 
 
 def adapter_flags(options: RunnerOptions) -> dict[str, str]:

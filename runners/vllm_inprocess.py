@@ -27,11 +27,11 @@ from runners.options import choice
 from runners.progress import counters
 from runners.repetition import REPETITION_OPTION, copies_allowed
 from runners.vllm_flags import (
-    FORMS,
     VLLM_OPTIONS,
     check_adapters,
     command_line,
     engine_flags,
+    forms_of,
     has_vllm,
     refuse_without_gpu,
     server_environment,
@@ -63,7 +63,7 @@ class VllmInprocessRunner(InProcessRunner):
             spec,
             options,
             Supports(
-                FORMS,
+                forms_of(options),
                 MAX_TOP_LOGPROBS,
                 context=spec.context,
                 continues=True,

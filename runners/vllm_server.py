@@ -24,11 +24,11 @@ from runners.repetition import REPETITION_OPTION, with_detection
 from runners.server_process import free_port
 from runners.vllm_copies import data_parallel_flags, server_gpus
 from runners.vllm_flags import (
-    FORMS,
     VLLM_OPTIONS,
     check_adapters,
     command_line,
     engine_flags,
+    forms_of,
     has_vllm,
     refuse_without_gpu,
     server_environment,
@@ -98,7 +98,7 @@ class VllmServerRunner(ChildServerRunner):
         self._start_timeout_s = seconds(options.extra, "start_timeout_s", START_TIMEOUT_S)
         spec = with_chosen_context(spec, options)
         options = with_detection(options)
-        super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=FORMS))
+        super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=forms_of(options)))
         self.supports = replace(self.supports, adapters=adapter_ids(options))
         self._spelling: dict[tuple[str, ...], LabelTokens] = {}
         if not options.base_url:

@@ -126,6 +126,11 @@ _ROLE_REFUSED = (
 )
 
 
+def is_lark_refused(text: str) -> bool:
+    """Whether vLLM (before 0.32) could not turn a grammar from Lark into the notation of its engine."""
+    return re.search(r"(?i)\bLark to EBNF\b", text) is not None
+
+
 def is_role_refused(text: str) -> bool:
     """Whether an error says that the chat template, or the server, takes no system message."""
     return re.search(_ROLE_REFUSED, said(text)) is not None

@@ -18,7 +18,7 @@ import pytest
 from harness import run
 from harness.engine import endpoints
 from harness.engine.retry import RetryPolicy, call_with_retries
-from harness.errors import FatalError, InputError, ModelUnavailable, StorageError
+from harness.errors import FatalError, InputError, ModelUnavailable, RequestError, StorageError
 from harness.models import load_models, resolve_model
 from harness.types import Adapter, AdapterBase, Constraint, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
 from runners import vllm_flags
@@ -69,6 +69,31 @@ async def test_a_system_message_that_a_served_template_leaves_out_opens_the_user
         completion = await runner.generate(Request(messages))
     assert completion.text == "Be brief.\n\nName a colour."
     assert completion.adjusted == ("system message put into the first user message",)
+
+
+async def test_a_grammar_that_an_older_vllm_cannot_translate_is_sent_in_its_own_notation() -> None:
+    def reply(asked: Asked) -> bytes:
+        grammar = asked.body["structured_outputs"]
+        assert isinstance(grammar, dict)
+        if str(grammar["grammar"]).startswith("start:"):
+            told = "Failed to convert the grammar from Lark to EBNF."
+            return http({"error": {"message": told, "code": 400}}, status=400)
+        return http(chat("yes"))
+
+    answers = []
+    async with ScriptedServer(reply) as server:
+        for form, text in ("lark", 'start: "yes"'), ("gbnf", 'root ::= "yes"'):
+            options = RunnerOptions(base_url=server.url, extra={"probe": "false", "constrain_with": form})
+            async with VllmServerRunner(SPEC, options) as runner:
+                assert runner.supports.forms == (form,)
+                try:
+                    answers.append((await runner.generate(replace(ASKED, constraint=Constraint(form, text)))).text)
+                except RequestError as error:
+                    answers.append(str(error))
+    assert "add -M constrain_with=gbnf" in answers[0]
+    assert answers[1] == "yes"
+    with pytest.raises(InputError, match="constrain_with=xml: lark or gbnf"):
+        VllmServerRunner(SPEC, RunnerOptions(base_url="http://127.0.0.1:9/v1", extra={"constrain_with": "xml"}))
 
 
 def server_pids(fake: Path) -> list[int]:
@@ -367,6 +392,7 @@ async def test_a_real_vllm_obeys_each_form_of_grammar(tmp_path: Path) -> None:
     forms = (
         Constraint("regex", r"\([a-z]{1,9}\)\nEND"),
         Constraint("lark", 'start: "(" /[a-z]{1,9}/ ")\\nEND"'),
+        Constraint("gbnf", 'root ::= "(" [a-z]{1,9} ")\\nEND"'),
     )
     async with runner:
         for constraint in forms:
