@@ -7,11 +7,18 @@ and schedule: the losses have to be equal within rounding. TRL is no dependency:
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psutil
 
 from tests.bench.report import Measurement, report
 
@@ -21,11 +28,38 @@ if TYPE_CHECKING:
 
 DOCUMENTS, ROUNDS = 8, 2
 SETTINGS = {"epochs": "1", "batch_size": "2", "precision": "fp32", "choose_documents": "0"}
+HERE, TRL = "here", "trl"
 
 
-async def measure() -> list[Measurement]:
+class Outcome(NamedTuple):
+    """The losses of all steps, the seconds and tokens of the epoch, and how far memory (MB) rose over the model's."""
+
+    losses: list[float]
+    seconds: float
+    tokens: int
+    megabytes: float
+
+
+def measure() -> Iterator[Measurement]:
+    # Each training has a process of its own, as memory that one has freed is not given back to the system.
+    ours, theirs = ([], [])  # type: tuple[list[Outcome], list[Outcome]]
+    for _ in range(ROUNDS):
+        for name, outcomes in ((HERE, ours), (TRL, theirs)):
+            command = [sys.executable, "-m", "tests.bench.adapter_speed", name]
+            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            outcomes.append(Outcome(*json.loads(said.splitlines()[-1])))
+    tokens, fastest = ours[0].tokens, [min(one.seconds for one in outcomes) for outcomes in (ours, theirs)]
+    difference = max(abs(one - other) for one, other in zip(ours[0].losses, theirs[0].losses, strict=True))
+    yield Measurement("greatest difference of a step's loss to TRL's", difference, at_most=0.002)
+    note = f"{tokens / fastest[0]:.0f} here, {tokens / fastest[1]:.0f} by TRL, {tokens:,} tokens, best of {ROUNDS}"
+    yield Measurement("tokens per second as a share of TRL's", fastest[1] / fastest[0], at_least=0.95, note=note)
+    memory = [min(one.megabytes for one in outcomes) for outcomes in (ours, theirs)]
+    note = f"{memory[0]:.0f} MB here, {memory[1]:.0f} MB by TRL, beyond the loaded model"
+    yield Measurement("memory of the training as a share of TRL's", memory[0] / memory[1], note=note)
+
+
+async def train(by: str) -> Outcome:
     import torch
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     from harness.datasets.registry import load_dataset
     from harness.runs.config import RunConfig
@@ -42,26 +76,30 @@ async def measure() -> list[Measurement]:
         model, tokenizer = runner.loaded
         documents = list(islice(load_dataset("sample").documents, DOCUMENTS))
         found = exchanges_of(documents, experiment.method(), runner, tokenizer, runner.end_of_turn, config.max_length)
-        model.hf_quantizer, model.is_quantized = (
-            None,
-            False,
-        )  # transformers trains no GGUF model, not even a dequantised one
+        # transformers trains no GGUF model, not even a dequantised one.
+        model.hf_quantizer, model.is_quantized = None, False
         torch.manual_seed(0)
         adapted = new_adapter(model, config)
-        begin = {name: value.clone() for name, value in get_peft_model_state_dict(adapted).items()}
-        ours, theirs = [], []
-        for _ in range(ROUNDS):
-            for train, outcomes in ((_here, ours), (_by_trl, theirs)):
-                set_peft_model_state_dict(adapted, begin)
-                outcomes.append(train(adapted, tokenizer, config, found))
+        memory = Memory()
+        memory.start()
+        losses, seconds = {HERE: _here, TRL: _by_trl}[by](adapted, tokenizer, config, found)
+        memory.over.set()
     tokens = sum(len(one) for exchanges in found.by_document for one in exchanges)
-    fastest = [min(seconds for _, seconds in outcomes) for outcomes in (ours, theirs)]
-    difference = max(abs(one - other) for one, other in zip(ours[0][0], theirs[0][0], strict=True))
-    note = f"{tokens / fastest[0]:.0f} here, {tokens / fastest[1]:.0f} by TRL, {tokens:,} tokens, best of {ROUNDS}"
-    return [
-        Measurement("greatest difference of a step's loss to TRL's", difference, at_most=0.002),
-        Measurement("tokens per second as a share of TRL's", fastest[1] / fastest[0], at_least=0.95, note=note),
-    ]
+    return Outcome(losses, seconds, tokens, (memory.most - memory.before) / 1e6)
+
+
+class Memory(threading.Thread):
+    """Looks at this process's resident memory, in bytes, 50 times a second; its peak may lie in loading the model."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+        self._process = psutil.Process()
+        self.before = self.most = self._process.memory_info().rss
+
+    def run(self) -> None:
+        while not self.over.wait(0.02):
+            self.most = max(self.most, self._process.memory_info().rss)
 
 
 class Losses:
@@ -164,7 +202,9 @@ def main() -> None:
     if missing:
         print(f"skipped: {missing[0]} is not installed (pip install trl, in an environment of its own)")
         return
-    if not report(asyncio.run(measure())):
+    if sys.argv[1:] in ([HERE], [TRL]):
+        print(json.dumps(asyncio.run(train(sys.argv[1]))))
+    elif not report(measure()):
         raise SystemExit(1)
 
 
