@@ -171,7 +171,7 @@ def _fields_of(content: str, sentences: int) -> tuple[list[str], str]:
 
 
 def _fields(content: str, counts: Sequence[int] = (3,)) -> list[str]:
-    """The fields of ``content``: as many as ``counts`` has if it is a triplet, one if nothing in it separates fields."""
+    """The fields of ``content``: as many as ``counts`` says if it is a triplet, one if nothing separates fields."""
     fields = _split_at_pipes(content)
     if len(fields) - 2 in counts and not fields[0].strip() and not fields[-1].strip():
         fields = fields[1:-1]  # a row of a Markdown table
