@@ -32,7 +32,6 @@ from tests.commands import harness
 from tests.corpora import labelled_by, without_gold
 from tests.encoders.small import OPTIONS, Recorder
 
-
 CDR = Path(__file__).parents[1] / "datasets" / "corpora" / "dev.data"
 
 
