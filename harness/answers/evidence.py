@@ -18,7 +18,7 @@ EVIDENCE_NAMES = (EVIDENCE_FIELD, "evidence_sentences", "sentences", "sentence_i
 NO_EVIDENCE = "-"
 
 _BETWEEN = ", "
-_SAYS_NOTHING = re.compile(r"[\W_]*(?:none|null|n/a)?[\W_]*", re.IGNORECASE)
+_SAYS_NOTHING = re.compile(r"[\W_]*+(?:none|null|n/a)?[\W_]*+", re.IGNORECASE)
 # A number that is no part of a word, unless of S3: E3 is an entity.
 _NUMBER = re.compile(r"(?<![^\W\d_Ss])(\d+)(?:\s*[-–]\s*[Ss]?(\d+))?")
 _AFTER_BRACKET = re.compile(
