@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from harness.cli.summary import result_lines
 from harness.datasets.registry import load_dataset
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
+from harness.runs.rescore import rescore_run
 from harness.runs.results import RunResult
 from tests.chat_server import ChatServer, completion
 
@@ -40,5 +42,8 @@ def test_perfect_answers_of_a_server_have_an_evidence_f1_of_100(ask: Ask) -> Non
     # The official code counts one gold sentence more than there are.
     assert scores.evidence_f1 == pytest.approx(1, abs=0.01)
     assert "evidence" in [name for name, _ in result_lines(result)]
+    again = asyncio.run(rescore_run(result.folder, None))
+    assert again.metrics
+    assert again.metrics.official == scores
     question = result.manifest.question.prompt
     assert (question.options["evidence"], result.manifest.prompt_label) == ("sentences", "tagged evidence=sentences")
