@@ -62,7 +62,7 @@ def align_triplets(
         else:
             triplet = Triplet(head.entity, relation, tail.entity)
             matches["merged_triplet"] += triplet in predictions
-            predictions.setdefault(triplet, Prediction(triplet))
+            predictions.setdefault(triplet, Prediction(triplet, raw.evidence))
             for match in (head, tail):
                 matches["ambiguous_entity"] += match.ambiguous
                 matches[f"{match.how}_entity"] += match.how != "exact"

@@ -18,7 +18,7 @@ from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
 from harness.prompting.languages import ENGLISH
-from harness.prompting.variant import LANGUAGE, REASONING, PromptVariant, load_variant
+from harness.prompting.variant import EVIDENCE, LANGUAGE, REASONING, PromptVariant, load_variant
 from harness.runs.config import RunConfig
 from harness.runs.sources.adapters import adapters_of, warn_of_other_use
 from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_of
@@ -116,8 +116,9 @@ def _schema(name: str) -> RelationSchema:
 
 def _options(variant: PromptVariant, config: RunConfig, most: int | None, schema: str) -> dict[str, str]:
     """The variant's options; a model that is asked for ``most`` triplets only is asked for as few entities."""
-    if config.prompt_options.get(REASONING, "none") != "none":
-        raise InputError(f"`harness annotate` asks for lists alone: leave out -P {REASONING}")
+    for name in (REASONING, EVIDENCE):
+        if config.prompt_options.get(name, "none") != "none":
+            raise InputError(f"`harness annotate` asks for lists alone: leave out -P {name}")
     options = variant.choose({**config.prompt_options, "schema": OPEN if schema == OPEN else "listed"})
     if most and MAX_ENTITIES not in config.prompt_options and MAX_ENTITIES in options:
         options[MAX_ENTITIES] = str(min(most, int(options[MAX_ENTITIES])))

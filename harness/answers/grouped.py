@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
 from harness.answers.base import Output
 from harness.answers.grouped_reading import parse_grouped
-from harness.answers.notation import gbnf, lark, quoted_literal, strict_object
+from harness.answers.notation import chain, gbnf, lark, quoted_literal, strict_object
 from harness.answers.reader import ListingForm, Parsed
 from harness.answers.typed import Fitting
 from harness.escaping import SEPARATOR, TERMINATOR, escape, format_item
@@ -155,24 +155,11 @@ class GroupedForm(ListingForm[RawTriplet]):
             for name, tails in self._lines[kind]:
                 items.append(f"{names[name]} {sets.setdefault(tails, f'tails{mark}{len(sets)}')}{mark}0")
                 terminals[names[name]] = quoted_literal(f"{_BULLET}{escape(name)}{SEPARATOR}")
-            rules |= _chain(rule, mark, [(item, item) for item in items])
+            rules |= chain(rule, mark, [(item, item) for item in items])
         places = {reference: number for number, reference in enumerate(self._kinds)}
         for tails, rule in sets.items():
-            rules |= _chain(rule, mark, [(f"MORE{mark}{places[one]}", f"LAST{mark}{places[one]}") for one in tails])
+            rules |= chain(rule, mark, [(f"MORE{mark}{places[one]}", f"LAST{mark}{places[one]}") for one in tails])
             for one in tails:
                 terminals[f"MORE{mark}{places[one]}"] = quoted_literal(one + SEPARATOR)
                 terminals[f"LAST{mark}{places[one]}"] = quoted_literal(one + "\n")
         return {**rules, **terminals}
-
-
-def _chain(rule: str, mark: str, items: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The rules of a list in this order without repetition, not empty: an item as it is before others, and as the last.
-
-    The rule of the items from place ``n`` on is called by ``rule`` and that number.
-    """
-    rules = {}
-    for place, (more, last) in enumerate(items):
-        following = f"{rule}{mark}{place + 1}"
-        body = last if place + 1 == len(items) else f"{last} | {more} {following} | {following}"
-        rules[f"{rule}{mark}{place}"] = body
-    return rules

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 _REGEX_SPECIAL = re.compile(r"[\\.^$*+?()\[\]{}|]")
 # xgrammar 0.2 writes such a character as \xE9 and reads that again together with a hexadecimal digit.
@@ -59,6 +59,19 @@ def lark(rules: Mapping[str, str]) -> str:
     terminal must end in text that shows where it ends: ``"A | "``, not ``"A"`` beside ``"A B"``.
     """
     return "".join(f"{name}: {body}\n" for name, body in rules.items())
+
+
+def chain(rule: str, mark: str, items: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The rules of a list in this order without repetition, not empty: an item as it is before others, and as the last.
+
+    The rule of the items from place ``n`` on is called by ``rule`` and that number; ``mark`` stands before the number.
+    """
+    rules = {}
+    for place, (more, last) in enumerate(items):
+        following = f"{rule}{mark}{place + 1}"
+        body = last if place + 1 == len(items) else f"{last} | {more} {following} | {following}"
+        rules[f"{rule}{mark}{place}"] = body
+    return rules
 
 
 def strict_object(properties: dict[str, object]) -> dict[str, object]:

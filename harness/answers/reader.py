@@ -8,6 +8,8 @@
 | `after_end`      | all that follows the terminator, as one text                                 |
 | `prose`          | any other line                                                               |
 
+`unknown_sentence` tells of a triplet that is taken, without what it names as evidence and no sentence is.
+
 Code fences, rulers and empty lines are passed over. Identical entries are counted, not rejected.
 """
 

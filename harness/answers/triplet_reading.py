@@ -16,6 +16,9 @@ with a head, a relation and a tail (or the synonyms in ``_FIELD_NAMES``), or a
 list of three texts, at any depth. A list of three texts that is a property of an object counts only if
 the property's name says so: ``"triplet": [...]``, but not ``"entities": [...]``. Texts of a list that
 hold ``|`` are read as lines.
+
+Where sentences are asked for, each triplet may have a fourth field, a property such as ``evidence``, or numbers after
+its bracket. A triplet without them is read all the same.
 """
 
 from __future__ import annotations
@@ -23,16 +26,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from harness.answers.evidence import EVIDENCE_NAMES, read_evidence, split_after_bracket
 from harness.answers.json_values import JsonNode
 from harness.answers.reader import ORNAMENTS, AnswerReader, Parsed
 from harness.escaping import TERMINATOR, unescape
-from harness.types import RawTriplet, Reject
+from harness.types import RawTriplet, Reject, SupportedTriplet
 
 LONGEST_NAME = 12
 """Words that a name has at most, where nothing else tells it from prose."""
 
 _FIELD = r"([^|\\]*(?:\\.[^|\\]*)*)"
 _EXACT = re.compile(rf"\({_FIELD} \| {_FIELD} \| {_FIELD}\)")
+_EXACT_WITH_EVIDENCE = re.compile(rf"\({_FIELD} \| {_FIELD} \| {_FIELD} \| (-|\d+(?:, \d+)*)\)")
 _ORNAMENT = re.compile(r"(?:[-+*•–>]\s+|\d{1,5}[.):]\s+|[^\W\d][\w ]{0,40}:\s+(?=\()|\*\*|`+)*")
 _NOTHING = re.compile(r"[-=_*|:\s]*|`{3,}\w*")
 _ESCAPED = re.compile(r"\\.")
@@ -46,29 +51,35 @@ _FIELD_NAMES = (
     ("head", "subject", "head_entity", "source", "h"),
     ("relation", "predicate", "relation_type", "type", "r"),
     ("tail", "object", "tail_entity", "target", "t"),
+    EVIDENCE_NAMES,
 )
 _NAMES_TRIPLETS = re.compile("tripl|relation|fact")
 _OPENING = ("(", "[", "<", "{")
 _CLOSING = (")", "]", ">", "}")
 
 
-def parse_triplets(text: str, *, truncated: bool = False) -> Parsed[RawTriplet]:
+def parse_triplets(text: str, *, truncated: bool = False, sentences: int = 0) -> Parsed[RawTriplet]:
     """Read the triplets in ``text``, whatever its form; never fails, and takes time linear in its length.
 
     ``truncated`` says that generation stopped at the token limit. The last line is then taken only if it
     ends like a whole triplet, since ``A | r | E1`` may be the beginning of ``A | r | E12``. Whether the
     fields mean entities and relations of the document is not judged here. The reasons of rejects are
-    listed in ``harness.answers.reader``.
+    listed in ``harness.answers.reader``. ``sentences`` is how many sentences the document has, where each triplet is
+    to name some; of identical triplets the first keeps its own.
     """
-    return _TripletReader(text, truncated).read()
+    return _TripletReader(text, truncated, sentences).read()
 
 
 class _TripletReader(AnswerReader[RawTriplet]):
+    def __init__(self, text: str, truncated: bool, sentences: int) -> None:
+        super().__init__(text, truncated)
+        self._sentences = sentences
+
     def read_line(self, line: str) -> list[RawTriplet | Reject]:
-        return read_line(line)
+        return read_line(line, self._sentences)
 
     def read_last_line(self, line: str) -> list[RawTriplet | Reject]:
-        entries = read_line(line)
+        entries = self.read_line(line)
         closed = line.rstrip(ORNAMENTS).endswith(_CLOSING)
         may_go_on = self.truncated and line.count("(") != line.count(")")
         begun = line.startswith(_OPENING) or TERMINATOR.startswith(line)
@@ -77,30 +88,31 @@ class _TripletReader(AnswerReader[RawTriplet]):
         return entries
 
     def read_json(self, root: JsonNode) -> Iterator[RawTriplet | Reject]:
-        return _triplets_in_json(root, self.text)
+        return _triplets_in_json(root, self.text, self._sentences)
 
     def is_exact(self, line: str) -> bool:
-        return is_exact(line)
+        return is_exact(line) or (self._sentences > 0 and _EXACT_WITH_EVIDENCE.fullmatch(line) is not None)
 
 
-def read_line(line: str) -> list[RawTriplet | Reject]:
+def read_line(line: str, sentences: int = 0) -> list[RawTriplet | Reject]:
     """The triplets and rejects in ``line``, in order; nothing for an empty line, a ruler or a code fence.
 
-    ``line`` has no white space at its ends. The reasons given are ``malformed``, ``empty_field`` and
-    ``prose``.
+    ``line`` has no white space at its ends. ``sentences`` is as in ``parse_triplets``. The reasons given are
+    ``malformed``, ``empty_field``, ``prose`` and ``unknown_sentence``.
     """
-    exact = _EXACT.fullmatch(line)
-    if exact:
+    if exact := _EXACT.fullmatch(line):
         return [_triplet(exact.groups(), line)]
+    if sentences and (exact := _EXACT_WITH_EVIDENCE.fullmatch(line)):
+        return _supported(_triplet(exact.groups()[:3], line), exact[4], line, sentences)
     if says_nothing(line):
         return []
     content = without_ornaments(line)
-    fields = _fields(content)
+    fields, evidence = _fields_of(content, sentences)
     if len(fields) != 3:
         parts = _BETWEEN_TRIPLETS.split(content)
         if len(parts) > 1:
-            return [_read_content(part, _fields(part)) for part in parts]
-    return [_read_content(line, fields)]
+            return [entry for part in parts for entry in _read_content(part, *_fields_of(part, sentences), sentences)]
+    return _read_content(line, fields, evidence, sentences)
 
 
 def says_nothing(line: str) -> bool:
@@ -123,10 +135,19 @@ def has_separator(text: str) -> bool:
     return "|" in text and "|" in _ESCAPED.sub("", text)
 
 
-def _read_content(source: str, fields: Sequence[str]) -> RawTriplet | Reject:
+def _read_content(source: str, fields: Sequence[str], evidence: str, sentences: int) -> list[RawTriplet | Reject]:
     if len(fields) == 3:
-        return _triplet(fields, source)
-    return Reject("malformed" if len(fields) > 1 or source.startswith("(") else "prose", source)
+        return _supported(_triplet(fields, source), evidence, source, sentences)
+    return [Reject("malformed" if len(fields) > 1 or source.startswith("(") else "prose", source)]
+
+
+def _supported(triplet: RawTriplet | Reject, evidence: str, source: str, sentences: int) -> list[RawTriplet | Reject]:
+    """The triplet with the sentences that ``evidence`` names, after a reject where it names one that is not there."""
+    if not sentences or isinstance(triplet, Reject):
+        return [triplet]
+    found, says_other = read_evidence(evidence, sentences)
+    rejects = [Reject("unknown_sentence", source)] if says_other else []
+    return [*rejects, SupportedTriplet(triplet, found)]
 
 
 def _triplet(fields: Sequence[str], source: str) -> RawTriplet | Reject:
@@ -138,15 +159,26 @@ def _triplet(fields: Sequence[str], source: str) -> RawTriplet | Reject:
     return RawTriplet(unescape(head), unescape(relation), unescape(tail))
 
 
-def _fields(content: str) -> list[str]:
-    """The fields of ``content``: three if it is a triplet, one if nothing in it separates fields."""
+def _fields_of(content: str, sentences: int) -> tuple[list[str], str]:
+    """The fields of ``content``, see ``_fields``, and what names sentences, where they are asked for."""
+    if not sentences:
+        return _fields(content), ""
+    before, evidence = split_after_bracket(content)
+    if evidence and len(fields := _fields(before)) == 3:
+        return fields, evidence
+    fields = _fields(content, (3, 4))
+    return (fields[:3], fields[3]) if len(fields) == 4 else (fields, "")
+
+
+def _fields(content: str, counts: Sequence[int] = (3,)) -> list[str]:
+    """The fields of ``content``: as many as ``counts`` says if it is a triplet, one if nothing separates fields."""
     fields = _split_at_pipes(content)
-    if len(fields) == 5 and not fields[0].strip() and not fields[4].strip():
-        fields = fields[1:4]  # a row of a Markdown table
+    if len(fields) - 2 in counts and not fields[0].strip() and not fields[-1].strip():
+        fields = fields[1:-1]  # a row of a Markdown table
     if len(fields) > 1:
         return _without_brackets(fields)
     for fields in (content.split("\t"), _ARROW.split(content)):
-        if len(fields) == 3:
+        if len(fields) in counts:
             return _without_brackets(fields)
     return _split_at_commas(content)
 
@@ -208,38 +240,55 @@ def _unmatched(text: str, opening: str, closing: str) -> int:
     return found
 
 
-def _triplets_in_json(root: JsonNode, text: str) -> Iterator[RawTriplet | Reject]:
+def _triplets_in_json(root: JsonNode, text: str, sentences: int) -> Iterator[RawTriplet | Reject]:
     """The triplets and rejects in JSON that was found in ``text``, in order."""
     pending = [("", root)]
     while pending:
         name, node = pending.pop()
-        fields = _json_fields(node, name)
+        fields = _json_fields(node, name, sentences)
         if fields is not None:
-            yield _json_triplet(fields, text[node.start : node.end])
+            source = text[node.start : node.end]
+            yield from _supported(_json_triplet(fields[:3], source), fields[3], source, sentences)
             continue
         texts = [value for _, value in node.values if isinstance(value, str)]
         children = [(key, value) for key, value in node.values if isinstance(value, JsonNode)]
         if not node.is_object and any(map(has_separator, texts)):
             for line in filter(None, map(str.strip, texts)):
-                yield from read_line(line)
+                yield from read_line(line, sentences)
         elif not children and (texts or node.loose):
             yield Reject("malformed" if node.closed else "truncated_line", text[node.start : node.end])
         pending.extend(reversed(children))
 
 
-def _json_fields(node: JsonNode, name: str) -> list[str] | None:
-    """Head, relation and tail if ``node``, a property ``name`` or an item of a list, is a triplet."""
+def _json_fields(node: JsonNode, name: str, sentences: int) -> list[str] | None:
+    """Head, relation, tail and evidence if ``node``, a property ``name`` or an item of a list, is a triplet."""
+    evidence: str | JsonNode | None = None
     if node.is_object:
         by_name = {key.lower(): value for key, value in node.values}
-        found = [next((by_name[n] for n in names if n in by_name), None) for names in _FIELD_NAMES]
+        *found, evidence = [next((by_name[n] for n in names if n in by_name), None) for names in _FIELD_NAMES]
     elif name and not _NAMES_TRIPLETS.search(name.lower()):
         return None
     else:
         found = [value for _, value in node.values]
+        if sentences and len(found) == 4:
+            evidence = found.pop()
     fields = [value for value in found if isinstance(value, str)]
     if len(found) != 3 or len(fields) != 3:
         return None
-    return None if not node.is_object and any(map(has_separator, fields)) else fields
+    if not node.is_object and any(map(has_separator, fields)):
+        return None
+    return [*fields, " ".join(_texts(evidence))]
+
+
+def _texts(value: str | JsonNode | None) -> Iterator[str]:
+    """The complete texts of a value and of the values in it."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, JsonNode):
+            pending.extend(value for _, value in reversed(one.values))
+        elif one:
+            yield one
 
 
 def _json_triplet(fields: list[str], source: str) -> RawTriplet | Reject:

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.answers.base import Output
+from harness.answers.evidence import (
+    EVIDENCE_FIELD,
+    evidence_regex,
+    evidence_rules,
+    evidence_schema,
+    written_evidence,
+)
 from harness.answers.notation import gbnf, lark, longest_first, quoted_literal, regex_choice, strict_object
 from harness.answers.reader import ListingForm, Parsed
 from harness.answers.relation_field import (
@@ -23,20 +30,57 @@ from harness.escaping import SEPARATOR, TERMINATOR, escape, format_triplet
 from harness.types import Completion, RawTriplet
 
 LINE_END = ")\n"
+_LINE_END_REGEX = r"\)\n"
 
 
 class TripletListing(ListingForm[RawTriplet]):
-    """An answer form whose answers list triplets."""
+    """An answer form whose answers list triplets.
+
+    ``sentences`` is how many sentences the document has, where each triplet names those that state it; else 0.
+    """
+
+    sentences: int = 0
 
     def write(self, content: Iterable[RawTriplet], output: Output) -> str:
         """The answer that lists the triplets of ``content``, whose fields are unescaped."""
         if output == "json":
-            items = [{name: escape(text) for name, text in triplet._asdict().items()} for triplet in content]
-            return json.dumps({"triplets": items}, ensure_ascii=False)
-        return "\n".join([*(format_triplet(*triplet) for triplet in content), TERMINATOR])
+            return json.dumps({"triplets": list(map(self._item, content))}, ensure_ascii=False)
+        return "\n".join([*map(self._line, content), TERMINATOR])
 
     def read(self, completion: Completion) -> Parsed[RawTriplet]:
-        return parse_triplets(completion.text, truncated=completion.may_be_cut)
+        return parse_triplets(completion.text, truncated=completion.may_be_cut, sentences=self.sentences)
+
+    @property
+    def tail_end(self) -> str:
+        """What follows the tail."""
+        return SEPARATOR if self.sentences else LINE_END
+
+    @property
+    def tail_end_regex(self) -> str:
+        """A regular expression of what follows the tail, to the end of the line."""
+        return rf" \| {evidence_regex(self.sentences, _LINE_END_REGEX)}" if self.sentences else _LINE_END_REGEX
+
+    def evidence_rules(self, mark: str) -> dict[str, str]:
+        """The rules of the field ``evidence`` and the end of its line; none without it."""
+        return evidence_rules(EVIDENCE_FIELD, mark, self.sentences, LINE_END) if self.sentences else {}
+
+    @property
+    def evidence_rule(self) -> str:
+        """What calls these rules after a tail."""
+        return f" {EVIDENCE_FIELD}" if self.sentences else ""
+
+    @property
+    def evidence_property(self) -> dict[str, object]:
+        """The JSON schema of the evidence by its name; empty without it."""
+        return {EVIDENCE_FIELD: evidence_schema(self.sentences)} if self.sentences else {}
+
+    def _item(self, triplet: RawTriplet) -> dict[str, object]:
+        evidence = {EVIDENCE_FIELD: sorted(set(triplet.evidence))} if self.sentences else {}
+        return {**{name: escape(text) for name, text in triplet._asdict().items()}, **evidence}
+
+    def _line(self, triplet: RawTriplet) -> str:
+        line = format_triplet(*triplet)
+        return f"{line[:-1]}{SEPARATOR}{written_evidence(triplet.evidence)})" if self.sentences else line
 
 
 @dataclass(frozen=True)
@@ -47,7 +91,8 @@ class TripletForm(TripletListing):
     names, both unescaped; what is repeated counts once. At level ``closed`` every field is one of them;
     at ``format`` the relation is free text and ``relations`` is not used. Head and tail differ, so with
     fewer than two references, or no relation to choose, only the empty answer is left. ``head``, one of the
-    entities, is the only head of every line where the question names it.
+    entities, is the only head of every line where the question names it. With ``sentences`` each line ends in the
+    numbers of the sentences that state the triplet (``harness.answers.evidence``).
 
     ``gbnf`` and ``lark`` admit exactly these answers. Without a fixed head, ``regex`` and ``json_schema`` also
     admit a head that equals its tail, which alignment rejects: to leave it out, a regular expression needs a copy of
@@ -67,6 +112,7 @@ class TripletForm(TripletListing):
     level: GrammarLevel
     max_triplets: int
     head: str | None = None
+    sentences: int = 0
 
     def __post_init__(self) -> None:
         if self.max_triplets < 0:
@@ -78,7 +124,8 @@ class TripletForm(TripletListing):
         if not self._bound:
             return TERMINATOR
         head, tail = regex_choice(self._heads), regex_choice(self._tails)
-        return rf"(?:\({head} \| {relation_regex(self._allowed)} \| {tail}\)\n){{0,{self._bound}}}{TERMINATOR}"
+        line = rf"\({head} \| {relation_regex(self._allowed)} \| {tail}{self.tail_end_regex}"
+        return f"(?:{line}){{0,{self._bound}}}{TERMINATOR}"
 
     def gbnf(self) -> str:
         if not self._bound:
@@ -86,9 +133,9 @@ class TripletForm(TripletListing):
         pairs = self._pairs()
         rules = {"root": self._answer(), "line": " | ".join(f"line-{i}" for i in range(len(pairs)))}
         for i, (head, tails) in enumerate(pairs):
-            rules[f"line-{i}"] = f"{head} relation ({tails})"
+            rules[f"line-{i}"] = f"{head} relation ({tails}){self.evidence_rule}"
         rules["relation"] = relation_gbnf(self._allowed)
-        return gbnf(rules)
+        return gbnf({**rules, **self.evidence_rules("-")})
 
     def lark(self) -> str:
         if not self._bound:
@@ -96,11 +143,11 @@ class TripletForm(TripletListing):
         pairs = self._pairs()
         rules = {"start": self._answer(), "line": " | ".join(f"line_{i}" for i in range(len(pairs)))}
         for i, (head, tails) in enumerate(pairs):
-            rules[f"line_{i}"] = f"HEAD_{i} RELATION TAIL_{i}"
+            rules[f"line_{i}"] = f"HEAD_{i} RELATION TAIL_{i}{self.evidence_rule}"
             rules[f"HEAD_{i}"] = head
             rules[f"TAIL_{i}"] = tails
         rules["RELATION"] = relation_lark(self._allowed)
-        return lark(rules)
+        return lark({**rules, **self.evidence_rules("_")})
 
     def json_schema(self) -> dict[str, object]:
         head: dict[str, object] = {"type": "string"}
@@ -110,7 +157,7 @@ class TripletForm(TripletListing):
             head["enum"] = self._heads
             relation = relation_schema(self._allowed)
             tail["enum"] = self._tails
-        triplet = strict_object({"head": head, "relation": relation, "tail": tail})
+        triplet = strict_object({"head": head, "relation": relation, "tail": tail, **self.evidence_property})
         triplets: dict[str, object] = {"type": "array", "items": triplet, "maxItems": self._bound}
         return strict_object({"triplets": triplets})
 
@@ -142,7 +189,7 @@ class TripletForm(TripletListing):
 
     def _pairs(self) -> list[tuple[str, str]]:
         """For every head, the literal that opens its lines and the choice of all other references."""
-        tails = {reference: quoted_literal(reference + LINE_END) for reference in self._references}
+        tails = {reference: quoted_literal(reference + self.tail_end) for reference in self._references}
         return [
             (
                 quoted_literal(f"({head}{SEPARATOR}"),

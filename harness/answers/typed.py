@@ -18,7 +18,7 @@ from harness.answers.notation import (
     regex_choice,
     strict_object,
 )
-from harness.answers.triplets import LINE_END, TripletListing
+from harness.answers.triplets import TripletListing
 from harness.escaping import SEPARATOR, TERMINATOR, escape
 
 Fitting = Mapping[tuple[str, str], tuple[str, ...]]
@@ -38,6 +38,7 @@ class TypedTripletForm(TripletListing):
     """``TripletForm`` at level ``closed``, with only those relations that ``fitting`` allows for head and tail.
 
     ``types`` are those of ``entities``, one each. Entities of one reference are one here, with all their types.
+    ``sentences`` is as in ``TripletForm``.
 
     References of the same types share rules, as do relations that fit the same types: the grammar grows with the
     number of references and relations, and with the square of the references of one type, since head and tail differ.
@@ -54,6 +55,7 @@ class TypedTripletForm(TripletListing):
     fitting: Fitting
     max_triplets: int
     head: str | None = None
+    sentences: int = 0
 
     def __post_init__(self) -> None:
         if self.max_triplets < 0:
@@ -72,7 +74,7 @@ class TypedTripletForm(TripletListing):
             for head_kinds, tail_kinds in _rectangles(pairs):
                 heads = regex_choice(one for kind in head_kinds for one in self._heads[kind])
                 tails = regex_choice(one for kind in tail_kinds for one in self._tails[kind])
-                lines.append(rf"\({heads} \| {relation} \| {tails}\)\n")
+                lines.append(rf"\({heads} \| {relation} \| {tails}{self.tail_end_regex}")
         return f"(?:{'|'.join(lines)}){{0,{self._bound}}}{TERMINATOR}"
 
     def gbnf(self) -> str:
@@ -91,6 +93,7 @@ class TypedTripletForm(TripletListing):
                     "head": heads.any_of(head_kinds),
                     "relation": relations.any_of([pairs]),
                     "tail": tails.any_of(tail_kinds),
+                    **{name: {"$ref": f"#/$defs/{name}"} for name in self.evidence_property},
                 }
             )
             for pairs in self._blocks
@@ -98,7 +101,7 @@ class TypedTripletForm(TripletListing):
         ]
         nothing = strict_object({name: {"type": "string"} for name in ("head", "relation", "tail")})
         triplets = {"type": "array", "items": {"anyOf": items} if items else nothing, "maxItems": self._bound}
-        definitions = {**heads.schemas, **relations.schemas, **tails.schemas} if items else {}
+        definitions = {**heads.schemas, **relations.schemas, **tails.schemas, **self.evidence_property}
         return {**strict_object({"triplets": triplets}), **({"$defs": definitions} if items else {})}
 
     @cached_property
@@ -170,15 +173,18 @@ class TypedTripletForm(TripletListing):
                 follows = [f"rest{mark}{number}"] if rest else []
                 if own:
                     follows.append(f"own{mark}{number} OTHER{mark}{name}")
-                    terminals[f"OTHER{mark}{name}"] = quoted_choice((one for one in heads if one != head), LINE_END)
-                lines[f"line{mark}{name}"] = f"HEAD{mark}{name} ({' | '.join(follows)})"
+                    terminals[f"OTHER{mark}{name}"] = quoted_choice(
+                        (one for one in heads if one != head), self.tail_end
+                    )
+                lines[f"line{mark}{name}"] = f"HEAD{mark}{name} ({' | '.join(follows)}){self.evidence_rule}"
                 terminals[f"HEAD{mark}{name}"] = quoted_literal(f"({head}{SEPARATOR}")
         for kind, tail in tails.items():
-            terminals[tail] = quoted_choice(self._tails[kind], LINE_END)
+            terminals[tail] = quoted_choice(self._tails[kind], self.tail_end)
         for pairs, relation in relations.items():
             terminals[relation] = quoted_choice(map(escape, self._blocks[pairs]), SEPARATOR)
         line = " | ".join(name for name in lines if name.startswith("line"))
-        return {root: f"line{{0,{self._bound}}} {end}", "line": line, **lines, **terminals}
+        rules = {root: f"line{{0,{self._bound}}} {end}", "line": line, **lines, **terminals}
+        return {**rules, **self.evidence_rules(mark)}
 
 
 def _rectangles(pairs: _Pairs) -> list[tuple[list[_Kind], tuple[_Kind, ...]]]:

@@ -29,7 +29,8 @@ def list_prompts(context: typer.Context) -> None:
     """List the shipped variants with their options; `show` prints the messages of one."""
     if context.invoked_subcommand is not None:
         return
-    from harness.prompting.variant import GENERAL_OPTIONS, LANGUAGE, REASONING, shipped_variants
+    from harness.methods.table import METHODS
+    from harness.prompting.variant import EVIDENCE, GENERAL_OPTIONS, LANGUAGE, REASONING, shipped_variants
 
     variants = list(shipped_variants())
     for variant in variants:
@@ -38,7 +39,10 @@ def list_prompts(context: typer.Context) -> None:
         for key, option in description.left_open.items():
             typer.echo(f"    -P {key}={option.usage}  {option.help}")
     translated = ", ".join(one.name for one in variants if len(one.languages) > 1)
-    for key, of in ((REASONING, "all prompts that are not answered by one token"), (LANGUAGE, translated)):
+    kinds = {one.name: METHODS.get(one.description.method) for one in variants}
+    listing = ", ".join(name for name, kind in kinds.items() if kind and kind.names_evidence)
+    reasoning = "all prompts that are not answered by one token"
+    for key, of in ((REASONING, reasoning), (EVIDENCE, listing), (LANGUAGE, translated)):
         typer.echo(f"{of}\n    -P {key}={GENERAL_OPTIONS[key].usage}  {GENERAL_OPTIONS[key].help}")
 
 

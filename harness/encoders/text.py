@@ -42,8 +42,8 @@ class EncodedDocument:
       see ``distances``.
     - ``labels`` [k, 3]: head, tail and the relation's index, without self-pairs; ``evidence``: sentence ids of
       each label.
-    - ``taught`` [p, r]: how far a teacher scores each relation of each pair above NA, and ``attended`` [p, sentences]:
-      where the teacher's attention to the pair lies, if there is a teacher for these.
+    - ``taught`` [p, r]: how far a teacher scores each relation of each pair above NA, NaN for pairs that it does not
+      score, and ``attended`` [p, sentences]: where its attention to the pair lies, if there is a teacher for these.
     - ``pairs`` [p, 2]: head and tail of the candidate pairs; None: all h != t, in row-major order.
     """
 

@@ -20,6 +20,7 @@ from harness.answers.typed import TypedTripletForm
 from harness.methods.asking import ask_all
 from harness.methods.context import DocumentContext, SchemaContext
 from harness.methods.settings import MethodSettings
+from harness.prompting.variant import EVIDENCE
 from harness.types import Ask, Document, Extraction, Method, Prediction, RawTriplet, Reject, Request, Status, Step
 
 Item = TypeVar("Item")
@@ -75,6 +76,7 @@ class PromptedMethod(ABC):
         only head.
         """
         references, most = context.references, self.settings.max_triplets
+        sentences = len(context.document.sentences) if self.settings.names_evidence else 0
         level, names = self.settings.grammar_level, self.schema.names
         if relations is not None:
             level, names = "closed", tuple(relations)
@@ -82,15 +84,18 @@ class PromptedMethod(ABC):
             most = min(most, heads * (len(references) - 1) * len(names))
         only = None if head is None else references[head]
         if self.settings.level == "typed":
-            return TypedTripletForm(references, context.types, context.fitting(names), most, only)
-        return TripletForm(references, names, level, most, only)
+            return TypedTripletForm(references, context.types, context.fitting(names), most, only, sentences)
+        return TripletForm(references, names, level, most, only, sentences)
 
     def question(self, context: DocumentContext, step: str, form: AnswerForm[Read], **more: object) -> Question[Read]:
         """The question of a step: its template over the shared context and ``more``, held to the answer form."""
-        notation = self.settings.form
+        notation, endings = self.settings.form, list(self.settings.general_templates)
+        if not (isinstance(form, TripletListing) and form.sentences) and EVIDENCE in endings:
+            endings.remove(EVIDENCE)  # Another step than that of the triplets.
         if self.settings.reasons:
             form = ReasonedForm(form)
-        return Question(step, context.request(step, form.render(notation) if notation else None, **more), form)
+        constraint = form.render(notation) if notation else None
+        return Question(step, context.request(step, constraint, endings, **more), form)
 
     def reading(self, question: Question[Read], most: int, labels: Sequence[str]) -> Question[Read]:
         """The question with the probabilities of up to ``most`` alternatives a token, and those of ``labels``.

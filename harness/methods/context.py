@@ -16,8 +16,7 @@ from harness.methods.settings import MethodSettings
 from harness.prompting import tagging
 from harness.prompting.relations import RelationText
 from harness.prompting.template import render
-from harness.prompting.variant import REASONING
-from harness.types import Constraint, Document, Message, RawTriplet, RelationSchema, Request, Triplet
+from harness.types import Constraint, Document, Label, Message, RawTriplet, RelationSchema, Request, SupportedTriplet
 
 
 @dataclass(frozen=True)
@@ -113,29 +112,33 @@ class DocumentContext:
     def mapper(self) -> EntityMapper:
         return EntityMapper(self.document, self.by_id)
 
-    def write(self, triplet: Triplet) -> RawTriplet:
-        """A triplet as an answer refers to it, unescaped."""
-        head, relation, tail = triplet
-        return RawTriplet(self.references[head], self.schema.schema.by_id[relation].name, self.references[tail])
+    def write(self, label: Label) -> SupportedTriplet:
+        """A label as an answer states it, unescaped."""
+        head, relation, tail = label.triplet
+        name = self.schema.schema.by_id[relation].name
+        return SupportedTriplet(RawTriplet(self.references[head], name, self.references[tail]), label.evidence)
 
-    def request(self, step: str, constraint: Constraint | None, **more: object) -> Request:
-        """The request of a step: its template over the shared context and ``more``."""
+    def request(self, step: str, constraint: Constraint | None, endings: Sequence[str] = (), **more: object) -> Request:
+        """The request of a step: its template over the shared context and ``more``, the question with ``endings``.
+
+        These are the names of the templates of general options.
+        """
         settings = self.settings
         return Request(
-            messages=self._messages(step, more),
+            messages=self._messages(step, endings, more),
             sampling=settings.sampling,
             constraint=constraint,
             repeat=settings.repeat,
             adapter=settings.adapter_of(step),
         )
 
-    def _messages(self, step: str, more: Mapping[str, object]) -> tuple[Message, ...]:
+    def _messages(self, step: str, endings: Sequence[str], more: Mapping[str, object]) -> tuple[Message, ...]:
         # A question that replaces what is shared is rendered as a whole.
         beginnings = None if more.keys() & self._shared.keys() else self._beginnings
         messages = render(self.settings.variant, step, {**self._shared, **more}, beginnings)
         question = next(place for place, message in enumerate(messages) if message.role == "user")
-        if self.settings.reasons:
-            asked = Message("user", f"{messages[question].content}\n\n{self._reasoning}")
+        if endings:
+            asked = Message("user", "\n\n".join([messages[question].content, *map(self._ending, endings)]))
             messages = (*messages[:question], asked, *messages[question + 1 :])
         return (*messages[:question], *self.settings.exchanges.get(step, ()), *messages[question:])
 
@@ -144,10 +147,15 @@ class DocumentContext:
         types = self.types if self.settings.options.get("types") == "shown" else None
         return tagging.id_marks(tagging.entity_ids(self.document), types)
 
+    def _ending(self, name: str) -> str:
+        """What a general option asks for at the end of questions."""
+        if name not in self._endings:
+            self._endings[name] = render(self.settings.variant, name, self._shared)[-1].content
+        return self._endings[name]
+
     @cached_property
-    def _reasoning(self) -> str:
-        """What asks for the reasoning, at the end of every question."""
-        return render(self.settings.variant, REASONING, self._shared)[-1].content
+    def _endings(self) -> dict[str, str]:
+        return {}
 
     @cached_property
     def _beginnings(self) -> dict[str, str]:
@@ -165,7 +173,10 @@ class DocumentContext:
             "relations": self.schema.escaped_names,
             "descriptions": self.schema.descriptions(self.settings),
             "entities": self.entities,
-            "text": tagging.tagged_text(self.document, tags),
-            "marked_text": tagging.tagged_text(self.document, self._marks),
-            "plain_text": tagging.tagged_text(self.document, [("", "")] * len(tags)),
+            "text": self._text(tags),
+            "marked_text": self._text(self._marks),
+            "plain_text": self._text([("", "")] * len(tags)),
         }
+
+    def _text(self, tags: Sequence[tuple[str, str]]) -> str:
+        return tagging.tagged_text(self.document, tags, numbered=self.settings.names_evidence)

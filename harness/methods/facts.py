@@ -113,8 +113,8 @@ class FactSteps(PromptedMethod):
                 references = [context.references[head] for head in heads[relation]]
                 said.append(self.demonstration(self._heads_question(context, relation), references))
         for scope in self._scopes(relations, heads):
-            gold = [label.triplet for label in document.labels if label.triplet.relation in scope.relations]
-            triplets = [context.write(triplet) for triplet in gold if scope.head in (None, triplet.head)]
+            gold = [label for label in document.labels if label.triplet.relation in scope.relations]
+            triplets = [context.write(label) for label in gold if scope.head in (None, label.triplet.head)]
             said.append(self.demonstration(self._facts_question(context, scope), triplets[:most]))
         return said
 

@@ -77,7 +77,7 @@ class PairQuestions(PromptedMethod):
         context = self.context(document)
         related: defaultdict[Pair, list[RawTriplet]] = defaultdict(list)
         for label in document.labels:
-            related[label.triplet.head, label.triplet.tail].append(context.write(label.triplet))
+            related[label.triplet.head, label.triplet.tail].append(context.write(label))
         demonstrations = []
         for part in self._parts(document):
             stated: list[RawTriplet] = []

@@ -14,7 +14,7 @@ from harness.methods.candidates import PairSource, QuestionSource
 from harness.methods.retrieval import RelationRetrieval
 from harness.prompting.languages import WORDS, Words
 from harness.prompting.relations import RelationText
-from harness.prompting.variant import REASONING, PromptVariant
+from harness.prompting.variant import EVIDENCE, REASONING, PromptVariant
 from harness.types import (
     CLOSED_LEVELS,
     ConstraintLevel,
@@ -81,6 +81,16 @@ class MethodSettings:
     def reasons(self) -> bool:
         """Whether the model reasons before it answers."""
         return REASONING in self.options
+
+    @property
+    def names_evidence(self) -> bool:
+        """Whether the model names the sentences that state each triplet."""
+        return EVIDENCE in self.options
+
+    @property
+    def general_templates(self) -> tuple[str, ...]:
+        """The names of the templates that options of every variant add to questions, in their order."""
+        return tuple(name for name in (EVIDENCE, REASONING) if name in self.options)
 
     @property
     def words(self) -> Words:

@@ -20,11 +20,13 @@ from harness.methods.retrieved import Retrieved
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Grouped, Tagged
-from harness.prompting.variant import REASONING, PromptVariant
+from harness.prompting.variant import EVIDENCE, REASONING, PromptVariant
 from harness.types import GrammarForm
 
 # Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
 TOKENS_PER_TRIPLET = 48
+# Room for the numbers of the sentences that state a triplet, and for the property that holds them in JSON.
+TOKENS_PER_EVIDENCE = 24
 # Room for a label in JSON, or in the few words that models put around one.
 TOKENS_PER_OPTION = 32
 
@@ -37,7 +39,8 @@ class MethodKind(NamedTuple):
     ``states_relations`` puts each relation as a statement with a label, which is its whole answer. One that
     ``reads_labels`` names relations by the labels of their texts. One that ``proposes_pairs`` tells related pairs from
     others and names no relation. One that ``knows_related`` is asked about pairs that hold a relation, and cannot say
-    that one holds none. ``forms`` are the notations that its grammars can be written in.
+    that one holds none. One that ``names_evidence`` lists triplets, each with the sentences that state it where asked
+    to. ``forms`` are the notations that its grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
@@ -49,6 +52,7 @@ class MethodKind(NamedTuple):
     reads_labels: bool = False
     proposes_pairs: bool = False
     knows_related: bool = False
+    names_evidence: bool = False
 
     @property
     def answers_unrelated(self) -> bool:
@@ -66,7 +70,7 @@ class MethodKind(NamedTuple):
 
 
 METHODS: Mapping[str, MethodKind] = {
-    "tagged": MethodKind(Tagged),
+    "tagged": MethodKind(Tagged, names_evidence=True),
     "grouped": MethodKind(Grouped, forms=GROUPED_FORMS),
     "pairwise": MethodKind(pairwise, narrows_to_candidates=True),
     "classify": MethodKind(classify, takes_candidates=True),
@@ -74,10 +78,10 @@ METHODS: Mapping[str, MethodKind] = {
     "judge": MethodKind(judge, takes_candidates=True, takes_questions=True, states_relations=True),
     "statements": MethodKind(statements, takes_candidates=True, states_relations=True),
     "single-choice": MethodKind(single_choice, takes_candidates=True, states_relations=True, knows_related=True),
-    "facts": MethodKind(facts),
-    "relations-facts": MethodKind(relations_facts),
-    "relation-facts": MethodKind(relation_facts),
-    "rhf": MethodKind(rhf),
+    "facts": MethodKind(facts, names_evidence=True),
+    "relations-facts": MethodKind(relations_facts, names_evidence=True),
+    "relation-facts": MethodKind(relation_facts, names_evidence=True),
+    "rhf": MethodKind(rhf, names_evidence=True),
     "hrt": MethodKind(HeadRelationTail, reads_labels=True),
     "related": MethodKind(Relatedness, proposes_pairs=True),
 }
@@ -99,7 +103,8 @@ def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triple
     reasoning = REASONING_CHARACTERS if REASONING in options else 0
     if kind.states_relations or kind.ranks_candidates:
         return TOKENS_PER_OPTION + reasoning
-    return 64 + reasoning + TOKENS_PER_TRIPLET * int(options.get(PAIRS_PER_REQUEST, max_triplets))
+    a_triplet = TOKENS_PER_TRIPLET + (TOKENS_PER_EVIDENCE if EVIDENCE in options else 0)
+    return 64 + reasoning + a_triplet * int(options.get(PAIRS_PER_REQUEST, max_triplets))
 
 
 def uses_relation_texts(settings: MethodSettings) -> bool:
@@ -119,6 +124,12 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     if settings.reasons and kind.begins_answers(settings.options):
         raise InputError(
             f"prompt {prompt!r} is answered by one token, before which none reasons: leave out -P {REASONING}"
+        )
+    if settings.names_evidence and not kind.names_evidence:
+        able = ", ".join(name for name, other in METHODS.items() if other.names_evidence)
+        raise InputError(
+            f"prompt {prompt!r} does not list triplets one by one, which -P {EVIDENCE} needs: leave it out, or use a "
+            f"prompt of {able}"
         )
     if settings.reasons and (settings.shots or settings.in_episodes):
         raise InputError(f"labels give no reasoning to show in examples: leave out --shots or -P {REASONING}")

@@ -33,7 +33,7 @@ class Tagged(PromptedMethod):
         if len(document.entities) < 2:
             return []
         context = self.context(document)
-        triplets = [context.write(label.triplet) for label in document.labels[: self.settings.max_triplets]]
+        triplets = [context.write(label) for label in document.labels[: self.settings.max_triplets]]
         return [self.demonstration(self._question(context), triplets)]
 
     def _question(self, context: DocumentContext) -> Question[Parsed[RawTriplet]]:

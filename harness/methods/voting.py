@@ -17,17 +17,29 @@ LEAST_SHARE = 0.5
 _ROUNDING = 1e-9
 
 
-def voted(claims: Sequence[Iterable[Triplet]], least_share: float) -> tuple[Prediction, ...]:
+def voted(claims: Sequence[Iterable[Prediction]], least_share: float) -> tuple[Prediction, ...]:
     """The triplets that at least the share ``least_share`` of ``claims`` hold, with that share as their score.
 
-    Triplets come in the order of the first claim that holds each.
+    Triplets come in the order of the first claim that holds each. Evidence are the sentences that the same share of
+    the claims that hold a triplet name for it.
     """
-    votes = Counter(triplet for claim in claims for triplet in dict.fromkeys(claim))
+    votes: dict[Triplet, list[tuple[int, ...]]] = {}
+    for claim in claims:
+        stated: dict[Triplet, tuple[int, ...]] = {}
+        for one in claim:
+            stated.setdefault(one.triplet, one.evidence)
+        for triplet, evidence in stated.items():
+            votes.setdefault(triplet, []).append(evidence)
     return tuple(
-        Prediction(triplet, score=round(count / len(claims), 4))
-        for triplet, count in votes.items()
-        if count >= least_share * len(claims) - _ROUNDING
+        Prediction(triplet, _named(several, least_share), round(len(several) / len(claims), 4))
+        for triplet, several in votes.items()
+        if len(several) >= least_share * len(claims) - _ROUNDING
     )
+
+
+def _named(evidence: Sequence[tuple[int, ...]], least_share: float) -> tuple[int, ...]:
+    counts = Counter(sentence for one in evidence for sentence in set(one))
+    return tuple(sorted(one for one, count in counts.items() if count >= least_share * len(evidence) - _ROUNDING))
 
 
 @dataclass(frozen=True)
@@ -47,9 +59,8 @@ class Voting:
         else:
             drawn = [await sample.extract(document, ask) for sample in self.samples]
         status, error = worst_status([(one.status, one.error) for one in drawn])
-        claims = [[prediction.triplet for prediction in one.predictions] for one in drawn]
         return Extraction(
-            predictions=voted(claims, self.least_share),
+            predictions=voted([one.predictions for one in drawn], self.least_share),
             status=status,
             error=error,
             rejects=tuple(reject for one in drawn for reject in one.rejects),

@@ -44,8 +44,10 @@ def name_tags(references: EntityReferences) -> list[tuple[str, str]]:
     return [(f'<entity name="{name}">', "</entity>") for name in quoted]
 
 
-def tagged_text(document: Document, tags: Sequence[tuple[str, str]]) -> str:
+def tagged_text(document: Document, tags: Sequence[tuple[str, str]], *, numbered: bool = False) -> str:
     """The running text, escaped, with ``tags[i]`` around every mention of entity i.
+
+    If ``numbered``, each sentence is on a line of its own that begins with its number: ``[0]``, ``[1]``.
 
     Where mentions nest, the longer one is outside. Where they cross, tags cross too: each closing
     tag still tells which mention it ends only if tags carry ids, so id tags are the safe choice.
@@ -61,8 +63,12 @@ def tagged_text(document: Document, tags: Sequence[tuple[str, str]]) -> str:
     pieces: list[str] = []
     previous: str | None = None
     for sent_id, sentence in enumerate(document.sentences):
+        if numbered:
+            pieces.append(f"\n[{sent_id}]" if sent_id else "[0]")
         for position, token in enumerate(sentence):
-            if previous is not None:
+            if numbered and position == 0:
+                pieces.append(" ")
+            elif previous is not None:
                 pieces.append(spacing.between(previous, token, new_sentence=position == 0))
             place = (sent_id, position)
             pieces.append(before.get(place, "") + escape_markup(token) + after.get(place, ""))

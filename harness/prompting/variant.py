@@ -81,6 +81,8 @@ class PromptNumber(BaseModel):
 
 REASONING = "reasoning"
 """The option of every variant by which the model reasons before it answers."""
+EVIDENCE = "evidence"
+"""The option of every variant that lists triplets by which the model names the sentences that state each."""
 LANGUAGE = "language"
 """The option of every variant that chooses the language of its own words."""
 
@@ -89,6 +91,11 @@ GENERAL_OPTIONS: Mapping[str, PromptOption] = {
         default="none",
         choices=("none", "brief"),
         help="brief: the model writes one line of reasoning, kept apart from the answer that follows",
+    ),
+    EVIDENCE: PromptOption(
+        default="none",
+        choices=("none", "sentences"),
+        help="sentences: those of the text are numbered, and the model names the ones that state each triplet",
     ),
     LANGUAGE: PromptOption(
         default=ENGLISH,

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from harness.datasets.gold import label_source_of, with_gold
 from harness.datasets.registry import load_split
 from harness.datasets.splits import SPLIT_SEED, Split, few_shot, split_documents
-from harness.types import Dataset
+from harness.errors import InputError
+from harness.types import Dataset, RelationSchema
 
 
 class DataJob(Protocol):
@@ -59,6 +60,30 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
     if job.few_shot is not None:
         split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
     return dataset, split, origin
+
+
+def check_relations(job: DataJob, split: Split, schema: RelationSchema) -> None:
+    """Raise InputError where the documents of ``--dev`` have labels of relations that those of ``--train`` lack."""
+    if job.dev is None:
+        return
+    titles: dict[str, str] = {}
+    for document in split.choose:
+        for label in document.labels:
+            if label.triplet.relation not in schema.by_id:
+                titles.setdefault(label.triplet.relation, document.title)
+    if not titles:
+        return
+    relation, title = next(iter(titles.items()))
+    others = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+    remedy = (
+        f"put a rel_info.json with the relations of both files beside {job.train}"
+        if Path(job.train).is_file()
+        else "leave its labels out"
+    )
+    raise InputError(
+        f"--dev {job.dev}: document {title!r} has a label of relation {relation!r}{others}, which --train {job.train} "
+        f"does not have: {remedy}"
+    )
 
 
 def data_record(job: DataJob, split: Split, origin: Mapping[str, Any]) -> dict[str, Any]:

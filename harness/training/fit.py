@@ -26,7 +26,7 @@ from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
 from harness.encoders.weights import WEIGHTS, data_of, trained_folder
 from harness.errors import InputError
 from harness.training.config import TrainingConfig
-from harness.training.data import data_record, split_to_train_on
+from harness.training.data import check_relations, data_record, split_to_train_on
 from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import joined, some_of_each, without_relations
@@ -137,6 +137,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     from harness.training.trainer import Trainer
 
     schema, split, origin = data_to_train_on(job)
+    if job.task != "rcp":
+        check_relations(job, split, schema)
     config, training = job.configs(schema)
     accelerator = begun(training)
     model = new_model(config, attention_dropout=training.attention_dropout)

@@ -16,7 +16,7 @@ def training_loss(output: Output, batch: Batch, config: TrainingConfig) -> Tenso
     loss = relation_loss(output.logits, batch.labels, config)
     if batch.taught.shape[1]:
         # As the labels' loss, the sum over pairs where that is focal.
-        pairs = len(batch.taught) if config.loss == "focal" else 1
+        pairs = int(_is_taught(batch.taught).sum()) if config.loss == "focal" else 1
         taught = pairs * teacher_loss(output.logits, batch.taught, config.teacher_loss)
         loss = (1 - config.teacher_weight) * loss + config.teacher_weight * taught
     if output.sentences is not None:
@@ -99,13 +99,22 @@ def teacher_loss(logits: Tensor, taught: Tensor, kind: TeacherLoss = "binary") -
     ``taught`` is how far the teacher scores each relation above NA. ``binary``: cross-entropy to its probabilities,
     the logistic function of that (Hinton et al., 2015, https://arxiv.org/abs/1503.02531), over the relations of a pair
     summed, over pairs the mean. ``mse``: the mean squared difference over pairs and relations, as in KD-DocRE (Tan et
-    al., Findings of ACL 2022), whose code compares the scores themselves rather than their margins over NA.
+    al., Findings of ACL 2022), whose code compares the scores themselves rather than their margins over NA. Pairs that
+    the teacher does not score (no numbers) are left out.
     """
-    above = _above_na(logits)
+    known = _is_taught(taught)
+    above, taught = _above_na(logits)[known], taught[known]
+    if not len(taught):
+        return above.sum()
     if kind == "mse":
         return functional.mse_loss(above, taught.to(above.dtype))
     wanted = torch.sigmoid(taught.to(above.dtype))
     return functional.binary_cross_entropy_with_logits(above, wanted, reduction="none").sum(1).mean()
+
+
+def _is_taught(taught: Tensor) -> Tensor:
+    """Whether the teacher scores each pair, [p]."""
+    return ~taught.isnan().any(1)
 
 
 def _above_na(logits: Tensor) -> Tensor:

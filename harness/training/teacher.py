@@ -8,6 +8,7 @@ the attention of its teacher lies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,12 +51,17 @@ class Teacher:
     def teach(self, encoded: Sequence[EncodedDocument], documents: Sequence[Document]) -> Iterator[EncodedDocument]:
         """The encoded documents with what is to be learned on them, one after another: large teachers take minutes.
 
+        A student that reasons goes over all pairs, and its teacher scores the candidates of the corpus: of the others,
+        there is nothing to learn (no numbers, no attention).
+
         Raises InputError where the teacher's attention is to be learned, and it has none.
         """
         for one, scores in zip(encoded, self._scorer.score(documents), strict=True):
             # What has no weight is not kept: over distant documents it is gigabytes.
-            taught = scores.margins.astype("float16") if self._training.teacher_weight else None
-            attended = self._attention(scores).astype("float16") if self._training.teacher_evidence_weight else None
+            taught = _in_rows(one, scores, scores.margins, math.nan) if self._training.teacher_weight else None
+            attended = None
+            if self._training.teacher_evidence_weight:
+                attended = _in_rows(one, scores, self._attention(scores), 0.0)
             yield replace(one, taught=taught, attended=attended)
 
     def _attention(self, scores: PairScores) -> NDArray[np.floating]:
@@ -68,3 +74,14 @@ class Teacher:
                 f"--teacher {self._folder}: it has no attention of pairs to learn; leave out -O teacher_evidence_weight"
             )
         return np.zeros((0, 1))
+
+
+def _in_rows(
+    encoded: EncodedDocument, scores: PairScores, values: NDArray[np.floating], missing: float
+) -> NDArray[np.float16]:
+    """``values`` [scored pairs, columns] in the rows of the document's pairs, ``missing`` for pairs not scored."""
+    import numpy as np
+
+    placed = np.full((encoded.pair_count, values.shape[1]), missing, dtype=np.float16)
+    placed[encoded.rows(*scores.pairs.T.astype(np.int64))] = values
+    return placed

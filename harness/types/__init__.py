@@ -21,6 +21,7 @@ from harness.types.predictions import (
     RawTriplet,
     Reject,
     Step,
+    SupportedTriplet,
 )
 from harness.types.requests import (
     CLOSED_LEVELS,
@@ -102,6 +103,7 @@ __all__ = [
     "SeveralServers",
     "Status",
     "Step",
+    "SupportedTriplet",
     "Supports",
     "TokenLogprob",
     "Triplet",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from harness.types.documents import Document, Entity, Triplet
 from harness.types.requests import Completion, Request, Status
@@ -31,6 +31,23 @@ class RawTriplet(NamedTuple):
     """The relation's name."""
     tail: str
     """The tail's reference."""
+
+    @property
+    def evidence(self) -> tuple[int, ...]:
+        """The sentences that the model named for it, where it was asked to."""
+        return ()
+
+
+class SupportedTriplet(RawTriplet):
+    """A triplet with the sentences that the model named for it, which count in no comparison with others."""
+
+    evidence: tuple[int, ...] = ()
+
+    def __new__(cls, triplet: RawTriplet, evidence: tuple[int, ...]) -> Self:
+        """The triplet with these sentences."""
+        one = super().__new__(cls, *triplet)
+        one.evidence = evidence
+        return one
 
 
 @dataclass(frozen=True, slots=True)

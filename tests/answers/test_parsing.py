@@ -68,11 +68,18 @@ def test_every_triplet_survives_its_line(fields: tuple[str, str, str]) -> None:
 
 
 @settings(max_examples=300)
-@given(text=st.text() | st.lists(pieces, max_size=40).map("".join), truncated=st.booleans())
-def test_any_text_is_read_without_error_into_clean_triplets_and_known_reasons(text: str, truncated: bool) -> None:
-    parsed = parse_triplets(text, truncated=truncated)
+@given(
+    text=st.text() | st.lists(pieces, max_size=40).map("".join),
+    truncated=st.booleans(),
+    sentences=st.sampled_from([0, 4]),
+)
+def test_any_text_is_read_without_error_into_clean_triplets_and_known_reasons(
+    text: str, truncated: bool, sentences: int
+) -> None:
+    parsed = parse_triplets(text, truncated=truncated, sentences=sentences)
     assert len(set(parsed.entries)) == len(parsed.entries)
-    assert {reject.reason for reject in parsed.rejects} <= REASONS
+    assert {reject.reason for reject in parsed.rejects} <= (REASONS | {"unknown_sentence"} if sentences else REASONS)
+    assert {number for triplet in parsed.entries for number in triplet.evidence} <= set(range(sentences))
     "".join(field for triplet in parsed.entries for field in triplet).encode()
 
 
@@ -129,4 +136,5 @@ def test_time_is_linear_in_the_length_of_the_answer(unit: str) -> None:
     parse_triplets(text)
     parse_triplets(text + "]" * 1000)
     parse_triplets(text.replace("\n", " ") + "\n)")
+    parse_triplets(f"(E1 | r | E2 | {text}x\n{text}x) 1", sentences=9)
     assert time.process_time() - start < 30

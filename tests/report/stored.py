@@ -63,12 +63,12 @@ def store_runs(folder: Path) -> StoredRuns:
 
 
 def give_scores(folder: RunFolder) -> None:
-    """Give the predictions of a stored run scores that fall from document to document."""
+    """Give the predictions of a stored run scores that fall from document to document, and other evidence than gold."""
     records = list(folder.documents())
     with folder.document_writer() as writer:
         for number, record in enumerate(records):
             content = json.loads(record.to_json())
-            content["predictions"] = [[*one[:4], 1 - number / 100] for one in content["predictions"]]
+            content["predictions"] = [[*one[:3], [1], 1 - number / 100] for one in content["predictions"]]
             writer.write(type(record).from_json(json.dumps(content)))
 
 

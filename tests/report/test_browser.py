@@ -138,6 +138,8 @@ def test_triplets_are_listed_and_drawn_by_what_became_of_them(browser: Chrome, o
     rows = shown_rows(browser, "triplets")
     kinds = [(row[3], row[4]) for row in rows]
     assert kinds.count(("correct", "")) == 1
+    evidence = {row[3]: row[5] for row in rows}
+    assert evidence == {"correct": "0 (predicted 1)", "missed": "0", "wrong": "1"}
     assert ("missed", "wrong relation") in kinds
     assert ("wrong", "wrong direction") in kinds
     assert browser.find_elements(By.CSS_SELECTOR, "#graph canvas")

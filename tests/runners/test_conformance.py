@@ -109,6 +109,21 @@ async def test_a_closed_answer_is_valid_in_every_form_that_is_claimed(runner: Ru
 
 
 @one_loop
+async def test_sentences_named_for_triplets_are_those_of_the_document(runner: Runner) -> None:
+    form = runner.supports.forms[0]
+    grammar = TripletForm(("Ann", "Bob"), RELATIONS, "closed", 2, sentences=12)
+    messages = (
+        Message("user", "[0] Ann lives in Rome.\n[1] Bob was born there.\nWrite the facts with their sentences."),
+        Message("assistant", "(Ann | country | Bob | 0, 1)\nEND"),
+        Message("user", "[0] Bob is a king.\n[11] Ann is at home.\nWrite the facts with their sentences."),
+    )
+    completion = await runner.generate(Request(messages, Sampling(max_tokens=120), grammar.render(form)))
+    parsed = grammar.read(completion)
+    assert (completion.finish_reason, parsed.rejects, parsed.terminated) == ("stop", (), True)
+    assert any(one.evidence for one in parsed.entries)
+
+
+@one_loop
 async def test_a_list_can_end_at_once_and_must_end_in_its_terminator(runner: Runner) -> None:
     grammar = TripletForm(("one",), RELATIONS, "closed", 2)
     completion = await runner.generate(ask("List facts.", 40, grammar.render(runner.supports.forms[0])))
@@ -126,7 +141,7 @@ async def test_one_grammar_holds_reasoning_and_the_answer_after_it(runner: Runne
 
 @one_loop
 async def test_the_engine_reads_the_grammars_of_all_prompts(runner: Runner) -> None:
-    """The most that a grammar holds: argument types, and reasoning before the answer."""
+    """The most that a grammar holds: argument types, evidence, and reasoning before the answer."""
     dataset = load_dataset("sample")
     document = next(iter(dataset.documents))
     constraints = set()
@@ -134,7 +149,8 @@ async def test_the_engine_reads_the_grammars_of_all_prompts(runner: Runner) -> N
         kind = kind_of(prompt)
         if not kind.ranks_candidates:  # these are answered by one token, or as judge
             _, form = choose_constraint("typed", runner.supports, kind.forms)
-            settings = replace(settings_of(prompt, dataset.schema, form, reasoning="brief"), level="typed")
+            more = {"evidence": "sentences"} if kind.names_evidence else {}
+            settings = replace(settings_of(prompt, dataset.schema, form, reasoning="brief", **more), level="typed")
             demonstrations = create_method(settings).demonstrate(document)
             constraints |= {one.request.constraint for one in {one.step: one for one in demonstrations}.values()}
     assert len(constraints) > 8

@@ -102,10 +102,11 @@ def test_options_of_the_prompt_are_compared_too(folder: Path) -> None:
     mine = shutil.copytree(folder / "two", folder / "mine", dirs_exist_ok=True)
     (mine / "adapter.json").write_text(json.dumps({"format": 1, "prompt": asked}))
     (same,) = prepared(folder, "rhf", every="mine").adapters_told()
-    asked["options"]["descriptions"] = "full"
+    asked["options"] |= {"descriptions": "full", "evidence": "sentences"}
     (mine / "adapter.json").write_text(json.dumps({"format": 1, "prompt": asked}))
     (other,) = prepared(folder, "rhf", every="mine").adapters_told()
-    assert (same["asked_otherwise"], other["asked_otherwise"]) == ("", "it was trained for descriptions=full, not none")
+    told = "it was trained for evidence=sentences, not none; descriptions=full, not none"
+    assert (same["asked_otherwise"], other["asked_otherwise"]) == ("", told)
 
 
 def test_a_small_models_bound_is_not_that_of_an_adapter_for_it(folder: Path) -> None:

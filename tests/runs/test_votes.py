@@ -16,7 +16,7 @@ from harness.datasets.registry import load_dataset
 from harness.methods.table import create_method
 from harness.methods.voting import Voting, voted
 from harness.store import find_run
-from harness.types import Completion, Triplet
+from harness.types import Completion, Prediction, Triplet
 from tests.chat_server import ChatServer, completion
 from tests.runs.test_retry import invoked
 from tests.variants import extract, settings_of
@@ -105,8 +105,10 @@ def test_options_that_do_not_fit_are_refused(run_arguments: Arguments, more: tup
 
 def test_a_share_is_of_all_samples_and_rounding_costs_no_vote() -> None:
     one, other = Triplet(0, "r", 1), Triplet(1, "r", 0)
-    claims = [[one, one], [one], [other], [], [], [one]] + [[]] * 4
-    assert {prediction.triplet: prediction.score for prediction in voted(claims, 0.3)} == {one: 0.3}
+    said = [Prediction(one, evidence) for evidence in ((0, 2), (5,), (), (2,))]
+    claims = [[said[0], said[1]], [said[2]], [Prediction(other)], [], [], [said[3]]] + [[]] * 4
+    assert voted(claims, 0.3) == (Prediction(one, (0, 2), 0.3),)
+    assert voted(claims[:6], 0.5) == (Prediction(one, (2,), 0.5),)
 
 
 @pytest.mark.parametrize("prompt", ["tagged", "grouped", "pairwise", "rhf"])

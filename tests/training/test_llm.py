@@ -15,6 +15,7 @@ from harness.encoders.seen import Role, seen_by
 from harness.errors import InputError, ModelUnavailable
 from harness.methods.candidates import GoldAndUnrelatedPairs
 from harness.runs.config import RunConfig
+from harness.training.fit import TrainingJob, train_encoder
 from harness.training.llm.card import CARD
 from harness.training.llm.config import LlmTrainingConfig
 from harness.training.llm.examples import Exchange, Exchanges
@@ -61,6 +62,29 @@ def test_a_killed_training_resumes_within_an_epoch_to_the_same_losses(
     assert again.as_json() == trained.as_json(), "a finished training is not trained again"
     with pytest.raises(InputError, match="holds another training"):
         train_adapter(replace(job, seed=1), tmp_path / "whole", Recorder())
+
+
+@pytest.mark.parametrize("prompt", ["compact", "facts"])
+def test_a_relation_that_only_the_documents_to_choose_by_have_is_told(
+    job: AdapterJob, corpus: Path, tmp_path: Path, prompt: str
+) -> None:
+    train, dev = tmp_path / "train.json", tmp_path / "dev.json"
+    content = json.loads(corpus.read_text(encoding="utf-8"))
+    countries = [{**one, "labels": [label for label in one["labels"] if label["r"] == "P17"]} for one in content[:9]]
+    train.write_text(json.dumps(countries), encoding="utf-8")
+    dev.write_text(json.dumps(content[9:12]), encoding="utf-8")
+    chosen = replace(job, run=replace(job.run, prompt=prompt), train=str(train), dev=str(dev), few_shot=None)
+    encoder = TrainingJob("atlop", str(train), str(dev), options={})
+    for training in (
+        lambda: train_adapter(chosen, tmp_path / "a", Recorder()),
+        lambda: train_encoder(encoder, tmp_path / "b", Recorder()),
+    ):
+        with pytest.raises(InputError) as refused:
+            training()
+        told = str(refused.value)
+        assert told.startswith(f"--dev {dev}: document 'Document ")
+        assert "has a label of relation 'P" in told
+        assert told.endswith(f"put a rel_info.json with the relations of both files beside {train}")
 
 
 def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJob, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,8 @@ from harness.types import Document
 from tests.commands import harness
 from tests.corpora import labelled_by, without_gold
 from tests.encoders.small import OPTIONS, Recorder
+
+CDR = Path(__file__).parents[1] / "datasets" / "corpora" / "dev.data"
 
 
 @pytest.fixture
@@ -192,3 +194,43 @@ def test_the_command_takes_a_teacher(trained: Path, job: TrainingJob, tmp_path: 
     assert "seed 0: the teacher has scored 20 of 20 documents" in done.stderr
     record = json.loads((tmp_path / "seed-0" / TRAINING).read_text())
     assert record["question"]["data"]["teacher"] == dict(EncoderScorer(trained).identity)
+
+
+def test_a_student_of_all_pairs_learns_of_the_candidates_what_its_teacher_says(
+    tiny_encoder: Callable[[str], str], tmp_path: Path
+) -> None:
+    """CDR's candidates are pairs of chemical and disease; reasoning goes over all pairs."""
+    shutil.copy(CDR, tmp_path / "dev.data")
+    options = {**OPTIONS, "encoder": tiny_encoder("bert"), "epochs": "1", "reasoning": "none"}
+    job = TrainingJob("atlop", "cdr:dev", data_dir=tmp_path, choose=0, report=0, options=options)
+    teacher = tmp_path / "teacher"
+    train_encoder(job, teacher, Recorder())
+    options |= {"reasoning": "axial", "teacher_evidence_weight": "0.1", "swapped_entities": "0"}
+    student = replace(job, teacher=teacher, options=options)
+    for loss in ("adaptive_threshold", "focal"):
+        watcher = Recorder()
+        train_encoder(replace(student, options={**options, "loss": loss}), tmp_path / loss, watcher)
+        assert np.isfinite(watcher.losses).all()
+
+    config = read_config(tmp_path / "focal")
+    assert isinstance(config, ModelConfig)
+    tokenizer = load_tokenizer(config.encoder)
+    documents = [one for one in load_dataset("cdr", "dev", tmp_path).documents if len(one.entities) > 1]
+    encoded = [DocumentEncoder(tokenizer, config).encode(one, with_labels=True) for one in documents]
+    training = TrainingConfig(teacher_evidence_weight=0.1)
+    taught = list(Teacher(teacher, config, training, bf16=False).teach(encoded, documents))
+    batch = Collator(tokenizer, config.window, config.overlap, 1)(taught)
+    assert len(batch.taught) == len(batch.attended) == len(batch.labels) == sum(one.pair_count for one in encoded)
+    scored = list(EncoderScorer(teacher).score(documents))
+    pairs = torch.stack([batch.document, batch.head, batch.tail], 1).tolist()
+    for (number, head, tail), above, attended in zip(pairs, batch.taught, batch.attended, strict=True):
+        row = (scored[number].pairs == (head, tail)).all(1)
+        assert row.any() == ((head, tail) in documents[number].pairs)
+        assert above.isfinite().all() == bool(attended.any()) == row.any()
+        if row.any():
+            np.testing.assert_allclose(above, scored[number].margins[row][0], atol=2e-2)
+    assert not batch.taught.isfinite().all()
+    logits = torch.zeros(len(pairs), 2, requires_grad=True)
+    for kind in ("binary", "mse"):
+        [gradient] = torch.autograd.grad(teacher_loss(logits, batch.taught, kind), logits)
+        assert torch.equal(gradient.any(1), batch.taught.isfinite().all(1)), "other pairs teach nothing"

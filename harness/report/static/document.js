@@ -85,7 +85,10 @@
     ));
     const all = [...gold, ...wrong];
     for (const one of all) {
-      if (one.state !== "missed") one.score = scores.get(`${one.head} ${one.relation} ${one.tail}`) ?? null;
+      if (one.state === "missed") continue;
+      const triplet = `${one.head} ${one.relation} ${one.tail}`;
+      one.score = scores.get(triplet) ?? null;
+      one.named = evidence.get(triplet);
     }
     return all;
   }
@@ -100,6 +103,12 @@
   };
   const chosen = () => belongs[document.querySelector("#shown input:checked").value];
 
+  // The evidence of the labels, and after it that of the prediction where it is another.
+  function evidenceOf({ evidence, named = evidence }) {
+    const [shown, predicted] = [evidence, named].map((sentences) => sentences.join(", "));
+    return predicted === shown ? shown : `${shown} (predicted ${predicted})`.trim();
+  }
+
   function showTriplets() {
     const { content, triplets, rows } = current;
     const names = content.entities.map((entity) => entity.names[0]);
@@ -109,7 +118,7 @@
       const line = make(
         "tr", { tabindex: "0" }, entityCell(one.head), make("td", {}, relation ?? one.relation), entityCell(one.tail),
         make("td", { class: one.state }, one.state), make("td", {}, plain(one.kind)),
-        make("td", {}, one.evidence.join(", ")), make("td", { class: "number" }, one.score ?? ""),
+        make("td", {}, evidenceOf(one)), make("td", { class: "number" }, one.score ?? ""),
       );
       for (const event of ["mouseenter", "focus"]) line.addEventListener(event, () => point([one.head, one.tail]));
       for (const event of ["mouseleave", "blur"]) line.addEventListener(event, () => point([]));

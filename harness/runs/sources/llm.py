@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.methods.settings import MethodSettings
-from harness.prompting.variant import REASONING, PromptVariant, text_sha256
+from harness.prompting.variant import PromptVariant, text_sha256
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import PlannedRun
 from harness.runs.sources.adapters import adapter_origins, adapters_label
@@ -44,7 +44,7 @@ class LlmRun(PlannedRun):
                 "version": settings.variant.description.version,
                 "sha256": settings.variant.sha256,
                 "options": dict(settings.options),
-                **({"reasoning_sha256": text_sha256(settings.variant, REASONING)} if settings.reasons else {}),
+                **{f"{name}_sha256": text_sha256(settings.variant, name) for name in settings.general_templates},
             },
             "constraint": {"level": settings.level, "form": settings.form},
             "adapters": dict(settings.adapters) or None,

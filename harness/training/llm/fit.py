@@ -21,7 +21,7 @@ from harness.prompting.variant import load_variant
 from harness.runs.config import RunConfig
 from harness.runs.plan import Experiment, prepare
 from harness.scoring.official import score
-from harness.training.data import data_record, split_to_train_on
+from harness.training.data import check_relations, data_record, split_to_train_on
 from harness.training.fit import begun
 from harness.training.folder import Trained, TrainingFolder, finished_training
 from harness.training.llm.adapter import new_adapter, save_adapter
@@ -98,6 +98,7 @@ def train_adapter(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
 async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
     config = job.config()
     dataset, split, origin = split_to_train_on(job)
+    check_relations(job, split, dataset.schema)
     experiment = _experiment(job, dataset)
     # What a run leaves out is no part, so that an option that runs are given later changes no training.
     asked = {name: value for name, value in experiment.resolved().items() if name != "dataset" and value is not None}
