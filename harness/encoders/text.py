@@ -44,7 +44,8 @@ class EncodedDocument:
       each label.
     - ``taught`` [p, r]: how far a teacher scores each relation of each pair above NA, NaN for pairs that it does not
       score, and ``attended`` [p, sentences]: where its attention to the pair lies, if there is a teacher for these.
-    - ``pairs`` [p, 2]: head and tail of the candidate pairs; None: all h != t, in row-major order.
+    - ``pairs`` [p, 2]: head and tail of the pairs that the model goes over; None: all h != t, in row-major order.
+    - ``candidates`` [c, 2]: those of them that the corpus defines and are scored; None: all.
     """
 
     title: str
@@ -61,6 +62,7 @@ class EncodedDocument:
     taught: NDArray[np.float16] | None = None
     attended: NDArray[np.float16] | None = None
     pairs: Integers | None = None
+    candidates: Integers | None = None
 
     @property
     def entity_count(self) -> int:
@@ -68,11 +70,23 @@ class EncodedDocument:
 
     @property
     def pair_count(self) -> int:
-        """Candidate pairs: all ordered pairs of different entities, or those that the corpus defines."""
+        """How many pairs the model goes over."""
         return self.entity_count * (self.entity_count - 1) if self.pairs is None else len(self.pairs)
 
+    @property
+    def scored_pairs(self) -> int | Integers:
+        """The pairs that are scored [c, 2], or the number of entities where they are all in row-major order."""
+        pairs = self.candidates if self.pairs is None else self.pairs
+        return self.entity_count if pairs is None else pairs
+
+    def of_candidates(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Of ``values`` [p, ...] the rows of the pairs that are scored: what reasons goes over others, too."""
+        if self.pairs is not None or self.candidates is None:
+            return values
+        return values[self.rows(*self.candidates.T)]
+
     def rows(self, head: Integers, tail: Integers) -> Integers:
-        """The places of pairs among the candidate pairs."""
+        """The places of pairs among those that the model goes over."""
         return pair_rows(self.entity_count if self.pairs is None else self.pairs, head, tail)
 
 
@@ -103,6 +117,7 @@ class DocumentEncoder:
         types = {name: index for index, name in enumerate(self.config.entity_types, 1)}
         sentence_distance, token_distance = distances(owner, sentence, position, len(document.entities))
         labels, evidence = indexed_labels(document, self.config.relations) if with_labels else ([], ())
+        candidates = candidate_pairs(document)
         return EncodedDocument(
             title=document.title,
             input_ids=np.array(encoding["input_ids"], dtype=np.int64),
@@ -116,7 +131,8 @@ class DocumentEncoder:
             labels=np.array(labels, dtype=np.int64).reshape(-1, 3),
             evidence=evidence,
             # Reasoning goes over the matrix of all pairs.
-            pairs=candidate_pairs(document) if self.config.reasoning == "none" else None,
+            pairs=candidates if self.config.reasoning == "none" else None,
+            candidates=candidates,
         )
 
     def _marked(self, document: Document) -> tuple[list[str], list[int], list[int]]:
@@ -177,11 +193,14 @@ def pair_rows(pairs: int | Integers, head: Integers, tail: Integers) -> Integers
 def indexed_labels(
     document: Document, relations: tuple[str, ...]
 ) -> tuple[list[tuple[int, int, int]], tuple[tuple[int, ...], ...]]:
-    """A document's labels as head, tail and the relation's index, and their evidence; self-pairs are left out.
+    """A document's labels as head, tail and the relation's index, and their evidence.
+
+    Those of self-pairs and of pairs that are no candidates are left out.
 
     Raises InputError for a relation that is not among ``relations``.
     """
     indices = {relation: index for index, relation in enumerate(relations)}
+    candidates = None if document.candidates is None else set(document.candidates)
     evidence: dict[tuple[int, int, int], tuple[int, ...]] = {}
     for label in document.labels:
         head, relation, tail = label.triplet
@@ -191,7 +210,7 @@ def indexed_labels(
                 f"document {document.title!r} has a label of relation {relation!r}, which is not among the "
                 f"{len(relations)} relations of the model"
             )
-        if head != tail:
+        if head != tail and (candidates is None or (head, tail) in candidates):
             evidence[head, tail, index] = (*evidence.get((head, tail, index), ()), *label.evidence)
     return list(evidence), tuple(evidence.values())
 

@@ -66,11 +66,11 @@ class PairObjective:
 
     def judge(self, model: Any, accelerator: Accelerator) -> Judged:
         inference = Inference(model, self.collator, accelerator.device, accelerator.mixed_precision == "bf16")
-        labels = [
-            (document.labels, document.entity_count if document.pairs is None else document.pairs)
-            for document in self.choose
-        ]
-        above, gold = margins(labels, inference.scores(self.choose))
+        scores = (
+            document.of_candidates(found)
+            for document, found in zip(self.choose, inference.scores(self.choose), strict=True)
+        )
+        above, gold = margins([(document.labels, document.scored_pairs) for document in self.choose], scores)
         threshold = best_threshold(above, gold) if self.config.choose_threshold else 0.0
         found, unshifted = scores_at(above, gold, threshold), scores_at(above, gold)
         return Judged(found.precision, found.recall, found.f1, unshifted.f1, threshold)

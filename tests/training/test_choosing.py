@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.encoders.backbone import load_tokenizer
+from harness.encoders.batching import Collator
+from harness.encoders.config import ModelConfig, PairReasoning
+from harness.encoders.inference import Inference
+from harness.encoders.text import DocumentEncoder, EncodedDocument
 from harness.training.choosing import best_threshold, scores_at
+from harness.training.config import TrainingConfig
 from harness.training.losses import adaptive_focal, adaptive_threshold
+from harness.training.objectives import PairObjective
+from harness.types import Document, RelationSchema
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=1, max_size=30))
@@ -67,3 +79,37 @@ def test_gradients_of_adaptive_focal_are_those_of_its_formula_and_finite_anywher
     adaptive_focal(far, torch.tensor([[True, False]] * 2), gamma).backward()
     assert far.grad is not None
     assert far.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("reasoning", ["none", "axial"])
+def test_an_encoder_is_judged_by_candidate_pairs_alone(
+    tiny_encoder: Callable[[str], str],
+    documents: list[Document],
+    schema: RelationSchema,
+    monkeypatch: pytest.MonkeyPatch,
+    reasoning: PairReasoning,
+) -> None:
+    """What reasons goes over all pairs; a run leaves out the others, so they decide no threshold."""
+    relations = tuple(schema.by_id)
+    config = ModelConfig(task="atlop", relations=relations, encoder=tiny_encoder("bert"), reasoning=reasoning)
+    encoder = DocumentEncoder(load_tokenizer(config.encoder), config)
+    some = [replace(one, candidates=tuple(sorted({one.labels[0].triplet[::2], (0, 1)}))) for one in documents[:3]]
+    encoded = [encoder.encode(one, with_labels=True) for one in some]
+    # Labels of other pairs cannot be found, and are left out.
+    assert 3 <= sum(len(one.labels) for one in encoded) < sum(len(one.labels) for one in some)
+
+    def scores(_: Inference, read: Sequence[EncodedDocument]) -> Iterator[np.ndarray]:
+        """Labels score 1, other relations of candidates -1, and everything else 9."""
+        for one in read:
+            found = np.full((one.pair_count, len(relations) + 1), 9.0)
+            assert one.candidates is not None
+            found[one.rows(*one.candidates.T)] = -1.0
+            head, tail, relation = one.labels.T
+            found[one.rows(head, tail), relation] = 1.0
+            found[:, -1] = 0.0
+            yield found
+
+    monkeypatch.setattr(Inference, "scores", scores)
+    collator = Collator(encoder.tokenizer, config.window, config.overlap, len(relations))
+    judged = PairObjective(collator, TrainingConfig(choose_threshold=False), encoded).judge(None, Accelerator())
+    assert judged.f1 == 1.0
