@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.annotation.method import relation_of
 from harness.annotation.plan import AnnotationRun
 from harness.datasets.docred_output import document_output, write_schema
 from harness.datasets.registry import CORPORA
@@ -18,6 +17,7 @@ from harness.engine.journal import JOURNAL_FILE, Journal
 from harness.engine.session import RunnerSession
 from harness.errors import InputError
 from harness.label_source import LabelSource
+from harness.methods.annotate import relation_of
 from harness.records.manifest import CompleteManifest
 from harness.runs.batch import in_batches
 from harness.runs.execute import First, Observer, asker_of, supervise

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.annotation.method import ENTITIES, MAX_ENTITIES, METHOD, Annotate
 from harness.annotation.texts import TextCollection
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
+from harness.methods.annotate import ENTITIES, MAX_ENTITIES, METHOD, Annotate
 from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model

@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.datasets.plain import PlainDocument
 from harness.datasets.tokens import split_sentences
 from harness.errors import InputError
 from harness.label_source import NO_LABELS
 from harness.types import Document
-
-
-@dataclass(frozen=True, slots=True)
-class PlainDocument(Document):
-    """A document without entities; ``text`` is what its author wrote, which the tokens come from."""
-
-    text: str = ""
-
-
-def part_of(document: Document, sentences: range) -> Document:
-    """Some sentences of a document, with the text that they come from."""
-    part = document.sentences[sentences.start : sentences.stop]
-    if not isinstance(document, PlainDocument):
-        return replace(document, sentences=part)
-    begin, end = (_end_of(document, count) for count in (sentences.start, sentences.stop))
-    return replace(document, sentences=part, text=document.text[begin:end].strip())
-
-
-def _end_of(document: PlainDocument, count: int) -> int:
-    """Where the text of the first ``count`` sentences ends: tokens follow each other with only white space between."""
-    position = 0
-    for token in itertools.chain.from_iterable(document.sentences[:count]):
-        position = document.text.index(token, position) + len(token)
-    return position
 
 
 class TextCollection(Collection[Document]):

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from harness.annotation.texts import PlainDocument
+from harness.datasets.plain import PlainDocument
 from harness.encoders.entities import FINDER
 from harness.encoders.entities.finder import entity_finder
 from harness.encoders.entities.text import Span, entities_of

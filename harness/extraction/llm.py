@@ -20,7 +20,7 @@ from harness.types import Document, Prediction
 
 if TYPE_CHECKING:
     from harness.annotation.execute import AnnotationResult
-    from harness.annotation.texts import PlainDocument
+    from harness.datasets.plain import PlainDocument
     from harness.runs.execute import Observer
     from harness.runs.results import RunResult
 

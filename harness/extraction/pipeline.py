@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.annotation.texts import PlainDocument
+from harness.datasets.plain import PlainDocument
 from harness.datasets.tokens import split_sentences
 from harness.encoders.calibration import Calibration
 from harness.extraction.entities import EntitySource, KnownEntities

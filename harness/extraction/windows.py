@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.annotation.grounding import Span
-from harness.annotation.parts import Merged, PartFound, merge, parts_of
+from harness.alignment.grounding import Span
 from harness.datasets.excerpt import excerpt
+from harness.methods.parts import Merged, PartFound, merge, parts_of
 from harness.types import Document, Prediction, Triplet
 
 WINDOW = 250

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness.annotation.texts import PlainDocument
+from harness.datasets.plain import PlainDocument
 from harness.datasets.tokens import split_sentences
 from harness.escaping import format_triplet
 from harness.types import Ask, Completion, Document, RelationSchema, Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.annotation.grounding import GroundedEntities, ground
+from harness.alignment.grounding import GroundedEntities, ground
 from harness.answers.entities import RawEntity
 from harness.datasets.tokens import split_sentences
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from harness.annotation.method import Annotate
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
+from harness.methods.annotate import Annotate
 from harness.methods.settings import MethodSettings
 from harness.prompting.variant import load_variant
 from harness.types import Completion, ConstraintLevel, Document, GrammarForm, Sampling

@@ -8,10 +8,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.annotation.method import Annotate
-from harness.annotation.parts import OVERLAP, parts_of
-from harness.annotation.texts import PlainDocument, part_of
+from harness.datasets.plain import PlainDocument, part_of
 from harness.datasets.tokens import split_sentences
+from harness.methods.annotate import Annotate
+from harness.methods.parts import OVERLAP, parts_of
 from harness.methods.settings import MethodSettings
 from harness.prompting.variant import load_variant
 from harness.types import Completion, Extraction, Relation, RelationSchema, Sampling

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.annotation.method import Annotate
 from harness.datasets.hacred import read_hacred
 from harness.datasets.registry import load_dataset
+from harness.methods.annotate import Annotate
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import GoldPairs
 from harness.methods.settings import MethodSettings

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from harness.alignment.grounding import ENTITY_TYPES, GroundedEntities, ground
 from harness.alignment.normalise import normalise
 from harness.alignment.relations import RelationMapper
 from harness.alignment.triplets import align_triplets
-from harness.annotation.grounding import ENTITY_TYPES, GroundedEntities, ground
-from harness.annotation.parts import PartFound, merge, parts_of
-from harness.annotation.texts import PlainDocument, part_of
 from harness.answers.entities import EntityForm, ParsedEntities
 from harness.answers.reader import Parsed
+from harness.datasets.plain import PlainDocument, part_of
 from harness.errors import InputError
 from harness.escaping import NO_RELATION
 from harness.methods.base import Answers, PromptedMethod, Question
+from harness.methods.parts import PartFound, merge, parts_of
 from harness.prompting.tagging import escape_markup
 from harness.spacing import text_of
 from harness.types import Ask, Document, Extraction, Prediction, RawTriplet, Relation, RelationSchema

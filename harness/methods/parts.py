@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.annotation.grounding import Span, without_overlaps
+from harness.alignment.grounding import Span, without_overlaps
 from harness.escaping import format_triplet
 from harness.types import Entity, Mention, Prediction, Reject, Triplet
 
