@@ -13,7 +13,7 @@ from harness.annotation.texts import TextCollection
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
-from harness.methods.annotate import ENTITIES, MAX_ENTITIES, METHOD, Annotate
+from harness.methods.annotate import ENTITIES, MAX_ENTITIES, METHOD, TOKENS_PER_ENTITY, Annotate, chosen_options
 from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
@@ -25,8 +25,6 @@ from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_
 from harness.types import Dataset, Document, PredictionSource, RelationSchema
 
 OPEN = "open"
-# Room for '{"type": "PER", "mentions": ["...", "..."]}' with as many mentions as texts commonly have.
-TOKENS_PER_ENTITY = 64
 
 
 @dataclass(frozen=True)
@@ -115,14 +113,10 @@ def _schema(name: str) -> RelationSchema:
 
 
 def _options(variant: PromptVariant, config: RunConfig, most: int | None, schema: str) -> dict[str, str]:
-    """The variant's options; a model that is asked for ``most`` triplets only is asked for as few entities."""
     for name in (REASONING, EVIDENCE):
         if config.prompt_options.get(name, "none") != "none":
             raise InputError(f"`harness annotate` asks for lists alone: leave out -P {name}")
-    options = variant.choose({**config.prompt_options, "schema": OPEN if schema == OPEN else "listed"})
-    if most and MAX_ENTITIES not in config.prompt_options and MAX_ENTITIES in options:
-        options[MAX_ENTITIES] = str(min(most, int(options[MAX_ENTITIES])))
-    return options
+    return chosen_options(variant, {**config.prompt_options, "schema": OPEN if schema == OPEN else "listed"}, most)
 
 
 def _checksum(texts: str, relations: RelationSchema) -> str:

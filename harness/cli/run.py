@@ -171,6 +171,7 @@ REPEATED = (
     replace(OPTIONS["base_url"], text="Repeats the address of the run's server."),
     OPTIONS["model_options"],
     replace(OPTIONS["adapter"], text="Repeats the folder of the run's LoRA adapter, or STEP=FOLDER."),
+    replace(OPTIONS["finder"], default=None, text="Repeats the folder of the run's entity finder."),
 )
 """What a stored run cannot choose by itself."""
 

@@ -24,8 +24,6 @@ TYPES = {
     "work of art": "MISC", "event": "MISC", "product": "MISC",
 }  # fmt: skip
 """The labels that GLiNER is asked for, and the types of DocRED that they become."""
-LLM = "llm"
-"""The language model that finds the relations finds the entities as well."""
 _SOURCES = "or gliner, spacy/PIPELINE, a language model, or a .jsonl file of mentions"
 SPACY_TYPES = {
     "PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "DATE": "TIME", "TIME": "TIME",

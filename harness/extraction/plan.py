@@ -10,9 +10,9 @@ from harness.annotation.plan import OPEN
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.encoders.calibration import Calibration, read_calibration
-from harness.encoders.entities import FINDER
+from harness.encoders.entities import FINDER, LLM_FINDER
 from harness.errors import InputError
-from harness.extraction.entities import LLM, KnownEntities, entity_source, is_finder
+from harness.extraction.entities import KnownEntities, entity_source, is_finder
 from harness.extraction.pipeline import Extractor
 from harness.extraction.windows import WINDOW
 from harness.models import resolve_model
@@ -56,7 +56,7 @@ def is_llm(relations: str, base_url: str | None = None) -> bool:
 
 def finder_model(entities: str, relations: str, base_url: str | None = None) -> str | None:
     """The language model that is to find the entities: ``llm`` is that of the relations; None if it is none."""
-    if entities == LLM:
+    if entities == LLM_FINDER:
         if not is_llm(relations, base_url):
             raise InputError("--entities llm: the model of --relations finds the entities, which is none: name one")
         return relations

@@ -5,29 +5,32 @@ GLiDRE (section 2.5 and Figure 3) annotates its pre-training documents so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from harness.alignment.grounding import ENTITY_TYPES, GroundedEntities, ground
 from harness.alignment.normalise import normalise
 from harness.alignment.relations import RelationMapper
 from harness.alignment.triplets import align_triplets
-from harness.answers.entities import EntityForm, ParsedEntities
+from harness.answers.entities import EntityForm, ParsedEntities, RawEntity
 from harness.answers.reader import Parsed
 from harness.datasets.plain import PlainDocument, part_of
 from harness.errors import InputError
 from harness.escaping import NO_RELATION
-from harness.methods.base import Answers, PromptedMethod, Question
+from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.parts import PartFound, merge, parts_of
 from harness.prompting.tagging import escape_markup
+from harness.prompting.variant import PromptVariant
 from harness.spacing import text_of
-from harness.types import Ask, Document, Extraction, Prediction, RawTriplet, Relation, RelationSchema
+from harness.types import Ask, Document, Entity, Extraction, Prediction, RawTriplet, Relation, RelationSchema
 
 METHOD = "annotate"
 LONGEST_NAME = 80
 """Characters; what is longer is a sentence and names no relation."""
 ENTITIES, RELATIONS = "entities", "relations"
 MAX_WORDS, MAX_ENTITIES, MAX_MENTIONS = "max_words", "max_entities", "max_mentions"
+TOKENS_PER_ENTITY = 64
+"""Room for '{"type": "PER", "mentions": ["...", "..."]}' with as many mentions as texts commonly have."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ class Annotate(PromptedMethod):
         answers.add(merged.rejects, {})
         return replace(answers.extraction(merged.predictions), entities=merged.entities)
 
+    def demonstrate_entities(self, document: Document, entities: Iterable[Entity]) -> Demonstration:
+        """The first question, answered with these entities; as many of them and their names as may be listed."""
+        most, names = self._number(MAX_ENTITIES), self._number(MAX_MENTIONS)
+        listed = [RawEntity(entity.type, entity.names[:names]) for entity in entities]
+        return self.demonstration(self._entity_question(document), listed[:most])
+
     async def _find(self, document: Document, first: int, answers: Answers) -> PartFound:
         """What a document short enough says, which begins with sentence ``first`` of the whole."""
         listed = await answers.to(self._entity_question(document))
@@ -115,6 +124,14 @@ class Annotate(PromptedMethod):
 
     def _relation_mapper(self, parsed: Parsed[RawTriplet]) -> RelationMapper:
         return RelationMapper(relations_named(parsed.entries)) if self._is_open else self.schema.mapper
+
+
+def chosen_options(variant: PromptVariant, given: Mapping[str, str], most: int | None) -> dict[str, str]:
+    """The variant's options; a model that is asked for ``most`` triplets only is asked for as few entities."""
+    options = variant.choose(given)
+    if most and MAX_ENTITIES not in given and MAX_ENTITIES in options:
+        options[MAX_ENTITIES] = str(min(most, int(options[MAX_ENTITIES])))
+    return options
 
 
 def _entity_counts(grounded: GroundedEntities) -> dict[str, int]:

@@ -60,5 +60,15 @@ async def ask_all(
     return [task.result() for task in tasks]
 
 
+async def aside(ask: Ask, work: Callable[[], Result]) -> Result:
+    """What ``work`` gives, computed in a thread so that it holds up no other document.
+
+    Where requests are only collected, as for batches, no thread is waited for: then it is computed here.
+    """
+    if isinstance(ask, PacedAsk) and not ask.first_alone:
+        return work()
+    return await asyncio.to_thread(work)
+
+
 def _ends_document_only(error: BaseException) -> bool:
     return isinstance(error, RunnerError) and not isinstance(error, FatalError)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from harness.methods.asking import aside
 from harness.methods.base import Demonstration, PromptMethod
 from harness.methods.retrieval import RelationRetrieval
 from harness.methods.settings import MethodSettings
@@ -22,7 +22,7 @@ class Retrieved:
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         # Embedding takes long enough to hold up the other documents.
-        schema = await asyncio.to_thread(self.retrieval.schema_for, document)
+        schema = await aside(ask, lambda: self.retrieval.schema_for(document))
         extraction = await self._method(schema).extract(document, ask)
         return replace(extraction, details={**extraction.details, "retrieved": list(schema.by_id)})
 

@@ -98,7 +98,7 @@ class Question(StoredModel):
     candidates: str | None = None
     """Of an LLM that is given pairs: ``gold``, ``all``, or a checksum of them."""
     given: dict[str, str] | None = None
-    """Of an encoder whose entities were found or joined: ``given``, and what tells the ``finder`` from others."""
+    """Of a run whose entities were found or joined: ``given``, and what tells the ``finder`` from others."""
     refine: dict[str, Any] | None = None
     """Of an LLM that refines an encoder: a checksum of its scores, and the options of the refinement."""
     votes: dict[str, Any] | None = None

@@ -24,7 +24,8 @@ def candidate_writer(folder: RunFolder, experiment: Experiment) -> Iterator[Writ
     """What writes the pair scores of each document, where the prompt ranks candidates; else it does nothing."""
     settings = experiment.settings
     kind = method_kind(settings.variant)
-    if not kind.ranks_candidates:
+    # Pairs of entities that were found are no pairs of the labels: nobody else could read their scores.
+    if not kind.ranks_candidates or experiment.entities:
         yield lambda _document, _record: None
         return
     relations = (RELATED,) if kind.proposes_pairs else tuple(one.id for one in settings.schema.relations)

@@ -12,12 +12,14 @@ from harness.encoders.entities import FINDER
 from harness.engine.budget import NO_LIMITS, Limits
 from harness.errors import InputError
 from harness.redaction import address, has_login, shown
+from harness.runs.given import check_given
 from harness.runs.run_option import ENCODER, IMPORTED, LLM, RunOption, options_of, run_option
 from harness.runs.selection import Stratum, check_choice
 from harness.types import AlignOver, ConstraintLevel, Given, PredictionSource, RelationsPerPair
 
 _ANY_SOURCE = (LLM, ENCODER, IMPORTED)
-_CHOOSES_DOCUMENTS: dict[str, Any] = {"sources": (LLM, ENCODER), "annotates": False, "part": "selection"}
+_OF_DOCUMENTS: dict[str, Any] = {"sources": (LLM, ENCODER), "annotates": False}
+_CHOOSES_DOCUMENTS: dict[str, Any] = {**_OF_DOCUMENTS, "part": "selection"}
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,7 @@ class RunConfig:
     part: str | None = run_option(
         "One part of the chosen documents: K/N by a hash of their titles, or A:B; `harness merge` joins the parts.",
         None,
-        sources=(LLM, ENCODER),
-        annotates=False,
+        **_OF_DOCUMENTS,
     )
     prompt_options: Mapping[str, str] = run_option(
         "An option of the prompt; repeatable.", {}, flags=("-P", "--prompt-option"), part="prompt", in_prompt=True
@@ -118,15 +119,13 @@ class RunConfig:
         sources=(ENCODER,),
         annotates=False,
     )
-    given: Given = run_option(
-        "What an encoder is given of the entities; --finder does the rest.", "entities", sources=(ENCODER,)
-    )
+    given: Given = run_option("What is given of the entities; --finder does the rest.", "entities", **_OF_DOCUMENTS)
     finder: str = run_option(
-        "With --given: entities-minilm, or a folder of `harness train entities`.",
+        "With --given: entities-minilm, a folder of `harness train entities`, or llm: the LLM is asked for them.",
         FINDER,
-        sources=(ENCODER,),
         part="given",
         may_be_path=True,
+        **_OF_DOCUMENTS,
     )
     refine: str | None = run_option(
         "An encoder, or a stored run of one, whose hard pairs the prompt (choice, judge) decides.",
@@ -304,6 +303,7 @@ class RunConfig:
                 "-M key_env=NAME; an @ that belongs to the path is written %40"
             )
         check_choice(self)
+        check_given(self)
         if self.samples > 1 and not self.temperature > 0:
             raise InputError("--samples draws different answers only with a --temperature above 0, such as 0.7")
         if self.vote_share is not None and self.samples == 1:

@@ -145,7 +145,7 @@ def _asked(parts: Sequence[PartRun], whole: Scope, results: Path) -> Asked:
     content["merged"] = [
         {"run_id": run.result.folder.run_id, "hardware": run.result.manifest.hardware} for run in parts
     ]
-    if first.source == PredictionSource.ENCODER:
+    if "encoder" in content and (first.source == PredictionSource.ENCODER or first.question.given):
         content["encoder"] = {**content["encoder"], **_seen(parts)}
     if isinstance(whole, PlannedRun) and (chosen := whole.chosen()):
         content["chosen_settings"] = chosen

@@ -77,6 +77,8 @@ def metrics_of(
         content["steps"] = {"given": given, **{step: asdict(scores) for step, scores in steps.items()}}
     if is_scored and totals.entities:
         content["end_to_end"] = asdict(EndToEndScores.of(_found(documents, totals)))
+        # What is said of candidate pairs and chosen relations is said of the labels' entities.
+        llm = None
         # Wrong triplets of entities that are none of the labels have no distance and no mentions of the labels.
         content["metrics"] |= {name: None for name in content["metrics"] if name.startswith(_OF_GOLD_ENTITIES)}
     if is_scored and llm and llm.hard_pairs:

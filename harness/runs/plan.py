@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from harness.datasets.gold import with_gold
+from harness.encoders.seen import seen_by
 from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
+from harness.methods.found_entities import OverFoundEntities
 from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
 from harness.methods.table import create_method, enough_tokens, method_kind, uses_relation_texts
 from harness.methods.voting import LEAST_SHARE, Voting
@@ -32,7 +35,9 @@ from harness.runs.planned_run import Scope, dataset_of
 from harness.runs.retrieval import load_retrieval
 from harness.runs.shots import Shots, draw_shots
 from harness.runs.sources.adapters import adapters_of, warn_of_other_use
+from harness.runs.sources.encoder_origin import encoder_origin
 from harness.runs.sources.encoder_scores import pair_source_of, scores_named
+from harness.runs.sources.entities import RunEntities, entities_of
 from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_of
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
@@ -58,9 +63,15 @@ class Experiment(LlmRun):
     relation_texts: RelationTexts | None = None
     shots: Shots | None = None
     refinement: Refinement | None = None
+    entities: RunEntities | None = None
 
     def method(self) -> PromptMethod:
         """What turns a document into predictions."""
+        related = self._relating()
+        return OverFoundEntities(related, self.entities.finding) if self.entities else related
+
+    def _relating(self) -> PromptMethod:
+        """What asks about a document with entities."""
         if (count := self.config.samples) > 1:
             # No repetition of a run shares a number with another's samples.
             numbers = range(self.config.repeat * count, (self.config.repeat + 1) * count)
@@ -75,6 +86,10 @@ class Experiment(LlmRun):
     def _vote_share(self) -> float:
         return LEAST_SHARE if self.config.vote_share is None else self.config.vote_share
 
+    @property
+    def id_parts(self) -> tuple[str, ...]:
+        return (*super().id_parts, *([f"given {self.config.given}"] if self.entities else []))
+
     def resolved(self) -> dict[str, Any]:
         pairs, alignment, samples = self.settings.candidates, self.settings.alignment, self.config.samples
         retrieval = self.settings.retrieval
@@ -82,6 +97,7 @@ class Experiment(LlmRun):
             **super().resolved(),
             "task": PROPOSES_PAIRS if method_kind(self.settings.variant).proposes_pairs else None,
             "candidates": pairs and pairs.identity,
+            "given": self.entities and dict(self.entities.identity),
             "refine": self.refinement and self.refinement.identity,
             "votes": {"samples": samples, "least_share": self._vote_share} if samples > 1 else None,
             "relation_texts": self.relation_texts and self.relation_texts.sha256,
@@ -94,6 +110,8 @@ class Experiment(LlmRun):
     def prompt_label(self) -> str:
         """The variant's name with the options not at their default, its shots, the source of its pairs, alignment."""
         parts = [super().prompt_label]
+        if self.entities:
+            parts.append(f"given={self.config.given} finder={Path(self.config.finder).name}")
         if self.shots:
             parts.append(f"shots={len(self.shots.documents)}")
         if self.settings.candidates:
@@ -115,6 +133,8 @@ class Experiment(LlmRun):
     def encoder(self) -> Mapping[str, Any]:
         if self.refinement:
             return self.refinement.hard_pairs.scores.encoder
+        if self.entities and (finder := self.entities.finder):
+            return encoder_origin(finder.folder, finder.threshold, map(seen_by(finder.folder).role, self.documents))
         source = self.settings.candidates
         return source.scores.encoder if isinstance(source, ScoredPairs) else {}
 
@@ -181,11 +201,12 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
         in_episodes=dataset.in_episodes,
     )
-    experiment = Experiment(config, spec, dataset, runner, settings, adapters, refinement=refinement)
+    entities = entities_of(config, spec, dataset, runner)
+    experiment = Experiment(config, spec, dataset, runner, settings, adapters, None, None, refinement, entities)
     experiment = _with_texts_and_shots(experiment)
     warn_of_other_use(experiment.answering, settings)
     create_method(experiment.settings)
-    if settings.candidates:
+    if settings.candidates and not entities:
         for document in experiment.documents:
             settings.candidates.pairs(document)
     return experiment

@@ -12,10 +12,12 @@ from typing import Any
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.datasets.relation_table import schema_beside
+from harness.encoders.entities import LLM_FINDER
 from harness.encoders.seen import seen_by, seen_of
 from harness.encoders.weights import folder_named
 from harness.engine.journal import usage_from_json
 from harness.errors import InputError
+from harness.methods.found_entities import OverFoundEntities
 from harness.methods.settings import GIVEN
 from harness.records.manifest import Asked
 from harness.records.metrics import Metrics
@@ -29,6 +31,7 @@ from harness.runs.stored_data import WHEREVER, DataPlace, run_data
 from harness.runs.stored_predictions import stored_predictions
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import read_training, training_of
+from harness.scoring.entities import NumberedEntities
 from harness.scoring.official import Scorer
 from harness.scoring.submission import read_submission, write_submission
 from harness.scoring.surface import as_strings, score_surface
@@ -67,7 +70,11 @@ async def replay(experiment: Scope, folder: RunFolder) -> AsyncIterator[tuple[Do
     method = experiment.method() if isinstance(experiment, Experiment) else None
     for document, record in folder.records_of(experiment.documents):
         if method and record.steps:
-            extraction = await method.extract(document, _StoredAnswers(record).answer)
+            asked = method
+            if isinstance(method, OverFoundEntities) and (found := NumberedEntities.of(record.details)):
+                # The finder is not run again: its entities are in the record.
+                asked = method.with_stored(found)
+            extraction = await asked.extract(document, _StoredAnswers(record).answer)
             yield document, record.with_extraction(extraction)
         else:
             yield document, record
@@ -186,10 +193,13 @@ def run_of(folder: RunFolder, place: DataPlace) -> Scope:
 
 def _encoder_of(experiment: Scope, manifest: Asked) -> Mapping[str, Any]:
     """What is known of the run's encoder: what it saw in training may have been recorded since the run."""
-    if isinstance(experiment, Experiment):
+    config = manifest.config.as_json()
+    names = [] if isinstance(experiment, Experiment) else [experiment.config.model]
+    if manifest.question.given and config["finder"] != LLM_FINDER:
+        names.append(config["finder"])
+    elif isinstance(experiment, Experiment):
         return experiment.encoder()
-    config = experiment.config
-    folders = [folder_named(name) for name in (config.model, *([config.finder] if config.given != "entities" else []))]
+    folders = [folder_named(name) for name in names]
     known = [folder for folder in folders if folder]
     seen = reduce(or_, map(seen_by, known)) if len(known) == len(folders) else None
     counted = seen_of(map(seen.role, experiment.documents)) if seen else {}

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from harness.encoders.entities import FINDER, LLM_FINDER
 from harness.errors import InputError
 from harness.models import load_models, resolve_model
 from harness.records.manifest import Asked
@@ -30,6 +31,7 @@ class Repeated:
     base_url: str | None = None
     model_options: Mapping[str, str] = field(default_factory=dict)
     adapter: Mapping[str, str] = field(default_factory=dict)
+    finder: str | None = None
 
 
 NOTHING_REPEATED = Repeated()
@@ -41,7 +43,10 @@ def config_to_score(folder: RunFolder, manifest: Asked) -> RunConfig:
     Raises InputError for a manifest of another version.
     """
     stored = _stored(folder, manifest)
-    return replace(stored, base_url=stored.base_url and _NO_SERVER, model_options=_harmless(stored), adapter={})
+    finder = stored.finder if _is_packaged_finder(stored) else FINDER  # records have what it found
+    return replace(
+        stored, base_url=stored.base_url and _NO_SERVER, model_options=_harmless(stored), adapter={}, finder=finder
+    )
 
 
 def config_to_ask(folder: RunFolder, manifest: Asked, repeated: Repeated) -> RunConfig:
@@ -63,6 +68,7 @@ def config_to_ask(folder: RunFolder, manifest: Asked, repeated: Repeated) -> Run
         base_url=repeated.base_url,
         model_options={**_harmless(stored), **repeated.model_options},
         adapter={**_packaged_adapters(stored), **repeated.adapter},
+        finder=repeated.finder or stored.finder,
     )
 
 
@@ -93,6 +99,10 @@ def _packaged_adapters(stored: RunConfig) -> dict[str, str]:
     return {step: named for step, named in stored.adapter.items() if named in packaged}
 
 
+def _is_packaged_finder(stored: RunConfig) -> bool:
+    return stored.finder in (FINDER, LLM_FINDER)
+
+
 def options_to_repeat(stored: RunConfig, repeated: Repeated = NOTHING_REPEATED) -> list[str]:
     """The words that a command to ask this run's model again lacks; what could be a secret is left out of them."""
     missing = []
@@ -102,6 +112,8 @@ def options_to_repeat(stored: RunConfig, repeated: Repeated = NOTHING_REPEATED) 
         missing += [word for one in stored.base_url.split() for word in ("--base-url", _typed(_recognisable(one)))]
     for step in stored.adapter.keys() - repeated.adapter.keys() - _packaged_adapters(stored).keys():
         missing += ["--adapter", _typed(f"{step}=FOLDER" if step else "FOLDER")]
+    if not repeated.finder and not _is_packaged_finder(stored):
+        missing += ["--finder", _typed(stored.finder)]
     for key, value in shown(stored.model_options).items():
         if key not in _harmless(stored) and key not in repeated.model_options:
             missing += ["-M", _typed(f"{key}={'...' if value == HIDDEN else value}")]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.scoring.counts import Counts, Scores, total
+from harness.spacing import Spacing
 from harness.types import Document, Entity, Mention, Prediction, Triplet
 
 Place = tuple[int, int, int]
@@ -70,6 +71,19 @@ class NumberedEntities:
                     }
                 )
         return None
+
+    def named(self, document: Document) -> tuple[Entity, ...]:
+        """In the order in which they were found, mentions with their names, which records leave out."""
+        spacing = Spacing.of(document.sentences)
+        return tuple(
+            Entity(
+                tuple(
+                    replace(one, name=spacing.join(document.sentences[one.sent_id][one.start : one.end]))
+                    for one in entity.mentions
+                )
+            )
+            for entity in self.by_number.values()
+        )
 
     def as_details(self) -> dict[str, object]:
         """For the record: number, type and mentions of each, a mention as sentence, first word and the word after."""

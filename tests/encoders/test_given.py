@@ -14,7 +14,6 @@ from harness.analyses.leaderboards import leaderboards
 from harness.encoders.entities import finder as finders
 from harness.errors import InputError
 from harness.runs.config import RunConfig
-from harness.runs.plan import prepare
 from harness.runs.rescore import rescore_run
 from harness.runs.results import RunResult
 from harness.runs.sources.encoder import PAIR_SCORES, execute_encoder, prepare_encoder
@@ -113,8 +112,8 @@ def test_given_mentions_are_joined(config: RunConfig) -> None:
 
 def test_what_does_not_go_together_is_refused(config: RunConfig) -> None:
     with pytest.raises(InputError, match="--finder goes with --given"):
-        prepare_encoder(replace(config, finder="elsewhere"))
-    with pytest.raises(InputError, match="of the corpus' own entities"):
-        prepare_encoder(replace(config, given="nothing", relations_per_pair="one"))
-    with pytest.raises(InputError, match="mock is an LLM: leave out --given"):
-        prepare(RunConfig("mock", "tagged", dataset="sample", given="nothing"))
+        replace(config, finder="elsewhere")
+    with pytest.raises(InputError, match="--relations-per-pair one is about the pairs of the labels' entities"):
+        replace(config, given="nothing", relations_per_pair="one")
+    with pytest.raises(InputError, match="is an encoder"):
+        prepare_encoder(replace(config, given="nothing", finder="llm"))

@@ -2,3 +2,5 @@
 
 FINDER = "entities-minilm"
 """The packaged finder."""
+LLM_FINDER = "llm"
+"""In place of a finder: the language model that finds the relations is asked for the entities as well."""

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from itertools import tee
 from typing import TYPE_CHECKING, Any
 
-from harness.encoders.entities import FINDER
+from harness.encoders.entities import FINDER, LLM_FINDER
 from harness.encoders.scores import PAIR_SCORES, score_writer
 from harness.encoders.seen import Seen, seen_by
 from harness.errors import InputError
 from harness.models import resolve_model
 from harness.runs.config import RunConfig
+from harness.runs.given import check_finds_entities
 from harness.runs.manifest import RunManifest
 from harness.runs.planned_run import PlannedRun, dataset_of
 from harness.runs.results import RunResult, store_scored
 from harness.runs.sources.encoder_origin import encoder_origin
+from harness.runs.sources.entities import finder_of
 from harness.runs.totals import RunTotals
 from harness.scoring.entities import NumberedEntities
 from harness.scoring.official import Scorer
@@ -101,15 +103,12 @@ def prepare_encoder(
     if model_needed:
         scorer.check()
     seen = seen_by(scorer.folder)
-    if config.given == "entities":
-        if config.finder != FINDER:
-            raise InputError("--finder goes with --given nothing or mentions")
+    if config.finder == LLM_FINDER:
+        raise InputError(f"--finder {LLM_FINDER}: {spec.name} is an encoder; give {FINDER} or a finder's folder")
+    finder = finder_of(config, config.model_options)
+    if finder is None:
         return EncoderExperiment(config, spec, dataset, scorer, seen)
-    from harness.encoders.entities.finder import entity_finder
-
-    finder = entity_finder(config.finder, config.model_options)
-    if config.relations_per_pair == "one" or next(iter(dataset.documents)).candidates is not None:
-        raise InputError(f"--given {config.given}: the candidate pairs of this run are of the corpus' own entities")
+    check_finds_entities(config, dataset)
     return EncoderExperiment(config, spec, dataset, scorer, seen | seen_by(finder.folder), finder)
 
 
