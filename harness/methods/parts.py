@@ -46,6 +46,8 @@ class PartFound:
     entities: Sequence[Entity]
     anchors: Sequence[frozenset[Span]]
     predictions: Sequence[Prediction]
+    aliases: Sequence[str] = ()
+    """Of each entity, a name that it has in other parts; empty for one without. May be left out."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ def _groups(parts: Sequence[PartFound]) -> dict[tuple[int, int], int]:
 def _keys(part: PartFound, index: int) -> Iterator[Hashable]:
     """Two entities that share one of these are one."""
     entity = part.entities[index]
+    if part.aliases and part.aliases[index]:
+        yield entity.type, part.aliases[index]
     for mention in entity.mentions:
         if _span(mention, 0) in part.anchors[index]:
             span = _span(mention, part.first)

@@ -17,9 +17,9 @@ from harness.extraction.entities import GivenEntities, SpacyEntities, by_name
 from harness.extraction.evaluation import end_to_end
 from harness.extraction.explanation import explanation
 from harness.extraction.graphs import normalised
-from harness.extraction.inputs import Text
+from harness.extraction.inputs import Text, read_inputs
 from harness.extraction.page import page_writer
-from harness.extraction.pipeline import Extractor, tokenised
+from harness.extraction.pipeline import MOST_WINDOWS, Extractor, tokenised
 from harness.extraction.results import triplet_table
 from harness.extraction.writers import format_of, writer
 from tests.commands import error_line, harness_here
@@ -34,7 +34,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     nlp = spacy.blank("en")
     rules = nlp.add_pipe("entity_ruler")
-    names = {"PERSON": ["Ada", "Ada Lovelace"], "GPE": ["London"], "ORG": ["=HYPERLINK", "Acme"]}
+    names = {"PERSON": ["Ada", "Ada Lovelace", "Ada Byron"], "GPE": ["London"], "ORG": ["=HYPERLINK", "Acme"]}
     rules.add_patterns([{"label": kind, "pattern": name} for kind, several in names.items() for name in several])
     folder = tmp_path_factory.mktemp("spacy") / "rules"
     nlp.to_disk(folder)
@@ -76,6 +76,53 @@ def test_a_long_text_is_read_in_windows_and_is_one_document(pipeline: str) -> No
         ("Acme", [30]),
     ]
     assert [(one.relation, one.evidence) for one in found.relations] == [("P19", (2,)), ("own", (30,))]
+
+
+def test_a_person_named_in_full_in_one_window_is_the_one_of_the_last_name_in_another(pipeline: str) -> None:
+    sentences = [f"Number {number} is here." for number in range(40)]
+    sentences[2], sentences[30] = "Ada Lovelace was in London.", "Ada joined Acme."
+    extractor = Extractor(SpacyEntities(pipeline), EveryPair(), SCHEMA, "rule", window=40)
+
+    def people() -> list[tuple[str, int]]:
+        (outcome,) = extractor.extract([Text("t", "-", " ".join(sentences))])
+        return [(one.name, len(one.mentions)) for one in outcome.extracted.entities if one.type == "PER"]
+
+    assert people() == [("Ada Lovelace", 2)]
+    sentences[31] = "Ada Lovelace left."
+    assert people() == [("Ada Lovelace", 2), ("Ada", 1)], "the finder saw both there, and kept them apart"
+    sentences[31], sentences[15] = "Nobody left.", "Ada Byron was in London."
+    assert people() == [("Ada Lovelace", 1), ("Ada Byron", 1), ("Ada", 1)], "it could be either"
+
+
+def test_a_result_is_written_before_the_rest_is_read(extractor: Extractor, tmp_path: Path) -> None:
+    folder, out = tmp_path / "texts", tmp_path / "out.jsonl"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"{number:02}.txt").write_text("Ada was born in London.")
+    events: list[tuple[str, int]] = []
+
+    def texts() -> Iterator[Text]:
+        for number, one in enumerate(read_inputs([str(folder)])):
+            assert isinstance(one, Text)
+            events.append(("read", number))
+            yield one
+
+    with writer("jsonl", out, SCHEMA) as writing:
+        for outcome in extractor.extract(texts()):
+            writing.write(outcome)
+            # What is in the file is there for others to read.
+            events.append(("written", len(out.read_text(encoding="utf-8").splitlines()) - 1))
+    assert events[:7] == [
+        *(("read", 0), ("written", 0)),
+        *(("read", one) for one in (1, 2)),
+        *(("written", one) for one in (1, 2)),
+        ("read", 3),
+    ]
+    held = most = 0
+    for what, _ in events:
+        held += 1 if what == "read" else -1
+        most = max(most, held)
+    assert (held, most) == (0, MOST_WINDOWS)
 
 
 def test_the_lines_of_a_list_are_sentences_and_broken_lines_are_not() -> None:
