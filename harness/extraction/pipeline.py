@@ -21,7 +21,7 @@ from harness.extraction.windows import (
     windows_with_entities,
 )
 from harness.label_source import NO_LABELS
-from harness.types import Document, PairScorer, Prediction, RelationSchema
+from harness.types import Document, PairScorer, PairScores, Prediction, RelationSchema
 
 MOST_WINDOWS = 16
 """Windows that the models are given at once; the first text is not kept waiting for others."""
@@ -93,7 +93,7 @@ class Extractor:
         else:
             whole = [windows_of(document, self.window) for document in documents]
             found = list(self.entities.find(window.document for windows in whole for window in windows))
-        scored = iter(self.relations.score(found)) if self.relations else None
+        scored = self._scores(self.relations, found) if self.relations else None
         remaining = iter(found)
         for document, windows, probability in zip(documents, whole, least, strict=True):
             complete = [replace(window, document=next(remaining)) for window in windows]
@@ -108,6 +108,15 @@ class Extractor:
                 entities, triplets = together.entities, list(together.predictions)
             surest = sorted(triplets, key=lambda one: -(one.score or 0.0))
             yield replace(document, entities=entities, labels=(), unrelated=()), surest
+
+    @staticmethod
+    def _scores(relations: PairScorer, windows: Sequence[Document]) -> Iterator[PairScores]:
+        """The scores of each window in turn; of a long text, those of few are held at a time.
+
+        A scorer sorts what it is given by length, and the first scores wait for the last.
+        """
+        for first in range(0, len(windows), MOST_WINDOWS):
+            yield from relations.score(windows[first : first + MOST_WINDOWS])
 
 
 def tokenised(text: Text) -> PlainDocument:

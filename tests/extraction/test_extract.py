@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from harness.extraction.page import page_writer
 from harness.extraction.pipeline import MOST_WINDOWS, Extractor, tokenised
 from harness.extraction.results import triplet_table
 from harness.extraction.writers import format_of, writer
+from harness.types import Document, PairScores
 from tests.commands import error_line, harness_here
 from tests.documents import document
 from tests.extraction.rules import HOSTILE, SCHEMA, EveryPair
@@ -92,6 +93,21 @@ def test_a_person_named_in_full_in_one_window_is_the_one_of_the_last_name_in_ano
     assert people() == [("Ada Lovelace", 2), ("Ada", 1)], "the finder saw both there, and kept them apart"
     sentences[31], sentences[15] = "Nobody left.", "Ada Byron was in London."
     assert people() == [("Ada Lovelace", 1), ("Ada Byron", 1), ("Ada", 1)], "it could be either"
+
+
+def test_a_scorer_is_given_few_windows_of_a_long_text_at_a_time(pipeline: str) -> None:
+    given: list[int] = []
+
+    class Counting(EveryPair):
+        def score(self, documents: Iterable[Document]) -> Iterator[PairScores]:
+            given.append(len(windows := list(documents)))
+            return super().score(windows)
+
+    sentences = [f"Ada {number} was in London." for number in range(40)]
+    extractor = Extractor(SpacyEntities(pipeline), Counting(), SCHEMA, "rule", window=6)
+    (outcome,) = extractor.extract([Text("t", "-", " ".join(sentences))])
+    assert len(outcome.extracted.relations) == 1
+    assert (sum(given), max(given)) == (40, MOST_WINDOWS)
 
 
 def test_a_result_is_written_before_the_rest_is_read(extractor: Extractor, tmp_path: Path) -> None:
