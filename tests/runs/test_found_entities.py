@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,14 +17,15 @@ from harness.datasets.docred_output import document_output, write_schema
 from harness.datasets.registry import load_dataset
 from harness.encoders.entities import finder as finders
 from harness.errors import InputError
+from harness.methods.asking import aside
 from harness.methods.found_entities import renumbered
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
 from harness.runs.rescore import rescore_run
 from harness.runs.results import RunResult
 from harness.store import METRICS
-from harness.types import Document, Entity, RelationSchema
-from tests.annotation.gold import entity_answer, relation_answer
+from harness.types import Completion, Document, Entity, RelationSchema, Request
+from tests.annotation.gold import entity_answer, relation_answer, scripted
 from tests.annotation.test_method import UNAMBIGUOUS
 from tests.chat_server import ChatServer, completion
 from tests.embedded import embedded_model_file
@@ -196,6 +198,24 @@ def test_details_name_the_entities_by_the_numbers_of_the_record() -> None:
         "alignments": [{"text": "x", "head": 7, "tail": 2}, {"text": "y", "head": None, "tail": None}],
         "questions": 3,
     }
+
+
+class Collects:
+    """As what collects the requests of a batch: it never answers."""
+
+    first_alone = False
+
+    async def slot(self) -> None: ...
+
+    async def __call__(self, request: Request) -> Completion:
+        raise NotImplementedError
+
+
+async def test_entities_are_found_at_once_where_requests_are_only_collected() -> None:
+    here = threading.get_ident()
+    assert await aside(Collects(), threading.get_ident) == here
+    ask, _ = scripted()
+    assert await aside(ask, threading.get_ident) != here
 
 
 def test_the_embedded_model_relates_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
