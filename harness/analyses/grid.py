@@ -73,7 +73,7 @@ def configuration(config: RunConfig, cell: Cell) -> RunConfig:
 def _check(name: str, value: str, prompts: Sequence[str]) -> None:
     if name in RUN_AXES:
         try:
-            RUN_AXES[name].check_bounds(RUN_AXES[name].read(value))
+            RUN_AXES[name].check(RUN_AXES[name].read(value))
         except (ValueError, InputError) as error:
             raise InputError(f"--axis {name}={value}: {error}") from None
         return

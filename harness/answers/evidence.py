@@ -7,7 +7,7 @@ Sentences are numbered from 0, as in the corpus. In lines they are a fourth fiel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from harness.answers.notation import chain, quoted_literal, regex_choice
 
@@ -19,8 +19,10 @@ NO_EVIDENCE = "-"
 
 _BETWEEN = ", "
 _SAYS_NOTHING = re.compile(r"[\W_]*+(?:none|null|n/a)?[\W_]*+", re.IGNORECASE)
-# A number that is no part of a word, unless of S3: E3 is an entity.
-_NUMBER = re.compile(r"(?<![^\W\d_Ss])(\d+)(?:\s*[-–]\s*[Ss]?(\d+))?")
+# A number that is no part of a word, unless of S3: E3 is an entity. A minus right before it makes it negative.
+_NUMBER = re.compile(r"(?<![^\W\d_Ss])(?:(-)|[Ss])?(\d+)(?:\s*[-–]\s*[Ss]?(\d+))?")
+# What may stand between numbers.
+_BETWEEN_NUMBERS = re.compile(r"(?:[\W_]|evidence|sentences?|and)*+", re.IGNORECASE)
 _AFTER_BRACKET = re.compile(
     r"(?<=[)\]])((?:[\s\d:|,;#*()\[\]–-]|evidence|sentences?|and|\bS(?=\d))*\d[\s)\]]*)[.,;]?$", re.IGNORECASE
 )
@@ -67,16 +69,26 @@ def split_after_bracket(content: str) -> tuple[str, str]:
 
 
 def read_evidence(text: str, sentences: int) -> tuple[tuple[int, ...], bool]:
-    """The numbers of existing sentences in ``text``, ascending; whether it says anything else, or a number too high.
+    """The numbers of existing sentences in ``text``, ascending; whether it says anything else.
 
-    ``S3``, ``sentence 3``, ``[0][3]`` and ranges, ``0-3``, are read.
+    ``S3``, ``sentence 3``, ``03``, ``[0][3]`` and ranges, ``0-3``, are read. Anything else is a number too high or
+    below 0, a range that runs backwards, or other words.
     """
     found: set[int] = set()
     is_whole = True
-    for first, last in _NUMBER.findall(text):
-        ends = [int(one) if len(one) <= len(str(sentences)) else sentences for one in (first, last or first)]
-        named: Sequence[int] = range(ends[0], ends[1] + 1) if ends[0] <= ends[1] else ends
-        is_whole &= max(ends) < sentences
-        found.update(one for one in named if one < sentences)
-    says_other = not found and _SAYS_NOTHING.fullmatch(text) is None
-    return tuple(sorted(found)), not is_whole or says_other
+    for minus, first, last in _NUMBER.findall(text):
+        start, end = (_bounded(one, sentences) for one in (first, last or first))
+        is_whole &= not minus and start <= end < sentences
+        if not minus:
+            found.update(range(start, min(end + 1, sentences)))
+    if found:
+        is_whole &= _BETWEEN_NUMBERS.fullmatch(_NUMBER.sub(" ", text)) is not None
+    else:
+        is_whole &= _SAYS_NOTHING.fullmatch(text) is not None
+    return tuple(sorted(found)), not is_whole
+
+
+def _bounded(digits: str, sentences: int) -> int:
+    """The number that the digits say, or ``sentences`` where it is that or more."""
+    significant = digits.lstrip("0") or "0"
+    return min(int(significant), sentences) if len(significant) <= len(str(sentences)) else sentences

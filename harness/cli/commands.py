@@ -145,7 +145,8 @@ def _fail_on_usage(error: typer.TyperException) -> int:
         typer.echo(error.format_message())
         return 0
     hint = f" (see `{context.command_path} --help`)" if context else ""
-    return _fail(f"{error.format_message()}{hint}")
+    # Some versions of typer put before a bad choice what pydantic says of any bad value.
+    return _fail(f"{error.format_message().replace(': Value error, ', ': ', 1)}{hint}")
 
 
 def _fail(message: str, code: int = EXIT_BAD_INPUT) -> int:

@@ -137,6 +137,10 @@ def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
     """The parameters as keywords, annotations resolved."""
     hints = get_type_hints(function, include_extras=True)
     return [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(name, parameter.annotation))
+        parameter.replace(
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            # Those of options are resolved, and may have the name of a parameter that the function has besides.
+            annotation=hints[name] if isinstance(parameter.annotation, str) else parameter.annotation,
+        )
         for name, parameter in inspect.signature(function).parameters.items()
     ]

@@ -302,15 +302,15 @@ class RunConfig:
                 "--base-url must not hold a login: put the key into $OPENAI_API_KEY, or name another variable with "
                 "-M key_env=NAME; an @ that belongs to the path is written %40"
             )
+        for option in OPTIONS.values():
+            for typed, value in option.typed(getattr(self, option.name)):
+                typed.check(value)
         check_choice(self)
         check_given(self)
         if self.samples > 1 and not self.temperature > 0:
             raise InputError("--samples draws different answers only with a --temperature above 0, such as 0.7")
         if self.vote_share is not None and self.samples == 1:
             raise InputError("--vote-share is of the votes of --samples: give 2 or more")
-        for option in OPTIONS.values():
-            for typed, value in option.typed(getattr(self, option.name)):
-                typed.check_bounds(value)
 
     def check_source(self, source: PredictionSource) -> None:
         """Raise InputError for an option that was given and that runs of this source do not take."""

@@ -21,6 +21,11 @@ def check_given(config: RunConfig) -> None:
     from harness.methods.candidates import ALL
     from harness.methods.settings import GIVEN
 
+    if not config.finder or config.finder.startswith("spacy/"):
+        raise InputError(
+            f"--finder {config.finder or '(empty)'}: a run takes {FINDER}, a folder of `harness train entities`, or "
+            f"{LLM_FINDER}; spaCy finds entities for `harness extract --entities`"
+        )
     given, of_labels = f"--given {config.given}", "of the labels' entities: leave out one of them"
     if config.given == "mentions" and config.finder == LLM_FINDER:
         raise InputError(

@@ -35,10 +35,11 @@ _OF_GOLD_ENTITIES = ("intra_", "inter_", "mention_")
 
 @dataclass(frozen=True)
 class LlmPart:
-    """What an LLM was asked with; ``hard_pairs`` are those that it decided for an encoder, None without one."""
+    """What an LLM was asked with, and how often; ``hard_pairs`` are those that it decided for an encoder, if any."""
 
     settings: MethodSettings
     hard_pairs: HardPairs | None = None
+    samples: int = 1
 
 
 def metrics_of(
@@ -90,7 +91,7 @@ def metrics_of(
 
         content["proposal"] = {
             **proposal_scores(documents, source, totals.by_title),
-            "saved": _saved_against_all_pairs(documents, llm.settings, totals.usage),
+            "saved": _saved_against_all_pairs(documents, llm.settings, totals.usage, llm.samples),
         }
     if is_scored and llm and (retrieval := llm.settings.retrieval):
         content["retrieval"] = retrieval_scores(retrieval, documents)
@@ -105,24 +106,28 @@ def _found(documents: Iterable[Document], totals: RunTotals) -> Iterator[Found]:
 
 
 def _saved_against_all_pairs(
-    documents: Iterable[Document], own: MethodSettings, usage: Mapping[str, int]
+    documents: Iterable[Document], own: MethodSettings, usage: Mapping[str, int], samples: int
 ) -> dict[str, int] | None:
     """Requests and tokens that asking about every pair would have taken besides; None where no tokens were counted.
 
-    Requests are counted exactly. Tokens are estimated: the characters of the prompts, and of answers as the labels
-    give them, at as many characters a token as this run's own prompts have.
+    Every pair is asked about with this run's options where its prompt can do so, else with `pairwise` and its own, as
+    often. Requests are counted exactly. Tokens are estimated: the characters of the prompts, and of answers as the
+    labels give them, at as many characters a token as this run's own prompts have.
     """
-    variant = load_variant(ALL_PAIRS).in_language(own.variant.language)
+    variant, options = own.variant, own.options
+    if variant.description.method != ALL_PAIRS:
+        variant = load_variant(ALL_PAIRS).in_language(own.variant.language)
+        options = variant.choose({})
     unbound = replace(own, level="none", form=None)
-    settings = replace(unbound, variant=variant, options=variant.choose({}), candidates=None)
-    asked_characters = sum(len(text) for text, _ in _exchanges(unbound, documents))
+    settings = replace(unbound, variant=variant, options=options, candidates=None)
+    asked_characters = samples * sum(len(text) for text, _ in _exchanges(unbound, documents))
     if not asked_characters or not usage["prompt_tokens"]:
         return None
     tokens_per_character = usage["prompt_tokens"] / asked_characters
     requests = characters = 0
     for prompt, answer in _exchanges(settings, documents):
-        requests += 1
-        characters += len(prompt) + len(answer)
+        requests += samples
+        characters += samples * (len(prompt) + len(answer))
     tokens = round(characters * tokens_per_character)
     return {
         "requests": requests - usage["requests"],

@@ -139,7 +139,8 @@ class Experiment(LlmRun):
         return source.scores.encoder if isinstance(source, ScoredPairs) else {}
 
     def metrics(self, totals: RunTotals, training: TrainingFile | None) -> Metrics:
-        llm = LlmPart(self.settings, self.refinement.hard_pairs if self.refinement else None)
+        hard_pairs = self.refinement.hard_pairs if self.refinement else None
+        llm = LlmPart(self.settings, hard_pairs, self.config.samples)
         given = self.settings.options.get(GIVEN, NOT_GIVEN)
         return metrics_of(self.documents, totals, training, given=given, llm=llm)
 

@@ -83,8 +83,10 @@ class RunOption:
         except ValueError:
             raise ValueError(f"give {'a whole number' if self.type is int else 'a number'}") from None
 
-    def check_bounds(self, value: Any) -> None:
-        """Raise InputError for a number that is not finite or out of bounds."""
+    def check(self, value: Any) -> None:
+        """Raise InputError for a word that is none of the choices, and a number that is not finite or out of bounds."""
+        if get_origin(self.type) is Literal and value is not None and value not in get_args(self.type):
+            raise InputError(f"{self.flag} {value}: choose {', '.join(map(str, get_args(self.type)))}")
         if not isinstance(value, int | float) or (self.least is None and self.most is None):
             return
         if not math.isfinite(value):

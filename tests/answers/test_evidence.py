@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -105,6 +106,29 @@ def test_what_is_no_sentence_is_told_and_costs_no_triplet() -> None:
     assert [one.evidence for one in cut.entries] == [(1,)]
     assert not parse_triplets("(E1 | r | E2 | 1, 1", truncated=True, sentences=40).entries
     assert not parse_triplets("(E1 | country | E2 | 0)\nEND").entries, "a fourth field that is not asked for"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentences", "is_rejected"),
+    [
+        ("-1", (), True),
+        ("[-2]", (), True),
+        ("3-0", (), True),
+        ("03, 1", (1, 3), False),
+        ("- 2", (2,), False),
+        ("0 <img onerror=alert(1)>", (0, 1), True),
+        ("0, see above", (0,), True),
+        ("sentences 0 and 2", (0, 2), False),
+        ("2-999999999", (2, 3), True),
+        ("9" * 10_000, (), True),
+    ],
+)
+def test_odd_numbers_are_rejected_not_guessed(said: str, sentences: tuple[int, ...], is_rejected: bool) -> None:
+    read = parse_triplets(f"(E1 | country | E2 | {said})\nEND", sentences=4)
+    assert [one.evidence for one in read.entries] == [sentences]
+    assert [one.reason for one in read.rejects] == ["unknown_sentence"] * is_rejected
+    listed = parse_triplets(json.dumps([{"head": "E1", "relation": "r", "tail": "E2", "evidence": said}]), sentences=4)
+    assert [one.evidence for one in listed.entries] == [sentences]
 
 
 @pytest.mark.parametrize("form", ["lark", "json_schema", None])  # the two notations of an answer, and no grammar

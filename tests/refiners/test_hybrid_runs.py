@@ -151,6 +151,22 @@ async def test_an_encoder_proposes_what_it_scores_above_na(imported: RunResult) 
     assert proposal["saved"]["tokens"] > 0
 
 
+@pytest.mark.parametrize("options", [{}, {"k": "40"}, {"k": "1", "refs": "name"}])
+@pytest.mark.parametrize("samples", [1, 2])
+async def test_asking_about_all_pairs_saves_no_request_against_itself(
+    tmp_path: Path, options: dict[str, str], samples: int
+) -> None:
+    config = RunConfig(
+        "mock", "pairwise", dataset="sample", limit=2, results=tmp_path, candidates="all", prompt_options=options,
+        samples=samples, temperature=0.5,
+    )  # fmt: skip
+    result = await run(all_knowing(prepare(config)))
+    saved = result.metrics.as_json()["proposal"]["saved"]
+    assert saved["requests"] == 0
+    # Answers of the labels are counted in characters, those of the run in tokens.
+    assert abs(saved["tokens"]) < 0.2 * result.manifest.usage.prompt_tokens
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import pytest
 
 from harness.engine.budget import Limits
 from harness.errors import InputError
-from harness.runs.config import RunConfig
-from harness.runs.run_option import ENCODER, LLM
+from harness.runs.config import OPTIONS, RunConfig
+from harness.runs.run_option import ENCODER, LLM, RunOption
+from tests.commands import error_line, harness
 from tests.runs.reference import PAGE, page
 
 CONFIG = RunConfig(
@@ -93,6 +94,15 @@ def test_an_option_is_in_the_question_by_its_value_or_by_what_it_names() -> None
 def test_a_number_that_is_not_finite_is_refused(given: dict[str, Any], option: str) -> None:
     with pytest.raises(InputError, match=f"{option} .*: give a finite number"):
         RunConfig(model="m", **given)
+
+
+@pytest.mark.parametrize("option", [one for one in OPTIONS.values() if get_origin(one.type) is Literal])
+def test_a_word_that_is_none_of_the_choices_is_refused(option: RunOption) -> None:
+    with pytest.raises(InputError, match=f"{option.flag} nonsense: choose"):
+        RunConfig("mock", "tagged", **{option.name: "nonsense"})
+    said = error_line(harness("run", "--model", "mock", "--prompt", "tagged", option.flag, "nonsense"))
+    assert f"'{option.flag}'" in said
+    assert "is not one of" in said
 
 
 def test_the_reference_page_is_that_of_the_declarations() -> None:

@@ -176,6 +176,8 @@ async def test_a_finder_finds_or_joins_for_a_language_model(
         ({"given": "nothing", "refine": "atlop-minilm"}, "--refine atlop-minilm"),
         ({"given": "nothing", "prompt": "rhf", "prompt_options": {"given": "heads"}}, "-P given=heads"),
         ({"given": "nothing", "finder": "nowhere"}, "nowhere"),
+        ({"given": "nothing", "finder": "spacy/en_core_web_sm"}, "spaCy finds entities for `harness extract"),
+        ({"given": "noting"}, "--given noting: choose nothing, mentions, entities"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: dict[str, Any], message: str) -> None:
