@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+LINE_EVERY_S = 60.0
+"""Seconds from one line about a running epoch to the next, where there is no bar."""
+
 
 class TrainingDisplay:
     """A line an epoch, and on a terminal a bar over its steps and a teacher's documents."""
@@ -26,6 +30,7 @@ class TrainingDisplay:
         self._name = name
         self._progress = progress
         self._is_quiet = is_quiet
+        self._told = time.monotonic()
         self._task = None if progress is None else progress.add_task(name, total=None, of="")
 
     def teaching(self, done: int, total: int) -> None:
@@ -35,6 +40,9 @@ class TrainingDisplay:
 
     def step(self, epoch: int, done: int, total: int, loss: float) -> None:
         self._show(f"epoch {epoch}", done, total, f"batches, loss {loss:.3f}")
+        if self._progress is None and not self._is_quiet and time.monotonic() - self._told >= LINE_EVERY_S:
+            self._told = time.monotonic()
+            print(f"{self._name}, epoch {epoch}: {done} of {total} batches, loss {loss:.4f}", file=sys.stderr, flush=True)
 
     def epoch(self, line: Epoch, is_best: bool) -> None:
         if self._is_quiet:

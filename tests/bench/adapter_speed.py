@@ -75,7 +75,7 @@ async def train(by: str) -> Outcome:
     async with runner:
         model, tokenizer = runner.loaded
         documents = list(islice(load_dataset("sample").documents, DOCUMENTS))
-        found = exchanges_of(documents, experiment.method(), runner, tokenizer, runner.end_of_turn, config.max_length)
+        found = exchanges_of(documents, experiment.method(), runner, tokenizer, runner.end_of_turn, config)
         # transformers trains no GGUF model, not even a dequantised one.
         model.hf_quantizer, model.is_quantized = None, False
         torch.manual_seed(0)
@@ -154,7 +154,7 @@ def _by_trl(model: Any, tokenizer: Any, config: LlmTrainingConfig, found: Exchan
         def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
             self.losses += [logs["loss"]] if "loss" in logs else []
 
-    exchanges = found.of_epoch(1, config.seed, 0)
+    exchanges = [sequence.rests[0] for sequence in found.of_epoch(1, config.seed, 0)]
     data = Dataset.from_list(
         [
             {

@@ -128,9 +128,9 @@ def test_answers_alone_are_learned_each_token_alike() -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.randn(50, 50, generator=torch.Generator().manual_seed(0)))
 
-        def forward(self, input_ids: Any, logits_to_keep: int, **_: Any) -> Any:
+        def forward(self, input_ids: Any, logits_to_keep: torch.Tensor, **_: Any) -> Any:
             logits = self.weight[input_ids] * (1 + torch.arange(input_ids.shape[1])[:, None])
-            return type("Output", (), {"logits": logits[:, -logits_to_keep:]})
+            return type("Output", (), {"logits": logits[:, logits_to_keep]})
 
     from accelerate import Accelerator
 
@@ -139,7 +139,7 @@ def test_answers_alone_are_learned_each_token_alike() -> None:
     losses = []
     for at_once in (1, 2):
         config = LlmTrainingConfig(at_once=at_once)
-        losses.append(AdapterTrainer(Model(), config, found, Accelerator(cpu=True)).loss_of(exchanges))
+        losses.append(AdapterTrainer(Model(), config, found, Accelerator(cpu=True)).loss_of(found.all()))
     model = Model()
     expected = []
     for one in exchanges:
@@ -153,10 +153,56 @@ def test_answers_alone_are_learned_each_token_alike() -> None:
 def test_an_epoch_has_other_exchanges_and_at_most_so_many_of_a_document() -> None:
     found = Exchanges([[Exchange((number,), (document,)) for number in range(9)] for document in range(3)])
     first, second = found.of_epoch(1, 0, 4), found.of_epoch(2, 0, 4)
-    assert len(first) == len(second) == found.count(4) == 12
+    assert len(first) == len(second) == 12
     assert first != second
     assert first == found.of_epoch(1, 0, 4)
     assert len(found.of_epoch(1, 0, 0)) == 27
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_exchanges_that_share_their_text_have_the_losses_and_gradients_of_exchanges_apart(
+    model: Path, attention: str
+) -> None:
+    from accelerate import Accelerator
+    from transformers import AutoModelForCausalLM
+
+    text = (11, 12, 13, 14)
+    first = [Exchange((*text, 5, 6), (7, 8)), Exchange((*text, 5, 9), (1,)), Exchange((*text, 2), (3, 4, 5))]
+    alone = [Exchange((30, 31), (32, 33))]
+    same = [Exchange((40, 41), (42,)), Exchange((40, 41), (43, 44))]
+    losses, gradients = [], []
+    for max_length, at_once in ((0, 1), (100, 1), (100, 3), (11, 2)):
+        found = Exchanges([first, alone, same], max_length=max_length)
+        trained = AutoModelForCausalLM.from_pretrained(model, attn_implementation=attention)
+        trainer = AdapterTrainer(trained, LlmTrainingConfig(at_once=at_once), found, Accelerator(cpu=True))
+        losses.append(trainer.loss_of(found.all()))
+        trainer._optimizer.step = lambda: None
+        trainer._optimizer.zero_grad = lambda **_: None
+        trainer._step(found.all())
+        gradients.append(trained.model.layers[0].self_attn.q_proj.weight.grad.clone())
+        assert sum(one.answered for one in found.all()) == 11
+    assert losses == pytest.approx(losses[:1] * 4, rel=1e-5)
+    for gradient in gradients[1:]:
+        torch.testing.assert_close(gradient, gradients[0], rtol=1e-3, atol=1e-6)
+
+
+def test_shared_text_is_read_once_up_to_the_longest_sequence() -> None:
+    exchanges = [Exchange((1, 2, 3, number), (9, 9)) for number in range(4, 8)]
+    apart, together, in_two = (Exchanges([exchanges], max_length=most).all() for most in (0, 15, 9))
+    assert [len(one) for one in apart] == [6, 6, 6, 6]
+    assert [(one.shared, len(one)) for one in together] == [((1, 2, 3), 15)]
+    assert [len(one) for one in in_two] == [9, 9]
+    assert [rest for one in in_two for rest in one.rests] == [Exchange((number,), (9, 9)) for number in range(4, 8)]
+
+
+def test_a_training_on_shared_text_takes_fewer_steps(job: AdapterJob, tmp_path: Path) -> None:
+    rhf = replace(job, run=replace(job.run, prompt="rhf"), step="facts", few_shot=2)
+    steps = []
+    for shared in ("false", "true"):
+        seen = Recorder()
+        train_adapter(replace(rhf, options={**OPTIONS, "share_text": shared}), tmp_path / shared, seen)
+        steps.append(len(seen.losses))
+    assert steps[1] < steps[0]
 
 
 @pytest.mark.parametrize(("na", "expected"), [("0", 0), ("0.5", 2), ("100", 8)])

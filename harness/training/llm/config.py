@@ -20,6 +20,9 @@ class LlmTrainingConfig(BaseModel):
       ``schedule`` says.
     - ``batch_size``: exchanges (a prompt and its answer) for each step of the optimizer, ``at_once`` of them together
       in memory. Only answers are learned, each of their tokens counts alike.
+    - ``share_text``: the exchanges of a document are read as one sequence of at most ``max_length`` tokens, with what
+      their prompts begin with once; they see it, and not each other, so losses are those of exchanges read apart.
+      ``batch_size`` and ``at_once`` then count sequences. For prompts with many questions about a document.
     - ``exchanges``: the most exchanges of a document in one epoch, others in every epoch; 0: all.
     - ``na``: for `pairwise`, unrelated pairs for each related one of a document, shuffled, with an encoder as
       candidates those that it finds likeliest; unset: all pairs, or the candidates, in order.
@@ -47,6 +50,7 @@ class LlmTrainingConfig(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: str = ALL_LINEAR
     variant: Literal["lora", "rslora", "dora"] = "lora"
+    share_text: bool | None = None
     exchanges: int = Field(default=0, ge=0)
     na: float | None = Field(default=None, ge=0)
     max_length: int = Field(default=2048, ge=16)

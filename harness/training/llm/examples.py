@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import InputError
 from harness.methods.candidates import GoldAndUnrelatedPairs, RankedPairs
 from harness.methods.pairs import PairQuestions
+from harness.training.llm.config import LlmTrainingConfig
 from harness.types import Document, Message
 
 if TYPE_CHECKING:
@@ -35,28 +37,72 @@ class Exchange:
         return len(self.prompt) + len(self.answer)
 
 
+@dataclass(frozen=True)
+class TokenSequence:
+    """What the model reads at once: tokens that several prompts begin with, and the rest of each exchange.
+
+    No exchange sees another one: each is read as if it stood alone behind ``shared``.
+    """
+
+    shared: tuple[int, ...]
+    rests: tuple[Exchange, ...]
+
+    def __len__(self) -> int:
+        return len(self.shared) + sum(map(len, self.rests))
+
+    @property
+    def answered(self) -> int:
+        """Tokens of answers."""
+        return sum(len(rest.answer) for rest in self.rests)
+
+
 @dataclass
 class Exchanges:
-    """The exchanges of each document that has any, and how many were too long to train on."""
+    """The exchanges of each document that has any, and how many were too long to train on.
+
+    ``max_length`` is the most tokens of a sequence; where it is 0, every exchange is a sequence of its own.
+    """
 
     by_document: list[list[Exchange]] = field(default_factory=list)
     too_long: int = 0
     longest: int = 0
+    max_length: int = 0
 
-    def of_epoch(self, epoch: int, seed: int, most: int) -> list[Exchange]:
+    def of_epoch(self, epoch: int, seed: int, most: int) -> list[TokenSequence]:
         """Those of one epoch, shuffled; of each document ``most`` at random, all where ``most`` is 0."""
         rng = random.Random(f"exchanges {seed} {epoch}")
         chosen = [
             one
             for exchanges in self.by_document
-            for one in (rng.sample(exchanges, most) if 0 < most < len(exchanges) else exchanges)
+            for one in self._sequences(rng.sample(exchanges, most) if 0 < most < len(exchanges) else exchanges)
         ]
         rng.shuffle(chosen)
         return chosen
 
-    def count(self, most: int) -> int:
-        """How many exchanges an epoch has."""
-        return sum(min(len(exchanges), most) if most else len(exchanges) for exchanges in self.by_document)
+    def all(self) -> list[TokenSequence]:
+        """Those of all documents, in order."""
+        return [one for exchanges in self.by_document for one in self._sequences(exchanges)]
+
+    def _sequences(self, exchanges: Sequence[Exchange]) -> list[TokenSequence]:
+        """The exchanges of one document in as few sequences as ``max_length`` allows."""
+        if not self.max_length:
+            return [TokenSequence((), (one,)) for one in exchanges]
+        # A token of every prompt is kept apart: the first token of an answer is predicted from it.
+        shared = _common_beginning([one.prompt[:-1] for one in exchanges])
+        rests = [Exchange(one.prompt[len(shared) :], one.answer) for one in exchanges]
+        found: list[TokenSequence] = []
+        for rest in rests:
+            if found and len(found[-1]) + len(rest) <= self.max_length:
+                found[-1] = TokenSequence(shared, (*found[-1].rests, rest))
+            else:
+                found.append(TokenSequence(shared, (rest,)))
+        return found
+
+
+def _common_beginning(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The tokens that all prompts begin with."""
+    same = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*prompts, strict=False))
+    return tuple(tokens[0] for tokens in same)
 
 
 def with_sampled_pairs(method: PromptMethod, ratio: float | None, seed: int) -> PromptMethod:
@@ -81,14 +127,15 @@ def exchanges_of(
     chat: ChatTokens,
     tokenizer: Any,
     end: int,
-    max_length: int,
+    config: LlmTrainingConfig,
     step: str | None = None,
 ) -> Exchanges:
     """The exchanges of the documents in a method, those of one ``step`` if it is given.
 
     ``end`` is the token that ends a turn. Raises InputError where no exchange is left.
     """
-    found = Exchanges()
+    max_length = config.max_length
+    found = Exchanges(max_length=max_length if config.share_text else 0)
     for document in documents:
         mine = []
         for demonstration in method.demonstrate(document):
@@ -114,6 +161,6 @@ def exchanges_of(
     return found
 
 
-def batches(exchanges: Sequence[Exchange], size: int) -> list[Sequence[Exchange]]:
-    """The exchanges in groups of ``size``, the last as it comes."""
-    return [exchanges[start : start + size] for start in range(0, len(exchanges), size)]
+def batches(sequences: Sequence[TokenSequence], size: int) -> list[Sequence[TokenSequence]]:
+    """The sequences in groups of ``size``, the last as it comes."""
+    return [sequences[start : start + size] for start in range(0, len(sequences), size)]

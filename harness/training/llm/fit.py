@@ -137,7 +137,7 @@ async def _trained(
     method = _within_context(experiment, model.config.max_position_embeddings).method()
     taught = with_sampled_pairs(method, config.na, config.seed)
     end = runner.end_of_turn
-    train = exchanges_of(split.train, taught, runner, tokenizer, end, config.max_length, job.step)
+    train = exchanges_of(split.train, taught, runner, tokenizer, end, config, job.step)
     base = _base(job, experiment, runner)
     facts = {
         "base": base,
@@ -158,13 +158,13 @@ async def _trained(
     answered = split.choose[: config.choose_documents] if config.choose_documents else ()
     judged = None
     if split.choose and not answered:
-        judged = exchanges_of(split.choose, taught, runner, tokenizer, end, config.max_length, job.step)
+        judged = exchanges_of(split.choose, taught, runner, tokenizer, end, config, job.step)
     while not trainer.is_over:
         loss, seconds = trainer.train_epoch(watcher, files.finished)
         started, epoch = time.perf_counter(), len(trainer.progress.curve) + 1
         line, quality = Epoch(epoch, loss, seconds), float(epoch)
         if judged is not None:
-            held_out = trainer.loss_of([one for exchanges in judged.by_document for one in exchanges])
+            held_out = trainer.loss_of(judged.all())
             line, quality = replace(line, held_out_loss=held_out), -held_out
         elif answered and (epoch == config.epochs or epoch % config.choose_every == 0):
             found = await _scores(answered, method, trainer, runner)

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.training.llm.collation import IGNORED, Padded, padded
 from harness.training.llm.config import LlmTrainingConfig
-from harness.training.llm.examples import Exchange, Exchanges, batches
+from harness.training.llm.examples import Exchanges, TokenSequence, batches
 from harness.training.trainer import Epoch, Progress, Watcher, finite
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-IGNORED = -100
 
 
 class AdapterTrainer:
@@ -38,17 +37,21 @@ class AdapterTrainer:
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=config.lr, weight_decay=config.weight_decay)
         self._model, self._optimizer = accelerator.prepare(model, optimizer)
-        self._per_epoch = -(-train.count(config.exchanges) // config.batch_size)
+        epochs = range(1, config.epochs + 1)
+        self._steps = sum(len(self._groups(epoch)) for epoch in epochs)
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
 
     def _rate(self, step: int) -> float:
         """The share of the peak learning rate at a step: up over the warmup, then down to 0."""
-        steps = self._per_epoch * self.config.epochs
-        warmup = max(1, int(self.config.warmup * steps))
-        left = (steps - step) / max(1, steps - warmup)
+        warmup = max(1, int(self.config.warmup * self._steps))
+        left = (self._steps - step) / max(1, self._steps - warmup)
         if self.config.schedule == "cosine":
             left = (1 - math.cos(math.pi * min(left, 1.0))) / 2
         return min((step + 1) / warmup, left)
+
+    def _groups(self, epoch: int) -> list[Sequence[TokenSequence]]:
+        """What each step of an epoch learns from."""
+        return batches(self._train.of_epoch(epoch, self.config.seed, self.config.exchanges), self.config.batch_size)
 
     @property
     def is_main_process(self) -> bool:
@@ -68,7 +71,7 @@ class AdapterTrainer:
         """The rest of the current epoch: its mean loss and seconds. ``finished`` is called after every step."""
         epoch = len(self.progress.curve) + 1
         started = time.perf_counter() - self._seconds
-        groups = batches(self._train.of_epoch(epoch, self.config.seed, self.config.exchanges), self.config.batch_size)
+        groups = self._groups(epoch)
         self._model.train()
         while self._step_of_epoch < len(groups):
             self._losses += self._step(groups[self._step_of_epoch])
@@ -83,15 +86,15 @@ class AdapterTrainer:
         self.progress.curve.append(line)
         self._step_of_epoch, self._losses, self._seconds = 0, 0.0, 0.0
 
-    def loss_of(self, exchanges: Sequence[Exchange]) -> float:
+    def loss_of(self, sequences: Sequence[TokenSequence]) -> float:
         """The mean loss of the answers' tokens, nothing learned."""
         self._model.eval()
         with torch.inference_mode():
-            parts = [self._summed(group) for group in batches(exchanges, self.config.at_once)]
-        return sum(float(loss) for loss in parts) / sum(len(one.answer) for one in exchanges)
+            parts = [self._summed(group) for group in batches(sequences, self.config.at_once)]
+        return sum(float(loss) for loss in parts) / sum(one.answered for one in sequences)
 
-    def _step(self, group: Sequence[Exchange]) -> float:
-        tokens = sum(len(one.answer) for one in group)
+    def _step(self, group: Sequence[TokenSequence]) -> float:
+        tokens = sum(one.answered for one in group)
         # Of several processes, each takes its share of the group; gradients are averaged over them.
         processes, place = self._accelerator.num_processes, self._accelerator.process_index
         total = 0.0
@@ -105,27 +108,29 @@ class AdapterTrainer:
         self._optimizer.zero_grad(set_to_none=True)
         return total
 
-    def _summed(self, group: Sequence[Exchange]) -> torch.Tensor:
+    def _summed(self, group: Sequence[TokenSequence]) -> torch.Tensor:
         """The losses of all tokens of the group's answers, added up."""
-        # Padded on the right: no token looks at what comes after it, so no mask is needed. Padding on the left leaves
-        # rows of attention that are masked whole, of which some GPU kernels make numbers that are none.
-        width = max(map(len, group))
-        first = min(len(one.prompt) for one in group)
-        padding = [[0] * (width - len(one)) for one in group]
-        ids = torch.tensor([[*one.prompt, *one.answer, *pad] for one, pad in zip(group, padding, strict=True)])
-        learned = [[IGNORED] * len(one.prompt) + [*one.answer] for one in group]
-        labels = torch.tensor([[*one, *[IGNORED] * (width - len(one))][first:] for one in learned])
-        ids, labels = ids.to(self._accelerator.device), labels.to(self._accelerator.device)
+        rows = padded(group, self._accelerator.device)
+        seen = {} if rows.is_causal else {"position_ids": rows.places, "attention_mask": self._mask(rows)}
+        # Logits are made only where some row's next token is learned: a vocabulary is large.
+        learned = (rows.labels[:, 1:] != IGNORED).any(dim=0).nonzero().squeeze(1)
         with self._accelerator.autocast():
-            output = self._model(
-                input_ids=ids,
-                logits_to_keep=width - first + 1,
-                use_cache=False,
-            )
-        logits = output.logits[:, :-1].float()
+            output = self._model(input_ids=rows.ids, logits_to_keep=learned, use_cache=False, **seen)
+        logits = output.logits.float()
         return torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), ignore_index=IGNORED, reduction="sum"
+            logits.reshape(-1, logits.shape[-1]),
+            rows.labels[:, learned + 1].reshape(-1),
+            ignore_index=IGNORED,
+            reduction="sum",
         )
+
+    def _mask(self, rows: Padded) -> torch.Tensor:
+        """Which tokens see each other, as the model's attention takes it: added to its scores where they are plain."""
+        seen = rows.seen()
+        if self.model.config._attn_implementation == "sdpa":
+            return seen
+        dtype = self.model.dtype
+        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, in tensors, numbers and strings."""
