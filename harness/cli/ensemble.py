@@ -18,11 +18,13 @@ Examples:
   harness train atlop --train dev_revised.json --seeds 3 --out trainings
   harness train ensemble trainings/seed-0 trainings/seed-1 trainings/seed-2 --train dev_revised.json --out ensemble
   harness run --model ./ensemble --dataset redocred --split dev-report
+  harness train ensemble finders/seed-0 finders/seed-1 --train dev_revised.json --out finder
   harness train ensemble atlop-minilm --fusion 1 --train dev_revised.json --out fused
 
 \b
 The threshold is chosen on the documents held out of --train to choose by, or on --dev; the scores are of those held
 out to report on. Members are copied, so that the folder can be moved; encoders that they share with others are not.
+Of entity finders, the mean decides on mentions and on which of them are of one entity.
 
 \b
 --fusion scores pairs again in their evidence sentences alone (Eider, DREEAM), and adds that with the weight given,

@@ -42,7 +42,9 @@ class TrainingDisplay:
         self._show(f"epoch {epoch}", done, total, f"batches, loss {loss:.3f}")
         if self._progress is None and not self._is_quiet and time.monotonic() - self._told >= LINE_EVERY_S:
             self._told = time.monotonic()
-            print(f"{self._name}, epoch {epoch}: {done} of {total} batches, loss {loss:.4f}", file=sys.stderr, flush=True)
+            print(
+                f"{self._name}, epoch {epoch}: {done} of {total} batches, loss {loss:.4f}", file=sys.stderr, flush=True
+            )
 
     def epoch(self, line: Epoch, is_best: bool) -> None:
         if self._is_quiet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -70,6 +70,24 @@ class ModelConfig(BaseModel):
         if not self.relations:
             raise ValueError("relations is empty")
         return self
+
+
+class EnsembleConfig(BaseModel):
+    """What an ensemble is made of: the folders of its members, inside its own, and what they have in common.
+
+    ``threshold`` is added to the score of NA, on top of the members' own; of an entity finder, it is the probability of
+    coreference from which mentions are joined. ``fusion`` is the weight of what the members make of a pair's evidence
+    alone, see ``fused_scores``; 0: documents are scored once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Task
+    relations: tuple[str, ...]
+    encoder: str
+    members: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=1)
+    threshold: float = 0.0
+    fusion: float = Field(default=0.0, ge=0)
 
 
 def read_record(kind: type[_Record], path: Path) -> _Record:

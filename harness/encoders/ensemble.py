@@ -12,33 +12,13 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from harness.encoders.config import Task, read_record
+from harness.encoders.config import EnsembleConfig, read_record
 from harness.encoders.fusion import fused_scores
 from harness.encoders.scorer import EncoderScorer, rounded
 from harness.encoders.weights import CONFIG, fields_of
 from harness.errors import InputError
 from harness.types import Document, PairScores, RelationSchema
-
-
-class EnsembleConfig(BaseModel):
-    """What an ensemble is made of: the folders of its members, inside its own, and what they have in common.
-
-    ``threshold`` is added to the score of NA, on top of the members' own. ``fusion`` is the weight of what they make of
-    a pair's evidence alone, see ``fused_scores``; 0: documents are scored once.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    task: Task
-    relations: tuple[str, ...]
-    encoder: str
-    members: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = Field(min_length=1)
-    threshold: float = 0.0
-    fusion: float = Field(default=0.0, ge=0)
 
 
 class EnsembleScorer:
@@ -109,8 +89,7 @@ def mean_scores(
 
 def check_alike(members: Sequence[EncoderScorer]) -> None:
     """Raises InputError for members of different tasks or relations."""
-    first = members[0]
-    for member in members[1:]:
+    for first, member in itertools.pairwise(members):
         if (member.config.task, member.relations) != (first.config.task, first.relations):
             raise InputError(f"{member.folder} and {first.folder} do not score the same relations: they cannot be one")
 

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.encoders.config import Task
-from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, check_alike, joint_scores
+from harness.encoders.config import EnsembleConfig, Task
+from harness.encoders.ensemble import EnsembleScorer, check_alike
+from harness.encoders.entities.finder import EntityFinder
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
 from harness.encoders.text import candidate_pairs, indexed_labels
@@ -22,6 +23,7 @@ from harness.json_files import json_text
 from harness.scoring.counts import Scores
 from harness.training.choosing import best_threshold, margins, scores_at
 from harness.training.earlier import refuse_seen
+from harness.training.entities import best_clusters, entity_scores
 from harness.training.fit import TrainingJob, data_to_train_on, reported_scores
 from harness.types import Document
 
@@ -60,25 +62,32 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path, fusio
     if len(members) < 2 and not fusion:
         raise InputError("an ensemble needs two trained encoders: name their folders")
     refuse_existing(folder)
-    scorers = [EncoderScorer(member) for member in members]
+    kinds = {str(fields_of(member).get("task")) for member in members}
+    is_finder = kinds == {"entities"}
+    if "entities" in kinds and not is_finder:
+        raise InputError("entity finders and other encoders cannot be one: name folders of one kind")
+    if is_finder and fusion:
+        raise InputError("--fusion: entity finders score no pairs in their evidence; leave it out")
+    scorers = [EncoderScorer(member) for member in members] if not is_finder else []
     check_alike(scorers)
     _, split, origin = data_to_train_on(job)
     earlier = [data_of(member) for member in members]
     seen = functools.reduce(operator.or_, map(seen_by, members))
     if job.dev is None:
         refuse_seen(seen, split, job.train)
-    threshold, chosen = _chosen(scorers, split.choose, fusion)
+    first = scorers[0].config if scorers else EntityFinder(members[0]).config
     config = EnsembleConfig(
-        task=scorers[0].config.task,
-        relations=scorers[0].relations,
-        encoder=scorers[0].config.encoder,
+        task=first.task,
+        relations=scorers[0].relations if scorers else (),
+        encoder=first.encoder,
         members=tuple(str(number) for number in range(len(members))),
-        threshold=threshold,
         fusion=fusion,
     )
     with made_whole(folder) as partial:
         _copy(members, config, partial)
-        reported = reported_scores(EnsembleScorer(partial), split.report)
+        threshold, chosen = (_chosen_of_finder if is_finder else _chosen)(partial, split.choose)
+        _write(config.model_copy(update={"threshold": threshold}), partial, folder)
+        reported = _reported(partial, split.report, is_finder=is_finder)
         made = MadeEnsemble(folder, len(members), config.task, threshold, chosen, reported)
         asked = {"members": [fields_of(member) for member in members], "data": {**origin, "earlier": earlier}}
         question = {"task": config.task, **asked, **({"fusion": fusion} if fusion else {})}
@@ -97,18 +106,28 @@ def _singles(member: Path) -> list[Path]:
     return [member / str(name) for name in fields.get("members", [""])]
 
 
-def _chosen(scorers: Sequence[EncoderScorer], documents: Sequence[Document], fusion: float) -> tuple[float, Scores]:
-    """The best threshold on the documents to choose by, and the scores there."""
+def _chosen(folder: Path, documents: Sequence[Document]) -> tuple[float, Scores]:
+    """The best threshold of an ensemble, whose own is 0, on the documents to choose by, and the scores there."""
+    scorer = EnsembleScorer(folder)
     labels = [
-        (
-            _label_array(one, scorers[0].relations),
-            len(one.entities) if (pairs := candidate_pairs(one)) is None else pairs,
-        )
+        (_label_array(one, scorer.relations), len(one.entities) if (pairs := candidate_pairs(one)) is None else pairs)
         for one in documents
     ]
-    above, gold = margins(labels, (one.scores for one in joint_scores(scorers, documents, 0.0, fusion)))
+    above, gold = margins(labels, (one.scores for one in scorer.score(documents)))
     threshold = best_threshold(above, gold)
     return threshold, scores_at(above, gold, threshold)
+
+
+def _chosen_of_finder(folder: Path, documents: Sequence[Document]) -> tuple[float, Scores]:
+    """As ``_chosen``, the probability of coreference, and the scores of entities."""
+    return best_clusters(list(EntityFinder(folder).found(documents)))
+
+
+def _reported(folder: Path, documents: Sequence[Document], *, is_finder: bool) -> Mapping[str, Any] | None:
+    """The scores of the ensemble on the reporting documents; None where there are none."""
+    if not is_finder:
+        return reported_scores(EnsembleScorer(folder), documents)
+    return entity_scores(EntityFinder(folder), documents) if documents else None
 
 
 def _label_array(document: Document, relations: tuple[str, ...]) -> np.ndarray:
@@ -125,4 +144,9 @@ def _copy(members: Sequence[Path], config: EnsembleConfig, folder: Path) -> None
             for file in (CONFIG, WEIGHTS, TRAINING, SEEN):
                 if (member / file).is_file():
                     shutil.copyfile(member / file, folder / name / file)
+    _write(config, folder, folder)
+
+
+def _write(config: EnsembleConfig, folder: Path, named: Path) -> None:
+    with storing(named):
         (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")

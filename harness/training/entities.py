@@ -71,7 +71,7 @@ class EntityObjective:
         from harness.encoders.entities.inference import EntityInference
 
         bf16 = accelerator.mixed_precision == "bf16"
-        inference = EntityInference(model, self.encoder, self.collator, accelerator.device, bf16)
+        inference = EntityInference((model,), self.encoder, self.collator, accelerator.device, bf16)
         found = list(inference.find(self.choose))
         threshold, scores = best_clusters(found)
         mentions = total(mention_counts(one.entities, of_text.entities(one, threshold)) for one, of_text in found)

@@ -16,7 +16,7 @@ from harness.cli.summary import result_lines
 from harness.datasets.content import content_hash
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import split_documents
-from harness.encoders.ensemble import EnsembleConfig
+from harness.encoders.config import EnsembleConfig
 from harness.encoders.scores import PAIR_SCORES
 from harness.encoders.seen import SEEN, Role, Seen, seen_by, seen_of, write_seen
 from harness.encoders.weights import CONFIG, TRAINED, TRAINING

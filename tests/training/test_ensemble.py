@@ -14,8 +14,8 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import split_documents
 from harness.encoders.checkpoint import load_model
-from harness.encoders.config import read_record
-from harness.encoders.ensemble import EnsembleConfig, EnsembleScorer, pair_scorer
+from harness.encoders.config import EnsembleConfig, read_record
+from harness.encoders.ensemble import EnsembleScorer, pair_scorer
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.weights import CONFIG, TRAINING, trained_folder
 from harness.errors import InputError

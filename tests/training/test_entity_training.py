@@ -12,13 +12,14 @@ import torch
 from safetensors.torch import load_file
 
 from harness.encoders.checkpoint import read_config
-from harness.encoders.entities.crf import Chain, valid_tags
-from harness.encoders.entities.finder import EntityFinder
+from harness.encoders.entities.crf import Chain, best_tags, valid_tags
+from harness.encoders.entities.finder import EntityFinder, entity_finder
 from harness.encoders.entities.text import tagged_spans
 from harness.encoders.weights import WEIGHTS
 from harness.errors import InputError
 from harness.scoring.counts import total
 from harness.scoring.entities import cluster_counts, mention_counts
+from harness.training.combining import make_ensemble
 from harness.training.compressing import compress
 from harness.training.entities import train_entity_finder
 from harness.training.fit import TrainingJob
@@ -79,12 +80,39 @@ def test_a_finder_over_an_encoder_that_stays_finds_what_it_was_shown(
     assert total(cluster_counts(gold.entities, one.entities) for gold, one in joined).f1 > 0.8
 
 
+def test_an_ensemble_of_finders_decides_by_their_mean(
+    job: TrainingJob, documents: list[Document], tmp_path: Path
+) -> None:
+    short = replace(job, options={**job.options, "epochs": "1"})
+    for seed in (1, 2):
+        train_entity_finder(replace(short, seed=seed), tmp_path / f"seed-{seed}", Recorder())
+    members = [tmp_path / "seed-1", tmp_path / "seed-2"]
+    made = make_ensemble(members, job, tmp_path / "made")
+    assert made.reported is not None
+    assert {"f1", "mention_f1"} <= made.reported.keys()
+    finder = entity_finder(str((tmp_path / "made").rename(tmp_path / "moved")))
+    assert isinstance(finder, EntityFinder)
+    assert finder.threshold == made.threshold
+    assert finder.identity != EntityFinder(members[0]).identity
+    twice = make_ensemble([members[0]] * 2, job, tmp_path / "twice")
+    single = EntityFinder(members[0], {"threshold": str(twice.threshold)})
+    found, expected = (list(one.find(documents)) for one in (EntityFinder(tmp_path / "twice"), single))
+    assert [one.entities for one in found] == [one.entities for one in expected], "the mean of a model with itself"
+    with pytest.raises(InputError, match="--fusion: entity finders score no pairs"):
+        make_ensemble(members, job, tmp_path / "fused", fusion=1.0)
+    other = {**short.options, "window": "32"}
+    train_entity_finder(replace(short, options=other), tmp_path / "other", Recorder())
+    with pytest.raises(InputError, match="differ in encoder, entity_types, window, overlap"):
+        make_ensemble([members[0], tmp_path / "other"], job, tmp_path / "unlike")
+    assert not (tmp_path / "unlike").exists()
+
+
 def test_only_valid_sequences_are_the_best_ones() -> None:
     torch.manual_seed(0)
     chain = Chain(2)
     mask = torch.ones(20, 6, dtype=torch.bool)
     mask[0, 2:] = False
-    best = chain.best(torch.randn(20, 6, 9) * 3, mask)
+    best = best_tags(torch.randn(20, 6, 9) * 3, mask, *chain.scores())
     allowed, begins, ends = valid_tags(2)
     assert len(best[0]) == 2
     for tags in best:

@@ -26,7 +26,7 @@ class Chain(nn.Module):
 
     def loss(self, emissions: Tensor, mask: Tensor, tags: Tensor) -> Tensor:
         """The mean negative log-likelihood of the sentences' tags: emissions [s, k, t], mask and tags [s, k]."""
-        transition, begin, end = self._scores()
+        transition, begin, end = self.scores()
         score = begin[tags[:, 0]] + emissions[:, 0].gather(1, tags[:, :1])[:, 0]
         steps = emissions.gather(2, tags[:, :, None])[:, :, 0]
         moves = transition[tags[:, :-1], tags[:, 1:]] + steps[:, 1:]
@@ -38,31 +38,32 @@ class Chain(nn.Module):
             total = torch.where(mask[:, step, None], following, total)
         return (torch.logsumexp(total + end, 1) - score).mean()
 
-    def best(self, emissions: Tensor, mask: Tensor) -> list[list[int]]:
-        """The best valid tags of each sentence."""
-        transition, begin, end = self._scores()
-        total = begin + emissions[:, 0]
-        pointers = []
-        for step in range(1, emissions.shape[1]):
-            following, pointer = (total[:, :, None] + transition).max(1)
-            total = torch.where(mask[:, step, None], following + emissions[:, step], total)
-            pointers.append(pointer)
-        tags = (total + end).argmax(1).tolist()
-        came_from = torch.stack(pointers).tolist() if pointers else []
-        found = []
-        for sentence, (tag, length) in enumerate(zip(tags, mask.sum(1).tolist(), strict=True)):
-            path = [tag]
-            for step in range(length - 2, -1, -1):
-                path.append(came_from[step][sentence][path[-1]])
-            found.append(path[::-1])
-        return found
-
-    def _scores(self) -> tuple[Tensor, Tensor, Tensor]:
+    def scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """How well a tag follows another one [t, t], is a sentence's first [t] and its last [t]; invalid ones low."""
         return (
             self.transition.masked_fill(~self.get_buffer("allowed"), INVALID),
             self.begin.masked_fill(~self.get_buffer("begins"), INVALID),
             self.end.masked_fill(~self.get_buffer("ends"), INVALID),
         )
+
+
+def best_tags(emissions: Tensor, mask: Tensor, transition: Tensor, begin: Tensor, end: Tensor) -> list[list[int]]:
+    """The best valid tags of each sentence; the scores of moves between them are of ``Chain.scores``."""
+    total = begin + emissions[:, 0]
+    pointers = []
+    for step in range(1, emissions.shape[1]):
+        following, pointer = (total[:, :, None] + transition).max(1)
+        total = torch.where(mask[:, step, None], following + emissions[:, step], total)
+        pointers.append(pointer)
+    tags = (total + end).argmax(1).tolist()
+    came_from = torch.stack(pointers).tolist() if pointers else []
+    found = []
+    for sentence, (tag, length) in enumerate(zip(tags, mask.sum(1).tolist(), strict=True)):
+        path = [tag]
+        for step in range(length - 2, -1, -1):
+            path.append(came_from[step][sentence][path[-1]])
+        found.append(path[::-1])
+    return found
 
 
 def valid_tags(types: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.encoders.entities.batching import EntityCollator
+from harness.encoders.entities.batching import EntityBatch, EntityCollator
 from harness.encoders.entities.clustering import clusters, merges
+from harness.encoders.entities.crf import best_tags
 from harness.encoders.entities.model import EntityModel
 from harness.encoders.entities.text import Span, TextEncoder, entities_of, gold_spans, tagged_spans
 from harness.types import Document, Entity
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from torch import Tensor
 
 BATCH_WORDS = 1024
 """Words in one batch, padding included."""
@@ -35,9 +38,13 @@ class Found:
 
 @dataclass(frozen=True)
 class EntityInference:
-    """An entity finder ready to read texts: where it runs, and whether matrix products are in bfloat16."""
+    """An entity finder ready to read texts: where it runs, and whether matrix products are in bfloat16.
 
-    model: EntityModel
+    Of several ``models``, which have the same tags and read the same tokens, the mean decides: of the scores of tags,
+    and of the probabilities of coreference.
+    """
+
+    models: tuple[EntityModel, ...]
     encoder: TextEncoder
     collator: EntityCollator
     device: torch.device
@@ -57,7 +64,8 @@ class EntityInference:
         yield from self._held(held, given)
 
     def _held(self, documents: Sequence[Document], given: bool) -> Iterator[tuple[Document, Found]]:
-        self.model.eval()
+        for model in self.models:
+            model.eval()
         lengths = [sum(map(len, document.sentences)) for document in documents]
         order = sorted((length, place) for place, length in enumerate(lengths) if length)
         found: dict[int, Found] = {}
@@ -75,11 +83,11 @@ class EntityInference:
         import numpy as np
         import torch
 
-        types = self.model.config.entity_types
+        types = self.models[0].config.entity_types
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             batch = self.collator([self.encoder.encode(document) for document in documents]).to(self.device)
-            words = self.model.word_states(batch)
-            tagged = iter(self.model.chain.best(self.model.emissions(words, batch), batch.mask))
+            states = [model.word_states(batch) for model in self.models]
+            tagged = iter(self._tags(states, batch))
             found = []
             most = len(batch.shape) // len(documents)
             for number, document in enumerate(documents):
@@ -94,9 +102,29 @@ class EntityInference:
                 start, end, kind, pairs, features = self.encoder.mention_arrays(document, spans)
                 probabilities = np.zeros((len(spans), len(spans)))
                 if len(pairs):
-                    arrays = (start + number * most, end + number * most, kind, pairs, features)
-                    logits = self.model.pair_logits(words, *(torch.from_numpy(one).to(self.device) for one in arrays))
-                    probabilities[pairs[:, 0], pairs[:, 1]] = logits.sigmoid().cpu().numpy()
+                    arrays = [
+                        torch.from_numpy(one).to(self.device)
+                        for one in (start + number * most, end + number * most, kind, pairs, features)
+                    ]
+                    probabilities[pairs[:, 0], pairs[:, 1]] = self._coreference(states, arrays)
                     probabilities += probabilities.T
                 found.append(Found(spans, merges(probabilities)))
         return found
+
+    def _tags(self, states: Sequence[Tensor], batch: EntityBatch) -> list[list[int]]:
+        """The best tags of each sentence of a batch, whose words have these states in each model."""
+        emissions = [model.emissions(words, batch) for model, words in zip(self.models, states, strict=True)]
+        moves = zip(*(model.chain.scores() for model in self.models), strict=True)
+        return best_tags(mean(emissions), batch.mask, *map(mean, moves))
+
+    def _coreference(self, states: Sequence[Tensor], arrays: Sequence[Tensor]) -> np.ndarray:
+        """The probabilities [p] that pairs of mentions are of one entity."""
+        logits = [model.pair_logits(words, *arrays) for model, words in zip(self.models, states, strict=True)]
+        return mean([one.sigmoid() for one in logits]).cpu().numpy()
+
+
+def mean(tensors: Sequence[Tensor]) -> Tensor:
+    """The mean of tensors of one shape."""
+    import torch
+
+    return torch.stack(list(tensors)).mean(0)
