@@ -20,7 +20,7 @@ from tests.paths import redocred_dir
 
 RELATIONS = sorted(name for name, spec in load_models().items() if spec.runner == ENCODER and spec.model_id == name)
 NAMES = sorted([*RELATIONS, FINDER])
-MOST_MB = 72
+MOST_MB = 80
 
 
 def _training(name: str) -> dict[str, object]:
