@@ -1,4 +1,4 @@
-"""`harness train seen`: record which documents an encoder saw in training."""
+"""`harness train seen`: record which documents and relations an encoder saw in training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from harness.cli.options import JsonOption
 
 SEEN_HELP = """\
-Record which documents an encoder or a LoRA adapter saw in training, where its folder does not tell.
+Record which documents and relations an encoder or a LoRA adapter saw in training, where its folder does not tell.
 
 \b
 Examples:

@@ -1,4 +1,4 @@
-"""A document's text as a short hash and a sample of its pieces, by which it is recognised in any file.
+"""A document's text as a short hash and a sample of its pieces, by which it is recognised in any file; relations alike.
 
 The hash recognises the same text. The pieces recognise a text that was changed in parts: sentences left out or put in
 another order, words added.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import unicodedata
 from collections.abc import Set
 
-from harness.types import Document
+from harness.types import Document, Relation
 
 HASH_BYTES = 8
 PIECE_BYTES = 4
@@ -22,6 +23,7 @@ FEWEST_PIECES = 4
 """A text with fewer sampled pieces is recognised as a whole only."""
 SHARED = 0.5
 """The share of a text's pieces that must be known."""
+_PROPERTY = re.compile(r"P\d+")
 
 
 def content_hash(document: Document) -> bytes:
@@ -54,13 +56,26 @@ def content_pieces(document: Document) -> frozenset[int]:
     return frozenset((hashes[hashes % np.uint64(SAMPLED) == 0] >> np.uint64(32)).tolist())
 
 
+@functools.cache
+def relation_keys(relation: Relation) -> frozenset[str]:
+    """By what a relation is recognised in any corpus: the letters and digits of its name, and a Wikidata property.
+
+    Other ids, such as numbers, mean other relations in other corpora.
+    """
+    id = [relation.id] if _PROPERTY.fullmatch(relation.id) else []
+    return frozenset(map(_letters, (relation.name, *id)))
+
+
 def is_mostly_in(pieces: Set[int], known: Set[int]) -> bool:
     """Whether at least the share ``SHARED`` of a text's pieces is known; never of a text with few pieces."""
     return len(pieces) >= FEWEST_PIECES and len(pieces & known) >= SHARED * len(pieces)
 
 
 def _content(document: Document) -> str:
-    text = "".join(token for sentence in document.sentences for token in sentence)
+    return _letters("".join(token for sentence in document.sentences for token in sentence))
+
+
+def _letters(text: str) -> str:
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(filter(_is_content, text)) or text
 

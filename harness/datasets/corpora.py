@@ -32,7 +32,9 @@ SEEDS = range(5)
 """Of their splits: each has other unseen relations."""
 _PARTS = {"": "test", "-train": "train", "-dev": "dev"}
 _UNSEEN_SPLITS = {
-    f"m{m}-seed-{seed}{ending}": CorpusFile(f"unseen_{m}_seed_{seed}/{part}.jsonl", format="sentences")
+    f"m{m}-seed-{seed}{ending}": CorpusFile(
+        f"unseen_{m}_seed_{seed}/{part}.jsonl", format="sentences", unseen=part != "train"
+    )
     for m in UNSEEN
     for seed in SEEDS
     for ending, part in _PARTS.items()

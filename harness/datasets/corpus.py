@@ -56,6 +56,13 @@ class CorpusFile:
     """Of a file of episodes, the file of the documents that it counts."""
     packaged_relations: str = ""
     """The packaged table of its relations, where it is not that of the corpus."""
+    unseen: bool = False
+    """Whether the corpus publishes it as a test of relations that training does not have."""
+
+    @property
+    def tests_unseen(self) -> bool:
+        """Whether its relations are such that training does not have."""
+        return self.unseen or self.drawn is not None or self.in_episodes
 
     @property
     def in_episodes(self) -> bool:

@@ -3,10 +3,11 @@
 Yao et al. (2019), "DocRED: A Large-Scale Document-Level Relation Extraction Dataset", ACL. A document is
 ``{title, sents: [[token]], vertexSet: [[{name, pos, sent_id, type}]], labels: [{h, t, r, evidence}]}`` with
 ``pos`` the tokens [start, end) of a mention in its sentence, ``h`` and ``t`` indices into ``vertexSet``.
-``labels`` is absent or null where there is no gold, ``evidence`` where nobody marked it. Two keys are of this project.
-Labels that no human wrote say so in ``label_source``: ``{"kind": "model" or "distant", "name": ...}``; and
-``candidate_pairs`` lists the pairs ``[head, tail]`` that can have a relation. Other keys are ignored. docs/formats.md
-lists the forms that are read, and those that are refused.
+``labels`` is absent or null where there is no gold, ``evidence`` where nobody marked it. Three keys are of this
+project. Labels that no human wrote say so in ``label_source``: ``{"kind": "model" or "distant", "name": ...}``;
+``candidate_pairs`` lists the pairs ``[head, tail]`` that can have a relation; and ``unseen_relations``, ``{id: name}``,
+are those that the document tests and training does not have. Other keys are ignored. docs/formats.md lists the forms
+that are read, and those that are refused.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ from harness.datasets.relation_table import NONE, relation_id
 from harness.errors import InputError
 from harness.json_files import list_values, shown
 from harness.label_source import HUMAN, NO_LABELS, LabelKind, LabelSource
-from harness.types import Document, Entity, Label, Mention, RelationSchema, Triplet
+from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 
 _LABEL_KINDS: tuple[LabelKind, ...] = ("human", "distant", "model")
 _KEYS = {"title", "sents", "vertexSet"}
 CANDIDATES = "candidate_pairs"
 """A key of this project: the pairs that can have a relation."""
+UNSEEN = "unseen_relations"
+"""A key of this project: the relations of a test of relations that training does not have."""
 _FORM = "title, sents (lists of tokens), vertexSet and labels"
 # In memory, documents take five times the room of their file. Re-DocRED's dev split is a file of 3 MB.
 _KEPT_BYTES = 8 << 20
@@ -147,15 +150,23 @@ def document_of(value: object, schema: RelationSchema | None, labelled_by: Label
         for i, mentions in enumerate(list_of(member_of(fields, "vertexSet"), "vertexSet"))
     )
     candidates = _candidates(fields.get(CANDIDATES), len(entities))
+    unseen = _unseen(fields.get(UNSEEN))
     if fields.get("labels") is None:
-        return Document(title, sentences, entities, label_source=NO_LABELS, candidates=candidates)
+        return Document(title, sentences, entities, label_source=NO_LABELS, candidates=candidates, unseen=unseen)
     labels, unrelated = _labels(
         _label(label, len(entities), len(sentences), schema, i)
         for i, label in enumerate(list_of(fields["labels"], "labels"))
     )
     stated = fields.get("label_source")
     source = labelled_by if stated is None else _label_source(stated)
-    return Document(title, sentences, entities, labels, source, unrelated, candidates)
+    return Document(title, sentences, entities, labels, source, unrelated, candidates, unseen=unseen)
+
+
+def _unseen(value: object) -> tuple[Relation, ...]:
+    """``{id: name}``; nothing where the key is missing."""
+    if value is None:
+        return ()
+    return tuple(Relation(id, text_of(name, UNSEEN, id)) for id, name in object_of(value, UNSEEN).items())
 
 
 def _candidates(value: object, entities: int) -> tuple[tuple[int, int], ...] | None:

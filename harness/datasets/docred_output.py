@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from harness.datasets.docred import CANDIDATES
+from harness.datasets.docred import CANDIDATES, UNSEEN
 from harness.errors import StorageError
 from harness.json_files import json_text
 from harness.label_source import NO_LABELS
@@ -81,6 +81,8 @@ def as_docred(document: Document, none: str = "") -> dict[str, Any]:
     }
     if document.candidates is not None:
         content[CANDIDATES] = [list(pair) for pair in document.candidates]
+    if document.unseen:
+        content[UNSEEN] = {one.id: one.name for one in document.unseen}
     source = document.label_source
     if source == NO_LABELS:
         return content

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.datasets.corpora import CORPORA
@@ -15,7 +16,7 @@ from harness.datasets.episodes import asked_in, draw_episodes, read_episodes
 from harness.datasets.formats import READERS, format_of, read_corpus_file
 from harness.datasets.relation_table import read_schema, schema_beside
 from harness.datasets.splits import Part, split_documents
-from harness.datasets.subset import drawn_relations, with_relations
+from harness.datasets.subset import drawn_relations, testing, with_relations
 from harness.errors import InputError
 from harness.json_files import whole_value
 from harness.label_source import HUMAN, LabelSource
@@ -131,8 +132,8 @@ def load_dataset(
     if file.drawn:
         count, seed = file.drawn
         chosen = drawn_relations(schema.by_id, count, seed, corpus.name)
-        dataset = with_relations(dataset, chosen, pairs_given=True)
-    return dataset
+        return with_relations(dataset, chosen, pairs_given=True)
+    return replace(dataset, documents=testing(documents, schema)) if file.tests_unseen else dataset
 
 
 def sentences_in(

@@ -47,13 +47,21 @@ def listed_relations(path: Path, schema: RelationSchema) -> frozenset[str]:
 
 
 def with_relations(dataset: Dataset, relations: frozenset[str], *, pairs_given: bool) -> Dataset:
-    """The documents with labels of these relations, and with these only; the schema likewise.
+    """The documents with labels of these relations, and with these only, as a test of unseen ones; the schema likewise.
 
     With ``pairs_given``, the candidate pairs of a document are those that its labels name.
     """
     schema = dataset.schema.within(relations)
-    documents = tuple(_restricted(dataset.documents, relations, pairs_given))
-    return replace(dataset, schema=schema, documents=documents)
+    documents = _restricted(dataset.documents, relations, pairs_given)
+    return replace(dataset, schema=schema, documents=testing(documents, schema))
+
+
+def testing(documents: Iterable[Document], schema: RelationSchema) -> tuple[Document, ...]:
+    """The documents as a test of relations that training does not have: those of their episode, or of the schema."""
+    return tuple(
+        replace(one, unseen=schema.within(one.episode.relations).relations if one.episode else schema.relations)
+        for one in documents
+    )
 
 
 def without_relations(dataset: Dataset, relations: frozenset[str]) -> Dataset:

@@ -1,9 +1,10 @@
-"""The documents that a trained encoder or adapter saw, by the hashes of their content: a file beside ``training.json``.
+"""The documents and relations that a trained encoder or adapter saw: a file beside ``training.json``.
 
 The file ``seen.bin`` is a line of JSON and then four sorted lists: the hashes (``HASH_BYTES`` each) of the documents
 trained on and of those that epoch or threshold were chosen by, then the sampled pieces (``PIECE_BYTES`` each) of both.
-The line holds the four numbers, whether that is all that the encoder saw, and two checksums: that of the lists, and
-that of the question in ``training.json``. Files of the first version have no pieces.
+The line holds the four numbers, the relations that have a label in these documents (``relation_keys``), whether that is
+all that the encoder saw, and two checksums: that of the lists and the relations, and that of the question in
+``training.json``. Files of the first version have no pieces, and those of the first two no relations.
 """
 
 from __future__ import annotations
@@ -17,14 +18,22 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from harness.datasets.content import HASH_BYTES, PIECE_BYTES, content_hash, content_pieces, is_mostly_in
+from harness.datasets.content import (
+    HASH_BYTES,
+    PIECE_BYTES,
+    content_hash,
+    content_pieces,
+    is_mostly_in,
+    relation_keys,
+)
 from harness.encoders.weights import fields_of, read_record, storing
 from harness.errors import InputError
-from harness.types import Document
+from harness.types import Document, RelationSchema
 
 SEEN = "seen.bin"
-FORMAT = "docre-harness seen 2"
-_EARLIER = "docre-harness seen 1"
+FORMAT = "docre-harness seen 3"
+_EARLIER = "docre-harness seen 2"
+_FIRST = "docre-harness seen 1"
 ENCODER = "encoder"
 _LISTS = (
     ("trained_on", HASH_BYTES),
@@ -41,6 +50,8 @@ class Role(IntEnum):
     TRAINED_ON = 1
     CHOSEN_BY = 2
     UNKNOWN = 3
+    RELATIONS_SEEN = 4
+    """It was not seen, but tests relations that training must not have, and one of them was trained on."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,8 @@ class Seen:
     """The content of the documents that an encoder, or one that it builds on, was trained on or chosen by.
 
     ``trained_on`` and ``chosen_by`` are hashes of whole documents, ``trained_pieces`` and ``chosen_pieces`` samples of
-    their pieces. Not ``is_whole``, it may have seen others, too.
+    their pieces; ``relations`` are the keys of the relations that have a label in them, None where nothing tells. Not
+    ``is_whole``, it may have seen others, too.
     """
 
     trained_on: frozenset[bytes] = frozenset()
@@ -56,12 +68,22 @@ class Seen:
     is_whole: bool = True
     trained_pieces: frozenset[int] = frozenset()
     chosen_pieces: frozenset[int] = frozenset()
+    relations: frozenset[str] | None = frozenset()
 
     @classmethod
-    def of(cls, train: Iterable[Document] = (), choose: Iterable[Document] = ()) -> Seen:
-        trained_on, trained_pieces = _contents(train)
-        chosen_by, chosen_pieces = _contents(choose)
-        return cls(trained_on, chosen_by, True, trained_pieces, chosen_pieces)
+    def of(
+        cls,
+        train: Iterable[Document] = (),
+        choose: Iterable[Document] = (),
+        schema: RelationSchema | None = None,
+    ) -> Seen:
+        """What is seen of these documents; no relation without a ``schema``, as by a finder of entities."""
+        stated: set[str] = set()
+        trained_on, trained_pieces = _contents(train, stated)
+        chosen_by, chosen_pieces = _contents(choose, stated)
+        relations = schema.within(stated).relations if schema else ()
+        keys = frozenset(key for relation in relations for key in relation_keys(relation))
+        return cls(trained_on, chosen_by, True, trained_pieces, chosen_pieces, keys)
 
     def __or__(self, other: Seen) -> Seen:
         return Seen(
@@ -70,23 +92,33 @@ class Seen:
             self.is_whole and other.is_whole,
             self.trained_pieces | other.trained_pieces,
             self.chosen_pieces | other.chosen_pieces,
+            None if self.relations is None or other.relations is None else self.relations | other.relations,
         )
 
     def role(self, document: Document) -> Role:
-        """What the document was, also if parts of it were changed; one trained on and chosen by was trained on."""
+        """What the document was, also if parts of it were changed; one trained on and chosen by was trained on.
+
+        A document of a test of unseen relations is none if one of these was trained on.
+        """
         content, pieces = content_hash(document), content_pieces(document)
         if content in self.trained_on or is_mostly_in(pieces, self.trained_pieces):
             return Role.TRAINED_ON
         if content in self.chosen_by or is_mostly_in(pieces, self.chosen_pieces):
             return Role.CHOSEN_BY
-        return Role.NOT_SEEN if self.is_whole else Role.UNKNOWN
+        if any(relation_keys(one) & (self.relations or frozenset()) for one in document.unseen):
+            return Role.RELATIONS_SEEN
+        is_known = self.is_whole and not (document.unseen and self.relations is None)
+        return Role.NOT_SEEN if is_known else Role.UNKNOWN
 
 
-def _contents(documents: Iterable[Document]) -> tuple[frozenset[bytes], frozenset[int]]:
+def _contents(documents: Iterable[Document], stated: set[str]) -> tuple[frozenset[bytes], frozenset[int]]:
+    """Hashes and pieces of documents, and of those shown with them; the relations of their labels go to ``stated``."""
     hashes, pieces = set(), set[int]()
     for document in documents:
-        hashes.add(content_hash(document))
-        pieces |= content_pieces(document)
+        for one in (document, *(document.episode.support if document.episode else ())):
+            hashes.add(content_hash(one))
+            pieces |= content_pieces(one)
+            stated.update(label.triplet.relation for label in one.labels)
     return frozenset(hashes), frozenset(pieces)
 
 
@@ -108,9 +140,11 @@ def _seen_itself(folder: Path) -> Seen:
     try:
         line, _, content = path.read_bytes().partition(b"\n")
         header = json.loads(line)
-        lists = _LISTS if header["format"] == FORMAT else _LISTS[:2]
+        version = (_FIRST, _EARLIER, FORMAT).index(header["format"])
+        lists = _LISTS if version else _LISTS[:2]
         sizes = [int(header[name]) * width for name, width in lists]
-        is_sound = header["format"] in (FORMAT, _EARLIER) and header["sha256"] == hashlib.sha256(content).hexdigest()
+        relations = frozenset(map(str, header["relations"])) if version == 2 else None
+        is_sound = header["sha256"] == _checksum(content, relations)
         if not is_sound or min(sizes) < 0 or len(content) != sum(sizes):
             raise ValueError("its numbers or checksum do not fit its lists")
         is_whole, belongs_to = bool(header["is_whole"]), header["question"]
@@ -124,7 +158,7 @@ def _seen_itself(folder: Path) -> Seen:
         raise InputError(f"{path}: belongs to another training than its {folder.name}; fetch or train it again")
     values = [frozenset(one) for one in _split(content, zip(sizes, (width for _, width in lists), strict=True))]
     pieces = [frozenset(map(int.from_bytes, one)) for one in values[2:]] or [frozenset(), frozenset()]
-    return Seen(values[0], values[1], is_whole, *pieces)
+    return Seen(values[0], values[1], is_whole, pieces[0], pieces[1], relations)
 
 
 def _split(content: bytes, lists: Iterable[tuple[int, int]]) -> Iterator[list[bytes]]:
@@ -146,15 +180,22 @@ def write_seen(folder: Path, seen: Seen, question: Mapping[str, Any] | None) -> 
         "chosen_by": len(seen.chosen_by),
         "trained_pieces": len(seen.trained_pieces),
         "chosen_pieces": len(seen.chosen_pieces),
+        "relations": sorted(seen.relations or ()),
         "is_whole": seen.is_whole,
         "question": None if question is None else _digest({"question": question}),
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "sha256": _checksum(content, seen.relations),
     }
+    if seen.relations is None:
+        header |= {"format": _EARLIER}
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{SEEN}.partial"
         partial.write_bytes(json.dumps(header).encode() + b"\n" + content)
         partial.replace(folder / SEEN)
+
+
+def _checksum(lists: bytes, relations: frozenset[str] | None) -> str:
+    return hashlib.sha256(lists + "\n".join(sorted(relations or ())).encode()).hexdigest()
 
 
 def _digest(record: Mapping[str, Any] | None) -> str | None:
@@ -180,6 +221,11 @@ def told(numbers: Mapping[str, int], who: str = ENCODER) -> str:
         *([f"it was trained on {numbers['trained_on']:,} {of_all}"] if numbers["trained_on"] else []),
         *([f"its epoch or threshold was chosen by {numbers['chosen_by']:,} {of_all}"] if numbers["chosen_by"] else []),
     ]
+    tested = numbers.get("relations_seen", 0)
+    about = f"the {who} was trained on relations that are to be unseen: of {tested:,} {of_all}"
     if parts:
-        return f"the {who} saw the documents: {', '.join(parts)}"
+        saw = f"the {who} saw the documents: {', '.join(parts)}"
+        return f"{saw}; {about}" if tested else saw
+    if tested:
+        return about
     return f"what the {who} saw in training is unknown" if numbers["unknown"] else ""

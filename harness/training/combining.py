@@ -70,7 +70,7 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path, fusio
         raise InputError("--fusion: entity finders score no pairs in their evidence; leave it out")
     scorers = [EncoderScorer(member) for member in members] if not is_finder else []
     check_alike(scorers)
-    _, split, origin = data_to_train_on(job)
+    schema, split, origin = data_to_train_on(job)
     earlier = [data_of(member) for member in members]
     seen = functools.reduce(operator.or_, map(seen_by, members))
     if job.dev is None:
@@ -94,7 +94,7 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path, fusio
         content = {"question": question, "result": made.as_json(), "versions": package_versions()}
         with storing(folder):
             (partial / TRAINING).write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
-            write_seen(partial, Seen.of(choose=split.choose), question)
+            write_seen(partial, Seen.of(choose=split.choose, schema=schema), question)
     return made
 
 

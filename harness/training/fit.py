@@ -160,7 +160,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         refuse_seen(seen, split, job.train)
     if sources:
         origin |= {"earlier": [data_of(source) for source in sources]}
-    seen |= Seen.of(split.train, split.choose)
+    seen |= Seen.of(split.train, split.choose, schema)
     question = {
         "task": job.task,
         "model": config.model_dump(mode="json"),

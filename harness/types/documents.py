@@ -85,7 +85,8 @@ class Document:
     ``unrelated`` are the ordered pairs (head, tail) that the labels say have no relation, where they name such pairs.
     ``candidates`` are the ordered pairs that can have a relation by the corpus' definition, such as chemical and
     disease; None: all. Other pairs are not asked about, and predictions for them are not scored. ``episode`` is that of
-    a document that is a query in one; its labels are those of the episode's relations.
+    a document that is a query in one; its labels are those of the episode's relations. ``unseen`` are the relations
+    that it is asked about in a test of relations that training does not have; empty in any other.
     """
 
     title: str
@@ -100,6 +101,7 @@ class Document:
     unrelated: tuple[tuple[int, int], ...] = ()
     candidates: tuple[tuple[int, int], ...] | None = None
     episode: Episode | None = None
+    unseen: tuple[Relation, ...] = ()
 
     def within(self, relations: Container[str]) -> Self:
         """The document with its labels of these relations only, by id."""

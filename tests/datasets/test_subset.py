@@ -115,6 +115,7 @@ def test_a_pair_of_one_relation_is_one_choice_and_the_runs_stand_beside_papers_r
                 **options,
             )  # fmt: skip
     assert result.folder.run_id.startswith("fewrel-m5_seed_1-scripted-single_choice")
+    assert {one.id for one in load_dataset("fewrel", "m5-seed-1", fewrel).documents[0].unseen} == {"P1", "P3"}
     assert 'B. The relation "relation 3" holds from Ann (ENTITY) to Bob (ENTITY).' in asked[0]
     assert "Exactly one of them is true." in asked[0]
     assert "None of the above" not in asked[0]

@@ -32,9 +32,10 @@ from harness.store import PREDICTIONS
 from harness.training.compressing import compress
 from harness.training.fit import TrainingJob, train_encoder
 from harness.training.recording import record_seen
-from harness.types import Document
-from tests.commands import harness_json
+from harness.types import Document, Relation
+from tests.commands import harness_here, harness_json
 from tests.corpora import write_corpus
+from tests.datasets.test_every_corpus import HERE as CORPORA
 from tests.encoders.small import OPTIONS, Recorder
 from tests.paths import fewrel_dir, redocred_dir
 
@@ -90,7 +91,10 @@ def test_copies_of_training_documents_are_counted_and_not_ranked(
         named = run(str(trained), **data).folder.run_id if system == "stored run" else str(trained)
         result = run("mock", "classify", candidates=named, **data)
     assert result.seen_by_encoder == SIX
-    assert result.as_json()["seen_documents"] == {"documents": 6, "trained_on": 6, "chosen_by": 0, "unknown": 0}
+    assert result.as_json()["seen_documents"] == {
+        **{"documents": 6, "trained_on": 6, "chosen_by": 0, "unknown": 0},
+        "relations_seen": 0,
+    }
     assert SIX in unranked(tmp_path / "results", "tiny-atlop" if system == "alone" else "mock")
 
 
@@ -103,6 +107,48 @@ def test_of_stored_scores_those_documents_count_that_are_asked_about(
     for limit, seen in ((2, ""), (3, "the encoder saw the documents: it was trained on 1 of the 3 documents")):
         asked = run("mock", "classify", candidates=encoder.folder.run_id, limit=limit, **data)
         assert asked.seen_by_encoder == seen
+
+
+def test_a_test_of_unseen_relations_is_no_test_where_one_was_trained_on(
+    trained: Path, others: Path, tmp_path: Path
+) -> None:
+    """The documents are new, and the file says that its relations are to be unseen; ids and names may be written so."""
+    dataset = load_dataset(str(others))
+    kept = {label.triplet.relation for one in dataset.documents for label in one.labels}
+    target = tmp_path / "test" / "test.json"
+    ids = tmp_path / "unseen.txt"
+    ids.write_text(min(kept), encoding="utf-8")
+    done = harness_here("data", "subset", others, target, "--relations", ids)
+    assert done.returncode == 0, done.stderr
+    result = run(str(trained), dataset=str(target), results=tmp_path / "results")
+    count = len(load_dataset(str(target)).documents)
+    told = f"trained on relations that are to be unseen: of {count} of the {count} documents"
+    assert told in unranked(tmp_path / "results", "tiny-atlop")
+    assert result.as_json()["seen_documents"]["relations_seen"] == count
+    (document, *_) = load_dataset(str(target)).documents
+    seen = seen_by(trained)
+    for relation, role in (
+        (Relation("COUNTRY_OF", document.unseen[0].name.upper().replace(" ", "_")), Role.RELATIONS_SEEN),
+        (Relation(document.unseen[0].id, "another name"), Role.RELATIONS_SEEN),
+        (Relation("7", "a name that nobody uses"), Role.NOT_SEEN),
+    ):
+        assert seen.role(replace(document, unseen=(relation,))) == role
+    assert replace(seen, relations=None).role(document) == Role.UNKNOWN
+    assert replace(seen, relations=None).role(replace(document, unseen=())) == Role.NOT_SEEN
+
+
+def test_episodes_test_unseen_relations() -> None:
+    """An encoder that was trained on Re-DocRED knows the relations of FREDo's test, by id or by name."""
+    seen = seen_by(TRAINED / "glidre-minilm")
+    for split in ("test-1-doc", "cross-1-doc"):
+        documents = load_dataset("fredo", split, CORPORA / "fredo").documents
+        assert {seen.role(one) for one in documents} == {Role.RELATIONS_SEEN}
+        assert all(len(one.unseen) == len(one.episode.relations) for one in documents if one.episode)
+    support = next(iter(load_dataset("fredo", "test-1-doc", CORPORA / "fredo").documents)).episode
+    assert support
+    assert Seen.of(load_dataset("fredo", "test-1-doc", CORPORA / "fredo").documents).role(support.support[0]) == (
+        Role.TRAINED_ON
+    )
 
 
 def test_a_run_of_other_documents_is_ranked_and_says_so(trained: Path, others: Path, tmp_path: Path) -> None:
@@ -170,10 +216,11 @@ def test_an_ensemble_saw_what_its_members_saw(trained: Path, documents: list[Doc
 
 
 def test_a_training_sees_its_documents_and_those_of_what_it_builds_on(
-    trained: Path, documents: list[Document], tiny_encoder: Callable[[str], str], tmp_path: Path
+    trained: Path, documents: list[Document], corpus: Path, tiny_encoder: Callable[[str], str], tmp_path: Path
 ) -> None:
     split = split_documents(documents, 2, 2)
-    assert seen_by(trained) == Seen.of(split.train, split.choose)
+    schema = load_dataset(str(corpus)).schema
+    assert seen_by(trained) == Seen.of(split.train, split.choose, schema)
     more = write_corpus(tmp_path, 10, seed=5)
     more.write_text(more.read_text(encoding="utf-8").replace("Town", "Village"), encoding="utf-8")
     start = shutil.copytree(trained, tmp_path / "start")
@@ -231,7 +278,8 @@ def test_a_record_can_be_made_for_encoders_that_have_none(trained: Path, corpus:
         record_seen(folder, [corpus.with_name("rel_info.json")])
     (folder / TRAINING).unlink()
     seen = record_seen(folder, [corpus])
-    assert seen_by(folder) == seen == Seen.of(load_dataset(str(corpus)).documents)
+    dataset = load_dataset(str(corpus))
+    assert seen_by(folder) == seen == Seen.of(dataset.documents, (), dataset.schema)
 
 
 @pytest.fixture(scope="module")

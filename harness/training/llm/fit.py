@@ -152,7 +152,8 @@ async def _trained(
         adapted.gradient_checkpointing_enable()
     trainer = AdapterTrainer(adapted, config, train, accelerator)
 
-    files = TrainingFolder(folder, question, Seen.of(split.train, split.choose), trainer)
+    seen = Seen.of(split.train, split.choose, experiment.dataset.schema)
+    files = TrainingFolder(folder, question, seen, trainer)
     files.begin()
     files.resume()
     answered = split.choose[: config.choose_documents] if config.choose_documents else ()
