@@ -59,7 +59,7 @@ def reported_rows(results: Path) -> list[ReportedRow]:
     index = _read_index(folder / INDEX)
     rows: list[ReportedRow] = []
     for table in index["tables"]:
-        source = f"{index['papers'][table['paper']]['name']}, Table {table['table']}"
+        source = f"{index['papers'][table['paper']]['name']}, {_place(table)}"
         rows.extend(_rows_of(folder / str(table["file"]), source))
     return rows
 
@@ -79,19 +79,26 @@ def reported_table(results: Path) -> pd.DataFrame:
     )
 
 
+def _place(table: Mapping[str, Any]) -> str:
+    """The table of a paper, or else where its numbers stand, such as the README of its code."""
+    return f"Table {table['table']}" if "table" in table else str(table["place"])
+
+
 def _read_index(path: Path) -> dict[str, Any]:
     try:
         index = tomllib.loads(path.read_text(encoding="utf-8"))
         papers = {name: paper["name"] for name, paper in index["papers"].items()}
         for table in index["tables"]:
-            if table["paper"] not in papers or not (table["file"] and table["table"]):
+            if table["paper"] not in papers or not (table["file"] and _place(table)):
                 raise InputError(f"{path}: {table['file']} is of paper {table['paper']!r}, which is not described")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); it lists the papers' tables") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: a paper needs a name, a table its file, paper and number ({error})") from error
+        raise InputError(
+            f"{path}: a paper needs a name, a table its file, paper and number or place ({error})"
+        ) from error
     return index
 
 

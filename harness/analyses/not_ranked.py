@@ -12,6 +12,8 @@ from harness.runs.results import RunResult
 from harness.runs.selection import choice_in_words
 from harness.scoring.official import SCORER_VERSION
 
+IN_EPISODES = "few-shot episodes: see its macro F1"
+
 
 def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
     """Each reason in words; none for a run that is ranked.
@@ -39,7 +41,7 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
     corpus = CORPORA.get(question.dataset.name)
     split = corpus and corpus.splits.get(question.dataset.split)
     if split and split.in_episodes:
-        yield "few-shot episodes: see its macro F1"
+        yield IN_EPISODES
     if result.manifest.question.task == PROPOSES_PAIRS:
         yield "proposes pairs without relations: see its pair F1"
     if not documents.asked:

@@ -41,7 +41,9 @@ def leaderboard(
     ] = False,
     unseen: Annotated[
         bool,
-        typer.Option("--unseen", help="Macro scores on splits of unseen relations (m5-seed-0), papers' rows beside."),
+        typer.Option(
+            "--unseen", help="Macro scores on unseen relations (m5-seed-0) and few-shot episodes, papers' rows beside."
+        ),
     ] = False,
     max_failed: Annotated[
         float,

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from harness import run
+from harness.analyses.leaderboards import RunFilter
+from harness.analyses.leaderboards.unseen import unseen
 from harness.analyses.not_ranked import reasons_not_ranked
 from harness.datasets.episodes import QUERIES, TEST_RELATIONS, draw_episodes
 from harness.datasets.registry import load_dataset
@@ -145,6 +147,14 @@ def test_a_run_shows_the_support_documents_and_is_scored_by_macro_f1(tmp_path: P
     # Country: 1 of 2 predicted right, of 3; legislative body: 0 of 1. Relations that no query states do not count.
     assert metrics.macro == pytest.approx({"precision": 0.25, "recall": 1 / 6, "f1": 0.2})
     assert "few-shot episodes: see its macro F1" in reasons_not_ranked(result, 0.0)
+    table = unseen(tmp_path / "results", RunFilter(dataset="fredo", split="test-1-doc"), 0.05)
+    assert list(table[["m", "corpus", "model", "f1", "apart"]].itertuples(index=False, name=None)) == [
+        (18, "fredo test-1-doc", "scripted", 0.2, "")
+    ]
+    with_papers = unseen(tmp_path / "results", RunFilter(dataset="fredo"), 0.05)
+    papers = with_papers[(with_papers["corpus"] == "fredo test-1-doc") & (with_papers["source"] != "")]
+    assert list(papers["model"])[:2] == ["TPN", "DL-MNAV"]
+    assert list(papers["source"])[1] == "FREDo, README of its code"
 
 
 def test_options_that_choose_relations_or_examples_are_refused(tmp_path: Path) -> None:

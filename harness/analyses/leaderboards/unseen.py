@@ -1,4 +1,4 @@
-"""The table of the zero-shot protocols on sentences: macro scores by system and number of unseen relations."""
+"""The table of tests on unseen relations: macro scores by system, on sentences and in few-shot episodes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from harness.analyses.leaderboards.columns import records
 from harness.analyses.leaderboards.entries import RunFilter
 from harness.analyses.leaderboards.reported import reported_boards
-from harness.analyses.not_ranked import reasons_not_ranked
+from harness.analyses.not_ranked import IN_EPISODES, reasons_not_ranked
+from harness.datasets.corpora import CORPORA
+from harness.datasets.episodes import TEST_RELATIONS
 from harness.errors import InputError
 from harness.records.manifest import CompleteManifest
+from harness.records.question import DatasetIdentity
 from harness.runs.results import RunResult
 from harness.scoring.counts import f1
 from harness.store import METRICS, run_folders
@@ -19,20 +22,24 @@ from harness.store import METRICS, run_folders
 if TYPE_CHECKING:
     import pandas as pd
 
-TITLE = "Unseen relations: macro precision, recall and F1"
+TITLE = "Unseen relations and few-shot episodes: macro precision, recall and F1"
 SCORES = ("precision", "recall", "f1")
 COLUMNS = ("m", "corpus", "model", "prompt", "seeds", *SCORES, "f1_of_means", "apart", "source")
-_SPLIT = re.compile(r"(dev-)?m(\d+)-seed-(\d+)")
-_REPORTED = re.compile(r"(\d+) unseen relations")
+_SPLIT = re.compile(r"(?:dev-)?m(\d+)-seed-(\d+)")
+_EPISODES = re.compile(r"((\w+)-\d-doc)(?:-seed-(\d+))?")
+_ASKED = {"test": len(TEST_RELATIONS), "cross": 7}
+"""Relations that the episodes of published tests ask about: of DocRED, and all of SciERC."""
+_REPORTED = re.compile(r"(\d+) unseen relations(?:, (.+))?")
 
 
 def unseen(results: Path, chosen: RunFilter, max_failed: float) -> pd.DataFrame:
     """A row for each number m of unseen relations, corpus and system: papers' rows, then ours; fractions, 0 to 1.
 
     Ours are means over the ``seeds`` of splits such as ``m5-seed-0``, of each of which the last run counts; draws of
-    this project (``dev-m5-seed-0``) are a corpus of their own. ``f1`` is the mean of the relations' F1, ``f1_of_means``
-    that of mean precision and mean recall, as ZS-BERT's evaluation takes it (Chen and Li, 2021). ``apart`` says why a
-    run would not be ranked: a part of the split, sentences that an encoder saw, labels of distant supervision.
+    this project (``dev-m5-seed-0``) are a corpus of their own. Of few-shot episodes, each split is one. ``f1`` is the
+    mean of the relations' F1, ``f1_of_means`` that of mean precision and mean recall, as ZS-BERT's evaluation takes it
+    (Chen and Li, 2021). ``apart`` says why a run would not be ranked: a part of the split, sentences or relations that
+    an encoder was trained on, labels of distant supervision.
     """
     import pandas as pd
 
@@ -45,7 +52,10 @@ def _reported(results: Path, chosen: RunFilter) -> list[dict[str, Any]]:
     return [
         {
             **{name: row[name] for name in ("model", "prompt", *SCORES, "source")},
-            **{"m": int(match[1]), "corpus": dataset, "apart": "", "f1_of_means": f1(row["precision"], row["recall"])},
+            "m": int(match[1]),
+            "corpus": f"{dataset} {match[2]}" if match[2] else dataset,
+            "apart": "",
+            "f1_of_means": f1(row["precision"], row["recall"]),
         }
         for (dataset, split), several in reported_boards(results, chosen).items()
         if (match := _REPORTED.fullmatch(split))
@@ -59,25 +69,43 @@ def _measured(results: Path, chosen: RunFilter, max_failed: float) -> list[dict[
         try:
             manifest = folder.read_manifest()
             dataset = manifest.question.dataset
-            match = _SPLIT.fullmatch(dataset.split)
-            if match is None or not chosen.takes_board(dataset.name, dataset.split):
+            found = _test_of(dataset)
+            if found is None or not chosen.takes_board(dataset.name, dataset.split):
                 continue
             model = manifest.question.model.name
             if not isinstance(manifest, CompleteManifest) or not folder.has(METRICS) or not chosen.takes_model(model):
                 continue
-            corpus = f"{dataset.name}, our draws" if match[1] else dataset.name
             # The label of a prompt tells it; an encoder has none.
             one = "relations-per-pair=one" if manifest.config.relations_per_pair == "one" else ""
-            key = (int(match[2]), corpus, model, manifest.label or one)
-            by_system.setdefault(key, {})[int(match[3])] = RunResult.to_rank(folder, manifest)
+            result = RunResult.to_rank(folder, manifest)
+            m, corpus, seed = found
+            m = m or sum(scores.gold > 0 for scores in result.metrics.per_relation.values())
+            key = (m, corpus, model, manifest.label or one)
+            by_system.setdefault(key, {})[seed] = result
         except InputError:
             continue  # `harness leaderboard` names damaged runs.
     return [_row(key, list(runs.values()), max_failed) for key, runs in by_system.items()]
 
 
+def _test_of(dataset: DatasetIdentity) -> tuple[int, str, int] | None:
+    """Unseen relations (0: not known), the corpus as the table names it, and the seed; None for any other split."""
+    corpus = CORPORA.get(dataset.name)
+    file = corpus.splits.get(dataset.split) if corpus else None
+    if file is None or not file.tests_unseen:
+        return None
+    ours = ", our draws" if file.drawn or file.episodes else ""
+    if match := _SPLIT.fullmatch(dataset.split):
+        return int(match[1]), f"{dataset.name}{ours}", int(match[2])
+    if match := _EPISODES.fullmatch(dataset.split):
+        return _ASKED.get(match[2], 0), f"{dataset.name} {match[1]}{ours}", int(match[3] or 0)
+    return None
+
+
 def _row(key: tuple[int, str, str, str], runs: list[RunResult], max_failed: float) -> dict[str, Any]:
     means = {name: sum(one.metrics.macro[name] for one in runs) / len(runs) for name in SCORES}
     reasons = dict.fromkeys(reason for one in runs for reason in reasons_not_ranked(one, max_failed))
+    # Macro scores are what is shown here.
+    reasons.pop(IN_EPISODES, None)
     return {
         **dict(zip(("m", "corpus", "model", "prompt"), key, strict=True)),
         **means,
