@@ -40,6 +40,8 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield from (f"combines {part.run_id}, which is not ranked: {reason}" for reason in part.not_ranked)
     corpus = CORPORA.get(question.dataset.name)
     split = corpus and corpus.splits.get(question.dataset.split)
+    if split and split.tests_unseen and _are_relations_uncounted(result):
+        yield "whether the relations were trained on was not counted when this was run: `harness score` counts them"
     if split and split.in_episodes:
         yield IN_EPISODES
     if result.manifest.question.task == PROPOSES_PAIRS:
@@ -50,3 +52,9 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield unanswered(result.manifest)
     if result.metrics.scorer_version != SCORER_VERSION:
         yield f"scored by version {result.metrics.scorer_version} of the scorer: `harness score` it again"
+
+
+def _are_relations_uncounted(result: RunResult) -> bool:
+    encoder = result.manifest.encoder
+    counted = [one.seen_documents for one in (*([encoder] if encoder else []), *result.manifest.adapters)]
+    return any(one is not None and one.relations_seen is None for one in counted)

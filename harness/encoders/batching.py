@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from harness.encoders.text import EncodedDocument, windows
@@ -76,8 +76,11 @@ class Collator:
     overlap: int
     relations: int
 
-    def __call__(self, documents: Sequence[EncodedDocument]) -> Batch:
-        """Documents without a pair must have been left out."""
+    def __call__(self, documents: Sequence[EncodedDocument], relation: Tensor | None = None) -> Batch:
+        """Documents without a pair must have been left out; ``relation`` are the relations of the batch (None: all).
+
+        No array has more columns than these, so that a batch of a large label set costs no more than its own labels.
+        """
         import numpy as np
         import torch
 
@@ -133,7 +136,7 @@ class Collator:
             entity_mask=torch.from_numpy(entity_mask),
             sentence=torch.from_numpy(sentence),
             word_start=torch.from_numpy(word_start),
-            **self._pairs(documents),
+            **self._pairs(documents, torch.arange(self.relations) if relation is None else relation),
         )
 
     @property
@@ -146,7 +149,7 @@ class Collator:
         tokenizer = self.tokenizer
         return int(tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id)
 
-    def _pairs(self, documents: Sequence[EncodedDocument]) -> dict[str, Tensor]:
+    def _pairs(self, documents: Sequence[EncodedDocument], relation: Tensor) -> dict[str, Tensor]:
         import numpy as np
         import torch
 
@@ -156,7 +159,9 @@ class Collator:
         subwords_in = [int(document.sentence.max(initial=0)) for document in documents]
         sentences = max(0, *in_evidence, *subwords_in, *(one.shape[1] - 1 for one in attended)) + 1
         total = sum(document.pair_count for document in documents)
-        labels = np.zeros((total, self.relations), dtype=bool)
+        column = np.full(self.relations, -1)
+        column[relation.numpy()] = np.arange(len(relation))
+        labels = np.zeros((total, len(relation)), dtype=bool)
         evidence = np.zeros((total, sentences), dtype=np.float32)
         columns: dict[str, list[np.ndarray]] = {name: [] for name in _PAIR_COLUMNS}
         first = 0
@@ -172,19 +177,20 @@ class Collator:
             )
             for name, part in zip(_PAIR_COLUMNS, parts, strict=True):
                 columns[name].append(part)
-            h, t, relation = document.labels.T
+            h, t, stated = document.labels.T
             row = first + document.rows(h, t)
-            labels[row, relation] = True
+            is_there = column[stated] >= 0
+            labels[row[is_there], column[stated[is_there]]] = True
             for place, marked in zip(row, document.evidence, strict=True):
                 evidence[place, list(set(marked))] += 1 / max(len(set(marked)), 1)
             first += document.pair_count
         evidence /= np.maximum(evidence.sum(1, keepdims=True), 1e-9)
-        taught = [one.taught for one in documents if one.taught is not None]
+        taught = [one.taught[:, relation.numpy()] for one in documents if one.taught is not None]
         tensors = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
         return {
             **tensors,
             "labels": torch.from_numpy(labels),
-            "relation": torch.arange(self.relations),
+            "relation": relation,
             "evidence": torch.from_numpy(evidence),
             "taught": torch.from_numpy(np.concatenate(taught)) if taught else torch.zeros(total, 0),
             "attended": torch.from_numpy(
@@ -206,16 +212,15 @@ class LabelSampler:
     count: int
 
     def __call__(self, documents: Sequence[EncodedDocument]) -> Batch:
-        """As the collator's, ``labels`` and ``relation`` cut to the drawn relations."""
+        """As the collator's, of the drawn relations only."""
         import torch
 
-        batch = self.collator(documents)
-        holds = batch.labels.any(0)
+        holds = torch.zeros(self.collator.relations, dtype=torch.bool)
+        for document in documents:
+            holds[torch.from_numpy(document.labels[:, 2])] = True
         gold, others = holds.nonzero()[:, 0], (~holds).nonzero()[:, 0]
         drawn = torch.cat([gold, others[torch.randperm(len(others))][: max(self.count - len(gold), 0)]])
-        relation = drawn[torch.randperm(len(drawn))]
-        taught = batch.taught[:, relation] if batch.taught.shape[1] else batch.taught
-        return replace(batch, labels=batch.labels[:, relation], relation=relation, taught=taught)
+        return self.collator(documents, drawn[torch.randperm(len(drawn))])
 
 
 _PAIR_COLUMNS = ("document", "head", "tail", "sentence_distance", "token_distance")

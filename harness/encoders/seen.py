@@ -221,7 +221,7 @@ def told(numbers: Mapping[str, int], who: str = ENCODER) -> str:
         *([f"it was trained on {numbers['trained_on']:,} {of_all}"] if numbers["trained_on"] else []),
         *([f"its epoch or threshold was chosen by {numbers['chosen_by']:,} {of_all}"] if numbers["chosen_by"] else []),
     ]
-    tested = numbers.get("relations_seen", 0)
+    tested = numbers.get("relations_seen") or 0
     about = f"the {who} was trained on relations that are to be unseen: of {tested:,} {of_all}"
     if parts:
         saw = f"the {who} saw the documents: {', '.join(parts)}"

@@ -36,8 +36,8 @@ class SeenDocuments(StoredModel):
     """Those whose scores chose its epoch or threshold."""
     unknown: Count = 0
     """Those of which its record does not tell."""
-    relations_seen: Count = 0
-    """Others that test relations of which training must have none, and had."""
+    relations_seen: Count | None = None
+    """Others that test relations of which training must have none, and had; None from before they were counted."""
 
 
 class EncoderOrigin(StoredModel):

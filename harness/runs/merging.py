@@ -159,7 +159,7 @@ def _seen(parts: Sequence[PartRun]) -> dict[str, Any]:
         encoder = run.result.manifest.encoder
         if encoder is None or encoder.seen_documents is None:
             return {}
-        numbers.update(encoder.seen_documents.as_json())
+        numbers.update({name: count or 0 for name, count in encoder.seen_documents.as_json().items()})
     return {"seen": told(numbers), "seen_documents": dict(numbers)}
 
 
