@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from harness.cli.options import ClusterOption, DisplayOption, JsonOption, WorkersOption, key_values
+from harness.cli.options import ClusterOption, DataDirOption, DisplayOption, JsonOption, WorkersOption, key_values
 from harness.cli.tables import mean_and_deviation, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+DREEAM = "dreeam"
+OF_DREEAM = {"evidence_weight": "0.1"}
+"""DREEAM is ATLOP whose attention learns evidence (Ma et al., 2023), without its training on distant documents."""
 
 FEW_SHOT_HELP = """\
 Train models on few documents and show how F1 grows with their number.
@@ -26,6 +30,8 @@ Examples:
   harness train few-shot --train dev_revised.json --llm smollm2-135m --prompt compact -n 10 -n 50 -n 100 --epochs 3 \\
       --steps 60 --seeds 1
   harness train few-shot --train dev_revised.json --steps 300 --seeds 5 --all-seeds 3 -O glidre.hidden_size=256
+  harness train few-shot --train redocred:train --dev redocred:dev --test redocred:test --model glidre --model dreeam \
+      --from glidre=results/encoders/pretrained/seed-0
 
 \b
 Each training has --steps batches or --epochs passes over its documents, whichever is more, chooses its epoch by
@@ -39,8 +45,21 @@ def train_few_shot(
     train: Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")],
     model: Annotated[
         list[str] | None,
-        typer.Option(help="atlop, rcp or glidre; repeatable (default: atlop and glidre, without --llm)."),
+        typer.Option(help="atlop, dreeam, rcp or glidre; repeatable (default: atlop and glidre, without --llm)."),
     ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="MODEL=FOLDER", help="A trained encoder that this model begins with; repeatable."
+        ),
+    ] = None,
+    dev: Annotated[
+        str | None, typer.Option(help="A corpus, NAME:SPLIT or file to choose by (default: held out of --train).")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="A corpus, NAME:SPLIT or file to report on (default: held out of --train).")
+    ] = None,
+    data_dir: DataDirOption = None,
     llm: Annotated[
         str | None, typer.Option(help="An LLM, of which adapters are trained on the questions of --prompt.")
     ] = None,
@@ -83,33 +102,41 @@ def train_few_shot(
     from harness.errors import InputError
     from harness.runs.config import RunConfig
     from harness.training.few_shot import SIZES, FewShotJob, documents_to_train_on, run_few_shot
+    from harness.training.fit import start_folder
     from harness.training.on_ray import NamedTraining
 
-    tasks: list[Task | Literal["llm"]] = []
+    tasks: dict[str, Task | Literal["llm"]] = {}
+    known: dict[str, Task] = {one: one for one in get_args(Task)} | {DREEAM: "atlop"}
     for name in model or ([] if llm else ["atlop", "glidre"]):
-        task = next((one for one in get_args(Task) if one == name), None)
-        if task is None:
-            raise InputError(f"--model {name}: write {', '.join(get_args(Task))}")
-        tasks.append(task)
-    tasks += ["llm"] if llm else []
+        if name not in known:
+            raise InputError(f"--model {name}: write {', '.join(known)}")
+        tasks[name] = known[name]
+    tasks |= {"llm": "llm"} if llm else {}
+    starts = {name: start_folder(folder) for name, folder in key_values(start, "--from").items()}
+    if stray := sorted(starts.keys() - tasks.keys() | starts.keys() & {"llm"}):
+        raise InputError(f"--from {stray[0]}=...: write the name of an encoder of --model before the =")
+    if dev is not None and test is None:
+        raise InputError("--dev: name the documents to report on, too, with --test")
     run = RunConfig(llm, prompt, candidates=candidates) if llm else None
     options = key_values(option, "-O")
-    names = (*get_args(Task), "llm")
+    names = (*known, "llm")
     if unknown := sorted({key.partition(".")[0] for key in options if "." in key} - set(names)):
         raise InputError(f"-O {unknown[0]}.…: write {', '.join(names)} before the dot")
-    documents = documents_to_train_on(train, choose, report)
+    held_out = (choose if dev is None else 0, report if test is None else 0)
+    documents = documents_to_train_on(train, *held_out, data_dir)
     if too_many := [number for number in size or () if number > documents]:
         raise InputError(f"--size {too_many[0]}: {train} leaves {documents} documents to train on")
     fitting = [number for number in SIZES if number <= documents]
     sizes: list[int | None] = [*(size or fitting), *([None] if whole else [])]
     kind = display or ("none" if as_json else default_display())
     trainings = []
-    for task in tasks:
+    for model_name, task in tasks.items():
+        own = {**(OF_DREEAM if model_name == DREEAM else {}), **_of_model(model_name, options)}
+        place = {"dev": dev, "test": test, "data_dir": data_dir, "start": starts.get(model_name), "label": model_name}
         for number in sizes:
             for draw in range(seed, seed + (seeds if number else all_seeds or seeds)):
-                own = _of_model(task, options)
                 asked = run if task == "llm" else None
-                job = FewShotJob(task, train, number, draw, steps, epochs, choose, report, own, asked)
+                job = FewShotJob(task, train, number, draw, steps, epochs, choose, report, own, asked, **place)
                 folder = out / job.name.replace(" ", "-") / f"n-{number or 'all'}" / f"seed-{draw}"
                 name = f"{job.name}, n = {number or documents}, seed {draw}"
                 trainings.append(NamedTraining(name, folder, partial(run_few_shot, job, documents)))

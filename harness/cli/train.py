@@ -40,8 +40,12 @@ DevOption = Annotated[
     str | None,
     typer.Option(help="A corpus, NAME:SPLIT or file to choose epoch and threshold by (default: held out of --train)."),
 ]
+TestOption = Annotated[
+    str | None,
+    typer.Option(help="A corpus, NAME:SPLIT or file to report on (default: held out of --train, without --dev)."),
+]
 ChooseOption = Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to choose by.")]
-ReportOption = Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to report on.")]
+ReportOption = Annotated[int, typer.Option(min=0, help="Without --dev and --test: documents held out to report on.")]
 FewShotOption = Annotated[int | None, typer.Option(min=1, help="Train on this many of the documents only.")]
 SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings, each with a seed of its own.")]
 FirstSeedOption = Annotated[int, typer.Option("--seed", min=0, help="The first seed.")]
@@ -73,17 +77,18 @@ Examples:
   harness train {task} --encoder roberta-base --train train_revised.json --dev dev_revised.json --seeds 5
   harness train {task} --train dev_revised.json --few-shot 10 --seeds 5 -O epochs=60 -O average_decay=0.99
   harness train {task} --train dev_revised.json --from results/encoders/distant/seed-0
-  harness train {task} --train cdr:train --dev cdr:dev --data-dir data/cdr
+  harness train {task} --train cdr:train --dev cdr:dev --test cdr:test --data-dir data/cdr
 
 \b
-The same command typed again resumes where a training was cut off. With --dev, the scores are those of the
-choosing split; without it, they are of documents that the training has not seen.
+The same command typed again resumes where a training was cut off. With --dev and no --test, the scores are those of
+the choosing split; else they are of documents that the training has not seen.
 """
 
 
 def training_options(
     train: TrainOption,
     dev: DevOption = None,
+    test: TestOption = None,
     encoder: EncoderOption = "minilm",
     choose: ChooseOption = 50,
     report: ReportOption = 50,
@@ -101,6 +106,7 @@ def training_options(
     return {
         "train": train,
         "dev": dev,
+        "test": test,
         "choose": choose,
         "report": report,
         "few_shot": few_shot,
@@ -181,18 +187,16 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     from harness.cli.display import default_display
     from harness.cli.training_display import each_trained
     from harness.encoders.scorer import encoder_folder
-    from harness.encoders.weights import data_of, trained_folder
+    from harness.encoders.weights import data_of
     from harness.training.entities import train_entity_finder
-    from harness.training.fit import TrainingJob, train_encoder
+    from harness.training.fit import TrainingJob, start_folder, train_encoder
     from harness.training.on_ray import NamedTraining
 
     train = train_entity_finder if task == "entities" else train_encoder
     seeds = fields["seeds"]
     of_job = {name: value for name, value in fields.items() if name not in ("seeds", "cluster", "workers")}
     if fields["start"]:
-        folder = encoder_folder(fields["start"])
-        # An ensemble's first member stands for it, as it does where its encoder is asked for.
-        of_job["start"] = trained_folder(str(folder)) or folder
+        of_job["start"] = start_folder(fields["start"])
     if fields["teacher"]:
         of_job["teacher"] = encoder_folder(fields["teacher"])
     kind = display or ("none" if as_json else default_display())

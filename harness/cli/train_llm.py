@@ -50,8 +50,9 @@ def train_llm(
     candidates: Annotated[
         str | None, typer.Option(help="Pairs for a prompt about given pairs, as of `harness run`.")
     ] = None,
+    test: Annotated[str | None, typer.Option(help="A corpus, NAME:SPLIT or file to report on.")] = None,
     choose: Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to choose by.")] = 50,
-    report: Annotated[int, typer.Option(min=0, help="Without --dev: documents held out to report on.")] = 50,
+    report: Annotated[int, typer.Option(min=0, help="Without --dev and --test: documents held out to report on.")] = 50,
     few_shot: Annotated[int | None, typer.Option(min=1, help="Train on this many of the documents only.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings, each with a seed of its own.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
@@ -95,6 +96,7 @@ def train_llm(
         "run": run,
         "train": train,
         "dev": dev,
+        "test": test,
         "choose": choose,
         "report": report,
         "few_shot": few_shot,

@@ -210,12 +210,14 @@ class LabelSampler:
 
     collator: Collator
     count: int
+    relations: int
+    """How many of the collator's relations are trained on, from the first on."""
 
     def __call__(self, documents: Sequence[EncodedDocument]) -> Batch:
         """As the collator's, of the drawn relations only."""
         import torch
 
-        holds = torch.zeros(self.collator.relations, dtype=torch.bool)
+        holds = torch.zeros(self.relations, dtype=torch.bool)
         for document in documents:
             holds[torch.from_numpy(document.labels[:, 2])] = True
         gold, others = holds.nonzero()[:, 0], (~holds).nonzero()[:, 0]

@@ -14,6 +14,7 @@ from harness.encoders.text import EncodedDocument
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from torch import Tensor
 
 BATCH_TOKENS, BATCH_PAIRS = 2048, 4096
 """Subwords and cells of pair matrices in one batch, padding included: they fill a processor's cores."""
@@ -46,6 +47,8 @@ class Inference:
     device: torch.device
     bf16: bool
     one_by_one: bool = False
+    relation: Tensor | None = None
+    """The relations to score, by their numbers; None: all."""
 
     def scores(self, documents: Iterable[EncodedDocument]) -> Iterator[np.ndarray]:
         """For each document in turn its scores, see ``scored``."""
@@ -62,7 +65,7 @@ class Inference:
         waiting: list[tuple[int, Scored]] = []
         due = 0
         factor = 1 if self.device.type == "cpu" else GPU_FACTOR
-        width = len(self.model.config.relations) + 1
+        width = (len(self.model.config.relations) if self.relation is None else len(self.relation)) + 1
         most_pairs = min(factor * BATCH_PAIRS, factor * BATCH_SCORES // width)
         self.model.begin_scoring()
         most_tokens = 1 if self.one_by_one else factor * BATCH_TOKENS
@@ -81,7 +84,7 @@ class Inference:
         import torch
 
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            output = self.model(self.collator(documents).to(self.device), with_sentences=with_sentences)
+            output = self.model(self.collator(documents, self.relation).to(self.device), with_sentences=with_sentences)
             logits = output.logits.float()
             logits[:, -1] += self.model.config.threshold
         ends = np.cumsum([document.pair_count for document in documents])[:-1]

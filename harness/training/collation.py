@@ -24,11 +24,12 @@ def training_collator(
     collator: Collator,
     encoder: DocumentEncoder | PlainDocumentEncoder,
     documents: Sequence[Document],
+    relations: int,
 ) -> Collate:
-    """The collator with what the configuration adds to it; ``documents`` are those to train on."""
+    """The collator with what the configuration adds to it; ``documents`` and the first ``relations`` are trained on."""
     collate: Collate = collator
     if task == "glidre":
-        collate = LabelSampler(collator, config.label_count)
+        collate = LabelSampler(collator, config.label_count, relations)
     if config.masked_subwords:
         collate = Masking(collate, collator.tokenizer, config.masked_subwords)
     if config.swapped_entities:

@@ -73,8 +73,7 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path, fusio
     schema, split, origin = data_to_train_on(job)
     earlier = [data_of(member) for member in members]
     seen = functools.reduce(operator.or_, map(seen_by, members))
-    if job.dev is None:
-        refuse_seen(seen, split, job.train)
+    refuse_seen(seen, split, job)
     first = scorers[0].config if scorers else EntityFinder(members[0]).config
     config = EnsembleConfig(
         task=first.task,
@@ -94,7 +93,7 @@ def make_ensemble(members: Sequence[Path], job: TrainingJob, folder: Path, fusio
         content = {"question": question, "result": made.as_json(), "versions": package_versions()}
         with storing(folder):
             (partial / TRAINING).write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
-            write_seen(partial, Seen.of(choose=split.choose, schema=schema), question)
+            write_seen(partial, Seen.of(choose=split.choose, schema=None if is_finder else schema), question)
     return made
 
 

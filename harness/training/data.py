@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.datasets.content import content_hash
 from harness.datasets.gold import label_source_of, with_gold
 from harness.datasets.registry import load_split
 from harness.datasets.splits import SPLIT_SEED, Split, few_shot, split_documents
@@ -17,15 +18,17 @@ from harness.types import Dataset, RelationSchema
 class DataJob(Protocol):
     """What a job says of its documents.
 
-    ``train`` and ``dev`` are names of corpora, ``NAME:SPLIT``, or files; ``data_dir`` holds the files of such corpora.
-    Without ``dev``, ``choose`` and ``report`` documents of ``train`` are held out by the fixed split. ``few_shot``
-    trains on that many of the documents, drawn by ``seed``.
+    ``train``, ``dev`` and ``test`` are names of corpora, ``NAME:SPLIT``, or files; ``data_dir`` holds the files of such
+    corpora. Without ``dev``, ``choose`` documents of ``train`` are held out by the fixed split, and without ``dev`` and
+    ``test``, ``report``. ``few_shot`` trains on that many of the documents, drawn by ``seed``.
     """
 
     @property
     def train(self) -> str: ...
     @property
     def dev(self) -> str | None: ...
+    @property
+    def test(self) -> str | None: ...
     @property
     def data_dir(self) -> Path | None: ...
     @property
@@ -44,7 +47,8 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
     Where the training does not need labels, the documents to train on may have none.
     """
     dataset = load_split(job.train, job.data_dir)
-    if needs_labels or (job.dev is None and job.choose + job.report > 0):
+    held_out = job.report if job.test is None else 0
+    if needs_labels or (job.dev is None and job.choose + held_out > 0):
         dataset = with_gold(dataset, "training")
     documents = list(dataset.documents)
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
@@ -52,14 +56,30 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
     if silver := label_source_of(judged_by).silver:
         origin |= {"silver": silver}
     if job.dev is None:
-        split = split_documents(documents, job.choose, job.report)
-        origin |= {"choose": job.choose, "report": job.report, "split_seed": SPLIT_SEED}
+        split = split_documents(documents, job.choose, held_out)
+        origin |= {"choose": job.choose, "report": held_out, "split_seed": SPLIT_SEED}
     else:
         split = Split(documents, list(judged_by.documents), ())
         origin |= {"dev": judged_by.name, "dev_sha256": judged_by.sha256}
     if job.few_shot is not None:
         split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)
+    if job.test is not None:
+        test = with_gold(load_split(job.test, job.data_dir), "--test")
+        origin |= {"test": test.name, "test_sha256": test.sha256}
+        split = Split(split.train, split.choose, list(test.documents))
+        _refuse_shared(job, split)
     return dataset, split, origin
+
+
+def _refuse_shared(job: DataJob, split: Split) -> None:
+    """Raise InputError where documents of ``--test`` are trained on, or choose the epoch."""
+    used = set(map(content_hash, (*split.train, *split.choose)))
+    shared = [one.title for one in split.report if content_hash(one) in used]
+    if shared:
+        raise InputError(
+            f"--test {job.test}: {len(shared)} of its documents, such as {shared[0]!r}, are among those to train on or "
+            "to choose by; give other ones"
+        )
 
 
 def check_relations(job: DataJob, split: Split, schema: RelationSchema) -> None:

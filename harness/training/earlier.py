@@ -6,16 +6,19 @@ from harness.datasets.content import content_hash
 from harness.datasets.splits import Split
 from harness.encoders.seen import Role, Seen
 from harness.errors import InputError
+from harness.training.data import DataJob
 
 
-def refuse_seen(earlier: Seen, split: Split, train: str) -> None:
-    """Raise InputError where an earlier training saw, or may have seen, what is held out of ``train`` to report on.
+def refuse_seen(earlier: Seen, split: Split, job: DataJob) -> None:
+    """Raise InputError where an earlier training saw, or may have seen, what this one reports on.
 
-    What it was trained on is not to be chosen by either; what it was chosen by may be chosen by again. A document
-    that the file holds twice, and this training is trained on as well, is no reason.
+    That is held out of ``--train``, or ``--test``. What it was trained on is not to be chosen by either, where that is
+    held out of ``--train``; what it was chosen by may be chosen by again. A document that the file holds twice, and
+    this training is trained on as well, is no reason.
     """
+    train, choose = job.test or job.train, split.choose if job.dev is None else ()
     seen = {content_hash(one) for one in split.report if earlier.role(one) in (Role.TRAINED_ON, Role.CHOSEN_BY)}
-    seen |= {content_hash(one) for one in split.choose if earlier.role(one) == Role.TRAINED_ON}
+    seen |= {content_hash(one) for one in choose if earlier.role(one) == Role.TRAINED_ON}
     repeated = set(map(content_hash, split.train))
     if seen - repeated:
         raise InputError(

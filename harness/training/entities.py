@@ -163,8 +163,7 @@ def train_entity_finder(job: TrainingJob, folder: Path, watcher: Watcher) -> Tra
     if source := trained_folder(config.encoder):
         seen = seen_by(source)
         origin |= {"earlier": [data_of(source)]}
-    if job.dev is None:
-        refuse_seen(seen, split, job.train)
+    refuse_seen(seen, split, job)
     seen |= Seen.of(split.train, split.choose)
     question = {
         "task": "entities",

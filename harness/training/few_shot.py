@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.datasets.registry import load_dataset
+from harness.datasets.registry import load_split
 from harness.datasets.splits import CHOOSE, REPORT
 from harness.encoders.config import Task, with_options
 from harness.errors import InputError
@@ -35,6 +35,9 @@ EVALUATIONS = 5
 class FewShotJob:
     """One training on ``size`` documents (None: all that are not held out), drawn by ``seed``.
 
+    ``dev``, ``test`` and ``data_dir`` are as of a DataJob; an encoder begins with the weights in ``start``, if any.
+    ``label`` is its name in tables, where that is not its task.
+
     It takes at least ``steps`` batches and ``epochs`` passes, and is evaluated ``EVALUATIONS`` times, or once more, on
     the choosing documents. ``options`` are those of training.
     """
@@ -51,11 +54,16 @@ class FewShotJob:
     options: Mapping[str, str] = field(default_factory=dict)
     llm: RunConfig | None = None
     """Model, prompt and candidates of an adapter."""
+    dev: str | None = None
+    test: str | None = None
+    data_dir: Path | None = None
+    start: Path | None = None
+    label: str = ""
 
     @property
     def name(self) -> str:
         """In tables: the task, or the prompt and the model of an adapter."""
-        return f"{Path(self.llm.prompt).name} {Path(self.llm.model).name}" if self.llm else self.task
+        return f"{Path(self.llm.prompt).name} {Path(self.llm.model).name}" if self.llm else self.label or self.task
 
     def adapter(self, documents: int, run: RunConfig) -> AdapterJob:
         """The training of an adapter, where ``documents`` are there to train on."""
@@ -64,6 +72,9 @@ class FewShotJob:
         return AdapterJob(
             run,
             self.train,
+            dev=self.dev,
+            test=self.test,
+            data_dir=self.data_dir,
             choose=self.choose,
             report=self.report,
             few_shot=self.size,
@@ -88,6 +99,10 @@ class FewShotJob:
         return TrainingJob(
             self.task,
             self.train,
+            dev=self.dev,
+            test=self.test,
+            data_dir=self.data_dir,
+            start=self.start,
             choose=self.choose,
             report=self.report,
             few_shot=self.size,
@@ -96,9 +111,9 @@ class FewShotJob:
         )
 
 
-def documents_to_train_on(train: str, choose: int, report: int) -> int:
+def documents_to_train_on(train: str, choose: int, report: int, data_dir: Path | None = None) -> int:
     """How many documents are left when the others are held out; InputError where there is none."""
-    left = len(load_dataset(train).documents) - choose - report
+    left = len(load_split(train, data_dir).documents) - choose - report
     if left < 1:
         raise InputError(f"{train}: {choose} documents to choose by and {report} to report on leave none to train on")
     return left

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel
 
 from harness.datasets.docred import sha256_of
-from harness.datasets.registry import entity_types_of, load_dataset
+from harness.datasets.registry import entity_types_of, load_dataset, load_split
 from harness.datasets.splits import CHOOSE, REPORT, Split
 from harness.encoders.checkpoint import new_model, start_from
 from harness.encoders.config import (
@@ -29,7 +29,7 @@ from harness.training.config import TrainingConfig
 from harness.training.data import check_relations, data_record, split_to_train_on
 from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
-from harness.training.held_out import joined, some_of_each, without_relations
+from harness.training.held_out import joined, some_of_each, with_relations_of_dev, without_relations
 from harness.training.teacher import Teacher
 from harness.types import RELATED, Document, PairScorer, RelationSchema
 
@@ -65,6 +65,7 @@ class TrainingJob:
     task: Task
     train: str
     dev: str | None = None
+    test: str | None = None
     choose: int = CHOOSE
     report: int = REPORT
     few_shot: int | None = None
@@ -88,6 +89,17 @@ class TrainingJob:
         model = ModelConfig(task="rcp" if is_rcp else "atlop", relations=relations, entity_types=types)
         training = TrainingConfig(loss="binary" if is_rcp else "adaptive_threshold", seed=self.seed)
         return with_options(model, of_model), with_options(training, of_training)
+
+
+def start_folder(name: str) -> Path:
+    """The folder of the trained encoder that ``--from`` names.
+
+    An ensemble's first member stands for it, as it does where its encoder is asked for.
+    """
+    from harness.encoders.scorer import encoder_folder
+
+    folder = encoder_folder(name)
+    return trained_folder(str(folder)) or folder
 
 
 def split_options(options: Mapping[str, str], kind: type[BaseModel]) -> tuple[dict[str, str], dict[str, str]]:
@@ -137,7 +149,10 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     from harness.training.trainer import Trainer
 
     schema, split, origin = data_to_train_on(job)
-    if job.task != "rcp":
+    trained_relations, chosen_by = len(schema.relations), None
+    if job.task == "glidre":
+        schema, chosen_by = with_relations_of_dev(job, split, schema)
+    elif job.task != "rcp":
         check_relations(job, split, schema)
     config, training = job.configs(schema)
     accelerator = begun(training)
@@ -156,8 +171,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     built_on = (job.start, job.teacher, *map(trained_folder, inside))
     sources = [source for source in built_on if source is not None]
     seen = functools.reduce(operator.or_, map(seen_by, sources), Seen())
-    if job.dev is None:
-        refuse_seen(seen, split, job.train)
+    refuse_seen(seen, split, job)
     if sources:
         origin |= {"earlier": [data_of(source) for source in sources]}
     seen |= Seen.of(split.train, split.choose, schema)
@@ -184,15 +198,16 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         train = _taught(teacher, train, split.train, watcher)
     if choose and not any(len(document.labels) for document in choose):
         raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
-    collate = training_collator(job.task, training, collator, encoder, split.train)
-    objective = PairObjective(collator, training, choose)
+    collate = training_collator(job.task, training, collator, encoder, split.train, trained_relations)
+    objective = PairObjective(collator, training, choose, chosen_by)
     trainer = Trainer(model, objective, collate, training, [one for one in train if one.pair_count], accelerator)
     files = TrainingFiles(folder, question, seen, trainer, config, changed)
     files.begin()
     files.resume()
     progress = trainer.run(watcher, files.keep, files.finished)
     # On as many threads as the training: another number adds up in another order, also in a training that follows.
-    scorer = EncoderScorer(folder, {"threads": str(torch.get_num_threads())})
+    tested = load_split(job.test, job.data_dir).schema if job.test and job.task == "glidre" else None
+    scorer = EncoderScorer(folder, {"threads": str(torch.get_num_threads())}, tested)
     reported = reported_scores(scorer, split.report)
     best = progress.curve[progress.best_epoch - 1] if progress.best_epoch else None
     trained = Trained(folder, best, reported, sum(line.seconds for line in progress.curve))

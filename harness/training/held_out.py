@@ -6,8 +6,10 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from harness.datasets.registry import load_split
 from harness.datasets.splits import Split
 from harness.errors import InputError
+from harness.training.data import DataJob
 from harness.types import Dataset, Document, RelationSchema
 
 
@@ -38,6 +40,22 @@ def labelled(documents: Sequence[Document], relations: Collection[str], *, kept:
         )
         for document in documents
     ]
+
+
+def with_relations_of_dev(
+    job: DataJob, split: Split, schema: RelationSchema
+) -> tuple[RelationSchema, tuple[int, ...] | None]:
+    """The relations of a training that can be chosen by documents with other ones, and the places of these.
+
+    Where ``--dev`` has a label of a relation that ``--train`` lacks, its own relations follow those of the training,
+    and epoch and threshold are chosen over them alone. None: over the relations of the training.
+    """
+    if job.dev is None or all(one.triplet.relation in schema.by_id for doc in split.choose for one in doc.labels):
+        return schema, None
+    others = load_split(job.dev, job.data_dir).schema
+    both = joined(schema, others)
+    places = {relation.id: place for place, relation in enumerate(both.relations)}
+    return both, tuple(places[relation.id] for relation in others.relations)
 
 
 def joined(first: RelationSchema, second: RelationSchema) -> RelationSchema:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from harness.encoders.batching import Batch, Collator
@@ -48,11 +50,15 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class PairObjective:
-    """Relations of entity pairs; ``collator`` makes batches of the documents to ``choose`` by."""
+    """Relations of entity pairs; ``collator`` makes batches of the documents to ``choose`` by.
+
+    ``relations`` are the numbers of those that these documents are scored over; None: all.
+    """
 
     collator: Collator
     config: TrainingConfig
     choose: Sequence[EncodedDocument]
+    relations: tuple[int, ...] | None = None
 
     @property
     def can_judge(self) -> bool:
@@ -65,12 +71,23 @@ class PairObjective:
         return training_loss(output, batch, self.config)
 
     def judge(self, model: Any, accelerator: Accelerator) -> Judged:
-        inference = Inference(model, self.collator, accelerator.device, accelerator.mixed_precision == "bf16")
+        bf16 = accelerator.mixed_precision == "bf16"
+        relation = None if self.relations is None else torch.tensor(self.relations)
+        inference = Inference(model, self.collator, accelerator.device, bf16, relation=relation)
         scores = (
             document.of_candidates(found)
             for document, found in zip(self.choose, inference.scores(self.choose), strict=True)
         )
-        above, gold = margins([(document.labels, document.scored_pairs) for document in self.choose], scores)
+        above, gold = margins([(self._labels(document), document.scored_pairs) for document in self.choose], scores)
         threshold = best_threshold(above, gold) if self.config.choose_threshold else 0.0
         found, unshifted = scores_at(above, gold, threshold), scores_at(above, gold)
         return Judged(found.precision, found.recall, found.f1, unshifted.f1, threshold)
+
+    def _labels(self, document: EncodedDocument) -> np.ndarray:
+        """The labels of a document, whose relations are the columns of its scores."""
+        if self.relations is None:
+            return document.labels
+        column = np.full(self.collator.relations, -1)
+        column[list(self.relations)] = np.arange(len(self.relations))
+        head, tail, relation = document.labels.T
+        return np.stack([head, tail, column[relation]], axis=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +19,10 @@ from harness.encoders.glidre import Glidre
 from harness.encoders.glidre_config import GlidreConfig, label_name
 from harness.encoders.inference import Inference
 from harness.encoders.plain_text import PlainDocumentEncoder
+from harness.training.choosing import best_threshold, margins, scores_at
 from harness.training.config import TrainingConfig
 from harness.training.losses import focal, relation_loss
+from harness.training.objectives import PairObjective
 from harness.types import Document, RelationSchema
 from tests.encoders.glidre_loops import PublishedForm, Words, published_name
 from tests.encoders.loops import read_windows
@@ -173,11 +177,31 @@ def test_sampled_labels_hold_all_that_is_gold_and_name_their_columns(
     encoded = [encoder.encode(one, with_labels=True) for one in documents[:2]]
     whole = collator(encoded)
     gold = set(whole.labels.any(0).nonzero()[:, 0].tolist())
-    everything, few = model(whole).logits, LabelSampler(collator, len(gold) + 1)(encoded)
+    everything, few = model(whole).logits, LabelSampler(collator, len(gold) + 1, collator.relations)(encoded)
     assert gold < set(few.relation.tolist())
     assert len(few.relation) == len(gold) + 1
     assert torch.equal(few.labels, whole.labels[:, few.relation])
     torch.testing.assert_close(model(few).logits[:, :-1], everything[:, few.relation])
+    # Relations behind those that are trained on are never drawn.
+    trained = max(gold) + 1
+    assert max(LabelSampler(collator, collator.relations, trained)(encoded).relation.tolist()) < trained
+
+
+def test_documents_can_be_chosen_by_over_some_of_the_relations(
+    tiny_encoder: Callable[[str], str], schema: RelationSchema, documents: list[Document]
+) -> None:
+    model, collator, encoder = build(tiny_encoder("bert"), schema)
+    encoded = [encoder.encode(documents[0], with_labels=True)]
+    (every,) = Inference(model, collator, CPU, False).scores(encoded)
+    (some,) = Inference(model, collator, CPU, False, relation=torch.tensor([2, 0])).scores(encoded)
+    assert some == pytest.approx(every[:, [2, 0, -1]])
+    encoded[0].labels[:, 2] = [0, 2, 0]
+    objective = PairObjective(collator, TrainingConfig(), encoded, (2, 0))
+    assert objective._labels(encoded[0])[:, 2].tolist() == [1, 0, 1]
+    accelerator: Any = SimpleNamespace(device=CPU, mixed_precision="no")
+    above, gold = margins([(objective._labels(encoded[0]), encoded[0].scored_pairs)], [some])
+    found = scores_at(above, gold, best_threshold(above, gold))
+    assert objective.judge(model, accelerator).f1 == pytest.approx(found.f1)
 
 
 def test_labels_are_read_once_for_all_documents(

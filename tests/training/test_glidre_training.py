@@ -127,6 +127,39 @@ def fewrel(folder: Path) -> Path:
     return folder
 
 
+def copy_of(corpus: Path, folder: Path, town: str, relation: str = "") -> str:
+    """The corpus with other names of towns and, with ``relation``, other relations."""
+    folder.mkdir()
+    for name in (corpus.name, "rel_info.json"):
+        text = corpus.with_name(name).read_text(encoding="utf-8").replace("Town", town)
+        for place, (id, named) in enumerate(RELATIONS.items() if relation else ()):
+            text = text.replace(f'"{id}"', f'"X{place}"').replace(f'"{named}"', f'"{relation} {place}"')
+        (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / corpus.name)
+
+
+def test_it_is_chosen_by_other_relations_than_those_trained_on_and_reported_on_another_file(
+    job: TrainingJob, corpus: Path, tmp_path: Path
+) -> None:
+    dev = copy_of(corpus, tmp_path / "dev", "City", "link")
+    test = copy_of(corpus, tmp_path / "test", "Village")
+    options = {**job.options, "epochs": "1", "choose_threshold": "true"}
+    job = replace(job, dev=dev, test=test, options=options)
+    trained = train_encoder(job, tmp_path / "tiny", Recorder())
+    assert read_config(tmp_path / "tiny").relations == (*RELATIONS, *(f"X{place}" for place in range(len(RELATIONS))))
+    assert trained.best
+    assert trained.reported
+    tested = load_dataset(test)
+    assert trained.reported["gold"] == len({(d.title, one.triplet) for d in tested.documents for one in d.labels})
+    with pytest.raises(InputError, match=r"of its documents, such as .*, are among those to train on or to choose by"):
+        train_encoder(replace(job, test=dev), tmp_path / "other", Recorder())
+    # What an earlier training saw is no test either.
+    more = copy_of(corpus, tmp_path / "more", "Place")
+    start = replace(job, train=more, dev=None, test=str(corpus), start=tmp_path / "tiny")
+    with pytest.raises(InputError, match="an earlier training, which this one builds on, saw"):
+        train_encoder(start, tmp_path / "next", Recorder())
+
+
 def test_unseen_relations_leave_no_trace_in_a_training(corpus: Path, documents: list[Document], tmp_path: Path) -> None:
     sentences = load_dataset("fewrel", data_dir=fewrel(tmp_path))
     schema = joined(load_dataset(str(corpus)).schema, sentences.schema)

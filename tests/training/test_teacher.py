@@ -64,7 +64,7 @@ def test_scores_reach_the_pairs_and_relations_they_are_of(trained: Path, documen
         wanted = attention[(scored[document].pairs == (head, tail)).all(1)][0]
         np.testing.assert_allclose(attended[: len(wanted)], wanted, atol=2e-3)
     torch.manual_seed(0)
-    drawn = LabelSampler(collator, 2)(taught)
+    drawn = LabelSampler(collator, 2, collator.relations)(taught)
     assert torch.equal(drawn.taught, batch.taught[:, drawn.relation])
 
 

@@ -27,8 +27,8 @@ from harness.training.fit import TrainingJob, data_to_train_on, train_encoder
 from harness.training.folder import CURVE, STATE
 from harness.training.trainer import EpochBatches
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
-from tests.commands import error_line, harness
-from tests.corpora import labelled_by, without_gold
+from tests.commands import error_line, harness, harness_json
+from tests.corpora import labelled_by, without_gold, write_corpus
 from tests.encoders.small import OPTIONS, Killed, Recorder
 
 
@@ -317,13 +317,35 @@ def test_few_shot_makes_a_table_and_a_curve(tiny_encoder: Callable[[str], str], 
     [
         (("--model", "lstm"), "--model lstm"),
         (("-n", 17), "--size 17: "),
-        (("-O", "gldire.hidden_size=8"), "-O gldire.…: write atlop, rcp, glidre, entities, llm"),
+        (("-O", "gldire.hidden_size=8"), "-O gldire.…: write atlop, rcp, glidre, entities, dreeam, llm"),
+        (("--from", "glydre=x"), "x"),
+        (("--dev", "dev.json"), "--dev: name the documents to report on, too, with --test"),
         (("-O", "batch_size=0"), "-O batch_size"),
     ],
 )
 def test_unfit_few_shot_requests_are_refused(corpus: Path, arguments: tuple[str | int, ...], message: str) -> None:
     asked = ("train", "few-shot", "--train", corpus, "--choose", 4, "--report", 4, *arguments)
     assert message in error_line(harness(*asked))
+
+
+def test_few_shot_takes_files_of_its_own_a_start_and_dreeam(
+    trained: Path, tiny_encoder: Callable[[str], str], corpus: Path, tmp_path: Path
+) -> None:
+    dev, test = (write_corpus(tmp_path / name, 4, seed=9) for name in ("dev", "test"))
+    test.write_text(test.read_text(encoding="utf-8").replace("Town", "Village"), encoding="utf-8")
+    dev.write_text(dev.read_text(encoding="utf-8").replace("Town", "City"), encoding="utf-8")
+    options = {**OPTIONS, "encoder": tiny_encoder("bert")}
+    del options["evidence_weight"], options["epochs"]
+    rows = harness_json(
+        "train", "few-shot", "--train", corpus, "--dev", dev, "--test", test, "--model", "dreeam", "-n", 3, "--no-all",
+        "--from", f"dreeam={trained}", "--steps", 1, "--epochs", 1, "--seeds", 1,
+        *(f"-O{key}={value}" for key, value in options.items()), "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert [(row["model"], row["n"]) for row in rows] == [("dreeam", 3)]
+    question = json.loads((tmp_path / "out" / "dreeam" / "n-3" / "seed-0" / TRAINING).read_text())["question"]
+    assert question["training"]["evidence_weight"] == 0.1
+    data = question["data"]
+    assert (data["start_weights"] > 0, data["dev"], data["test"]) == (True, dev.stem, test.stem)
 
 
 def test_trainings_of_one_process_may_differ_in_precision(job: TrainingJob, tmp_path: Path) -> None:

@@ -86,20 +86,21 @@ def _card(question: Mapping[str, Any], base: str, progress: Progress, trained: T
 
 
 def _held_out(data: Mapping[str, Any]) -> str:
+    tested = f" Scores are on `{data['test']}` (sha256 `{data['test_sha256']}`)." if "test" in data else ""
     if "dev" in data:
-        return f"The epoch was chosen by `{data['dev']}` (sha256 `{data['dev_sha256']}`)."
+        return f"The epoch was chosen by `{data['dev']}` (sha256 `{data['dev_sha256']}`).{tested}"
+    reported = "" if tested else f", and {data['report']} more were held out to report on"
     return (
-        f"{data['choose']} other documents of it chose the epoch, and {data['report']} more were held out to report on "
-        f"(split seed {data['split_seed']})."
+        f"{data['choose']} other documents of it chose the epoch{reported} (split seed {data['split_seed']}).{tested}"
     )
 
 
 def _reported(trained: Trained) -> str:
     scores = trained.reported
     if scores is None:
-        return "No documents were held out to report on."
+        return "There were no documents to report on."
     found = ", ".join(f"{name} {_percent(scores[name])}" for name in ("precision", "recall", "f1"))
-    return f"On the documents held out to report on, in percent: {found}."
+    return f"On the documents to report on, in percent: {found}."
 
 
 def _identity(identity: Mapping[str, str]) -> str:

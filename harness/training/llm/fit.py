@@ -55,6 +55,7 @@ class AdapterJob:
     run: RunConfig
     train: str
     dev: str | None = None
+    test: str | None = None
     choose: int = CHOOSE
     report: int = REPORT
     few_shot: int | None = None
