@@ -17,7 +17,17 @@ TABLES = "tables"
 """The folder of the package that holds relation tables."""
 
 Format = Literal[
-    "docred", "fewrel", "sentences", "hacred", "pairs", "pubtator", "label-studio", "docbin", "scierc", "episodes"
+    "docred",
+    "fewrel",
+    "sentences",
+    "hacred",
+    "pairs",
+    "pubtator",
+    "label-studio",
+    "docbin",
+    "scierc",
+    "episodes",
+    "parquet",
 ]
 """How documents are written: ``pairs`` are the ``.data`` lines of Christopoulou et al. (2019)."""
 

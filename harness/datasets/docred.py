@@ -62,14 +62,28 @@ def read_documents(
     any relation id is accepted. ``labelled_by`` is who wrote the labels of documents that do not say it.
     At the first fault raises InputError: file, document, field and remedy.
     """
+    values = list_values(path, "document")
+    return checked_documents(values, path, "document", schema, labelled_by, unique_titles=unique_titles)
+
+
+def checked_documents(
+    values: Iterable[object],
+    path: Path,
+    noun: str,
+    schema: RelationSchema | None,
+    labelled_by: LabelSource,
+    *,
+    unique_titles: bool = True,
+) -> Iterator[Document]:
+    """The documents that the values of a file stand for, as of ``read_documents``; ``noun`` names one in errors."""
     first_use: dict[str, int] = {}
-    for index, value in enumerate(list_values(path, "document")):
+    for index, value in enumerate(values):
         try:
             document = document_of(value, schema, labelled_by)
             if unique_titles and (first := first_use.setdefault(document.title, index)) != index:
-                raise Fault(f"is already that of document {first}; titles must be unique", "title")
+                raise Fault(f"is already that of {noun} {first}; titles must be unique", "title")
         except Fault as fault:
-            raise refusal(path, f"document {index}", value, fault) from None
+            raise refusal(path, f"{noun} {index}", value, fault) from None
         yield document
 
 

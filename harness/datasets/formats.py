@@ -13,6 +13,7 @@ from harness.datasets.fields import Fault, refusal
 from harness.datasets.hacred import read_hacred
 from harness.datasets.label_studio import read_label_studio
 from harness.datasets.pair_lines import read_pair_lines
+from harness.datasets.parquet import read_parquet
 from harness.datasets.pubtator import read_pubtator
 from harness.datasets.scierc import read_scierc
 from harness.errors import InputError
@@ -29,6 +30,7 @@ READERS: Mapping[Format, Reader] = {
     "label-studio": read_label_studio,
     "docbin": read_docbin,
     "scierc": read_scierc,
+    "parquet": read_parquet,
 }
 
 ENDINGS: Mapping[str, Format] = {
@@ -36,6 +38,7 @@ ENDINGS: Mapping[str, Format] = {
     ".pubtator": "pubtator",
     ".pubtator.txt": "pubtator",
     ".spacy": "docbin",
+    ".parquet": "parquet",
 }
 """Endings of names, in lower case and without ``.gz``, that tell a form."""
 

@@ -10,7 +10,18 @@ from harness.paths import cache_dir
 
 PREFIX = "hf://"
 _NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
-_READ = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".data", ".pubtator", ".pubtator.txt", ".spacy", ".toml")
+_READ = (
+    ".json",
+    ".jsonl",
+    ".json.gz",
+    ".jsonl.gz",
+    ".data",
+    ".pubtator",
+    ".pubtator.txt",
+    ".spacy",
+    ".toml",
+    ".parquet",
+)
 
 
 def fetch_from_hub(name: str, target: Path | None = None) -> tuple[list[Path], str]:

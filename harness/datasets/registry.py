@@ -14,6 +14,7 @@ from harness.datasets.corpus import PACKAGE, Corpus, CorpusFile, Format
 from harness.datasets.docred import DocumentFile, sha256_of
 from harness.datasets.episodes import asked_in, draw_episodes, read_episodes
 from harness.datasets.formats import READERS, format_of, read_corpus_file
+from harness.datasets.parquet import schema_in
 from harness.datasets.relation_table import read_schema, schema_beside
 from harness.datasets.splits import Part, split_documents
 from harness.datasets.subset import drawn_relations, testing, with_relations
@@ -39,7 +40,7 @@ __all__ = [
     "sentences_in",
 ]
 
-DATA_SUFFIXES = (".json", ".jsonl", ".gz", ".data", ".PubTator", ".PubTator.txt", ".spacy")
+DATA_SUFFIXES = (".json", ".jsonl", ".gz", ".data", ".PubTator", ".PubTator.txt", ".spacy", ".parquet")
 """By these a name is that of a file, and a file one that may hold documents or predictions."""
 
 
@@ -162,8 +163,9 @@ def _looks_like_path(name: str) -> bool:
 
 def _load_file(path: Path, split: str | None, each: Callable[[Document], object] | None) -> Dataset:
     labelled_by = _annotated_by(path)
-    schema = schema_beside(path)
-    reader = READERS[format_of(path)]
+    form = format_of(path)
+    schema = schema_beside(path) or (schema_in(path) if form == "parquet" and path.is_file() else None)
+    reader = READERS[form]
     documents = DocumentFile(path, schema, labelled_by, each, lambda: reader(path, schema, labelled_by))
     if schema is None:
         schema = RelationSchema(tuple(Relation(id, id) for id in documents.relation_ids))

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.datasets.docred import document_of
 from harness.datasets.fields import Fault, refusal
+from harness.datasets.parquet import TEXT_COLUMNS, rows_of
 from harness.errors import InputError
 from harness.json_files import list_values, text_value
 from harness.label_source import HUMAN
@@ -164,22 +165,8 @@ def _values_from(block: Block) -> Iterator[tuple[object, str]]:
 
 
 def _parquet_rows(file: str, first: int) -> Iterator[object]:
-    import pyarrow.parquet as parquet
-
     with _opened(file) as opened:
-        content = parquet.ParquetFile(opened)
-        passed = 0
-        groups: list[int] = []
-        for group in range(content.metadata.num_row_groups):
-            rows = content.metadata.row_group(group).num_rows
-            if groups or passed + rows > first:
-                groups.append(group)
-            else:
-                passed += rows
-        columns = [name for name in ("title", "sents", "vertexSet") if name in content.schema_arrow.names]
-        batches = content.iter_batches(batch_size=256, row_groups=groups, columns=columns) if groups else iter(())
-        rows_of = (row for batch in batches for row in batch.to_pylist())
-        yield from itertools.islice(rows_of, first - passed, None)
+        yield from rows_of(opened, TEXT_COLUMNS, first)
 
 
 def _opened(file: str) -> Any:

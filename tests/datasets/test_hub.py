@@ -50,10 +50,10 @@ def test_files_in_docreds_form_are_fetched_and_read(tmp_path: Path, monkeypatch:
 
 def test_what_cannot_be_fetched_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "write hf://owner/name" in error_line(harness_here("data", "fetch", "hf://name"))
-    with Hub(REPOSITORY, {"data.parquet": json.dumps({}).encode()}, "datasets") as hub:
+    with Hub(REPOSITORY, {"data.arrow": json.dumps({}).encode()}, "datasets") as hub:
         at(hub, monkeypatch, tmp_path)
         told = error_line(harness_here("data", "fetch", f"hf://{REPOSITORY}"))
-        assert "holds data.parquet, and no file of a form that is read" in told
+        assert "holds data.arrow, and no file of a form that is read" in told
         assert "cannot be fetched from the hub" in error_line(harness_here("data", "fetch", "hf://owner/another"))
         assert "corpora known by name" in error_line(
             harness_here("data", "fetch", f"hf://{REPOSITORY}", "--split", "dev")

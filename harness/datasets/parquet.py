@@ -1,0 +1,90 @@
+"""Parquet: a document a row, in columns named as the keys of DocRED's format, as data sets of the hub are stored.
+
+There, ``labels`` may be one object of lists, ``{head, tail, relation_id, relation_text, evidence}``, instead of a list
+of objects; ``relation_text`` then names the relations.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from harness.datasets.docred import CANDIDATES, checked_documents
+from harness.errors import InputError, ModelUnavailable
+from harness.label_source import LabelSource
+from harness.types import Document, Relation, RelationSchema
+
+TEXT_COLUMNS = ("title", "sents", "vertexSet")
+LABELS = "labels"
+_COLUMNS = (*TEXT_COLUMNS, LABELS, "label_source", CANDIDATES)
+_OF_LABELS = {"h": ("h", "head"), "t": ("t", "tail"), "r": ("r", "relation_id"), "evidence": ("evidence",)}
+"""The keys of a label -> the names that their lists may have."""
+
+
+def read_parquet(path: Path, schema: RelationSchema | None, labelled_by: LabelSource) -> Iterator[Document]:
+    """The documents of a file, each checked before it is yielded.
+
+    Raises InputError at the first fault: file, row, field and remedy; and for a file that is no sound Parquet file or
+    has none of the columns.
+    """
+    return checked_documents(_rows(path, _COLUMNS), path, "row", schema, labelled_by)
+
+
+def schema_in(path: Path) -> RelationSchema | None:
+    """The relations that the labels of a file name, in the order of their ids; None where they name none."""
+    names: dict[str, str] = {}
+    for row in _rows(path, (LABELS,)):
+        labels = row.get(LABELS)
+        if not isinstance(labels, dict) or not isinstance(labels.get("relation_text"), list):
+            return None
+        for id, name in zip(labels.get("relation_id") or (), labels["relation_text"], strict=False):
+            names.setdefault(str(id), str(name))
+    if len(set(names.values())) < len(names):
+        return None
+    return RelationSchema(tuple(Relation(id, names[id]) for id in sorted(names))) if names else None
+
+
+def rows_of(file: IO[bytes], columns: Sequence[str], first: int = 0) -> Iterator[dict[str, Any]]:
+    """The rows of an open Parquet file from ``first`` on, in those of the columns that it has."""
+    import pyarrow.parquet as parquet
+
+    content = parquet.ParquetFile(file)
+    passed = 0
+    groups: list[int] = []
+    for group in range(content.metadata.num_row_groups):
+        rows = content.metadata.row_group(group).num_rows
+        if groups or passed + rows > first:
+            groups.append(group)
+        else:
+            passed += rows
+    held = [name for name in columns if name in content.schema_arrow.names]
+    batches = content.iter_batches(batch_size=256, row_groups=groups, columns=held) if groups else iter(())
+    yield from itertools.islice((row for batch in batches for row in batch.to_pylist()), first - passed, None)
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ModelUnavailable(f"{path}: reading Parquet needs pip install 'docre-harness[parquet]'") from error
+    try:
+        with path.open("rb") as file:
+            for row in rows_of(file, columns):
+                yield {**row, LABELS: _by_label(row[LABELS])} if len(columns) > 1 and LABELS in row else row
+    except (pyarrow.ArrowException, OSError) as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as Parquet ({told}); get it whole") from error
+
+
+def _by_label(labels: object) -> object:
+    """A list of labels, where they are an object of lists."""
+    if not isinstance(labels, dict):
+        return labels
+    lists = {
+        key: next((labels[name] for name in names if isinstance(labels.get(name), list)), None)
+        for key, names in _OF_LABELS.items()
+    }
+    columns = {key: values for key, values in lists.items() if values is not None}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=False)]

@@ -1,0 +1,61 @@
+"""Corpora in Parquet: labels as lists of objects and as objects of lists, names of relations, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from harness.datasets.registry import load_dataset
+from harness.errors import InputError
+from tests.corpora import RELATIONS, write_corpus
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    parquet.write_table(pa.Table.from_pylist(rows), path, row_group_size=2)
+    return str(path)
+
+
+def as_on_the_hub(document: dict[str, Any]) -> dict[str, Any]:
+    """The labels in one object of lists, with the relations' names."""
+    labels = document["labels"]
+    lists = {"head": [one["h"] for one in labels], "tail": [one["t"] for one in labels]}
+    lists |= {"relation_id": [one["r"] for one in labels], "evidence": [one["evidence"] for one in labels]}
+    return {**document, "labels": {**lists, "relation_text": [RELATIONS[one["r"]] for one in labels]}}
+
+
+def test_documents_are_those_of_the_json_file(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "made", 5)
+    rows = json.loads(corpus.read_text(encoding="utf-8"))
+    expected = load_dataset(str(corpus))
+    plain = load_dataset(write(tmp_path / "dev.parquet", rows))
+    hub = load_dataset(write(tmp_path / "hub.parquet", list(map(as_on_the_hub, rows))))
+    assert list(plain.documents) == list(hub.documents) == list(expected.documents)
+    assert dict(sorted(RELATIONS.items())) == {one.id: one.name for one in hub.schema.relations}
+    assert {one.name for one in plain.schema.relations} == set(RELATIONS)
+    beside = load_dataset(write(corpus.with_name("dev.parquet"), rows))
+    assert beside.schema == expected.schema
+
+
+def test_a_fault_names_file_row_and_field(tmp_path: Path) -> None:
+    rows = json.loads(write_corpus(tmp_path, 4).read_text(encoding="utf-8"))
+    rows[2]["labels"][1]["h"] = 9
+    path = tmp_path / "dev.parquet"
+    for form in (rows, list(map(as_on_the_hub, rows))):
+        with pytest.raises(
+            InputError, match=re.escape(f"{path}: row 2 ('Document 2'): labels[1].h: there is no entity 9")
+        ):
+            load_dataset(write(path, form))
+    with pytest.raises(InputError, match="none of DocRED's"):
+        load_dataset(write(path, [{"text": "Oslo"}]))
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(InputError, match=r"dev\.parquet: cannot be read as Parquet \(.*\); get it whole"):
+        load_dataset(str(path))
+    path.rename(tmp_path / "dev.json")
+    with pytest.raises(InputError, match=r"is a Parquet file; name it \.parquet"):
+        load_dataset(str(tmp_path / "dev.json"))
