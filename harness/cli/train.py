@@ -64,6 +64,13 @@ TeacherOption = Annotated[
     str | None,
     typer.Option(help="A trained encoder (as --from, or an ensemble) whose scores are learned beside the labels."),
 ]
+WithoutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--without-relations",
+        help="A file that lists relations to leave out (ids or names, or a rel_info.json): nothing is learned of them.",
+    ),
+]
 FieldOption = Annotated[
     list[str] | None,
     typer.Option("-O", "--option", metavar="KEY=VALUE", help="A field of the saved configuration; repeatable."),
@@ -97,6 +104,7 @@ def training_options(
     seed: FirstSeedOption = 0,
     start: StartOption = None,
     teacher: TeacherOption = None,
+    without: WithoutOption = None,
     data_dir: DataDirOption = None,
     option: FieldOption = None,
     cluster: ClusterOption = None,
@@ -113,6 +121,7 @@ def training_options(
         "seeds": range(seed, seed + seeds),
         "start": start,
         "teacher": teacher,
+        "without": without,
         "data_dir": data_dir,
         "cluster": cluster,
         "workers": workers,

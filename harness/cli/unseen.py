@@ -22,6 +22,7 @@ Train GLiDRE with m relations held out, and score it on those only.
 Examples:
   harness train unseen --train dev_revised.json --seeds 3
   harness train unseen --train dev_revised.json --test sentences --fewrel data/fewrel --sentences 100 -m 5 -m 10
+  harness train unseen --train dev_revised.json --test sentences --from results/encoders/pretrained/seed-0
 
 \b
 Macro scores in percent, mean and deviation over the seeds. On documents every pair may hold any of the m
@@ -47,6 +48,10 @@ def train_unseen(
     fewrel: Annotated[Path | None, typer.Option(help="Folder of FewRel (default: fetched data).")] = None,
     choose: Annotated[int, typer.Option(min=0, help="Documents held out to choose the epoch by.")] = 50,
     report: Annotated[int, typer.Option(min=1, help="Documents held out to test on.")] = 50,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="A GLiDRE to begin with, which has not been trained on the relations held out."),
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option("-O", "--option", metavar="KEY=VALUE", help="As of train glidre; repeatable.")
     ] = None,
@@ -61,12 +66,14 @@ def train_unseen(
     from harness.cli.display import default_display
     from harness.cli.training_display import each_trained
     from harness.errors import InputError
+    from harness.training.fit import start_folder
     from harness.training.on_ray import NamedTraining
     from harness.training.unseen import TESTS, UnseenJob, run_unseen
 
     tests = [name for name in TESTS if not test or name in test]
     if unknown := sorted(set(test or ()) - set(TESTS)):
         raise InputError(f"--test {unknown[0]}: write {', '.join(TESTS)}")
+    first = start_folder(start) if start else None
     kind = display or ("none" if as_json else default_display())
     trainings = []
     for name in tests:
@@ -82,6 +89,7 @@ def train_unseen(
                     report=report,
                     fewrel=fewrel,
                     options=key_values(option, "-O"),
+                    start=first,
                 )
                 folder = out / job.trained_as / f"m-{count}" / f"seed-{number}"
                 trainings.append(NamedTraining(f"{name}, m = {count}, seed {number}", folder, partial(run_unseen, job)))

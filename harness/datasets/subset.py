@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from harness.datasets.content import relation_keys
 from harness.errors import InputError
 from harness.json_files import shown, text_value
 from harness.opening import open_text
-from harness.types import Dataset, Document, RelationSchema
+from harness.types import Dataset, Document, Relation, RelationSchema
 
 
 def drawn_relations(candidates: Iterable[str], count: int, seed: int, of: str) -> frozenset[str]:
@@ -27,23 +28,40 @@ def drawn_relations(candidates: Iterable[str], count: int, seed: int, of: str) -
 
 
 def listed_relations(path: Path, schema: RelationSchema) -> frozenset[str]:
-    """The relations that a file lists by id or name: one a line, a JSON list, or the keys of a JSON object.
+    """The relations that a file lists by id or name, see ``named_in``; InputError for one that is unknown."""
+    names = [one.id for one in named_in(path)]
+    by_name = {**schema.by_name, **schema.by_id}
+    if unknown := [one for one in names if one not in by_name]:
+        raise InputError(f"{path}: {shown(unknown[0])} is no relation of the corpus; give ids or names")
+    return frozenset(by_name[one].id for one in names)
 
-    Raises InputError for one that is unknown.
+
+def named_in(path: Path) -> list[Relation]:
+    """What a file lists: an id or name a line, a JSON list of them, or a JSON object of ids with names or numbers.
+
+    A relation without a name has its id for one. Raises InputError where there is none.
     """
     with open_text(path) as file:
         text = file.read()
     is_json = text.lstrip().startswith(("[", "{"))
     values = text_value(text, str(path), "write a list of ids") if is_json else text.splitlines()
-    # GenRDK's files are tables: relation id -> number or name.
-    values = list(values) if isinstance(values, dict | list) else []
-    names = [one.strip() for one in values if isinstance(one, str) and one.strip()]
-    if not names:
+    if isinstance(values, list):
+        values = {one: one for one in values if isinstance(one, str)}
+    listed = []
+    for id, value in values.items() if isinstance(values, dict) else ():
+        # FewRel's tables have a name and a description for each id; GenRDK's have numbers.
+        name = value[0] if isinstance(value, list) and value else value
+        if id.strip():
+            listed.append(Relation(id.strip(), name.strip() if isinstance(name, str) else id.strip()))
+    if not listed:
         raise InputError(f"{path}: lists no relation; write one id or name a line, or a JSON list of them")
-    by_name = {**schema.by_name, **schema.by_id}
-    if unknown := [one for one in names if one not in by_name]:
-        raise InputError(f"{path}: {shown(unknown[0])} is no relation of the corpus; give ids or names")
-    return frozenset(by_name[one].id for one in names)
+    return listed
+
+
+def same_relations(schema: RelationSchema, listed: Iterable[Relation]) -> tuple[str, ...]:
+    """The ids of the schema's relations that are among the listed ones, by name or Wikidata property, in any corpus."""
+    keys = {key for one in listed for key in relation_keys(one)}
+    return tuple(one.id for one in schema.relations if relation_keys(one) & keys)
 
 
 def with_relations(dataset: Dataset, relations: frozenset[str], *, pairs_given: bool) -> Dataset:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from harness.datasets.docred import sha256_of
 from harness.datasets.registry import entity_types_of, load_dataset, load_split
 from harness.datasets.splits import CHOOSE, REPORT, Split
+from harness.datasets.subset import named_in, same_relations
 from harness.encoders.checkpoint import new_model, start_from
 from harness.encoders.config import (
     ModelConfig,
@@ -56,7 +57,8 @@ class TrainingJob:
 
     The documents are those of a DataJob. ``options`` are fields of TrainingConfig and of ModelConfig or GlidreConfig.
 
-    The relations ``unseen`` are left out of all labels and of the label set. ``sentences`` adds that many of each
+    The relations ``unseen`` are left out of all labels and of the label set, and so are those that the file ``without``
+    lists, by name or Wikidata property. ``sentences`` adds that many of each
     other relation of FewRel, from the folder ``fewrel`` (default: where it was fetched to), to the documents to
     train on. ``start`` is the folder of a trained encoder whose weights are the first ones, where they fit;
     ``teacher`` that of one whose scores on the training documents are learned beside the labels.
@@ -71,6 +73,7 @@ class TrainingJob:
     few_shot: int | None = None
     seed: int = 0
     unseen: tuple[str, ...] = ()
+    without: Path | None = None
     sentences: int = 0
     fewrel: Path | None = None
     start: Path | None = None
@@ -254,9 +257,10 @@ def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str,
         schema = joined(schema, sentences.schema)
         split = Split([*split.train, *some_of_each(sentences, job.sentences, job.seed)], split.choose, split.report)
         origin |= {"sentences": job.sentences, "sentences_sha256": sentences.sha256}
-    if job.unseen:
-        schema, split = without_relations(schema, split, job.unseen)
-        origin |= {"unseen": list(job.unseen)}
+    unseen = (*job.unseen, *(same_relations(schema, named_in(job.without)) if job.without else ()))
+    if unseen:
+        schema, split = without_relations(schema, split, unseen)
+        origin |= {"unseen": list(unseen)}
     if not any(len(document.entities) > 1 for document in split.train):
         raise InputError(f"{job.train}: no document has two entities, so there is no pair to train on")
     return schema, split, origin

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from harness.datasets.content import relation_keys
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import CHOOSE, REPORT, split_documents
 from harness.datasets.subset import drawn_relations
 from harness.encoders.backbone import MINILM
 from harness.encoders.scorer import EncoderScorer
+from harness.encoders.seen import seen_by
 from harness.encoders.weights import trained_folder
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
@@ -55,6 +57,8 @@ class UnseenJob:
     report: int = REPORT
     fewrel: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    start: Path | None = None
+    """The folder of a GLiDRE that the training begins with; it must not have been trained on the drawn relations."""
 
     @property
     def trained_as(self) -> Test:
@@ -122,17 +126,33 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
         unseen=tuple(relation.id for relation in schema.relations),
         sentences=job.sentences,
         fewrel=job.fewrel,
+        start=job.start,
         options=job.options,
     )
-    for name in ("encoder", "label_encoder"):
-        if trained_folder(job.options.get(name, MINILM)):
-            raise InputError(f"-O {name}={job.options[name]}: it was trained on relations; name a pretrained one")
+    inside = {f"-O {name}": trained_folder(job.options.get(name, MINILM)) for name in ("encoder", "label_encoder")}
+    for option, trained in {**inside, "--from": job.start}.items():
+        if trained is not None:
+            _refuse_known(option, trained, schema)
     train_encoder(training, folder, watcher)
     # On as many threads as the training, which the next one keeps.
     scored = EncoderScorer(folder, {"threads": str(torch.get_num_threads())}, schema).score(documents)
     count = extracted if job.test == "documents" else classified
     scores = MacroScores.of(count(documents, scored, schema))
     return UnseenResult(job, tuple(relation.id for relation in schema.relations), len(documents), scores)
+
+
+def _refuse_known(option: str, folder: Path, schema: RelationSchema) -> None:
+    """Raise InputError where an encoder was, or may have been, trained on a relation that is to be unseen."""
+    seen = seen_by(folder)
+    if seen.relations is None or not seen.is_whole:
+        raise InputError(
+            f"{option} {folder}: which relations it was trained on is unknown: record them with `harness train seen`"
+        )
+    if known := [one.name for one in schema.relations if relation_keys(one) & seen.relations]:
+        raise InputError(
+            f"{option} {folder}: it was trained on {len(known)} of the {len(schema.relations)} relations that are to "
+            f"be unseen, such as {known[0]!r}: train it with --without-relations"
+        )
 
 
 def _test_set(job: UnseenJob) -> tuple[RelationSchema, Sequence[Document]]:

@@ -19,6 +19,7 @@ from harness.datasets.subset import drawn_relations
 from harness.encoders.checkpoint import read_config
 from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.scores import ScoreFile
+from harness.encoders.seen import SEEN
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
 from harness.runs.config import RunConfig
@@ -26,7 +27,7 @@ from harness.runs.sources.encoder import PAIR_SCORES, execute_encoder, prepare_e
 from harness.scoring.counts import Counts
 from harness.training.fit import TrainingJob, train_encoder
 from harness.training.held_out import joined, some_of_each, without_relations
-from harness.training.unseen import TESTS, MacroScores, UnseenJob, classified, extracted, run_unseen
+from harness.training.unseen import TESTS, MacroScores, UnseenJob, _test_set, classified, extracted, run_unseen
 from harness.types import Document, PairScores, Relation, RelationSchema
 from tests.commands import error_line, harness, harness_json
 from tests.corpora import RELATIONS
@@ -252,8 +253,29 @@ def test_macro_scores_are_means_over_relations() -> None:
 
 def test_an_encoder_that_knows_relations_is_not_tested_on_unseen_ones(corpus: Path, tmp_path: Path) -> None:
     job = UnseenJob("documents", str(corpus), 1, choose=4, report=14, options={"encoder": "atlop-minilm"})
-    with pytest.raises(InputError, match="-O encoder=atlop-minilm: it was trained on relations"):
+    with pytest.raises(InputError, match=r"-O encoder .*atlop-minilm.*: it was trained on 1 of the 1 relations"):
         run_unseen(job, tmp_path, Recorder())
+
+
+def test_a_start_that_left_the_relations_out_is_tested_on_them(
+    job: TrainingJob, corpus: Path, options: dict[str, str], tmp_path: Path
+) -> None:
+    few = {**options, "epochs": "1"}
+    unseen = UnseenJob("documents", str(corpus), 1, choose=4, report=14, options=few)
+    drawn = {one.id for one in _test_set(unseen)[0].relations}
+    other = copy_of(corpus, tmp_path / "annotated", "City")
+    (tmp_path / "left_out.txt").write_text(RELATIONS[min(drawn)].upper(), encoding="utf-8")
+    pretraining = replace(job, train=other, options=few)
+    for name, without in (("all", None), ("part", tmp_path / "left_out.txt")):
+        train_encoder(replace(pretraining, without=without), tmp_path / name, Recorder())
+    with pytest.raises(InputError, match=r"--from .*: it was trained on 1 of the 1 relations that are to be unseen"):
+        run_unseen(replace(unseen, start=tmp_path / "all"), tmp_path / "tested", Recorder())
+    assert drawn <= set(RELATIONS) - set(read_config(tmp_path / "part").relations)
+    result = run_unseen(replace(unseen, start=tmp_path / "part"), tmp_path / "tested", Recorder())
+    assert set(result.relations) == drawn
+    (tmp_path / "part" / SEEN).unlink()
+    with pytest.raises(InputError, match="which relations it was trained on is unknown"):
+        run_unseen(replace(unseen, start=tmp_path / "part"), tmp_path / "other", Recorder())
 
 
 def test_too_many_unseen_relations_are_refused(corpus: Path, tmp_path: Path) -> None:
