@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -157,7 +158,7 @@ async def _annotate_all(
             record = DocumentRecord.of(result.document.title, result.extraction, result.requests, result.seconds)
             records.write(record)
             counts.totals.add(record)
-            if reason := _reason_to_drop(result):
+            if reason := _reason_to_drop(result, experiment.fewest):
                 counts.dropped[reason] += 1
             else:
                 document = _annotated(result, LabelSource("model", experiment.spec.name))
@@ -168,12 +169,15 @@ async def _annotate_all(
     return counts
 
 
-def _reason_to_drop(result: DocumentResult) -> str:
-    """Why the document is not written: its status, or that it has no entity; empty if it is."""
+def _reason_to_drop(result: DocumentResult, fewest: Mapping[str, int]) -> str:
+    """Why the document is not written: its status, or that it has no entity or too few; empty if it is."""
     extraction = result.extraction
     if extraction.status != "ok":
         return extraction.status
-    return "" if extraction.entities else WITHOUT_ENTITIES
+    if not extraction.entities:
+        return WITHOUT_ENTITIES
+    counts = {"entities": len(extraction.entities), "triplets": len(extraction.predictions)}
+    return next((f"few_{name}" for name, count in counts.items() if count < fewest.get(name, 0)), "")
 
 
 def _annotated(result: DocumentResult, source: LabelSource) -> Document:

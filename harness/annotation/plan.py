@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.annotation.texts import TextCollection
+from harness.annotation.texts import TextCollection, TextFilter
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
@@ -29,9 +29,13 @@ OPEN = "open"
 
 @dataclass(frozen=True)
 class AnnotationRun(LlmRun):
-    """A checked annotation, ready to run; with ``entities_only``, no relations are asked for."""
+    """A checked annotation, ready to run; with ``entities_only``, no relations are asked for.
+
+    ``fewest`` are the least numbers of ``entities`` and ``triplets`` of a document that is written.
+    """
 
     entities_only: bool = False
+    fewest: Mapping[str, int] = field(default_factory=dict)
 
     def method(self) -> Annotate:
         """What turns a text into a document with entities and labels; InputError for settings that do not fit."""
@@ -41,17 +45,20 @@ class AnnotationRun(LlmRun):
         parts = super().resolved()
         if self.entities_only:
             parts["prompt"]["steps"] = [ENTITIES]
-        return parts
+        return {**parts, "fewest": {name: count for name, count in self.fewest.items() if count} or None}
 
 
-def prepare_annotation(config: RunConfig, schema: str) -> AnnotationRun:
-    """The annotation whose documents are the texts under ``config.dataset``, without entities.
+def prepare_annotation(
+    config: RunConfig, schema: str, kept: TextFilter | None = None, fewest: Mapping[str, int] | None = None
+) -> AnnotationRun:
+    """The annotation whose documents are the texts under ``config.dataset`` that are ``kept``, without entities.
 
     ``schema`` is ``open``, a corpus of the table such as redocred, or a ``rel_info.json``. Raises
     InputError or ModelUnavailable with one line on what is wrong.
     """
-    texts = TextCollection(Path(config.dataset))
-    return annotation_of(config, schema, texts.path.stem, texts, texts.sha256)
+    texts = TextCollection(Path(config.dataset), kept)
+    annotation = annotation_of(config, schema, texts.path.stem, texts, texts.sha256)
+    return replace(annotation, fewest=fewest or {})
 
 
 def annotation_of(

@@ -1,12 +1,15 @@
-"""Plain texts to annotate: a .txt file, a folder of them, or a .jsonl file, streamed and checked."""
+"""Plain texts to annotate: a .txt file, a folder of them, a .jsonl or a .parquet file, streamed, checked, filtered."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.datasets.parquet import parquet_rows
 from harness.datasets.plain import PlainDocument
 from harness.datasets.tokens import split_sentences
 from harness.errors import InputError
@@ -14,22 +17,49 @@ from harness.label_source import NO_LABELS
 from harness.types import Document
 
 
+@dataclass(frozen=True)
+class TextFilter:
+    """Which texts are annotated: words are what white space parts, lines are compared without case and spaces."""
+
+    min_words: int = 0
+    max_words: int | None = None
+    repeated: float = 1.0
+    """The greatest share of lines that stood before in the text."""
+
+    def reason_against(self, text: str) -> str:
+        """Why a text is left out; "" where it is not."""
+        words = len(text.split())
+        if words < self.min_words:
+            return "too_short"
+        if self.max_words is not None and words > self.max_words:
+            return "too_long"
+        lines = ["".join(line.split()).casefold() for line in text.splitlines() if line.strip()]
+        return "repeated_lines" if len(lines) - len(set(lines)) > self.repeated * len(lines) else ""
+
+
 class TextCollection(Collection[Document]):
     """The texts under a path as documents, tokenised when they are read.
 
     Making one reads everything once, without tokenising it: InputError as in :func:`read_texts`.
-    ``sha256`` is the checksum of all titles and texts.
+    ``sha256`` is the checksum of all titles and texts that the filter keeps, ``left_out`` counts the others by reason.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kept: TextFilter | None = None) -> None:
         self.path = path
+        self.kept = kept or TextFilter()
+        self.left_out: Counter[str] = Counter()
         digest = hashlib.sha256()
         titles: set[str] = set()
         for title, text in read_texts(path):
+            if reason := self.kept.reason_against(text):
+                self.left_out[reason] += 1
+                continue
             if title in titles:
                 raise InputError(f"{path}: two texts have the title {title!r}; titles must be unique")
             titles.add(title)
             digest.update(json.dumps([title, text]).encode())
+        if not titles and self.left_out:
+            raise InputError(f"{path}: the filters keep none of its {self.left_out.total():,} texts: allow more")
         if not titles:
             raise InputError(f"{path}: holds no text; give a .txt file, a folder of them, or a .jsonl file")
         self._titles = frozenset(titles)
@@ -37,6 +67,8 @@ class TextCollection(Collection[Document]):
 
     def __iter__(self) -> Iterator[PlainDocument]:
         for title, text in read_texts(self.path):
+            if self.kept.reason_against(text):
+                continue
             yield PlainDocument(title, split_sentences(text), (), label_source=NO_LABELS, text=text)
 
     def __len__(self) -> int:
@@ -52,7 +84,7 @@ def read_texts(path: Path) -> Iterator[tuple[str, str]]:
 
     A .txt file is titled by its name, those of a folder (in the order of their names) by theirs; a line of
     a .jsonl file is ``{"text": ...}`` with an optional ``title``, else titled by the file and the line's
-    number. Raises InputError for anything else, naming the file and line.
+    number, and so is a row of a .parquet file. Raises InputError for anything else, naming the file and line.
     """
     if path.is_dir():
         for file in sorted(path.glob("*.txt")):
@@ -61,8 +93,11 @@ def read_texts(path: Path) -> Iterator[tuple[str, str]]:
         yield path.stem, _read(path)
     elif path.suffix == ".jsonl":
         yield from _read_lines(path)
+    elif path.suffix == ".parquet":
+        for number, row in enumerate(parquet_rows(path, ("title", "text"))):
+            yield _text_of(row, f"{path}, row {number}", f"{path.stem} {number}")
     else:
-        raise InputError(f"{path}: give a .txt file, a folder of .txt files, or a .jsonl file")
+        raise InputError(f"{path}: give a .txt file, a folder of .txt files, a .jsonl or a .parquet file")
 
 
 def _read(file: Path) -> str:
@@ -91,6 +126,10 @@ def _read_line(line: str, where: str, default_title: str) -> tuple[str, str]:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f'{where}: is not JSON ({error}); write {{"title": "...", "text": "..."}}') from error
+    return _text_of(content, where, default_title)
+
+
+def _text_of(content: object, where: str, default_title: str) -> tuple[str, str]:
     match content:
         case {"text": str(text), "title": str(title)} if title:
             pass

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @with_options_of(fields_of_run(one for one in OPTIONS.values() if one.annotates))
 def annotate(
     fields: dict[str, Any],
-    texts: Annotated[Path, typer.Argument(metavar="INPUT", help="A .txt file, a folder of them, or a .jsonl file.")],
+    texts: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A .txt file, a folder of them, a .jsonl or .parquet file.")
+    ],
     out: Annotated[Path | None, typer.Option(help="The file to write (default: in the results folder).")] = None,
     schema: Annotated[
         str, typer.Option(help="Relations: redocred, a rel_info.json file, or open (named by the model).")
@@ -33,6 +35,13 @@ def annotate(
         Literal["closed", "format", "none"] | None,
         typer.Option(help="Default: closed, or format where the schema is open."),
     ] = None,
+    min_words: Annotated[int, typer.Option(min=0, help="Leave out shorter texts.")] = 0,
+    max_words: Annotated[int | None, typer.Option(min=1, help="Leave out longer texts.")] = None,
+    max_repeated: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Leave out texts with a greater share of lines that stood before.")
+    ] = 1.0,
+    min_entities: Annotated[int, typer.Option(min=0, help="Write no document with fewer entities.")] = 0,
+    min_triplets: Annotated[int, typer.Option(min=0, help="Write no document with fewer triplets.")] = 0,
     batch: BatchOption = False,
     batch_file: BatchFileOption = None,
     fail_on_error: FailOnErrorOption = MOST_FAILED,
@@ -48,14 +57,21 @@ def annotate(
     Examples:
       harness annotate article.txt --model smollm2-135m
       harness annotate articles/ --model gpt-4o-mini --schema open --out corpus/annotated.json --max-cost 0.50
+      harness annotate part.parquet --model qwen2.5-72b --schema open --min-words 100 --min-triplets 1
     """
     from harness.annotation.plan import OPEN, prepare_annotation
+    from harness.annotation.texts import TextCollection, TextFilter
     from harness.cli.run import batching, exit_as_failed
+    from harness.cli.summary import counts
 
     level = constrain or ("format" if schema == OPEN else "closed")
     config = RunConfig(**fields, prompt=prompt, dataset=str(texts), constrain=level)
     batches = batching(batch, batch_file)
-    result = _execute(prepare_annotation(config, schema), out, display, as_json, batches)
+    kept, fewest = TextFilter(min_words, max_words, max_repeated), {"entities": min_entities, "triplets": min_triplets}
+    annotation = prepare_annotation(config, schema, kept, fewest)
+    if isinstance(annotation.dataset.documents, TextCollection) and (left_out := annotation.dataset.documents.left_out):
+        typer.echo(f"left out: {counts(left_out)}", err=True)
+    result = _execute(annotation, out, display, as_json, batches)
     if as_json:
         typer.echo(strict_json.dumps(result.as_json()))
     else:

@@ -29,13 +29,14 @@ def read_parquet(path: Path, schema: RelationSchema | None, labelled_by: LabelSo
     Raises InputError at the first fault: file, row, field and remedy; and for a file that is no sound Parquet file or
     has none of the columns.
     """
-    return checked_documents(_rows(path, _COLUMNS), path, "row", schema, labelled_by)
+    rows = ({**row, LABELS: _by_label(row[LABELS])} if LABELS in row else row for row in parquet_rows(path, _COLUMNS))
+    return checked_documents(rows, path, "row", schema, labelled_by)
 
 
 def schema_in(path: Path) -> RelationSchema | None:
     """The relations that the labels of a file name, in the order of their ids; None where they name none."""
     names: dict[str, str] = {}
-    for row in _rows(path, (LABELS,)):
+    for row in parquet_rows(path, (LABELS,)):
         labels = row.get(LABELS)
         if not isinstance(labels, dict) or not isinstance(labels.get("relation_text"), list):
             return None
@@ -64,15 +65,15 @@ def rows_of(file: IO[bytes], columns: Sequence[str], first: int = 0) -> Iterator
     yield from itertools.islice((row for batch in batches for row in batch.to_pylist()), first - passed, None)
 
 
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a file in those of the columns that it has; InputError where it is not sound."""
     try:
         import pyarrow
     except ImportError as error:
         raise ModelUnavailable(f"{path}: reading Parquet needs pip install 'docre-harness[parquet]'") from error
     try:
         with path.open("rb") as file:
-            for row in rows_of(file, columns):
-                yield {**row, LABELS: _by_label(row[LABELS])} if len(columns) > 1 and LABELS in row else row
+            yield from rows_of(file, columns)
     except (pyarrow.ArrowException, OSError) as error:
         told = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as Parquet ({told}); get it whole") from error

@@ -97,6 +97,8 @@ class Question(StoredModel):
     """Of an LLM with LoRA adapters: the checksum of each, by the step of the prompt; "" is every other step."""
     candidates: str | None = None
     """Of an LLM that is given pairs: ``gold``, ``all``, or a checksum of them."""
+    fewest: dict[str, Natural] | None = None
+    """Of an annotation: the least numbers of ``entities`` and ``triplets`` of a document that is written."""
     given: dict[str, str] | None = None
     """Of a run whose entities were found or joined: ``given``, and what tells the ``finder`` from others."""
     refine: dict[str, Any] | None = None

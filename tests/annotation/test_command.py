@@ -68,6 +68,15 @@ def test_whole_answers_are_written_and_all_others_counted(arguments: list[str | 
     assert "4 documents, all valid" in harness("data", "validate", done["out"]).stdout
 
 
+def test_what_is_asked_and_written_can_be_filtered(arguments: list[str | Path]) -> None:
+    every = harness_json(*arguments)
+    done = harness_json(*arguments, "--max-words", 400, "--min-triplets", 1)
+    assert (done["documents"], done["written"]["documents"]) == (6, 3)
+    assert done["run_id"] != every["run_id"]
+    few = harness_json(*arguments, "--min-triplets", 1)
+    assert (few["documents"], few["dropped"]["few_triplets"]) == (7, 1)
+
+
 def test_the_same_command_asks_nothing_again_and_writes_the_same(arguments: list[str | Path]) -> None:
     first = harness_json(*arguments)
     content = corpus_of(first).read_bytes()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.annotation.texts import TextCollection, read_texts
+from harness.annotation.texts import TextCollection, TextFilter, read_texts
 from harness.datasets.tokens import split_sentences
 from harness.errors import InputError
 
@@ -66,6 +68,22 @@ def test_a_file_a_folder_and_lines_are_read_with_their_titles(tmp_path: Path) ->
     assert len(texts) == 2
     assert "T" in texts
     assert [document.sentences for document in texts] == [(("One", "."),), (("Two", "?", "b", "."),)]
+
+
+def test_texts_of_parquet_are_filtered_and_counted(tmp_path: Path) -> None:
+    texts = ["One two three.", "One.", "a\nb b\nBB\na\nc", "word " * 9]
+    file = tmp_path / "part.parquet"
+    parquet.write_table(pa.table({"text": texts, "url": ["u"] * 4}), file)
+    assert [title for title, _ in read_texts(file)] == [f"part {number}" for number in range(4)]
+    kept = TextCollection(file, TextFilter(2, 8, 0.3))
+    assert [one.title for one in kept] == ["part 0"]
+    assert (len(kept), kept.left_out) == (1, {"too_short": 1, "repeated_lines": 1, "too_long": 1})
+    assert kept.sha256 != TextCollection(file).sha256
+    with pytest.raises(InputError, match="the filters keep none of its 4 texts"):
+        TextCollection(file, TextFilter(100))
+    parquet.write_table(pa.table({"content": texts}), file)
+    with pytest.raises(InputError, match=r"part\.parquet, row 0: write"):
+        TextCollection(file)
 
 
 def test_the_checksum_changes_with_texts_and_titles(tmp_path: Path) -> None:
