@@ -56,5 +56,5 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
 
 def _are_relations_uncounted(result: RunResult) -> bool:
     encoder = result.manifest.encoder
-    counted = [one.seen_documents for one in (*([encoder] if encoder else []), *result.manifest.adapters)]
+    counted = [encoder.seen_documents if encoder else None, *(one.seen_documents for one in result.manifest.adapters)]
     return any(one is not None and one.relations_seen is None for one in counted)

@@ -6,7 +6,7 @@ import json
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -132,7 +132,13 @@ def train_few_shot(
     trainings = []
     for model_name, task in tasks.items():
         own = {**(OF_DREEAM if model_name == DREEAM else {}), **_of_model(model_name, options)}
-        place = {"dev": dev, "test": test, "data_dir": data_dir, "start": starts.get(model_name), "label": model_name}
+        place: dict[str, Any] = {
+            "dev": dev,
+            "test": test,
+            "data_dir": data_dir,
+            "start": starts.get(model_name),
+            "label": model_name,
+        }
         for number in sizes:
             for draw in range(seed, seed + (seeds if number else all_seeds or seeds)):
                 asked = run if task == "llm" else None

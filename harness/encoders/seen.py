@@ -222,7 +222,7 @@ def told(numbers: Mapping[str, int], who: str = ENCODER) -> str:
         *([f"its epoch or threshold was chosen by {numbers['chosen_by']:,} {of_all}"] if numbers["chosen_by"] else []),
     ]
     tested = numbers.get("relations_seen") or 0
-    about = f"the {who} was trained on relations that are to be unseen: of {tested:,} {of_all}"
+    about = f"the {who} was trained on relations that {tested:,} {of_all} test as unseen"
     if parts:
         saw = f"the {who} saw the documents: {', '.join(parts)}"
         return f"{saw}; {about}" if tested else saw
