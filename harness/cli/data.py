@@ -167,6 +167,10 @@ def fetch(
     target: Annotated[Path | None, typer.Option(help="Folder to fetch into (default: the cache).")] = None,
     base_url: Annotated[str | None, typer.Option(help="Fetch from another address.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Only this split; repeatable.")] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a data set of the hub, only the files that fit this pattern; repeatable."),
+    ] = None,
 ) -> None:
     """Download a corpus; every file is verified by its checksum, and a broken download is resumed.
 
@@ -174,6 +178,7 @@ def fetch(
     Examples:
       harness data fetch redocred
       harness data fetch hf://owner/name --target data/name
+      harness data fetch hf://owner/name --file 'sample/*/000_00000.parquet'
     """
     from harness.cli.transfers import transfer_progress
     from harness.datasets.download import fetch as fetch_corpus
@@ -185,16 +190,18 @@ def fetch(
             raise InputError(
                 f"{name}: --base-url and --split are of corpora known by name; $HF_ENDPOINT names a mirror"
             )
-        paths, commit = fetch_from_hub(name, target)
+        paths, commit = fetch_from_hub(name, target, file or ())
         for path in paths:
             typer.echo(str(path))
         typer.echo(f"commit {commit}", err=True)
         return
     folder = target or corpus_named(name).folder
+    if file:
+        raise InputError(f"{name}: --file is of data sets of the hub; choose splits with --split")
     with transfer_progress() as progress:
         files = fetch_corpus(name, folder, base_url=base_url, splits=split or None, progress=progress)
-    for file in files:
-        typer.echo(str(file))
+    for fetched in files:
+        typer.echo(str(fetched))
 
 
 @app.command()

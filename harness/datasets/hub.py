@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness.errors import InputError
@@ -24,12 +26,13 @@ _READ = (
 )
 
 
-def fetch_from_hub(name: str, target: Path | None = None) -> tuple[list[Path], str]:
+def fetch_from_hub(name: str, target: Path | None = None, only: Sequence[str] = ()) -> tuple[list[Path], str]:
     """Fetch the files of ``hf://owner/name`` or ``hf://owner/name@revision`` that can be read, and tell the commit.
 
-    They go into ``target``, by default into the cache, in a folder of the data set and its commit. Files that are there
-    are not fetched again; no code of the data set is. Raises InputError where the data set, the revision or a file of a
-    readable form is not to be had.
+    Of these, ``only`` chooses by patterns as of file names (``data/*-00000-*.parquet``). They go into ``target``, by
+    default into the cache, in a folder of the data set and its commit. Files that are there are not fetched again; no
+    code of the data set is. Raises InputError where the data set, the revision or a file of a readable form is not to be
+    had, or no file fits.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -41,7 +44,10 @@ def fetch_from_hub(name: str, target: Path | None = None) -> tuple[list[Path], s
     try:
         info = HfApi().dataset_info(repository, revision=revision)
         names = [one.rfilename for one in info.siblings or ()]
-        wanted = [one for one in names if one.lower().endswith(_READ)]
+        read = [one for one in names if one.lower().endswith(_READ)]
+        wanted = [one for one in read if not only or any(fnmatchcase(one, pattern) for pattern in only)]
+        if read and not wanted:
+            raise InputError(f"{name}: no file that is read fits --file {only[0]}; there is {', '.join(read[:4])}")
         if not wanted:
             held = ", ".join(names[:4]) or "no file"
             raise InputError(f"{name}: holds {held}, and no file of a form that is read (docs/corpora.md): convert one")

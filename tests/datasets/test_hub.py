@@ -40,6 +40,10 @@ def test_files_in_docreds_form_are_fetched_and_read(tmp_path: Path, monkeypatch:
         assert f"commit {REVISION}" in done.stderr
         dev, table = map(Path, done.stdout.split())
         assert not any("loader.py" in path for path in hub.asked)
+        some = harness_here("data", "fetch", f"hf://{REPOSITORY}", "--file", "rel*", "--target", tmp_path / "some")
+        assert [Path(one).name for one in some.stdout.split()] == ["rel_info.json"]
+        none = harness_here("data", "fetch", f"hf://{REPOSITORY}", "--file", "*.parquet")
+        assert "no file that is read fits --file *.parquet; there is dev.json, rel_info.json" in error_line(none)
     assert (dev.parent, table.name) == (
         tmp_path / "cache" / "hub" / "owner--relations" / REVISION[:12],
         "rel_info.json",
