@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import DataDirOption
+from harness.cli.options import DataDirOption, key_values
 
 app = typer.Typer(help="Draft and check schema files: relations with their texts.", no_args_is_help=True)
 
@@ -17,6 +18,13 @@ def new(
     corpus: Annotated[str, typer.Argument(help="A corpus, NAME:SPLIT, or a file whose relations are drafted.")],
     out: Annotated[Path, typer.Argument(help="The file to write; as schema.toml beside documents it is their schema.")],
     data_dir: DataDirOption = None,
+    model: Annotated[
+        str | None, typer.Option(help="A language model that drafts descriptions and statements, as of `harness run`.")
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible address of the model's server.")] = None,
+    model_option: Annotated[
+        list[str] | None, typer.Option("-M", "--model-option", metavar="KEY=VALUE", help="An option of the runner.")
+    ] = None,
 ) -> None:
     """Draft a schema file from a corpus: names, argument types by counts, and texts to be written over.
 
@@ -24,13 +32,24 @@ def new(
     Examples:
       harness schema new train.json schema.toml
       harness schema new cdr:train cdr.toml --data-dir data/cdr
+      harness schema new train.json schema.toml --model gpt-4o-mini
     """
     from harness.datasets.registry import load_split
-    from harness.datasets.schema_draft import draft_schema, write_draft
+    from harness.datasets.schema_draft import check_absent, draft_schema, write_draft
 
+    check_absent(out)
     dataset = load_split(corpus, data_dir)
-    write_draft(out, draft_schema(dataset))
-    typer.echo(f"{out}: a draft of {len(dataset.schema.relations):,} relations; write its texts over")
+    texts = None
+    if model is not None:
+        from harness.annotation.relations import drafted_texts
+        from harness.runs.config import RunConfig
+
+        config = RunConfig(model, base_url=base_url, model_options=key_values(model_option, "-M"))
+        texts = asyncio.run(drafted_texts(dataset, config))
+    write_draft(out, draft_schema(dataset, texts, model or ""))
+    count = len(dataset.schema.relations)
+    by = "" if texts is None else f", {len(texts):,} with texts by {model}"
+    typer.echo(f"{out}: a draft of {count:,} relations{by}; write its texts over")
 
 
 @app.command()

@@ -31,8 +31,8 @@ def fetch_from_hub(name: str, target: Path | None = None, only: Sequence[str] = 
 
     Of these, ``only`` chooses by patterns as of file names (``data/*-00000-*.parquet``). They go into ``target``, by
     default into the cache, in a folder of the data set and its commit. Files that are there are not fetched again; no
-    code of the data set is. Raises InputError where the data set, the revision or a file of a readable form is not to be
-    had, or no file fits.
+    code of the data set is. Raises InputError where the data set, the revision or a file of a readable form is not to
+    be had, or no file fits.
     """
     match = _NAME.fullmatch(name)
     if match is None:

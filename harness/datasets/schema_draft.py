@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.errors import InputError, StorageError
 from harness.types import Dataset, Relation
@@ -21,9 +22,19 @@ _HEADING = """\
 """
 
 
-def draft_schema(dataset: Dataset) -> str:
+class DraftedText(NamedTuple):
+    """What somebody drafted of a relation."""
+
+    description: str
+    """A sentence."""
+    statement: str
+    """A sentence with {head} and {tail}."""
+
+
+def draft_schema(dataset: Dataset, texts: Mapping[str, DraftedText] | None = None, by: str = "") -> str:
     """The text of a schema file (TOML): a table a relation with its name, drafted texts and counted argument types.
 
+    ``texts`` are those that ``by`` drafted, by relation id; others are made of the name.
     ``drafted_from`` is the checksum of the documents. Raises InputError for a corpus without relations.
     """
     schema = dataset.schema
@@ -40,13 +51,20 @@ def draft_schema(dataset: Dataset) -> str:
             tails[triplet.relation][document.entities[triplet.tail].type] += 1
             labels += 1
     lines = [_HEADING.format(labels=labels, documents=len(dataset.documents))]
+    lines += [f"# {len(texts):,} descriptions and statements were drafted by {' '.join(by.split())}."] if texts else []
     lines += [f"entity_types = {_listed(sorted(types))}"] if types else []
     lines += [f"drafted_from = {_quoted(dataset.sha256)}", ""]
     for relation in schema.relations:
-        lines += _table(relation, heads[relation.id], tails[relation.id])
+        lines += _table(relation, heads[relation.id], tails[relation.id], (texts or {}).get(relation.id))
     for none in schema.none:
         lines += [f"[{_quoted(none)}]", f"name = {_quoted(none)}", "none = true", ""]
     return "\n".join(lines)
+
+
+def check_absent(path: Path) -> None:
+    """Raise InputError for a file that is there, before anything is spent on a draft."""
+    if path.exists():
+        raise InputError(f"{path}: is there already; a draft never replaces a file")
 
 
 def write_draft(path: Path, text: str) -> None:
@@ -60,14 +78,19 @@ def write_draft(path: Path, text: str) -> None:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); choose another file") from error
 
 
-def _table(relation: Relation, heads: Counter[str], tails: Counter[str]) -> Iterator[str]:
+def _table(
+    relation: Relation, heads: Counter[str], tails: Counter[str], text: DraftedText | None = None
+) -> Iterator[str]:
     # Braces are the slots of statements.
     name = relation.name.replace("{", "(").replace("}", ")")
+    drafted = text or DraftedText(
+        f"the head has the relation {name} to the tail.", f"The relation of {{head}} to {{tail}} is: {name}."
+    )
     yield f"[{_quoted(relation.id)}]"
     yield f"name = {_quoted(relation.name)}"
-    yield f"description = {_quoted(f'{FIRST_WORDS}the head has the relation {name} to the tail.')}"
+    yield f"description = {_quoted(f'{FIRST_WORDS}{drafted.description}')}"
     yield f"example = {_listed(['Head', relation.name, 'Tail'])}"
-    yield f"statement = {_quoted(f'The relation of {{head}} to {{tail}} is: {name}.')}"
+    yield f"statement = {_quoted(drafted.statement)}"
     for key, counted in (("head_types", heads), ("tail_types", tails)):
         listed = [kind for kind, count in counted.most_common() if count >= LEAST_SHARE * counted.total()]
         if listed:

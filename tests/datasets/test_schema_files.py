@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,33 @@ from harness.datasets.registry import load_dataset
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
 from harness.prompting.relations import read_relation_texts, relation_texts_for
+from tests.chat_server import ChatServer, completion
 from tests.commands import error_line, harness_here
 from tests.corpora import write_corpus
+
+
+def test_a_model_drafts_what_relations_mean(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "train", 4)
+    asked: list[str] = []
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        asked.append(body["messages"][-1]["content"])
+        if '"country"' in asked[-1]:
+            return completion("Description: The head lies in the tail, a state.\nStatement: {head} lies in {tail}.")
+        return completion("Description: The head is near the tail.\nStatement: {head} is near it.")
+
+    schema = tmp_path / "schema.toml"
+    with ChatServer(answer) as server:
+        arguments = ("--model", "openai/any", "--base-url", server.base_url, "-M", "probe=false")
+        done = harness_here("schema", "new", corpus, schema, *arguments)
+    assert done.stdout == f"{schema}: a draft of 4 relations, 1 with texts by openai/any; write its texts over\n"
+    assert len(asked) == 4
+    assert any("from head to tail: " in one and " -> " in one for one in asked)
+    texts = read_relation_texts(schema)
+    assert texts["P17"].description == "DRAFT, to be written over: The head lies in the tail, a state."
+    assert texts["P17"].statement == "{head} lies in {tail}."
+    assert texts["P36"].statement == "The relation of {head} to {tail} is: capital."
+    assert "# 1 descriptions and statements were drafted by openai/any." in schema.read_text(encoding="utf-8")
 
 
 def test_a_draft_is_counted_marked_and_serves_as_schema(tmp_path: Path) -> None:
