@@ -200,6 +200,14 @@ def test_a_record_that_was_changed_or_belongs_to_another_training_is_refused(
         seen_by(folder)
 
 
+def test_of_an_earlier_record_the_relations_are_unknown(documents: list[Document], tmp_path: Path) -> None:
+    seen = replace(Seen.of(documents[:2]), relations=None)
+    write_seen(tmp_path, seen, None)
+    assert (tmp_path / SEEN).read_bytes().startswith(b'{"format": "docre-harness seen 2"')
+    assert seen_by(tmp_path) == seen
+    assert (seen | Seen()).relations is None
+
+
 def test_an_ensemble_saw_what_its_members_saw(trained: Path, documents: list[Document], tmp_path: Path) -> None:
     config = EnsembleConfig(task="atlop", relations=("P17",), encoder="any", members=("0", "1"))
     folder = tmp_path / "ensemble"
