@@ -11,6 +11,7 @@ from harness.datasets.docred_output import document_output, write_schema
 from harness.datasets.dwie import read_dwie
 from harness.datasets.formats import READERS, format_of, read_corpus_file
 from harness.datasets.hypernyms import read_mesh_tree, without_hypernyms
+from harness.datasets.parquet import schema_in
 from harness.datasets.pubtator import IdentifiedDocument
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
@@ -36,7 +37,7 @@ def convert(
     pairs without a label are written as such. Raises InputError at the first fault of the source, or where another
     table stands beside the target.
     """
-    schema = _schema_of(corpus)
+    schema = _schema_of(corpus) or (schema_in(source) if format_of(source) == "parquet" else None)
     documents = _documents(source, corpus, schema, tag, form)
     if mesh_tree:
         documents = _filtered(documents, mesh_tree, source)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from harness.datasets.conversion import convert
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from tests.corpora import RELATIONS, write_corpus
@@ -38,6 +39,9 @@ def test_documents_are_those_of_the_json_file(tmp_path: Path) -> None:
     assert list(plain.documents) == list(hub.documents) == list(expected.documents)
     assert dict(sorted(RELATIONS.items())) == {one.id: one.name for one in hub.schema.relations}
     assert {one.name for one in plain.schema.relations} == set(RELATIONS)
+    convert(tmp_path / "hub.parquet", tmp_path / "converted" / "dev.json")
+    assert list(load_dataset(str(tmp_path / "converted" / "dev.json")).documents) == list(expected.documents)
+    assert json.loads((tmp_path / "converted" / "rel_info.json").read_text(encoding="utf-8"))["P17"] == "country"
     beside = load_dataset(write(corpus.with_name("dev.parquet"), rows))
     assert beside.schema == expected.schema
 
