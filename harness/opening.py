@@ -34,7 +34,7 @@ _OTHER_FORMS = {
     b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it, or compress it by gzip"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
     b"Rar!": ("a rar archive", _UNPACK),
-    b"PAR1": ("a Parquet file", "name it .parquet"),
+    b"PAR1": ("a Parquet file", "name a corpus .parquet, and convert other files to JSON"),
     b"ARROW1": ("an Arrow file", _CONVERT),
     b"\x89HDF": ("an HDF5 file", _CONVERT),
     b"SQLite format 3\0": ("an SQLite database", _CONVERT),

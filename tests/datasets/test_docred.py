@@ -103,7 +103,7 @@ PACKED: list[tuple[str, bytes, str]] = [
     ("bzip2", b"BZh91AY", "is compressed by bzip2; unpack it, or compress it by gzip"),
     ("xz", b"\xfd7zXZ\0\0", "is compressed by xz"),
     ("zstd", b"\x28\xb5\x2f\xfd\0", "is compressed by zstd"),
-    ("Parquet", b"PAR1\x15\x04", "is a Parquet file; convert it to JSON, one document a line"),
+    ("Parquet", b"PAR1\x15\x04", "is a Parquet file; name a corpus .parquet"),
     ("a pickle", b"\x80\x04\x95\0", "is a Python pickle"),
     ("a tar archive in gzip", gzip.compress(b"dev.json" + bytes(249) + b"ustar\x0000"), "is a tar archive"),
     ("gzip in gzip", gzip.compress(gzip.compress(b"[]")), "is gzipped twice; unpack it once"),

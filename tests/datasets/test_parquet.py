@@ -61,5 +61,5 @@ def test_a_fault_names_file_row_and_field(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"dev\.parquet: cannot be read as Parquet \(.*\); get it whole"):
         load_dataset(str(path))
     path.rename(tmp_path / "dev.json")
-    with pytest.raises(InputError, match=r"is a Parquet file; name it \.parquet"):
+    with pytest.raises(InputError, match=r"is a Parquet file; name a corpus \.parquet"):
         load_dataset(str(tmp_path / "dev.json"))
