@@ -119,12 +119,15 @@ class RunConfig:
         sources=(ENCODER,),
         annotates=False,
     )
-    given: Given = run_option("What is given of the entities; --finder does the rest.", "entities", **_OF_DOCUMENTS)
+    given: Given = run_option(
+        "What is given of the entities; --finder does the rest.", "entities", in_prompt=True, **_OF_DOCUMENTS
+    )
     finder: str = run_option(
         "With --given: entities-minilm, a folder of `harness train entities`, or llm: the LLM is asked for them.",
         FINDER,
         part="given",
         may_be_path=True,
+        in_prompt=True,
         **_OF_DOCUMENTS,
     )
     refine: str | None = run_option(
