@@ -104,8 +104,7 @@ class RunConfig:
         in_prompt=True,
     )
     candidates: str | None = run_option(
-        "Pairs for a prompt about pairs: gold, all, a file {title: [[head, tail], ...]}, an encoder, or a stored run "
-        "of one.",
+        "Pairs for a prompt about pairs: gold, all, a file {title: [[head, tail], ...]}, an encoder, or a stored run.",
         None,
         axis=True,
         annotates=False,

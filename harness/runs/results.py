@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -98,6 +98,16 @@ class RunResult:
             f"{one.option} was chosen by {one.documents:,} of the {one.of:,} documents"
             for one in self.manifest.chosen_settings
         )
+
+    def knowing_documents(self) -> Iterator[str]:
+        """Each reason, in words, why its scores on these documents say less than others'; none for most runs."""
+        if self.consults_gold:
+            yield f"consults gold: the {self.consults_gold} come from the labels"
+        yield from filter(None, (self.seen_by_encoder, self.seen_by_adapter, self.chosen_by_documents))
+        for part in self.manifest.combines:
+            yield from (f"combines {part.run_id}, which is not ranked: {reason}" for reason in part.not_ranked)
+        for run in self.manifest.built_on:
+            yield from (f"asks about the triplets of {run.run_id}: {reason}" for reason in run.not_ranked)
 
     @property
     def label_source(self) -> LabelSource:
