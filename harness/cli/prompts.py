@@ -30,7 +30,15 @@ def list_prompts(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from harness.methods.table import METHODS
-    from harness.prompting.variant import EVIDENCE, GENERAL_OPTIONS, LANGUAGE, REASONING, shipped_variants
+    from harness.prompting.variant import (
+        EVIDENCE,
+        GENERAL_OPTIONS,
+        LANGUAGE,
+        LEAST_SCORE,
+        REASONING,
+        SCORES,
+        shipped_variants,
+    )
 
     variants = list(shipped_variants())
     for variant in variants:
@@ -41,8 +49,15 @@ def list_prompts(context: typer.Context) -> None:
     translated = ", ".join(one.name for one in variants if len(one.languages) > 1)
     kinds = {one.name: METHODS.get(one.description.method) for one in variants}
     listing = ", ".join(name for name, kind in kinds.items() if kind and kind.names_evidence)
+    scored = ", ".join(name for name, kind in kinds.items() if kind and kind.lists_triplets)
     reasoning = "all prompts that are not answered by one token"
-    for key, of in ((REASONING, reasoning), (EVIDENCE, listing), (LANGUAGE, translated)):
+    for key, of in (
+        (REASONING, reasoning),
+        (EVIDENCE, listing),
+        (SCORES, scored),
+        (LEAST_SCORE, scored),
+        (LANGUAGE, translated),
+    ):
         typer.echo(f"{of}\n    -P {key}={GENERAL_OPTIONS[key].usage}  {GENERAL_OPTIONS[key].help}")
 
 
