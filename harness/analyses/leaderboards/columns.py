@@ -19,6 +19,7 @@ COLUMNS = (
     "precision",
     "recall",
     "f1",
+    "f1_spread",
     "f1_low",
     "f1_high",
     "p_bootstrap",
@@ -31,19 +32,24 @@ COLUMNS = (
     "tokens",
     "seconds",
     "cost_usd",
+    "runs",
     "runner",
     "run_id",
 )
-"""What is known of a run; fractions are 0 to 1. The p-values are those against the row above."""
+"""What is known of a run; fractions are 0 to 1. The p-values are those against the row above.
+
+``runs`` counts the repetitions that a row is the mean of, where there are several; ``f1_spread`` is the sample
+deviation of their F1, or that which a paper gives, and ``run_id`` has all of their ids.
+"""
 
 TERMINAL_COLUMNS = tuple(name for name in COLUMNS if name not in ("alignment", "runner", "run_id"))
 """The columns that fit a terminal; files and ``--columns`` have the others."""
 
-REPORTED_COLUMNS = ("f1_spread", "source")
-"""What only a paper's row has: the deviation that the paper gives beside F1, and the table it is from."""
+REPORTED_COLUMNS = ("source",)
+"""What only a paper's row has: the table it is from."""
 
 NUMBERS: Mapping[str, str] = {
-    **dict.fromkeys(("rank", "requests", "tokens"), "Int64"),
+    **dict.fromkeys(("rank", "requests", "tokens", "runs"), "Int64"),
     **dict.fromkeys(("precision", "recall", "f1", "f1_low", "f1_high", "p_bootstrap", "p_randomisation"), "float64"),
     **dict.fromkeys(("ign_f1", "intra_f1", "inter_f1", "coverage", "seconds", "cost_usd", "f1_spread"), "float64"),
 }
