@@ -58,9 +58,9 @@ def _spelt(text: str) -> Iterator[tuple[RawTriplet, list[_Span]]]:
             end = start + len(fields[0])
             related = (start, end)
             for tail in fields[1:]:
-                first, end = end, end + len(SEPARATOR) + len(tail)
+                begin, end = end, end + len(SEPARATOR) + len(tail)
                 triplet = RawTriplet(head, unescape(fields[0].removeprefix(_BULLET)), unescape(tail))
-                yield triplet, [headed, related, (first + 1, end + 1)]
+                yield triplet, [headed, related, (begin + 1, end + 1)]
         else:
             head, headed = unescape(line), (start, start + len(line) + 1)
         start += len(line) + 1

@@ -140,6 +140,13 @@ class RunResult:
         return max(0, self.manifest.usage.requests - (spent.requests if spent else 0))
 
     @property
+    def documents_per_hour(self) -> float | None:
+        """As many as were asked about in the model's time; None where answers came from other runs, or took no time."""
+        if self.answers_of_other_runs or not self.seconds:
+            return None
+        return 3600 * self.manifest.documents.asked / self.seconds
+
+    @property
     def cost_usd(self) -> float | None:
         """What the run's tokens cost at the price in models.toml; None without a price."""
         prices, usage = self.manifest.prices, self.manifest.usage

@@ -92,6 +92,7 @@ def test_repetitions_are_one_row_with_mean_and_deviation(tmp_path: Path) -> None
     assert (row["runs"], row["f1"], row["f1_spread"]) == (3, pytest.approx(f1.mean()), pytest.approx(f1.std()))
     assert row["f1_low"] < row["f1"] < row["f1_high"]
     assert row["seconds"] == 5.0
+    assert row.isna()["per_hour"], "answers of other runs took none of its time"
     assert row["requests"] == DOCUMENTS
 
 

@@ -140,7 +140,7 @@ def repetitions_as_one(entries: Sequence[Entry]) -> list[Entry]:
 def _mean(entries: Sequence[Entry]) -> Entry:
     """The entry of several over the same documents; a number that one of them lacks is not available."""
     first, row = entries[0], dict(entries[0].row)
-    for name in (*_SCORES, "coverage", "requests", "tokens", "seconds", "cost_usd"):
+    for name in (*_SCORES, "coverage", "requests", "tokens", "seconds", "per_hour", "cost_usd"):
         values = [entry.row[name] for entry in entries]
         known = [value for value in values if value is not None]
         mean = statistics.mean(known) if len(known) == len(values) else None
@@ -179,6 +179,7 @@ def _scored(result: RunResult) -> dict[str, Any]:
         "requests": usage.requests,
         "tokens": usage.tokens,
         "seconds": result.seconds,
+        "per_hour": result.documents_per_hour,
         "cost_usd": result.cost_usd,
     }
 
