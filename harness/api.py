@@ -134,12 +134,18 @@ def _extractor(
 
 
 def leaderboard(
-    results: str | Path = "results", *, reported: bool = False, max_failed: float | None = None, **filters: str | None
+    results: str | Path = "results",
+    *,
+    reported: bool = False,
+    max_failed: float | None = None,
+    each_run: bool = False,
+    **filters: str | None,
 ) -> pd.DataFrame:
     """All stored runs in one table: ranked ones by F1 first, board by board, then the others with the reason.
 
     ``filters`` are patterns for ``dataset``, ``split``, ``model``, ``prompt``, ``runner`` and ``constraint``; with
-    ``reported``, papers' rows are there too. The column ``kind`` tells ranked, unranked and reported rows apart.
+    ``reported``, papers' rows are there too. Repetitions are one row, unless ``each_run``. The column ``kind`` tells
+    ranked, unranked and reported rows apart.
     """
     from harness.analyses.leaderboards import RunFilter, leaderboards
     from harness.analyses.leaderboards.formats import all_rows
@@ -149,7 +155,8 @@ def leaderboard(
     if unknown := sorted(filters.keys() - set(known)):
         raise InputError(f"leaderboard() has no filter {unknown[0]!r}; it has {', '.join(known)}")
     most = MOST_FAILED if max_failed is None else max_failed
-    return all_rows(leaderboards(Path(results), RunFilter(**filters), reported=reported, max_failed=most))
+    chosen = RunFilter(**filters)
+    return all_rows(leaderboards(Path(results), chosen, reported=reported, max_failed=most, each_run=each_run))
 
 
 def compare(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Literal
 
 from harness.errors import InputError, ModelUnavailable
 from harness.types import Batches, GrammarForm, ModelSpec, RunnerOptions
@@ -14,10 +16,19 @@ from runners.contract import Declaration, key_in
 from runners.openai_chat import OpenAIChatRunner
 from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, with_given_context
 from runners.providers import PROVIDERS, ConstraintStyle, Provider
+from runners.server_context import field_of, named_entry
 
 _STYLES: Mapping[GrammarForm, ConstraintStyle] = MappingProxyType(
     {"json_schema": "openai", "regex": "vllm", "lark": "vllm", "gbnf": "llama.cpp"}
 )
+
+UNNAMED = "openai-compatible"
+"""The provider of a server of which only the address is known."""
+
+_OWNERS = MappingProxyType({"vllm": "vllm", "llamacpp": "llama-server"})
+"""What ``owned_by`` says in a server's list of models, and the prefix of ``--model`` for such a server."""
+
+log = logging.getLogger(__name__)
 
 
 class OpenAIApiRunner(OpenAIChatRunner):
@@ -53,6 +64,23 @@ class OpenAIApiRunner(OpenAIChatRunner):
 
         return batches_of(self)
 
+    async def _ask_server(self, method: Literal["GET", "POST"], path: str, body: Mapping[str, object] | None) -> object:
+        answer = await super()._ask_server(method, path, body)
+        if path == "models" and self.provider.name == UNNAMED and "constrain_with" not in self.options.extra:
+            self._tell_better_name(field_of(named_entry(answer, self.served_model), "owned_by"))
+        return answer
+
+    def _tell_better_name(self, owner: object) -> None:
+        """Say once how a server that has grammars of its own is asked for more than any API can do."""
+        prefix = _OWNERS.get(owner) if isinstance(owner, str) else None
+        if prefix and prefix not in self._told:
+            self._told.add(prefix)
+            log.warning(
+                "%s: this is a server of %s: --model %s/%s holds its answers to grammars and reads more "
+                "log-probabilities",
+                *(self.name, "vLLM" if prefix == "vllm" else "llama.cpp", prefix, self.served_model),
+            )
+
     def _key_variable(self) -> str:
         variable = super()._key_variable()
         return variable if self.key_env else _azure_variable(self.options.base_url) or variable
@@ -65,7 +93,7 @@ def _azure_variable(base_url: str | None) -> str:
 
 
 def _provider(spec: ModelSpec, options: RunnerOptions) -> Provider:
-    name = spec.provider or "openai-compatible"
+    name = spec.provider or UNNAMED
     provider = PROVIDERS.get(name)
     if provider is None:
         raise InputError(f"model {spec.name}: unknown provider {name!r}; known: {', '.join(PROVIDERS)}")

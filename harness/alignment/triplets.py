@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from harness.alignment.decisions import RelationDecision, as_details, decide
 from harness.alignment.entities import EntityMapper
@@ -34,12 +35,16 @@ class AlignedTriplets:
 
 
 def align_triplets(
-    triplets: Iterable[RawTriplet], entities: EntityMapper, relations: RelationMapper
+    triplets: Iterable[RawTriplet],
+    entities: EntityMapper,
+    relations: RelationMapper,
+    scores: Mapping[RawTriplet, float] = MappingProxyType({}),
 ) -> AlignedTriplets:
     """Map every reference. Reject reasons: unknown_entity, unknown_relation, below_theta, self_pair.
 
     A relation outside the schema is ``below_theta`` if the nearest one is not near enough, and
-    ``unknown_relation`` where nothing is aligned: without alignment, or if it is no name at all (``-``).
+    ``unknown_relation`` where nothing is aligned: without alignment, or if it is no name at all (``-``). ``scores`` are
+    those of some triplets as they were written.
     """
     predictions: dict[Triplet, Prediction] = {}
     rejects: list[Reject] = []
@@ -62,7 +67,7 @@ def align_triplets(
         else:
             triplet = Triplet(head.entity, relation, tail.entity)
             matches["merged_triplet"] += triplet in predictions
-            predictions.setdefault(triplet, Prediction(triplet, raw.evidence))
+            predictions.setdefault(triplet, Prediction(triplet, raw.evidence, scores.get(raw)))
             for match in (head, tail):
                 matches["ambiguous_entity"] += match.ambiguous
                 matches[f"{match.how}_entity"] += match.how != "exact"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.datasets.gold import with_gold
 from harness.encoders.calibration import CALIBRATION, Calibration, fitted, margins_and_labels
 from harness.encoders.scores import PAIR_SCORES, ScoreFile
-from harness.encoders.weights import folder_named, storing
+from harness.encoders.weights import folder_named, storing, weights_digest
 from harness.errors import InputError
 from harness.json_files import json_text
 from harness.refiners.calibration import BINS, Bin, calibration_error
@@ -31,6 +31,8 @@ class EncoderCalibration:
     calibration: Calibration
     bins: list[Bin]
     fitted_bins: list[Bin]
+    weights: str = ""
+    """Checksum of the weights of the run's encoder; empty where its identity does not tell, as of an ensemble."""
 
     @property
     def error(self) -> float:
@@ -51,11 +53,15 @@ class EncoderCalibration:
         }
 
     def save(self, folder: Path) -> None:
-        """Write the calibration beside an encoder's weights; InputError where none are, StorageError."""
+        """Write the calibration beside an encoder's weights; StorageError, InputError for other weights or none."""
         if folder_named(str(folder)) is None:
             raise InputError(f"--into {folder}: no folder of a trained encoder")
+        weights = weights_digest(folder)
+        if self.weights and weights and weights != self.weights:
+            raise InputError(f"--into {folder}: has other weights than the encoder of this run")
+        calibration = self.calibration.model_copy(update={"weights": weights})
         with storing(folder):
-            (folder / CALIBRATION).write_text(json_text(self.calibration.model_dump(), indent=1) + "\n", "utf-8")
+            (folder / CALIBRATION).write_text(json_text(calibration.model_dump(), indent=1) + "\n", "utf-8")
 
 
 def encoder_calibration_of(folder: RunFolder, place: DataPlace = WHEREVER) -> EncoderCalibration:
@@ -75,7 +81,8 @@ def encoder_calibration_of(folder: RunFolder, place: DataPlace = WHEREVER) -> En
         documents=len(documents),
         fitted_on=f"{question.name} {question.split}",
     )
-    return EncoderCalibration(fit, _bins(margins, held, Calibration()), _bins(margins, held, fit))
+    weights = str(manifest.question.model.identity.get("weights", ""))
+    return EncoderCalibration(fit, _bins(margins, held, Calibration()), _bins(margins, held, fit), weights)
 
 
 def _bins(margins: NDArray[np.float64], held: NDArray[np.bool_], calibration: Calibration) -> list[Bin]:

@@ -28,16 +28,7 @@ def reasons_not_ranked(result: RunResult, max_failed: float) -> Iterator[str]:
         yield NOT_SCORED
     if silver := result.label_source.silver:
         yield silver
-    if result.consults_gold:
-        yield f"consults gold: the {result.consults_gold} come from the labels"
-    if result.seen_by_encoder:
-        yield result.seen_by_encoder
-    if result.seen_by_adapter:
-        yield result.seen_by_adapter
-    if result.chosen_by_documents:
-        yield result.chosen_by_documents
-    for part in result.manifest.combines:
-        yield from (f"combines {part.run_id}, which is not ranked: {reason}" for reason in part.not_ranked)
+    yield from result.knowing_documents()
     corpus = CORPORA.get(question.dataset.name)
     split = corpus and corpus.splits.get(question.dataset.split)
     if split and split.tests_unseen and _are_relations_uncounted(result):

@@ -18,7 +18,7 @@ from harness.methods.settings import MethodSettings, choose_constraint
 from harness.methods.table import TOKENS_PER_TRIPLET
 from harness.models import resolve_model
 from harness.prompting.languages import ENGLISH
-from harness.prompting.variant import EVIDENCE, LANGUAGE, REASONING, PromptVariant, load_variant
+from harness.prompting.variant import EVIDENCE, LANGUAGE, REASONING, SCORES, PromptVariant, load_variant
 from harness.runs.config import RunConfig
 from harness.runs.sources.adapters import adapters_of, warn_of_other_use
 from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_of
@@ -120,7 +120,7 @@ def _schema(name: str) -> RelationSchema:
 
 
 def _options(variant: PromptVariant, config: RunConfig, most: int | None, schema: str) -> dict[str, str]:
-    for name in (REASONING, EVIDENCE):
+    for name in (REASONING, EVIDENCE, SCORES):
         if config.prompt_options.get(name, "none") != "none":
             raise InputError(f"`harness annotate` asks for lists alone: leave out -P {name}")
     return chosen_options(variant, {**config.prompt_options, "schema": OPEN if schema == OPEN else "listed"}, most)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.types import ModelSpec
 
 EXTRAS = {
+    "adapters": ("peft", "training LoRA adapters"),
     "align": ("sentence_transformers", "relation alignment by SBERT"),
     "encoders": ("torch", "ATLOP, candidate proposer, GLiDRE"),
     "ray": ("ray", "clusters"),

@@ -45,6 +45,9 @@ def leaderboard(
             "--unseen", help="Macro scores on unseen relations (m5-seed-0) and few-shot episodes, papers' rows beside."
         ),
     ] = False,
+    each_run: Annotated[
+        bool, typer.Option("--each-run", help="A row a run, also for runs that differ in --repeat or --seed only.")
+    ] = False,
     max_failed: Annotated[
         float,
         typer.Option(min=0.0, max=1.0, help="Share of documents without a full answer up to which a run is ranked."),
@@ -92,7 +95,9 @@ def leaderboard(
         table = table_of.unseen(results_dir, chosen, max_failed)
         _print_own(table, table_of.TITLE, table_of.shown_unseen(table), out, kind)
         return
-    boards = leaderboards(results_dir, chosen, reported=reported, max_failed=max_failed, resamples=resamples)
+    boards = leaderboards(
+        *(results_dir, chosen), reported=reported, max_failed=max_failed, resamples=resamples, each_run=each_run
+    )
     if not boards and kind != "json":
         raise InputError(f"no runs under {results_dir / 'runs'} match: `harness run` makes one")
     if across:

@@ -16,7 +16,7 @@ from harness.cli.terminal import print_exact
 from harness.runs.config import OPTIONS, RunConfig
 
 if TYPE_CHECKING:
-    from harness.methods.base import Demonstration
+    from harness.methods.base import Demonstration, PromptMethod
     from harness.types import Document
 
 EMBEDDED_MODEL = "smollm2-135m"
@@ -30,7 +30,15 @@ def list_prompts(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from harness.methods.table import METHODS
-    from harness.prompting.variant import EVIDENCE, GENERAL_OPTIONS, LANGUAGE, REASONING, shipped_variants
+    from harness.prompting.variant import (
+        EVIDENCE,
+        GENERAL_OPTIONS,
+        LANGUAGE,
+        LEAST_SCORE,
+        REASONING,
+        SCORES,
+        shipped_variants,
+    )
 
     variants = list(shipped_variants())
     for variant in variants:
@@ -41,8 +49,15 @@ def list_prompts(context: typer.Context) -> None:
     translated = ", ".join(one.name for one in variants if len(one.languages) > 1)
     kinds = {one.name: METHODS.get(one.description.method) for one in variants}
     listing = ", ".join(name for name, kind in kinds.items() if kind and kind.names_evidence)
+    scored = ", ".join(name for name, kind in kinds.items() if kind and kind.lists_triplets)
     reasoning = "all prompts that are not answered by one token"
-    for key, of in ((REASONING, reasoning), (EVIDENCE, listing), (LANGUAGE, translated)):
+    for key, of in (
+        (REASONING, reasoning),
+        (EVIDENCE, listing),
+        (SCORES, scored),
+        (LEAST_SCORE, scored),
+        (LANGUAGE, translated),
+    ):
         typer.echo(f"{of}\n    -P {key}={GENERAL_OPTIONS[key].usage}  {GENERAL_OPTIONS[key].help}")
 
 
@@ -79,6 +94,7 @@ def show(
       harness prompts show tagged
       harness prompts show tagged --document "Porto Azul Records" --dataset sample -P refs=name --grammar
       harness prompts show rhf --document "Ingrid Solheim" --gold
+      harness prompts show tagged --given nothing --finder entities-minilm
     """
     from harness.datasets.gold import with_gold
     from harness.datasets.registry import load_dataset
@@ -88,7 +104,7 @@ def show(
     experiment = prepare(RunConfig(**fields, prompt=name), model_needed=False)
     documents = load_dataset(fields["dataset"], fields["split"], fields["data_dir"])
     found = _find((with_gold(documents, "--gold") if gold else documents).documents, document)
-    exchanges = experiment.method().demonstrate(found)
+    exchanges = _exchanges(experiment.method(), found, gold)
     shown = exchanges if gold else exchanges[:1]
     counted = asyncio.run(tokens_of(experiment, [one.request.messages for one in shown])) if shown else None
     tokens = None if counted is None else sum(counted)
@@ -117,6 +133,18 @@ def _find(documents: Iterable[Document], title: str | None) -> Document:
         if title in (None, document.title):
             return document
     raise InputError(f"no document is titled {title!r}; titles are matched exactly" if title else "no documents")
+
+
+def _exchanges(method: PromptMethod, document: Document, gold: bool) -> list[Demonstration]:
+    """What is asked about a document: over the entities that a trained finder finds, if it is to find them."""
+    from harness.errors import InputError
+    from harness.methods.found_entities import FoundByEncoder, OverFoundEntities
+
+    if not isinstance(method, OverFoundEntities) or not isinstance(method.finding, FoundByEncoder):
+        return method.demonstrate(document)
+    if gold:
+        raise InputError("--gold shows answers about the labels' entities: leave out --given, or name --finder llm")
+    return method.related.demonstrate(method.finding.found(document))
 
 
 def _as_json(

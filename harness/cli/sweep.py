@@ -118,8 +118,9 @@ def threshold(
     """Score a stored run at every threshold of its triplets' scores: its precision-recall curve.
 
     A threshold must not be reported on the documents it was chosen on: choose it on one split and report another. The
-    runs stay as they are. With the prompt hrt, -P least=N runs at a threshold, from the journal. Which documents chose
-    it is recorded beside the run, so that a run of these documents at this threshold is not ranked.
+    runs stay as they are. With the prompt hrt, -P least=N runs at a threshold, from the journal; with
+    -P scores=tokens, -P least_score=N does. Which documents chose it is recorded beside the run, so that a run of these
+    documents at this threshold is not ranked.
 
     \b
     Examples:

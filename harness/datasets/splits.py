@@ -39,7 +39,10 @@ def split_documents(documents: Sequence[Document], choose: int = CHOOSE, report:
     """
     train = len(documents) - choose - report
     if train < 1:
-        raise InputError(f"{len(documents)} documents cannot spare {choose} to choose by and {report} to report on")
+        raise InputError(
+            f"{len(documents)} documents cannot spare {choose} to choose by and {report} to report on: give fewer "
+            "(--choose, --report)"
+        )
     order = list(documents)
     random.Random(SPLIT_SEED).shuffle(order)
     return Split(order[:train], order[train : train + choose], order[train + choose :])

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -35,6 +37,8 @@ class Calibration(BaseModel):
     """How many it was fitted on; 0 where it was not fitted."""
     fitted_on: str = ""
     """The corpus and split."""
+    weights: str = ""
+    """Checksum of the weights that it was fitted to, see ``weights_digest``; empty where it is not known."""
 
     def probability(self, margin: float) -> float:
         """The probability that the labels hold a triplet of that margin."""
@@ -44,12 +48,21 @@ class Calibration(BaseModel):
 def read_calibration(folder: Path) -> Calibration:
     """The calibration beside an encoder's weights; that which changes nothing where there is none.
 
-    Raises InputError for a damaged file.
+    Raises InputError for a damaged file, and for one that was fitted to other weights.
     """
     from harness.encoders.config import read_record
+    from harness.encoders.weights import weights_digest
 
     file = folder / CALIBRATION
-    return read_record(Calibration, file) if file.is_file() else Calibration()
+    if not file.is_file():
+        return Calibration()
+    found = read_record(Calibration, file)
+    if found.weights not in ("", weights_digest(folder)):
+        raise InputError(
+            f"{file}: was fitted to other weights than those beside it: fit it anew (`harness calibrate RUN --into "
+            f"{folder}`), or delete it"
+        )
+    return found
 
 
 def margins_and_labels(

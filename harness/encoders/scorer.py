@@ -50,7 +50,9 @@ def encoder_folder(name: str) -> Path:
                     f"one; an LLM is run as transformers/{name}"
                 )
             return folder
-    if Path(name).exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+    # A path below a folder that is here names no model of the hub.
+    is_path = name.startswith((".", "/", "~")) or Path(name).exists() or Path(name).parent.is_dir()
+    if is_path or name.count("/") != 1:
         raise InputError(
             f"{name}: no trained encoder here (a folder with {CONFIG} and {WEIGHTS}); `harness train` makes one"
         )

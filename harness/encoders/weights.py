@@ -40,6 +40,16 @@ def folder_named(name: str) -> Path | None:
     return next((folder for folder in (TRAINED / name, Path(name)) if fields_of(folder)), None)
 
 
+def weights_digest(folder: Path) -> str:
+    """The checksum of the weights in a trained encoder's folder, of an ensemble one of all members'; "" without any."""
+    from harness.datasets.docred import sha256_of
+
+    members = fields_of(folder).get("members") or [""]
+    files = [file for name in members if (file := folder / str(name) / WEIGHTS).is_file()]
+    digests = [sha256_of(file) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
+
+
 @contextmanager
 def storing(folder: Path) -> Iterator[None]:
     """Turns what keeps the block from writing into ``folder`` into a StorageError."""

@@ -12,9 +12,10 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from harness.alignment.decisions import RelationDecision, as_details
 from harness.alignment.triplets import align_triplets
 from harness.answers.base import AnswerForm, Read
-from harness.answers.reader import Parsed
+from harness.answers.reader import ListingForm, Parsed
 from harness.answers.reasoned import ReasonedForm
 from harness.answers.status import worst_status
+from harness.answers.triplet_scores import triplet_scores
 from harness.answers.triplets import TripletForm, TripletListing
 from harness.answers.typed import TypedTripletForm
 from harness.methods.asking import ask_all
@@ -92,10 +93,12 @@ class PromptedMethod(ABC):
         notation, endings = self.settings.form, list(self.settings.general_templates)
         if not (isinstance(form, TripletListing) and form.sentences) and EVIDENCE in endings:
             endings.remove(EVIDENCE)  # Another step than that of the triplets.
+        is_scored = self.settings.scores_tokens and isinstance(form, ListingForm)
         if self.settings.reasons:
             form = ReasonedForm(form)
         constraint = form.render(notation) if notation else None
-        return Question(step, context.request(step, constraint, endings, **more), form)
+        request = context.request(step, constraint, endings, **more)
+        return Question(step, replace(request, top_logprobs=1) if is_scored else request, form)
 
     def reading(self, question: Question[Read], most: int, labels: Sequence[str]) -> Question[Read]:
         """The question with the probabilities of up to ``most`` alternatives a token, and those of ``labels``.
@@ -108,11 +111,17 @@ class PromptedMethod(ABC):
     async def predictions(
         self, stated: Sequence[RawTriplet], context: DocumentContext, answers: Answers
     ) -> tuple[Prediction, ...]:
-        """The triplets that answers stated, aligned with the document and the schema; counted in ``answers``."""
+        """The triplets that answers stated, aligned with the document and the schema; counted in ``answers``.
+
+        Those below the least score are left out.
+        """
         await self.schema.mapper.learn(triplet.relation for triplet in stated)
-        aligned = align_triplets(stated, context.mapper, self.schema.mapper)
+        aligned = align_triplets(stated, context.mapper, self.schema.mapper, answers.scores)
         answers.add(aligned.rejects, aligned.matches, aligned.decisions)
-        return aligned.predictions
+        least = self.settings.least_score
+        kept = tuple(one for one in aligned.predictions if one.score is None or one.score >= least)
+        answers.add((), {"below_least_score": len(aligned.predictions) - len(kept)})
+        return kept
 
     def demonstration(self, question: Question[Read], content: object) -> Demonstration:
         """The question with the answer that says ``content``, in the form's own terms."""
@@ -124,6 +133,8 @@ class Answers:
     """Asks a document's questions through ``ask`` and collects what its extraction tells of the answers."""
 
     ask: Ask
+    scores: dict[RawTriplet, float] = field(default_factory=dict)
+    """Of the triplets that answers with log-probabilities stated, as they were written; of equal ones the first's."""
     _steps: list[Step] = field(default_factory=list)
     _outcomes: list[tuple[Status, str]] = field(default_factory=list)
     _rejects: list[Reject] = field(default_factory=list)
@@ -147,6 +158,8 @@ class Answers:
             self._steps.append(step)
             self._outcomes.append(outcome)
             self._rejects += reading.rejects
+            if isinstance(reading, Parsed) and step.completion.logprobs:
+                self.scores = {**triplet_scores(step.completion.text, step.completion.logprobs), **self.scores}
             if isinstance(reading, Parsed) and reading.repeated:
                 self._counts["repeated"] += reading.repeated
                 self._mostly_repetition |= reading.is_mostly_repetition

@@ -39,16 +39,17 @@ class FoundByEncoder:
     _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     async def find(self, document: Document, ask: Ask) -> Extraction:
-        return Extraction((), entities=await aside(ask, lambda: self._found(document)))
+        return Extraction((), entities=await aside(ask, lambda: self.found(document).entities))
 
     def demonstrate(self, document: Document) -> list[Demonstration]:  # noqa: ARG002 - nothing is asked
         return []
 
-    def _found(self, document: Document) -> tuple[Entity, ...]:
+    def found(self, document: Document) -> Document:
+        """The document with the entities that are found in it, and without labels, which are about others."""
         # Threads share the model, which the first of them loads.
         with self._lock:
             (found,) = self.entities([document])
-        return found.entities
+        return found
 
 
 class FindEntities(Protocol):

@@ -14,7 +14,7 @@ from harness.methods.candidates import PairSource, QuestionSource
 from harness.methods.retrieval import RelationRetrieval
 from harness.prompting.languages import WORDS, Words
 from harness.prompting.relations import RelationText
-from harness.prompting.variant import EVIDENCE, REASONING, PromptVariant
+from harness.prompting.variant import EVIDENCE, LEAST_SCORE, REASONING, SCORES, PromptVariant
 from harness.types import (
     CLOSED_LEVELS,
     ConstraintLevel,
@@ -86,6 +86,16 @@ class MethodSettings:
     def names_evidence(self) -> bool:
         """Whether the model names the sentences that state each triplet."""
         return EVIDENCE in self.options
+
+    @property
+    def scores_tokens(self) -> bool:
+        """Whether the probabilities of the tokens that spell a triplet are read, as its score."""
+        return SCORES in self.options
+
+    @property
+    def least_score(self) -> float:
+        """From which such score on a triplet is predicted."""
+        return int(self.options.get(LEAST_SCORE, 0)) / 100
 
     @property
     def general_templates(self) -> tuple[str, ...]:

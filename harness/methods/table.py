@@ -20,7 +20,7 @@ from harness.methods.retrieved import Retrieved
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Grouped, Tagged
-from harness.prompting.variant import EVIDENCE, REASONING, PromptVariant
+from harness.prompting.variant import EVIDENCE, LEAST_SCORE, REASONING, SCORES, PromptVariant
 from harness.types import GrammarForm
 
 # Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
@@ -40,7 +40,8 @@ class MethodKind(NamedTuple):
     ``reads_labels`` names relations by the labels of their texts. One that ``proposes_pairs`` tells related pairs from
     others and names no relation. One that ``knows_related`` is asked about pairs that hold a relation, and cannot say
     that one holds none. One that ``names_evidence`` lists triplets, each with the sentences that state it where asked
-    to. ``forms`` are the notations that its grammars can be written in.
+    to. The answers of one that ``lists_triplets`` are made of triplets, whose tokens have probabilities. ``forms`` are
+    the notations that its grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
@@ -53,6 +54,7 @@ class MethodKind(NamedTuple):
     proposes_pairs: bool = False
     knows_related: bool = False
     names_evidence: bool = False
+    lists_triplets: bool = False
 
     @property
     def answers_unrelated(self) -> bool:
@@ -70,18 +72,18 @@ class MethodKind(NamedTuple):
 
 
 METHODS: Mapping[str, MethodKind] = {
-    "tagged": MethodKind(Tagged, names_evidence=True),
-    "grouped": MethodKind(Grouped, forms=GROUPED_FORMS),
-    "pairwise": MethodKind(pairwise, narrows_to_candidates=True),
-    "classify": MethodKind(classify, takes_candidates=True),
+    "tagged": MethodKind(Tagged, names_evidence=True, lists_triplets=True),
+    "grouped": MethodKind(Grouped, forms=GROUPED_FORMS, lists_triplets=True),
+    "pairwise": MethodKind(pairwise, narrows_to_candidates=True, lists_triplets=True),
+    "classify": MethodKind(classify, takes_candidates=True, lists_triplets=True),
     "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),
     "judge": MethodKind(judge, takes_candidates=True, takes_questions=True, states_relations=True),
     "statements": MethodKind(statements, takes_candidates=True, states_relations=True),
     "single-choice": MethodKind(single_choice, takes_candidates=True, states_relations=True, knows_related=True),
-    "facts": MethodKind(facts, names_evidence=True),
-    "relations-facts": MethodKind(relations_facts, names_evidence=True),
-    "relation-facts": MethodKind(relation_facts, names_evidence=True),
-    "rhf": MethodKind(rhf, names_evidence=True),
+    "facts": MethodKind(facts, names_evidence=True, lists_triplets=True),
+    "relations-facts": MethodKind(relations_facts, names_evidence=True, lists_triplets=True),
+    "relation-facts": MethodKind(relation_facts, names_evidence=True, lists_triplets=True),
+    "rhf": MethodKind(rhf, names_evidence=True, lists_triplets=True),
     "hrt": MethodKind(HeadRelationTail, reads_labels=True),
     "related": MethodKind(Relatedness, proposes_pairs=True),
 }
@@ -131,6 +133,14 @@ def create_method(settings: MethodSettings) -> PromptMethod:
             f"prompt {prompt!r} does not list triplets one by one, which -P {EVIDENCE} needs: leave it out, or use a "
             f"prompt of {able}"
         )
+    if settings.scores_tokens and not (kind.lists_triplets and settings.max_top_logprobs):
+        able = ", ".join(name for name, other in METHODS.items() if other.lists_triplets)
+        raise InputError(
+            f"-P {SCORES} reads the log-probabilities of listed triplets: use a prompt of {able}, and a model that "
+            "gives them"
+        )
+    if settings.least_score and not settings.scores_tokens:
+        raise InputError(f"-P {LEAST_SCORE} is of the scores that -P {SCORES}=tokens reads: give both")
     if settings.reasons and (settings.shots or settings.in_episodes):
         raise InputError(f"labels give no reasoning to show in examples: leave out --shots or -P {REASONING}")
     if settings.in_episodes and (settings.shots or settings.retrieval or settings.questions):

@@ -83,10 +83,14 @@ REASONING = "reasoning"
 """The option of every variant by which the model reasons before it answers."""
 EVIDENCE = "evidence"
 """The option of every variant that lists triplets by which the model names the sentences that state each."""
+SCORES = "scores"
+"""The option of every variant that lists triplets by which the probabilities of their tokens are read."""
+LEAST_SCORE = "least_score"
+"""The number of every variant that lists triplets: the least of these scores, in hundredths, of what is predicted."""
 LANGUAGE = "language"
 """The option of every variant that chooses the language of its own words."""
 
-GENERAL_OPTIONS: Mapping[str, PromptOption] = {
+GENERAL_OPTIONS: Mapping[str, PromptOption | PromptNumber] = {
     REASONING: PromptOption(
         default="none",
         choices=("none", "brief"),
@@ -97,6 +101,17 @@ GENERAL_OPTIONS: Mapping[str, PromptOption] = {
         choices=("none", "sentences"),
         help="sentences: those of the text are numbered, and the model names the ones that state each triplet",
     ),
+    SCORES: PromptOption(
+        default="none",
+        choices=("none", "tokens"),
+        help="tokens: the mean probability of a triplet's tokens is its score, for `harness sweep threshold`",
+    ),
+    LEAST_SCORE: PromptNumber(
+        default=0,
+        min=0,
+        max=100,
+        help="with scores=tokens: the least score, in hundredths, of a predicted triplet",
+    ),
     LANGUAGE: PromptOption(
         default=ENGLISH,
         choices=tuple(WORDS),
@@ -104,6 +119,9 @@ GENERAL_OPTIONS: Mapping[str, PromptOption] = {
     ),
 }
 """Options that every variant has without declaring them; one at its default changes nothing, and no run's id."""
+
+AFTER_ANSWERS = (SCORES, LEAST_SCORE)
+"""Those that change no prompt."""
 
 
 class PromptDescription(BaseModel):
@@ -185,7 +203,7 @@ class PromptVariant:
 
 
 def _is_general_default(key: str, value: str) -> bool:
-    return key in GENERAL_OPTIONS and value == GENERAL_OPTIONS[key].default
+    return key in GENERAL_OPTIONS and value == str(GENERAL_OPTIONS[key].default)
 
 
 def load_variant(name_or_path: str) -> PromptVariant:

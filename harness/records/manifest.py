@@ -171,6 +171,15 @@ class CombinedRun(StoredModel):
     """Each reason why it was not ranked."""
 
 
+class BuiltOn(StoredModel):
+    """A stored run whose triplets were asked about in this one."""
+
+    run_id: str
+    """The name of its folder."""
+    not_ranked: list[str] = []
+    """Each reason why its scores on its documents say less than others', which holds for this run, too."""
+
+
 class MergedPart(StoredModel):
     """A run of a part of the documents that was merged into this one."""
 
@@ -199,6 +208,8 @@ class Asked(StoredModel):
     """What is known of the encoder that scored, proposed pairs or was refined."""
     adapters: list[AdapterOrigin] = []
     """The LoRA adapters that answered; of an LLM."""
+    built_on: list[BuiltOn] = []
+    """The runs whose triplets are the candidates; of an LLM."""
     chosen_settings: list[ChosenSetting] = []
     """Options that were chosen by scores of the run's own documents."""
     part_of: str = ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.encoders.scores import PAIR_SCORES, ScoreFile
 from harness.encoders.seen import Role, Seen, seen_of
 from harness.errors import InputError
-from harness.records.manifest import COMPLETE
+from harness.records.manifest import COMPLETE, Manifest
 from harness.records.question import DatasetIdentity
 from harness.store import RunFolder
 from harness.types import RELATED, Dataset, Document, PairScores
@@ -49,16 +49,13 @@ def open_scores(
     Raises InputError for a run without scores, one that is not complete, and scores of another dataset, split,
     file, schema or order of documents, or with pairs that a document does not have.
     """
-    manifest = folder.read_manifest()
+    manifest = complete_run(folder, dataset)
     run_id = folder.run_id
-    if manifest.status != COMPLETE:
-        raise InputError(f"run {run_id} is not complete ({manifest.status}): type its command again first")
     if not folder.has(PAIR_SCORES):
         raise InputError(
             f"run {run_id} holds no pair scores: name a run of an encoder or of the prompt hrt or related, or an "
             "imported one"
         )
-    _check_dataset(run_id, manifest.question.dataset, dataset)
     file = ScoreFile(folder.path / PAIR_SCORES)
     check_relations(f"run {run_id}", file.relations, dataset)
     digest = hashlib.sha256("\n".join(file.relations).encode())
@@ -82,6 +79,15 @@ def open_scores(
         encoder |= seen_of(role for role in roles if role is not None)
     name = manifest.question.model.name
     return StoredScores(name, f"sha256:{digest.hexdigest()}", run_id, encoder, file)
+
+
+def complete_run(folder: RunFolder, dataset: Dataset) -> Manifest:
+    """The manifest of a complete run over ``dataset``; InputError for any other."""
+    manifest = folder.read_manifest()
+    if manifest.status != COMPLETE:
+        raise InputError(f"run {folder.run_id} is not complete ({manifest.status}): type its command again first")
+    _check_dataset(folder.run_id, manifest.question.dataset, dataset)
+    return manifest
 
 
 def proposes_only(relations: Iterable[str]) -> bool:

@@ -134,7 +134,7 @@ def report_boards(
 
     Raises InputError if no run is left, or one of ``chosen`` names none.
     """
-    boards = [_chosen(board, chosen) for board in leaderboards(results, taken, reported=reported)]
+    boards = [_chosen(board, chosen) for board in leaderboards(results, taken, reported=reported, each_run=True)]
     ids = [run_id for board in boards for run_id in (*board.ranked["run_id"], *board.unranked["run_id"])]
     for part in chosen:
         if not any(part in run_id for run_id in ids):

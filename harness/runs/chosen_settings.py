@@ -17,7 +17,7 @@ from harness.alignment.relations import DEFAULT_THETA
 from harness.datasets.content import content_hash
 from harness.errors import InputError
 from harness.methods.questions import LEAST
-from harness.prompting.variant import GENERAL_OPTIONS, load_variant
+from harness.prompting.variant import GENERAL_OPTIONS, LEAST_SCORE, load_variant
 from harness.refiners.options import RefineOptions
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import Scope
@@ -126,8 +126,9 @@ def _given(scope: Scope) -> Iterator[tuple[str, str, float]]:
     config = scope.config
     if config.theta is not None and config.theta != DEFAULT_THETA:
         yield f"--theta {config.theta:g}", THETA, config.theta
-    if (least := config.prompt_options.get(LEAST)) is not None and least.isdecimal():
-        yield f"-P {LEAST}={least}", THRESHOLD, int(least) / 100
+    for name in (LEAST, LEAST_SCORE):
+        if (least := config.prompt_options.get(name)) is not None and least.isdecimal():
+            yield f"-P {name}={least}", THRESHOLD, int(least) / 100
     options = RefineOptions.of(config.refine_options)
     for name in TEMPERATURES:
         if (value := getattr(options, name)) != getattr(RefineOptions, name):

@@ -19,6 +19,7 @@ from harness.types import AlignOver, ConstraintLevel, Given, PredictionSource, R
 
 _ANY_SOURCE = (LLM, ENCODER, IMPORTED)
 _OF_DOCUMENTS: dict[str, Any] = {"sources": (LLM, ENCODER), "annotates": False}
+_OF_ENTITIES: dict[str, Any] = {**_OF_DOCUMENTS, "in_prompt": True}
 _CHOOSES_DOCUMENTS: dict[str, Any] = {**_OF_DOCUMENTS, "part": "selection"}
 
 
@@ -104,8 +105,7 @@ class RunConfig:
         in_prompt=True,
     )
     candidates: str | None = run_option(
-        "Pairs for a prompt about pairs: gold, all, a file {title: [[head, tail], ...]}, an encoder, or a stored run "
-        "of one.",
+        "Pairs for a prompt about pairs: gold, all, a file {title: [[head, tail], ...]}, an encoder, or a stored run.",
         None,
         axis=True,
         annotates=False,
@@ -119,13 +119,13 @@ class RunConfig:
         sources=(ENCODER,),
         annotates=False,
     )
-    given: Given = run_option("What is given of the entities; --finder does the rest.", "entities", **_OF_DOCUMENTS)
+    given: Given = run_option("What is given of the entities; --finder does the rest.", "entities", **_OF_ENTITIES)
     finder: str = run_option(
         "With --given: entities-minilm, a folder of `harness train entities`, or llm: the LLM is asked for them.",
         FINDER,
         part="given",
         may_be_path=True,
-        **_OF_DOCUMENTS,
+        **_OF_ENTITIES,
     )
     refine: str | None = run_option(
         "An encoder, or a stored run of one, whose hard pairs the prompt (choice, judge) decides.",

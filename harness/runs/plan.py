@@ -25,6 +25,7 @@ from harness.records.question import PROPOSES_PAIRS
 from harness.refiners.options import RefineOptions
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.refined import Refined
+from harness.refiners.stored_triplets import StoredTriplets
 from harness.refiners.task_distribution import HardPairs
 from harness.runs.alignment import alignment_identity, load_alignment
 from harness.runs.chosen_settings import chosen_settings
@@ -32,6 +33,7 @@ from harness.runs.config import RunConfig
 from harness.runs.language import with_language
 from harness.runs.metrics import NOT_GIVEN, LlmPart, metrics_of
 from harness.runs.planned_run import Scope, dataset_of
+from harness.runs.results import RunResult
 from harness.runs.retrieval import load_retrieval
 from harness.runs.shots import Shots, draw_shots
 from harness.runs.sources.adapters import adapters_of, warn_of_other_use
@@ -137,6 +139,12 @@ class Experiment(LlmRun):
             return encoder_origin(finder.folder, finder.threshold, map(seen_by(finder.folder).role, self.documents))
         source = self.settings.candidates
         return source.scores.encoder if isinstance(source, ScoredPairs) else {}
+
+    def built_on(self) -> list[dict[str, Any]]:
+        if not isinstance(source := self.settings.candidates, StoredTriplets):
+            return []
+        run = RunResult.load(source.folder)
+        return [{"run_id": run.folder.run_id, "not_ranked": list(run.knowing_documents())}]
 
     def metrics(self, totals: RunTotals, training: TrainingFile | None) -> Metrics:
         hard_pairs = self.refinement.hard_pairs if self.refinement else None

@@ -114,6 +114,10 @@ class PlannedRun(Scope, ABC):
         """The adapters that answer, each as ``AdapterOrigin``."""
         return []
 
+    def built_on(self) -> list[dict[str, Any]]:
+        """The stored runs whose triplets are asked about, each as ``BuiltOn``."""
+        return []
+
     def chosen(self) -> list[dict[str, Any]]:
         """The options that were chosen by scores of the run's own documents, each as ``ChosenSetting``."""
         return []
@@ -140,6 +144,7 @@ class PlannedRun(Scope, ABC):
                 **({"part_of": self.undivided.run_id} if self.config.part else {}),
                 **({"encoder": dict(encoder)} if (encoder := self.encoder()) else {}),
                 **({"adapters": adapters} if (adapters := self.adapters_told()) else {}),
+                **({"built_on": built_on} if (built_on := self.built_on()) else {}),
                 **({"chosen_settings": chosen} if (chosen := self.chosen()) else {}),
                 "prices": {
                     "in": self.spec.price_in,

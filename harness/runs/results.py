@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -99,6 +99,16 @@ class RunResult:
             for one in self.manifest.chosen_settings
         )
 
+    def knowing_documents(self) -> Iterator[str]:
+        """Each reason, in words, why its scores on these documents say less than others'; none for most runs."""
+        if self.consults_gold:
+            yield f"consults gold: the {self.consults_gold} come from the labels"
+        yield from filter(None, (self.seen_by_encoder, self.seen_by_adapter, self.chosen_by_documents))
+        for part in self.manifest.combines:
+            yield from (f"combines {part.run_id}, which is not ranked: {reason}" for reason in part.not_ranked)
+        for run in self.manifest.built_on:
+            yield from (f"asks about the triplets of {run.run_id}: {reason}" for reason in run.not_ranked)
+
     @property
     def label_source(self) -> LabelSource:
         """Who wrote the labels that the run was scored against."""
@@ -128,6 +138,13 @@ class RunResult:
         """Answers that the journal already held from other runs: their time is not in ``seconds``."""
         spent = self.manifest.spent
         return max(0, self.manifest.usage.requests - (spent.requests if spent else 0))
+
+    @property
+    def documents_per_hour(self) -> float | None:
+        """As many as were asked about in the model's time; None where answers came from other runs, or took no time."""
+        if self.answers_of_other_runs or not self.seconds:
+            return None
+        return 3600 * self.manifest.documents.asked / self.seconds
 
     @property
     def cost_usd(self) -> float | None:

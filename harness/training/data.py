@@ -51,6 +51,8 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
     if needs_labels or (job.dev is None and job.choose + held_out > 0):
         dataset = with_gold(dataset, "training")
     documents = list(dataset.documents)
+    if not documents:
+        raise InputError(f"--train {job.train}: there is no document in it")
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
     judged_by = dataset if job.dev is None else with_gold(load_split(job.dev, job.data_dir), "--dev")
     if silver := label_source_of(judged_by).silver:
@@ -60,6 +62,8 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
         origin |= {"choose": job.choose, "report": held_out, "split_seed": SPLIT_SEED}
     else:
         split = Split(documents, list(judged_by.documents), ())
+        if not split.choose:
+            raise InputError(f"--dev {job.dev}: there is no document in it; leave it out to hold some of --train out")
         origin |= {"dev": judged_by.name, "dev_sha256": judged_by.sha256}
     if job.few_shot is not None:
         split = Split(few_shot(split.train, job.few_shot, job.seed), split.choose, split.report)

@@ -69,6 +69,33 @@ def test_a_row_is_compared_with_the_first_of_its_group_not_only_with_the_row_abo
     assert ranked["rank"].iloc[-1] > 1
 
 
+def test_repetitions_are_one_row_with_mean_and_deviation(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    gold = golds(rng, DOCUMENTS)
+    systems = [("m", number, {}) for number in range(3)] + [("m", 3, {"max_triplets": 5}), ("n", 0, {})]
+    for model, number, more in systems:
+        question = {
+            "model": {"name": model},
+            "repeat": number,
+            "sampling": {"seed": number, "temperature": 0.7},
+            **more,
+        }
+        counts = simulated(rng, 0.5 + number / 50, 8, gold)
+        write_run(tmp_path, f"run-{model}-{number}", counts, question=question)
+    each = leaderboards(tmp_path, each_run=True)[0].ranked.set_index("run_id")
+    assert len(each) == 5
+    assert each["runs"].isna().all()
+    ranked = only_board(tmp_path).ranked.set_index("run_id")
+    row = ranked.loc["run-m-0 run-m-1 run-m-2"]
+    assert len(ranked) == 3
+    f1 = each.loc[["run-m-0", "run-m-1", "run-m-2"]]["f1"]
+    assert (row["runs"], row["f1"], row["f1_spread"]) == (3, pytest.approx(f1.mean()), pytest.approx(f1.std()))
+    assert row["f1_low"] < row["f1"] < row["f1_high"]
+    assert row["seconds"] == 5.0
+    assert row.isna()["per_hour"], "answers of other runs took none of its time"
+    assert row["requests"] == DOCUMENTS
+
+
 def test_the_interval_is_around_the_score(tmp_path: Path) -> None:
     write_systems(tmp_path, {"a": 0.5})
     row = only_board(tmp_path).ranked.iloc[0]
@@ -338,9 +365,8 @@ def test_a_table_over_corpora_has_a_row_a_system_and_never_mixes_scores(tmp_path
     assert list(table.columns) == [*SYSTEM, "cdr dev", "redocred dev"]
     assert list(table["model"]) == ["a", "b"]
     assert table["cdr dev"].isna().tolist() == [False, True]
-    (one,) = {
-        row["f1"] for board in leaderboards(tmp_path) for row in board.as_json()["ranked"] if row["run_id"] == "run-0"
-    }
+    boards = leaderboards(tmp_path, each_run=True)
+    (one,) = {row["f1"] for board in boards for row in board.as_json()["ranked"] if row["run_id"] == "run-0"}
     assert table["cdr dev"][0] == pytest.approx(one)
     shown = harness_here("leaderboard", "--across", "--results-dir", tmp_path, "--format", "markdown").stdout
     assert shown.count("\n|") == 4

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.analyses.encoder_calibration import EncoderCalibration
 from harness.datasets.registry import load_dataset
 from harness.encoders.calibration import CALIBRATION, Calibration, fitted, read_calibration
 from harness.encoders.scorer import all_pairs
 from harness.encoders.scores import PAIR_SCORES, score_writer
-from harness.encoders.weights import TRAINED
+from harness.encoders.weights import TRAINED, WEIGHTS
 from harness.errors import InputError
 from harness.types import PairScores
 from tests.commands import error_line, harness_here
@@ -35,6 +36,30 @@ def test_it_lies_beside_the_weights(tmp_path: Path) -> None:
     (tmp_path / CALIBRATION).write_text('{"temperature": 0}')
     with pytest.raises(InputError, match="temperature"):
         read_calibration(tmp_path)
+
+
+@pytest.mark.parametrize("members", [None, ["0", "1"]])
+def test_a_calibration_of_other_weights_is_refused(tmp_path: Path, members: list[str] | None) -> None:
+    config = {"task": "atlop", "relations": [], "encoder": "minilm", **({"members": members} if members else {})}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    weights = [tmp_path / name / WEIGHTS for name in members or [""]]
+    for number, file in enumerate(weights):
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(bytes([number]))
+    EncoderCalibration(Calibration(temperature=2.0), [], []).save(tmp_path)
+    assert read_calibration(tmp_path).temperature == 2.0
+    weights[-1].write_bytes(b"trained anew")
+    with pytest.raises(InputError, match=r"fitted to other weights .*harness calibrate RUN --into") as refused:
+        read_calibration(tmp_path)
+    assert "\n" not in str(refused.value)
+    if not members:
+        with pytest.raises(InputError, match="has other weights than the encoder of this run"):
+            EncoderCalibration(Calibration(), [], [], weights="0" * 64).save(tmp_path)
+
+
+def test_the_packaged_calibrations_are_of_the_packaged_weights() -> None:
+    for name in ("atlop-minilm", "glidre-minilm"):
+        assert read_calibration(TRAINED / name).weights
 
 
 def test_a_run_of_pair_scores_is_calibrated_by_the_command(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.encoders.scorer import encoder_folder
 from harness.encoders.scores import PAIR_SCORES, ScoreFile
 from harness.encoders.seen import SEEN
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
+from harness.errors import InputError
 from tests.commands import error_line, harness, harness_json
 from tests.hub_server import Hub
 
@@ -38,3 +40,12 @@ def test_a_repository_that_there_is_not_is_told_in_one_line(hub: Hub, corpus: Pa
     failed = harness("run", "--dataset", corpus, "--results-dir", tmp_path, "--model", "encoder/owner/absent", **place)
     assert failed.returncode == 2
     assert "owner/absent: cannot be fetched from the hub" in error_line(failed)
+
+
+def test_a_path_below_a_folder_that_is_here_is_not_looked_for_at_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("results").mkdir()
+    with pytest.raises(InputError, match="results/none: no trained encoder here"):
+        encoder_folder("results/none")

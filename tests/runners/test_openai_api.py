@@ -103,3 +103,17 @@ def test_openais_key_is_offered_to_no_server_that_the_user_did_not_name(
 def test_models_with_fixed_sampling_offer_no_log_probabilities() -> None:
     assert runner_of("openai", model="gpt-4o").supports.max_top_logprobs == 20
     assert runner_of("openai", model="o4-mini").supports.max_top_logprobs == 0
+
+
+@pytest.mark.parametrize(("owner", "told"), [("vllm", "--model vllm/some-model"), ("me", "")])
+async def test_a_server_that_can_do_more_than_any_api_is_told_how_it_is_asked_for_it(
+    owner: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    listing = {"data": [{"id": "some-model", "owned_by": owner, "max_model_len": 4096}]}
+    async with (
+        ScriptedServer(lambda _asked: http(chat("a")), tells={"/v1/models": listing}) as server,
+        runner_of("", server.url) as runner,
+    ):
+        for _ in range(2):
+            await runner.probe(ASKED)
+    assert [told in record.message for record in caplog.records] == ([True] if told else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from harness import api
 from harness.analyses.leaderboards import leaderboards
+from harness.cli.main import app
 from harness.datasets.docred_output import document_output, write_schema
 from harness.datasets.registry import load_dataset
 from harness.encoders.entities import finder as finders
 from harness.errors import InputError
+from harness.escaping import escape
 from harness.methods.asking import aside
 from harness.methods.found_entities import renumbered
 from harness.runs.config import RunConfig
@@ -165,6 +169,19 @@ async def test_a_finder_finds_or_joins_for_a_language_model(
     stored = (found.folder.path / METRICS).read_bytes()
     await rescore_run(found.folder, None)
     assert (found.folder.path / METRICS).read_bytes() == stored, "the finder is not run again"
+
+
+def test_a_prompt_is_shown_over_the_entities_that_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finders, "entity_finder", lambda _name, _options: LosesTheFirst(tmp_path))
+    shown = ["prompts", "show", "tagged", "--model", "mock", "--document", DOCUMENTS[0].title]
+    names = [escape(entity.name) for entity in DOCUMENTS[0].entities]
+    for more, expected in (((), names), (("--given", "nothing"), names[1:])):
+        message = invoked(*shown, *more)["requests"][0]["messages"][-1]["content"]
+        assert re.findall(r"^E\d+: (.*) \(\w+\)$", message, re.MULTILINE) == expected
+    refused = CliRunner().invoke(app, [*shown, "--given", "nothing", "--gold"])
+    assert "--gold shows answers about the labels' entities" in str(refused.exception)
+    asked = invoked(*shown, "--given", "nothing", "--finder", "llm")["requests"][0]["messages"][-1]["content"]
+    assert "List the entities of the text" in asked
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness.runs.config import RunConfig
 from harness.training.fit import TrainingJob, train_encoder
 from harness.training.llm.card import CARD
 from harness.training.llm.config import LlmTrainingConfig
-from harness.training.llm.examples import Exchange, Exchanges
+from harness.training.llm.examples import Exchange, Exchanges, exchanges_of
 from harness.training.llm.figure import FIGURE, draw_training
 from harness.training.llm.fit import AdapterJob, steps_of, train_adapter
 from harness.training.llm.trainer import AdapterTrainer
@@ -257,11 +258,54 @@ def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:
         ({"options": {"targets": "nothing"}}, "-O targets=nothing: "),
         ({"preset": "papers"}, "--preset papers: there is lmrc, lmrc-baseline, autore"),
         ({"step": "heads"}, "give the prompt nothing to ask"),
+        ({"few_shot": None, "choose": 30}, r"cannot spare 30 .* give fewer \(--choose, --report\)"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(job: AdapterJob, tmp_path: Path, change: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         train_adapter(replace(job, **change), tmp_path, Recorder())
+
+
+def test_files_with_nothing_to_learn_from_are_refused(job: AdapterJob, corpus: Path, tmp_path: Path) -> None:
+    content = json.loads(corpus.read_text(encoding="utf-8"))
+    files = {"empty": [], "unlabelled": [{**one, "labels": []} for one in content]}
+    for name, documents in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(documents), encoding="utf-8")
+    shutil.copy(corpus.with_name("rel_info.json"), tmp_path)
+    empty, unlabelled = (str(tmp_path / f"{name}.json") for name in files)
+    for change, message in (
+        ({"train": empty}, "there is no document in it"),
+        ({"train": unlabelled}, "no document has a label"),
+        ({"dev": empty}, "there is no document in it; leave it out"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train_adapter(replace(job, **change), tmp_path / "out", Recorder())
+
+
+def test_a_single_document_can_be_learned(job: AdapterJob, tmp_path: Path) -> None:
+    one = replace(job, few_shot=1, choose=0, options={**OPTIONS, "epochs": "1"})
+    assert train_adapter(one, tmp_path, Recorder()).best is not None
+
+
+def test_exchanges_that_are_too_long_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Asking:
+        def demonstrate(self, document: Any) -> list[Any]:
+            request = type("Asked", (), {"messages": document.sentences[0]})
+            return [type("Shown", (), {"request": request, "answer": "y", "step": "extract"})]
+
+    class Chat:
+        def prompt_tokens(self, messages: Any) -> list[int]:
+            return [1] * len(messages)
+
+    def tokenizer(_text: str, **_more: object) -> dict[str, list[int]]:
+        return {"input_ids": [2]}
+
+    documents = [document(" ".join("a" * length), []) for length in (5, 50, 60)]
+    asking: Any = Asking()
+    config = LlmTrainingConfig(max_length=20)
+    found = exchanges_of(documents, asking, Chat(), tokenizer, 3, config, None)
+    assert (len(found.by_document), found.too_long) == (1, 2)
+    assert "2 of 3 exchanges have more than 20 tokens (the longest 62) and are left out" in caplog.text
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.analyses.leaderboards.columns import COLUMNS, REPORTED_COLUMNS, frame, records
-from harness.analyses.leaderboards.entries import DAMAGED, BoardKey, Entry, RunFilter, read_entry
+from harness.analyses.leaderboards.entries import DAMAGED, BoardKey, Entry, RunFilter, read_entry, repetitions_as_one
 from harness.analyses.leaderboards.ranking import ranked_rows, without_mismatched
 from harness.analyses.leaderboards.reported import reported_boards
 from harness.runs.failures import MOST_FAILED
@@ -88,13 +88,15 @@ def leaderboards(
     reported: bool = False,
     max_failed: float = MOST_FAILED,
     resamples: int = RESAMPLES,
+    each_run: bool = False,
 ) -> list[Leaderboard]:
     """A board per dataset, split and file checksum among the stored runs, by name.
 
     Runs over the same file with other relations (another rel_info.json) have other gold, so they have boards of their
     own, as have runs that were not given the entities. A run is ranked if it is complete, covers the whole split, was
     scored against labels of humans by this version of the scorer, and at most ``max_failed`` of its documents are
-    without a full answer. With ``reported``, papers' rows stand on the boards of their dataset and split, or on one of
+    without a full answer. Repetitions, which differ in ``--repeat`` and ``--seed`` only, are one row, unless
+    ``each_run``. With ``reported``, papers' rows stand on the boards of their dataset and split, or on one of
     their own. Raises InputError for files of papers' rows that cannot be read.
     """
     entries: dict[BoardKey, list[Entry]] = {}
@@ -115,6 +117,7 @@ def leaderboards(
             files[key[:2]] > 1,
             resamples,
             max_failed,
+            each_run,
         )
         for key in sorted(entries)
     ]
@@ -135,6 +138,7 @@ def _board(
     one_of_several: bool,
     resamples: int,
     max_failed: float,
+    each_run: bool,
 ) -> Leaderboard:
     comparable, mismatched = without_mismatched([entry for entry in entries if not entry.reason])
     apart = [*(entry for entry in entries if entry.reason), *mismatched]
@@ -146,7 +150,7 @@ def _board(
         key.split,
         key.sha256,
         f"{title}, file {key.sha256[:_DIGITS_OF_CHECKSUM]}{relations}{given}" if one_of_several else title + given,
-        frame(ranked_rows(comparable, resamples), COLUMNS),
+        frame(ranked_rows(comparable if each_run else repetitions_as_one(comparable), resamples), COLUMNS),
         frame([{"reason": entry.reason, **entry.row} for entry in apart], ["reason", *COLUMNS[1:]]),
         frame(from_papers, [*COLUMNS, *REPORTED_COLUMNS, "reason"]),
         max_failed,

@@ -19,6 +19,7 @@ COLUMNS = (
     "precision",
     "recall",
     "f1",
+    "f1_spread",
     "f1_low",
     "f1_high",
     "p_bootstrap",
@@ -30,22 +31,30 @@ COLUMNS = (
     "requests",
     "tokens",
     "seconds",
+    "per_hour",
     "cost_usd",
+    "runs",
     "runner",
     "run_id",
 )
-"""What is known of a run; fractions are 0 to 1. The p-values are those against the row above."""
+"""What is known of a run; fractions are 0 to 1. The p-values are those against the row above.
 
-TERMINAL_COLUMNS = tuple(name for name in COLUMNS if name not in ("alignment", "runner", "run_id"))
+``runs`` counts the repetitions that a row is the mean of, where there are several; ``f1_spread`` is the sample
+deviation of their F1, or that which a paper gives, and ``run_id`` has all of their ids. ``per_hour`` are documents an
+hour; not available where other runs had asked some of the questions.
+"""
+
+TERMINAL_COLUMNS = tuple(name for name in COLUMNS if name not in ("alignment", "per_hour", "runner", "run_id"))
 """The columns that fit a terminal; files and ``--columns`` have the others."""
 
-REPORTED_COLUMNS = ("f1_spread", "source")
-"""What only a paper's row has: the deviation that the paper gives beside F1, and the table it is from."""
+REPORTED_COLUMNS = ("source",)
+"""What only a paper's row has: the table it is from."""
 
 NUMBERS: Mapping[str, str] = {
-    **dict.fromkeys(("rank", "requests", "tokens"), "Int64"),
+    **dict.fromkeys(("rank", "requests", "tokens", "runs"), "Int64"),
     **dict.fromkeys(("precision", "recall", "f1", "f1_low", "f1_high", "p_bootstrap", "p_randomisation"), "float64"),
-    **dict.fromkeys(("ign_f1", "intra_f1", "inter_f1", "coverage", "seconds", "cost_usd", "f1_spread"), "float64"),
+    **dict.fromkeys(("ign_f1", "intra_f1", "inter_f1", "coverage", "seconds", "per_hour"), "float64"),
+    **dict.fromkeys(("cost_usd", "f1_spread"), "float64"),
 }
 """The types of the columns that hold numbers; the others hold text."""
 
@@ -64,6 +73,7 @@ _HEADINGS = {
     "intra_f1": "intra",
     "inter_f1": "inter",
     "coverage": "cov.",
+    "per_hour": "docs/h",
     "cost_usd": "cost $",
 }
 _SHORT = {"interval": ("f1_low", "f1_high"), "p": _P_VALUES}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +16,7 @@ from harness.errors import InputError
 from harness.records.manifest import Asked, CompleteManifest
 from harness.runs.results import RunResult
 from harness.store import METRICS, RunFolder
+from harness.types import PredictionSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +75,7 @@ class Entry:
     """A run's row; ``reason`` says why it cannot be ranked ("" if it can).
 
     ``counts`` [documents, 3] are those of a run that can be ranked, in the order of its titles; ``titles`` is a digest
-    of these.
+    of these. ``system`` tells runs that differ in more than their repetition, seed and examples drawn.
     """
 
     key: BoardKey
@@ -80,6 +83,7 @@ class Entry:
     row: dict[str, Any]
     counts: NDArray[np.int32] | None = None
     titles: str = ""
+    system: str = ""
 
 
 def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry | None:
@@ -106,9 +110,45 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
         result = RunResult.to_rank(folder, manifest)
         scored = {**row, **_scored(result)}
         reason = "; ".join(reasons_not_ranked(result, max_failed))
-        return Entry(key, reason, scored) if reason else Entry(key, "", scored, *_counts(result))
+        return (
+            Entry(key, reason, scored)
+            if reason
+            else Entry(key, "", scored, *_counts(result), _system(folder.run_id, manifest))
+        )
     except _UNREADABLE as error:
         return Entry(key, f"damaged: {error}", row)
+
+
+def _system(run_id: str, manifest: Asked) -> str:
+    """What the repetitions of a run have in common; what was imported or combined has none."""
+    if manifest.source == PredictionSource.IMPORTED:
+        return run_id
+    question = manifest.question.as_json()
+    sampling = {name: value for name, value in question.get("sampling", {}).items() if name != "seed"}
+    fixed = {name: value for name, value in question.items() if name not in ("repeat", "shots", "sampling")}
+    return json.dumps([manifest.runner, manifest.label, fixed, sampling], sort_keys=True)
+
+
+def repetitions_as_one(entries: Sequence[Entry]) -> list[Entry]:
+    """One entry for the repetitions of a system: means, the deviation of F1, and the sum of their counts."""
+    by_system: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_system.setdefault(entry.system, []).append(entry)
+    return [_mean(found) if len(found) > 1 else found[0] for found in by_system.values()]
+
+
+def _mean(entries: Sequence[Entry]) -> Entry:
+    """The entry of several over the same documents; a number that one of them lacks is not available."""
+    first, row = entries[0], dict(entries[0].row)
+    for name in (*_SCORES, "coverage", "requests", "tokens", "seconds", "per_hour", "cost_usd"):
+        values = [entry.row[name] for entry in entries]
+        known = [value for value in values if value is not None]
+        mean = statistics.mean(known) if len(known) == len(values) else None
+        row[name] = round(mean) if mean is not None and name in ("requests", "tokens") else mean
+    row |= {"f1_spread": statistics.stdev(entry.row["f1"] for entry in entries), "runs": len(entries)}
+    row["run_id"] = " ".join(sorted(entry.row["run_id"] for entry in entries))
+    counts = [entry.counts for entry in entries if entry.counts is not None]
+    return replace(first, row=row, counts=sum(counts[1:], counts[0]))
 
 
 def _described(folder: RunFolder, manifest: Asked) -> dict[str, Any]:
@@ -139,6 +179,7 @@ def _scored(result: RunResult) -> dict[str, Any]:
         "requests": usage.requests,
         "tokens": usage.tokens,
         "seconds": result.seconds,
+        "per_hour": result.documents_per_hour,
         "cost_usd": result.cost_usd,
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 from harness.encoders.seen import Seen, seen_by, seen_of
 from harness.errors import InputError
 from harness.methods.settings import MethodSettings
-from harness.prompting.variant import GENERAL_OPTIONS, TEMPLATE_SUFFIX, PromptVariant
+from harness.prompting.variant import AFTER_ANSWERS, GENERAL_OPTIONS, TEMPLATE_SUFFIX, PromptVariant
 from harness.runs.config import RunConfig
 from harness.types import Adapter, Document
 
@@ -54,12 +54,12 @@ def asked_otherwise(adapter: Adapter, step: str, settings: MethodSettings) -> st
         elif told.get("sha256") != variant.sha256:
             differs.append(f"another text of the prompt {variant.name}")
         else:
-            defaults = {key: option.default for key, option in GENERAL_OPTIONS.items()}
+            defaults = {key: str(option.default) for key, option in GENERAL_OPTIONS.items()}
             trained_options = {**defaults, **(told.get("options") or {})}
             differs += [
                 f"{key}={trained_options.get(key)}, not {value}"
                 for key, value in {**defaults, **settings.options}.items()
-                if trained_options.get(key) != value
+                if key not in AFTER_ANSWERS and trained_options.get(key) != value
             ]
     if trained_step and trained_step != step:
         differs.append(f"the step {trained_step}, not {step or 'every step'}")

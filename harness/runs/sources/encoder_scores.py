@@ -12,6 +12,7 @@ from harness.models import resolve_model
 from harness.records.manifest import COMPLETE
 from harness.refiners.proposer import ScoredPairs
 from harness.refiners.stored_scores import StoredScores, open_scores
+from harness.refiners.stored_triplets import open_triplets
 from harness.runs.config import RunConfig
 from harness.runs.selection import choice_flags, choice_of
 from harness.runs.sources.encoder import EncoderExperiment, prepare_encoder
@@ -39,8 +40,18 @@ def scores_named(
     """
     experiment = _encoder_named(option, name, config, dataset)
     folder = _folder_of(experiment) if experiment else find_run(config.results, name)
+    return _opened(f"{option} {name}", experiment, folder, dataset, documents)
+
+
+def _opened(
+    what: str,
+    experiment: EncoderExperiment | None,
+    folder: RunFolder,
+    dataset: Dataset,
+    documents: Iterable[Document],
+) -> StoredScores:
     if experiment and not _is_stored(folder):
-        raise InputError(f"{option} {name}: its scores are not stored; run `{_command(experiment.config)}` first")
+        raise InputError(f"{what}: its scores are not stored; run `{_command(experiment.config)}` first")
     return open_scores(folder, dataset, documents, experiment.seen if experiment else None)
 
 
@@ -57,7 +68,11 @@ def pair_source_of(config: RunConfig, dataset: Dataset, documents: Iterable[Docu
         return None
     if _are_listed(config.candidates):
         return load_pair_source(config.candidates, dataset.schema)
-    return ScoredPairs(scores_named("--candidates", config.candidates, config, dataset, documents))
+    experiment = _encoder_named("--candidates", config.candidates, config, dataset)
+    folder = _folder_of(experiment) if experiment else find_run(config.results, config.candidates)
+    if experiment is None and not folder.has(PAIR_SCORES):
+        return open_triplets(folder, dataset, documents)
+    return ScoredPairs(_opened(f"--candidates {config.candidates}", experiment, folder, dataset, documents))
 
 
 def _scored_names(config: RunConfig) -> Iterator[tuple[str, str]]:

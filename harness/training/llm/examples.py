@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,9 @@ from harness.types import Document, Message
 
 if TYPE_CHECKING:
     from harness.methods.base import PromptMethod
+
+
+log = logging.getLogger(__name__)
 
 
 class ChatTokens(Protocol):
@@ -151,6 +155,12 @@ def exchanges_of(
                 mine.append(exchange)
         if mine:
             found.by_document.append(mine)
+    if found.by_document and found.too_long:
+        kept = sum(map(len, found.by_document))
+        log.warning(
+            "%d of %d exchanges have more than %d tokens (the longest %d) and are left out: -O max_length takes more",
+            *(found.too_long, kept + found.too_long, max_length, found.longest),
+        )
     if not found.by_document:
         raise InputError(
             f"all {found.too_long} exchanges are longer than {max_length} tokens: raise -O max_length "

@@ -100,6 +100,8 @@ async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
     config = job.config()
     dataset, split, origin = split_to_train_on(job)
     check_relations(job, split, dataset.schema)
+    if not any(document.labels for document in dataset.documents):
+        raise InputError(f"--train {job.train}: no document has a label: only empty answers would be learned")
     experiment = _experiment(job, dataset)
     # What a run leaves out is no part, so that an option that runs are given later changes no training.
     asked = {name: value for name, value in experiment.resolved().items() if name != "dataset" and value is not None}
