@@ -51,9 +51,9 @@ REPORTED_COLUMNS = ("source",)
 """What only a paper's row has: the table it is from."""
 
 NUMBERS: Mapping[str, str] = {
-    **dict.fromkeys(("rank", "requests", "tokens", "runs"), "Int64"),
+    **dict.fromkeys(("rank", "requests", "tokens", "per_hour", "runs"), "Int64"),
     **dict.fromkeys(("precision", "recall", "f1", "f1_low", "f1_high", "p_bootstrap", "p_randomisation"), "float64"),
-    **dict.fromkeys(("ign_f1", "intra_f1", "inter_f1", "coverage", "seconds", "per_hour"), "float64"),
+    **dict.fromkeys(("ign_f1", "intra_f1", "inter_f1", "coverage", "seconds"), "float64"),
     **dict.fromkeys(("cost_usd", "f1_spread"), "float64"),
 }
 """The types of the columns that hold numbers; the others hold text."""

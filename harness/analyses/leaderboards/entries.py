@@ -144,7 +144,7 @@ def _mean(entries: Sequence[Entry]) -> Entry:
         values = [entry.row[name] for entry in entries]
         known = [value for value in values if value is not None]
         mean = statistics.mean(known) if len(known) == len(values) else None
-        row[name] = round(mean) if mean is not None and name in ("requests", "tokens") else mean
+        row[name] = round(mean) if mean is not None and name in ("requests", "tokens", "per_hour") else mean
     row |= {"f1_spread": statistics.stdev(entry.row["f1"] for entry in entries), "runs": len(entries)}
     row["run_id"] = " ".join(sorted(entry.row["run_id"] for entry in entries))
     counts = [entry.counts for entry in entries if entry.counts is not None]
@@ -179,7 +179,7 @@ def _scored(result: RunResult) -> dict[str, Any]:
         "requests": usage.requests,
         "tokens": usage.tokens,
         "seconds": result.seconds,
-        "per_hour": result.documents_per_hour,
+        "per_hour": None if (speed := result.documents_per_hour) is None else round(speed),
         "cost_usd": result.cost_usd,
     }
 
