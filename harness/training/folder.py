@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.encoders.pair_model import EncoderModel
     from harness.training.trainer import Epoch, Progress, Trainer
 
-CURVE, STATE = "curve.csv", "training.state"
+CURVE, STATE, LOCK = "curve.csv", "training.state", "training.lock"
 
 STORED_EVERY = 20.0
 """Seconds from one stored state to the next: an epoch over one document takes less time than storing it."""
@@ -98,10 +98,26 @@ class TrainingFolder:
         self._stored = time.monotonic()
 
     def begin(self) -> None:
-        """Claim the folder, which holds no other training."""
+        """Claim the folder, which holds no other training; InputError while another process trains there."""
         if self._trainer.is_main_process:
+            self._lock()
             write_seen(self.folder, self._seen, self._question)
             self._write({"question": self._question})
+
+    def _lock(self) -> None:
+        """Keep other processes from training here; the lock dies with the process."""
+        from filelock import FileLock, Timeout
+
+        with storing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # One for each folder in this process: a training that ended in an error may still hold it.
+            self._claim = FileLock(self.folder / LOCK, is_singleton=True)
+            try:
+                self._claim.acquire(timeout=0)
+            except Timeout:
+                raise InputError(
+                    f"{self.folder}: another process trains there; wait for it, or choose another --out"
+                ) from None
 
     def resume(self) -> None:
         """Restore the last state that was stored, if there is one."""
@@ -148,6 +164,8 @@ class TrainingFolder:
         )
         with storing(self.folder):
             (self.folder / STATE).unlink(missing_ok=True)
+            self._claim.release(force=True)
+            (self.folder / LOCK).unlink(missing_ok=True)
 
     def _write(self, content: Mapping[str, Any]) -> None:
         with storing(self.folder):

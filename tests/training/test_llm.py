@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +19,7 @@ from harness.errors import InputError, ModelUnavailable
 from harness.methods.candidates import GoldAndUnrelatedPairs
 from harness.runs.config import RunConfig
 from harness.training.fit import TrainingJob, train_encoder
+from harness.training.folder import LOCK
 from harness.training.llm.card import CARD
 from harness.training.llm.config import LlmTrainingConfig
 from harness.training.llm.examples import Exchange, Exchanges, exchanges_of
@@ -86,6 +89,21 @@ def test_a_relation_that_only_the_documents_to_choose_by_have_is_told(
         assert told.startswith(f"--dev {dev}: document 'Document ")
         assert "has a label of relation 'P" in told
         assert told.endswith(f"put a rel_info.json with the relations of both files beside {train}")
+
+
+def test_two_processes_do_not_train_in_one_folder(job: AdapterJob, tmp_path: Path) -> None:
+    script = (
+        "import sys, time, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); "
+        "time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path / LOCK)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(InputError, match="another process trains there; wait for it"):
+            train_adapter(replace(job, options={**OPTIONS, "epochs": "1"}), tmp_path, Recorder())
+        other.kill()
+    train_adapter(replace(job, options={**OPTIONS, "epochs": "1"}), tmp_path, Recorder())
+    assert not (tmp_path / LOCK).exists()
 
 
 def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJob, tmp_path: Path) -> None:
