@@ -14,7 +14,7 @@ from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
 from harness.methods.found_entities import OverFoundEntities
 from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
-from harness.methods.table import create_method, enough_tokens, method_kind, uses_relation_texts
+from harness.methods.table import check_beginning, create_method, enough_tokens, method_kind, uses_relation_texts
 from harness.methods.voting import LEAST_SHARE, Voting
 from harness.models import resolve_model
 from harness.prompting.languages import ENGLISH
@@ -182,13 +182,8 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         with_gold(dataset, f"-P {GIVEN}={given}")
     if model_needed:
         runner.check()
-    kind, able = method_kind(variant), runner.supports.max_top_logprobs and runner.supports.continues
-    if kind.begins_answers(options) and not able:
-        raise InputError(
-            f"prompt {variant.name!r} begins the answer itself and reads log-probabilities, which {spec.name} does not "
-            f"offer: use {'-P by=pair' if kind.proposes_pairs else 'another prompt, such as rhf'}, or a model that "
-            "runs here, behind vLLM (--model vllm/NAME) or behind llama.cpp (--model llama-server/NAME)"
-        )
+    kind = method_kind(variant)
+    check_beginning(variant, options, runner.supports, spec.name)
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
     max_triplets = most_triplets(config, spec, variant, adapters.values())
