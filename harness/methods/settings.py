@@ -43,6 +43,7 @@ class MethodSettings:
     ``candidates`` proposes the pairs to the variants that are asked about given ones, and to no other.
     ``questions`` stand in for them: which pairs and relations are asked about was decided elsewhere.
     ``relation_texts`` are the texts of every relation of the schema, by id, where the variant or the level uses any.
+    ``more`` is how many samples of the run, of the next numbers of ``repeat``, come after this one.
     ``max_top_logprobs`` is how many alternatives per token the runner gives (0: no log-probabilities).
     ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
     system message, and ``opening``, whether the question is the first that the model is asked.
@@ -60,6 +61,7 @@ class MethodSettings:
     max_triplets: int
     sampling: Sampling
     repeat: int = 0
+    more: int = 0
     max_top_logprobs: int = 0
     candidates: PairSource | None = None
     questions: QuestionSource | None = None

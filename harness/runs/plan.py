@@ -77,7 +77,9 @@ class Experiment(LlmRun):
         if (count := self.config.samples) > 1:
             # No repetition of a run shares a number with another's samples.
             numbers = range(self.config.repeat * count, (self.config.repeat + 1) * count)
-            samples = [create_method(replace(self.settings, repeat=number)) for number in numbers]
+            samples = [
+                create_method(replace(self.settings, repeat=number, more=numbers[-1] - number)) for number in numbers
+            ]
             return Voting(tuple(samples), self._vote_share)
         method = create_method(self.settings)
         if self.refinement is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 GrammarForm = Literal["regex", "gbnf", "lark", "json_schema"]
@@ -63,7 +63,8 @@ class Request:
 
     ``top_logprobs`` asks for the log-probabilities of that many alternatives per token (0: none);
     ``repeat`` numbers independent samples of the same request. ``labels`` are the texts whose probabilities are read:
-    runners that can return those of all tokens that spell them, which changes no answer.
+    runners that can return those of all tokens that spell them, which changes no answer. ``more`` says how many further
+    samples, of the next numbers of ``repeat``, will be asked for: a server that can gives them in the same call.
     """
 
     messages: tuple[Message, ...]
@@ -77,6 +78,8 @@ class Request:
     labels: tuple[str, ...] = ()
     adapter: str = ""
     """The checksum of the LoRA adapter that answers; empty for the model as it is."""
+    more: int = field(default=0, compare=False)
+    """It changes no answer."""
 
 
 @dataclass(frozen=True, slots=True)
