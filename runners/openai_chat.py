@@ -81,6 +81,7 @@ class OpenAIChatRunner:
             continues=provider.continues,
             takes_effort=True,
             samples=provider.samples,
+            thinking=provider.thinking,
         )
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)

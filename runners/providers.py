@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.types import GrammarForm
+from harness.types import GrammarForm, ThinkingBudget
 
 ConstraintStyle = Literal["openai", "vllm", "llama.cpp", "fireworks"]
+ThinkingStyle = Literal["vllm", "llama.cpp", "anthropic", "openrouter", "gemini"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Provider:
     where a seed is refused or ignored. ``fixed_sampling`` lists prefixes of model ids that refuse
     temperature, top_p and log-probabilities. ``template_options`` says that the server passes
     options on to the chat template. ``continues`` says that it goes on with a begun answer. ``samples`` says that it
-    takes ``n``, the number of answers to draw. Sources: each provider's API reference.
+    takes ``n``, the number of answers to draw. ``thinking`` says what it takes for a budget for thinking, in the field
+    that ``chat_body`` knows its style by; None if there is none. Sources: each provider's API reference.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Provider:
     template_options: bool = False
     continues: bool = False
     samples: bool = False
+    thinking: ThinkingBudget | None = None
+    thinking_style: ThinkingStyle = "vllm"
 
 
 # Anthropic's and DeepSeek's OpenAI-compatible endpoints ignore response_format schemas, so they get no form.
@@ -57,11 +61,26 @@ _ROWS = (
         fixed_sampling=("o1", "o3", "o4", "gpt-5"),
         samples=True,
     ),
-    Provider("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", forms=(), seed_field=""),
+    Provider(
+        "anthropic",
+        "https://api.anthropic.com/v1",
+        "ANTHROPIC_API_KEY",
+        forms=(),
+        seed_field="",
+        thinking=ThinkingBudget(least=1024, temperature=1.0),
+        thinking_style="anthropic",
+    ),
     Provider("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", seed_field="random_seed", samples=True),
     Provider("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", samples=True),
     Provider("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", token_field="max_completion_tokens"),
-    Provider("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", max_top_logprobs=20),
+    Provider(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        "OPENROUTER_API_KEY",
+        max_top_logprobs=20,
+        thinking=ThinkingBudget(),
+        thinking_style="openrouter",
+    ),
     Provider(
         "deepseek",
         "https://api.deepseek.com",
@@ -76,6 +95,8 @@ _ROWS = (
         "https://generativelanguage.googleapis.com/v1beta/openai",
         "GEMINI_API_KEY",
         seed_field="",
+        thinking=ThinkingBudget(),
+        thinking_style="gemini",
     ),
     Provider(
         "fireworks",
@@ -104,6 +125,8 @@ _ROWS = (
         max_top_logprobs=100,
         template_options=True,
         continues=True,
+        thinking=ThinkingBudget(),
+        thinking_style="llama.cpp",
     ),
     Provider(
         "vllm-server",
@@ -114,6 +137,7 @@ _ROWS = (
         template_options=True,
         continues=True,
         samples=True,
+        thinking=ThinkingBudget(),
     ),
     Provider("openai-compatible", "", max_top_logprobs=20, samples=True),
 )

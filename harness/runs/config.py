@@ -220,6 +220,13 @@ class RunConfig:
         axis=True,
         part="sampling",
     )
+    thinking_tokens: int | None = run_option(
+        "Most tokens that a reasoning model thinks before an answer, for servers that take a budget; 0: none.",
+        None,
+        least=0,
+        axis=True,
+        part="sampling",
+    )
     repeat: int = run_option("Number of an independent repetition.", 0, least=0, axis=True, annotates=False)
     samples: int = run_option(
         "Answers drawn to each request, which vote on the triplets (needs --temperature).",

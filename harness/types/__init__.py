@@ -57,6 +57,7 @@ from harness.types.runners import (
     Server,
     SeveralServers,
     Supports,
+    ThinkingBudget,
 )
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "Step",
     "SupportedTriplet",
     "Supports",
+    "ThinkingBudget",
     "TokenLogprob",
     "Triplet",
     "Usage",

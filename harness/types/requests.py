@@ -55,6 +55,8 @@ class Sampling:
     """Texts that end the answer and are not part of it."""
     reasoning_effort: str | None = None
     """How much a reasoning model is to think, in its server's words; None leaves it to the server."""
+    thinking_tokens: int | None = None
+    """The most tokens that a reasoning model thinks, within ``max_tokens``; None leaves it to the server."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,14 @@ from harness.types.requests import Completion, GrammarForm, Message, Request
 
 
 @dataclass(frozen=True, slots=True)
+class ThinkingBudget:
+    """What a server asks of a budget for thinking: its ``least`` tokens, and the only ``temperature`` beside it."""
+
+    least: int = 0
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Supports:
     """What a runner can do: grammar forms in order of preference, and its limits.
 
@@ -33,6 +41,8 @@ class Supports:
     continues: bool = False
     takes_effort: bool = False
     """Whether a request can say how much the model is to think."""
+    thinking: ThinkingBudget | None = None
+    """None where a request cannot say how many tokens it is to think."""
     adapters: tuple[str, ...] = ()
     """The checksums of the adapters that a request can name."""
     samples: bool = False
