@@ -50,6 +50,7 @@ class MethodSettings:
     ``adapters`` are the checksums of the adapters that answer, by step; that of every other step has no name.
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
     ``retrieval`` chooses the relations of the schema that each document is asked about; None: all.
+    ``window`` is the most words that are asked about at once; None: whole documents.
     ``in_episodes`` says that documents are queries of few-shot episodes, which bring their relations and shots.
     """
 
@@ -73,6 +74,7 @@ class MethodSettings:
     retrieval: RelationRetrieval | None = None
     adapters: Mapping[str, str] = field(default_factory=dict)
     in_episodes: bool = False
+    window: int | None = None
 
     @property
     def descriptions(self) -> str:

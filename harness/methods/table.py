@@ -22,6 +22,7 @@ from harness.methods.retrieved import Retrieved
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Grouped, Tagged
+from harness.methods.windowed import Windowed
 from harness.prompting.variant import EVIDENCE, LEAST_SCORE, REASONING, SCORES, PromptVariant
 from harness.types import GrammarForm, Supports
 
@@ -180,8 +181,23 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         )
     if not (kind.takes_candidates or kind.narrows_to_candidates) and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
+    if settings.window is not None:
+        _check_windows(settings, kind)
+        return Windowed(settings, settings.window, create_method)
     if settings.in_episodes:
         return InEpisodes(settings, create_method)
     if settings.retrieval is not None:
         return Retrieved(settings, settings.retrieval, create_method)
     return with_shots(settings, kind.create, unrelated_pairs=kind.answers_unrelated)
+
+
+def _check_windows(settings: MethodSettings, kind: MethodKind) -> None:
+    """Raise InputError for what cannot be asked about windows of a document."""
+    if not kind.lists_triplets or kind.takes_candidates:
+        able = ", ".join(name for name, one in METHODS.items() if one.lists_triplets and not one.takes_candidates)
+        raise InputError(f"--window divides documents for prompts that list triplets: use a prompt of {able}")
+    if settings.candidates or settings.questions or settings.retrieval or settings.in_episodes:
+        raise InputError(
+            "--window divides documents, and --candidates, --refine, --retrieve-relations and episodes are of whole "
+            "ones: leave out one of them"
+        )

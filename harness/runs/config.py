@@ -203,6 +203,14 @@ class RunConfig:
         "With --align: what relations are compared by (default names).", None, annotates=False, part="alignment"
     )
     max_triplets: int | None = run_option("Longest list a model may give.", None, least=1, axis=True)
+    window: int | None = run_option(
+        "Ask about parts of at most so many words, which overlap by a fifth, and join their triplets.",
+        None,
+        least=10,
+        axis=True,
+        annotates=False,
+        in_prompt=True,
+    )
     max_tokens: int | None = run_option("Longest answer, in tokens.", None, least=1, axis=True, part="sampling")
     temperature: float = run_option("0 is greedy decoding.", 0.0, least=0.0, axis=True, part="sampling")
     top_p: float = run_option("Nucleus sampling.", 1.0, least=0.0, most=1.0, axis=True, part="sampling")

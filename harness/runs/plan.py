@@ -125,6 +125,8 @@ class Experiment(LlmRun):
             parts += [f"{key}={value}" for key, value in self.config.refine_options.items()]
         if retrieval := self.settings.retrieval:
             parts.append(f"relations={retrieval.count} by {retrieval.embedder.name}")
+        if self.config.window:
+            parts.append(f"window={self.config.window}")
         if self.config.samples > 1:
             parts.append(f"samples={self.config.samples}")
             parts += [f"vote-share={self._vote_share:g}"] if self._vote_share != LEAST_SHARE else []
@@ -206,6 +208,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         retrieval=load_retrieval(config, dataset.schema),
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
         in_episodes=dataset.in_episodes,
+        window=config.window,
     )
     entities = entities_of(config, spec, dataset, runner)
     experiment = Experiment(config, spec, dataset, runner, settings, adapters, None, None, refinement, entities)
