@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
+from harness.errors import RunnerError
 from harness.types import Message, Request
 from runners.error_text import said
 from runners.wordings import is_role_refused
@@ -71,6 +72,18 @@ class Adjustments:
         elif names not in self._omitted:
             self._omitted.append(names)
         return True
+
+
+async def leaves_system_out(
+    count_tokens: Callable[[tuple[Message, ...]], Awaitable[int]], messages: tuple[Message, ...]
+) -> bool:
+    """Whether a chat template leaves the system message of ``messages`` out, as far as the server tells."""
+    if messages[0].role != "system":
+        return False
+    try:
+        return await count_tokens(with_longer_system(messages)) == await count_tokens(messages)
+    except RunnerError:  # a proxy may pass on nothing but chats
+        return False
 
 
 def with_longer_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from harness.types import Constraint, Message, ModelSpec, Request
 from runners.label_tokens import LLAMA_ALTERNATIVES
-from runners.providers import ConstraintStyle, Provider
+from runners.providers import ConstraintStyle, Provider, ThinkingStyle
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
@@ -49,6 +49,10 @@ def chat_body(
             template["reasoning_effort"] = effort
         else:
             body["reasoning_effort"] = effort
+    if (budget := sampling.thinking_tokens) is not None:
+        body |= thinking_fields(budget, provider.thinking_style)
+        if "enable_thinking" in template:  # of Qwen3's template; a row may have switched it off
+            template["enable_thinking"] = budget > 0
     if template:
         body["chat_template_kwargs"] = template
     body |= continuation_fields(request.messages, provider.style)
@@ -90,6 +94,25 @@ def continuation_fields(messages: tuple[Message, ...], style: ConstraintStyle) -
     if style == "vllm" and messages[-1].role == "assistant":
         return {"add_generation_prompt": False, "continue_final_message": True}
     return {}
+
+
+def thinking_fields(tokens: int, style: ThinkingStyle) -> dict[str, object]:
+    """The body fields that hold thinking to so many tokens, 0 for none.
+
+    Sources: the API references of vLLM (sampling parameters), llama.cpp's server, Anthropic (extended thinking, OpenAI
+    SDK compatibility), OpenRouter (reasoning tokens) and Gemini (OpenAI compatibility).
+    """
+    match style:
+        case "vllm":
+            return {"thinking_token_budget": tokens}
+        case "llama.cpp":
+            return {"thinking_budget_tokens": tokens}
+        case "anthropic":
+            return {"thinking": {"type": "enabled", "budget_tokens": tokens} if tokens else {"type": "disabled"}}
+        case "openrouter":
+            return {"reasoning": {"max_tokens": tokens} if tokens else {"enabled": False}}
+        case "gemini":
+            return {"extra_body": {"google": {"thinking_config": {"thinking_budget": tokens}}}}
 
 
 def constraint_fields(constraint: Constraint, style: ConstraintStyle) -> dict[str, object]:

@@ -126,6 +126,8 @@ def refuse_unsupported(name: str, supports: Supports, request: Request) -> None:
         )
     if request.sampling.reasoning_effort is not None and not supports.takes_effort:
         raise FatalError(f"{name} cannot be told how much to think: leave out --reasoning-effort")
+    if request.sampling.thinking_tokens is not None and supports.thinking is None:
+        raise FatalError(f"{name} cannot be told how many tokens to think: leave out --thinking-tokens")
     if request.adapter and request.adapter not in supports.adapters:
         raise FatalError(
             f"{name} was not started with the adapter {request.adapter[:12]}: give its folder to --adapter"

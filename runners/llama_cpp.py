@@ -90,6 +90,7 @@ class LlamaCppRunner(ChildServerRunner):
             max_documents=self._slots,
             continues=self.provider.continues,
             takes_effort=True,
+            thinking=self.provider.thinking,
             adapters=adapter_ids(options),
         )
         self.take_time()

@@ -21,6 +21,7 @@ from harness.types import (
     Request,
     RunnerOptions,
     Supports,
+    ThinkingBudget,
     Usage,
 )
 from runners.contract import Declaration
@@ -50,7 +51,13 @@ class MockRunner:
     def __init__(self, answer: Answer | None = None, *, name: str = "mock", latency_s: float = 0.0) -> None:
         self.name = name
         self.identity: dict[str, str] = {"provider": "mock", "model": name}
-        self.supports = Supports(forms=get_args(GrammarForm), max_top_logprobs=20, continues=True, takes_effort=True)
+        self.supports = Supports(
+            forms=get_args(GrammarForm),
+            max_top_logprobs=20,
+            continues=True,
+            takes_effort=True,
+            thinking=ThinkingBudget(),
+        )
         self.requests: deque[Request] = deque(maxlen=LAST_REQUESTS)
         self._answer = answer or empty_list
         self._latency_s = latency_s

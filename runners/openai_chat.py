@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +17,11 @@ from harness.errors import ContextOverflow, HarnessError, RetryableError, Runner
 from harness.redaction import redact, remember_address, remember_options
 from harness.types import Completion, CountsTokens, Message, ModelSpec, Request, RunnerOptions, Supports
 from runners.addresses import Address, given_headers, given_query, read_address
-from runners.adjustments import LEFT_OUT, MERGED, Adjustments, with_longer_system
+from runners.adjustments import LEFT_OUT, MERGED, Adjustments, leaves_system_out
 from runners.chat_answer import completion_of
 from runners.chat_body import chat_body, chat_messages
 from runners.contract import check_key_variable, identify, key_in, not_started, refuse_unsupported
+from runners.headers import request_headers
 from runners.http_errors import ErrorTold, json_answer
 from runners.label_tokens import NO_LABELS, LabelTokens, whole_labels
 from runners.options import SERVER_OPTIONS, Option, body_fields, integer, switch
@@ -29,6 +29,7 @@ from runners.probe import check_grammar
 from runners.progress import ProgressWatch, counters
 from runners.prompt_length import fewest_tokens
 from runners.providers import Provider
+from runners.samples import choices_apart, is_of_the_number, shared_usage
 from runners.served_model import told_of
 from runners.server_context import server_context
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 # Stands for no key; it is not sent.
 NO_KEY = "none"
-# Sent with OpenAI's own key, as its clients do.
-_OF_OPENAI_KEY = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 CONNECT_TIMEOUT_S = 30.0
 # For the questions about the server's context, which no start waits for.
 CONTEXT_TIMEOUT_S = 5.0
@@ -81,6 +80,8 @@ class OpenAIChatRunner:
             max_documents=integer(extra, "documents", 1) if "documents" in extra else None,
             continues=provider.continues,
             takes_effort=True,
+            samples=provider.samples,
+            thinking=provider.thinking,
         )
         self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)
@@ -141,12 +142,32 @@ class OpenAIChatRunner:
         Raises FatalError for a constraint or log-probabilities that it cannot give, ContextOverflow without asking
         for a prompt that is longer than the server's context in any tokenizer.
         """
+        (completion,) = await self.generate_samples(request, 1)
+        return completion
+
+    async def generate_samples(self, request: Request, count: int) -> Sequence[Completion]:
+        """Ask the model once for ``count`` answers; from then on for one, where it refuses or does not give several."""
         refuse_unsupported(self.name, self.supports, request)
         context = self._server_context
         if context is not None and (tokens := fewest_tokens(request.messages)) > context:
             raise ContextOverflow(f"the prompt has {tokens} tokens or more, and the server's context is {context}")
-        answer = self._send(request)
-        return await (answer if self._watch is None else self._watch.wait_for(answer))
+        answers = self._send_for(request, count)
+        return await (answers if self._watch is None else self._watch.wait_for(answers))
+
+    async def _send_for(self, request: Request, count: int) -> Sequence[Completion]:
+        try:
+            drawn = await self._send_all(request, count)
+        except RunnerError as error:
+            if count == 1 or not is_of_the_number(error):
+                raise
+            drawn = await self._send_all(request, 1)
+            self._takes_no_number(str(error))
+        return drawn
+
+    def _takes_no_number(self, why: str) -> None:
+        if self.supports.samples:
+            self.supports = replace(self.supports, samples=False)
+            log.warning("%s: samples are asked for one by one from now on: %s", self.name, why)
 
     async def served(self) -> Mapping[str, object]:
         """What the server's list of models says of this one; empty where it does not tell within a few seconds.
@@ -233,41 +254,21 @@ class OpenAIChatRunner:
         self._address = read_address(base_url)
         self._proxy = proxy_for(self._address)
         extra, connections = self.options.extra, self.options.max_connections
-        trusted = certificates(self._address, self._proxy, extra.get("ca"))
+        trusted, key = certificates(self._address, self._proxy, extra.get("ca")), self._api_key()
         return BoundedClient(
             base_url=self._address.url,
-            headers=self._headers(self._address),
+            headers=request_headers(self._address, "" if key == NO_KEY else key, self._key_variable(), extra),
             transport=SpreadTransport(connections, trusted, self._proxy),
             timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S),
             params=httpx2.QueryParams(self._address.query).merge(given_query(extra)),
             trust_env=False,
         )
 
-    def _headers(self, address: Address) -> httpx2.Headers:
-        """The headers of every request; those that the user gives take the place of others."""
-        import httpx2
-
-        key = self._api_key()
-        headers = httpx2.Headers({"Accept": "application/json", "User-Agent": "docre-harness"})
-        if key != NO_KEY:
-            headers["Authorization"] = f"Bearer {key}"
-            if address.is_azure:
-                headers["api-key"] = key
-            if self._key_variable() == "OPENAI_API_KEY":
-                headers.update({name: os.environ[it] for name, it in _OF_OPENAI_KEY.items() if os.environ.get(it)})
-        headers.update(given_headers(self.options.extra))
-        return headers
-
     async def _test_system_role(self, request: Request) -> None:
         """Find out whether the chat template leaves system messages out, where the server counts tokens."""
-        if not isinstance(self, CountsTokens) or request.messages[0].role != "system":
+        if not isinstance(self, CountsTokens) or not await leaves_system_out(self.count_tokens, request.messages):
             return
-        try:
-            longer = await self.count_tokens(with_longer_system(request.messages))
-            is_left_out = longer == await self.count_tokens(request.messages)
-        except RunnerError:  # a proxy may pass on nothing but chats
-            return
-        if is_left_out and self._adjustments.system_role:
+        if self._adjustments.system_role:
             self._adjustments.system_role = False
             log.warning("%s: %s from now on: %s", self.name, MERGED, LEFT_OUT)
 
@@ -281,10 +282,14 @@ class OpenAIChatRunner:
         return NO_LABELS
 
     async def _send(self, request: Request) -> Completion:
-        """Ask once, and again at once without what the server refuses of it."""
+        (completion,) = await self._send_all(request, 1)
+        return completion
+
+    async def _send_all(self, request: Request, count: int) -> Sequence[Completion]:
+        """Ask once for ``count`` answers, and again at once without what the server refuses of it."""
         labels = await self._label_tokens(request)
         while True:
-            asked, body, notes = self.bodies(request, labels)
+            asked, body, notes = self.bodies(request, labels, count)
             started = time.perf_counter()
             try:
                 answer = await self._post("/chat/completions", body)
@@ -292,11 +297,23 @@ class OpenAIChatRunner:
                 if not self._adjusted(error, asked, body, request):
                     raise
                 continue
-            completion = completion_of(answer, request, body, notes, time.perf_counter() - started)
-            return replace(completion, logprobs=whole_labels(completion.logprobs, labels))
+            seconds = time.perf_counter() - started
+            drawn: list[Completion] = []
+            choices = choices_apart(answer)
+            if len(choices) < count:
+                self._takes_no_number("the server answered once, although asked for several answers")
+            for one in choices[:count]:
+                try:
+                    completion = completion_of(one, request, body, notes, seconds)
+                except RunnerError:
+                    if not drawn:
+                        raise
+                    break  # The samples from here on are asked for again.
+                drawn.append(replace(completion, logprobs=whole_labels(completion.logprobs, labels)))
+            return shared_usage(drawn)
 
     def bodies(
-        self, request: Request, labels: LabelTokens = NO_LABELS
+        self, request: Request, labels: LabelTokens = NO_LABELS, samples: int = 1
     ) -> tuple[dict[str, object], dict[str, object], tuple[str, ...]]:
         """The body as it would be asked, as it is sent to this server, and in words how they differ."""
         asked = chat_body(
@@ -304,6 +321,8 @@ class OpenAIChatRunner:
         )
         if labels.whole:
             asked["logprob_token_ids"] = list(labels.ids)
+        if samples > 1:
+            asked["n"] = samples
         for name in self._omitted:
             asked.pop(name, None)
         body, notes = self._adjustments.applied(asked, request)

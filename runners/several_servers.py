@@ -108,6 +108,11 @@ class OneOfSeveral:
     async def generate(self, request: Request) -> Completion:
         return replace(await self._runner.generate(request), server=self.name)
 
+    async def generate_samples(self, request: Request, count: int) -> Sequence[Completion]:
+        drawn = await self._runner.generate_samples(request, count)
+        self.supports = self._runner.supports
+        return [replace(one, server=self.name) for one in drawn]
+
     async def answers(self) -> bool:
         return await self._runner.answers()
 

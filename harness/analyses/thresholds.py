@@ -80,7 +80,8 @@ def read_scored(folder: RunFolder, place: DataPlace = WHEREVER) -> ScoredRun:
         if len(scores) < len({one.triplet for one in record.predictions}):
             raise InputError(
                 f"{folder.run_id}: its triplets have no scores; prompts that read probabilities give them (hrt, "
-                "choice, judge, statements; those that list triplets with -P scores=tokens), and so do encoders"
+                "relation-pairs, choice, judge, statements; those that list triplets with -P scores=tokens), and so do "
+                "encoders"
             )
         gold = frozenset(label.triplet for label in document.labels)
         if manifest.question.task == PROPOSES_PAIRS:

@@ -45,7 +45,7 @@ class _GroupedReader(AnswerReader[RawTriplet]):
         if says_nothing(line):
             return []
         content = without_ornaments(line)
-        fields = _fields(content)
+        fields = fields_of(content)
         if self._head is not None and len(fields) > 1 and not content.startswith("("):
             return self._stated(fields, line)
         heading = unescape(content.rstrip(":* ").strip())
@@ -94,7 +94,7 @@ class _GroupedReader(AnswerReader[RawTriplet]):
         return self.text[node.start : node.end]
 
 
-def _fields(content: str) -> list[str]:
+def fields_of(content: str) -> list[str]:
     """The fields of ``content`` between ``|`` that are not escaped; a trailing one is taken as none."""
     parts = _BETWEEN.sub(lambda match: f"{match[1]}\n", content).split("\n")
     fields = [part.strip() for part in parts]

@@ -83,7 +83,7 @@ def read_option_probabilities(
     read, unread, missing = [0.0] * len(labels), [0.0] * len(labels), 0.0
     path, path_probability = "", 1.0
     for token in tokens[first:]:
-        alternatives = _alternatives(token)
+        alternatives = alternatives_of(token)
         possible = _spelt(path, labels)[1]
         goes_on = False
         for word, probability in alternatives:
@@ -123,7 +123,7 @@ def token_at(tokens: Sequence[TokenLogprob], text: str, start: int) -> int | Non
     return next((index for index, end in enumerate(ends) if end > offset + start), None)
 
 
-def _alternatives(token: TokenLogprob) -> list[tuple[str, float]]:
+def alternatives_of(token: TokenLogprob) -> list[tuple[str, float]]:
     """Every token returned, with its probability; the generated one also where it is not among the most probable."""
     returned = list(token.top)
     if all(word != token.token for word, _ in returned):

@@ -6,13 +6,15 @@ import json
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import TypeVar
 
 from harness.escaping import SEPARATOR, unescape
 from harness.types import RawTriplet, TokenLogprob
 
-_Span = tuple[int, int]
+Span = tuple[int, int]
+Stated = TypeVar("Stated", bound=Hashable)
 _BULLET = "- "
 _STRING = r'("(?:[^"\\]|\\.)*")'
 _OBJECT = re.compile(rf'"head"\s*:\s*{_STRING}\s*,\s*"relation"\s*:\s*{_STRING}\s*,\s*"tail"\s*:\s*{_STRING}')
@@ -24,13 +26,23 @@ def triplet_scores(text: str, tokens: Sequence[TokenLogprob]) -> dict[RawTriplet
     Scored are triplets as grammars spell them: one a line, grouped by head and relation, or objects in JSON. Of equal
     triplets the first counts. Empty where the tokens do not spell ``text``, as where a server splits characters.
     """
+    return spelling_scores(text, tokens, _spelt(text))
+
+
+def spelling_scores(
+    text: str, tokens: Sequence[TokenLogprob], spelt: Iterable[tuple[Stated, list[Span]]]
+) -> dict[Stated, float]:
+    """The geometric mean of the probabilities of the tokens that spell each of ``spelt``, in the pieces of its spans.
+
+    Spans are the first and the last place in ``text``, the last excluded.
+    """
     start = "".join(token.token for token in tokens).find(text)
     if start < 0 or not text:
         return {}
     starts = [0, *accumulate(len(token.token) for token in tokens)]
-    scores: dict[RawTriplet, float] = {}
-    for triplet, spans in _spelt(text):
-        if triplet not in scores:
+    scores: dict[Stated, float] = {}
+    for stated, spans in spelt:
+        if stated not in scores:
             places = {
                 place
                 for first, end in spans
@@ -38,11 +50,11 @@ def triplet_scores(text: str, tokens: Sequence[TokenLogprob]) -> dict[RawTriplet
             }
             spelling = [tokens[place] for place in places if place < len(tokens) and tokens[place].token]
             if spelling:
-                scores[triplet] = math.exp(sum(token.logprob for token in spelling) / len(spelling))
+                scores[stated] = math.exp(sum(token.logprob for token in spelling) / len(spelling))
     return scores
 
 
-def _spelt(text: str) -> Iterator[tuple[RawTriplet, list[_Span]]]:
+def _spelt(text: str) -> Iterator[tuple[RawTriplet, list[Span]]]:
     """Each triplet with the pieces of ``text`` that spell it, with the character after each: ``E1`` is not ``E12``."""
     for found in _OBJECT.finditer(text):
         head, relation, tail = (_of_json(found[group]) for group in (1, 2, 3))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from typing import TypeVar
 
-from harness.engine.budget import Budget, with_usage
+from harness.engine.budget import Budget, BudgetExhausted, with_usage
 from harness.engine.endpoints import Elsewhere, Endpoint, Endpoints, Home
 from harness.engine.journal import AnswerStore, request_key
 from harness.engine.retry import RetryPolicy, call_with_retries
@@ -19,7 +19,7 @@ from harness.engine.stop import StopSignal
 from harness.engine.storable import storable
 from harness.engine.waiting import Waiting, span
 from harness.errors import FatalError, OutageError, RetryableError, RunnerError
-from harness.types import Completion, Request, Usage
+from harness.types import Completion, DrawsSamples, Request, Usage
 
 Result = TypeVar("Result")
 
@@ -100,30 +100,57 @@ class Asker:
 
     async def _ask(self, key: bytes, request: Request, home: Home | None, retry: str = "") -> Completion:
         self.stop.check()
-        reserved = await self.budget.reserve(request)
+        keys = [key] if retry else [key, *self._unanswered(request)]
+        try:
+            reserved = await self.budget.reserve(request, len(keys))
+        except BudgetExhausted:
+            if len(keys) == 1:
+                raise
+            keys = [key]
+            reserved = await self.budget.reserve(request)
         used = Usage()
         try:
-            answer = await self._send(request, [] if home is None else home)
-            completion = with_usage(storable(answer), request)
-            used = completion.usage
+            answers = await self._send(request, len(keys), [] if home is None else home)
+            completions = [
+                with_usage(storable(answer), request, has_prompt=not number) for number, answer in enumerate(answers)
+            ]
+            used = _sum_of(completions)
         except RunnerError as error:
             self.session.outages.failed(error, self.stop)
             raise
         finally:
             self.budget.settle(reserved, used)
         self.session.outages.answered(by_server=True)
-        stored = await self.journal.store(key, self.run_id, completion, retry)
-        self.traffic.count(completion.usage)
-        return stored
+        stored = await asyncio.gather(
+            *(
+                self.journal.store(one, self.run_id, completion, retry)
+                for one, completion in zip(keys, completions, strict=False)
+            )
+        )
+        self.traffic.count(used)
+        return stored[0]
 
-    async def _send(self, request: Request, home: Home) -> Completion:
-        """Ask a server, and others where it fails and there are others."""
+    def _unanswered(self, request: Request) -> list[bytes]:
+        """The keys of the further samples to draw in the same call, up to the first that is answered.
+
+        Not beyond it: a server draws each of several answers with the next seed, which that sample has.
+        """
+        keys = []
+        for number in range(request.more if self.session.runner.supports.samples else 0):
+            key = self._key(replace(request, repeat=request.repeat + number + 1))
+            if self.journal.get(key) is not None:
+                break
+            keys.append(key)
+        return keys
+
+    async def _send(self, request: Request, samples: int, home: Home) -> Sequence[Completion]:
+        """Ask a server for so many answers, and others where it fails and there are others."""
         failed: Endpoint | None = None
         for moves in count():
             may_move = moves < self.endpoints.most_moves(self.policy.retries)
             with self.endpoints.one_for(home, failed) as endpoint:
                 try:
-                    return await self._ask_endpoint(endpoint, request, may_move)
+                    return await self._ask_endpoint(endpoint, request, samples, may_move)
                 except Elsewhere:
                     pass
                 except (FatalError, OutageError) as error:
@@ -133,20 +160,25 @@ class Asker:
             self.traffic.retried += 1
         raise AssertionError("unreachable")
 
-    async def _ask_endpoint(self, endpoint: Endpoint, request: Request, may_move: bool) -> Completion:
+    async def _ask_endpoint(
+        self, endpoint: Endpoint, request: Request, samples: int, may_move: bool
+    ) -> Sequence[Completion]:
         retrying = partial(self._retrying, endpoint, may_move)
         with self.traffic.waiting.on("the model to start"):
             await endpoint.preparation.ensure(request, self.stop, retrying)
         async with endpoint.limiter:
             # A request that waited for its place while the run was stopped is not in flight yet.
             self.stop.check()
-            completion = await retrying(lambda: self._generate(endpoint, request))
+            completions = await retrying(lambda: self._generate(endpoint, request, samples))
         endpoint.answered()
-        return completion
+        return completions
 
-    async def _generate(self, endpoint: Endpoint, request: Request) -> Completion:
+    async def _generate(self, endpoint: Endpoint, request: Request, samples: int) -> Sequence[Completion]:
+        runner = endpoint.runner
         with self.traffic.waiting.for_answer():
-            return await endpoint.runner.generate(request)
+            if samples > 1 and isinstance(runner, DrawsSamples) and runner.supports.samples:
+                return await runner.generate_samples(request, samples)
+            return [await runner.generate(request)]
 
     async def _retrying(self, endpoint: Endpoint, may_move: bool, call: Callable[[], Awaitable[Result]]) -> Result:
         """Await ``call`` with the run's time limit for one attempt, and its retries.
@@ -204,3 +236,12 @@ class Asker:
         except TimeoutError as error:
             text = f"no answer within --timeout {self.timeout_s:g} s" if endpoint.is_usable else endpoint.why
             raise RetryableError(text, overloaded=True) from error
+
+
+def _sum_of(completions: Sequence[Completion]) -> Usage:
+    usages = [one.usage for one in completions]
+    return Usage(
+        sum(one.prompt_tokens for one in usages),
+        sum(one.completion_tokens for one in usages),
+        estimated=any(one.estimated for one in usages),
+    )

@@ -64,9 +64,9 @@ class Budget:
         self._estimated = False
         self._settled = asyncio.Event()
 
-    async def reserve(self, request: Request) -> Usage:
-        """Set the worst case of a request aside; raises BudgetExhausted if it does not fit."""
-        worst = Usage(_prompt_tokens(request), request.sampling.max_tokens)
+    async def reserve(self, request: Request, answers: int = 1) -> Usage:
+        """Set the worst case of a request for that many answers aside; raises BudgetExhausted if it does not fit."""
+        worst = Usage(_prompt_tokens(request), answers * request.sampling.max_tokens)
         while (excess := self._excess(worst)) is not None:
             if not self._in_flight:
                 note = " (tokens are estimated: the server does not report them)" if self._estimated else ""
@@ -112,13 +112,18 @@ class Budget:
         return None
 
 
-def with_usage(completion: Completion, request: Request) -> Completion:
-    """The completion with its tokens estimated from the text, where the server reports none that can be true."""
+def with_usage(completion: Completion, request: Request, *, has_prompt: bool = True) -> Completion:
+    """The completion with its tokens estimated from the text, where the server reports none that can be true.
+
+    The prompt of several answers counts for the first: the others are without (``has_prompt``).
+    """
     usage = completion.usage
     prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
     most_read, most_written = _most_tokens(request, completion)
     written = len(completion.text) + len(completion.reasoning) + len(completion.refusal)
-    if not 0 < prompt_tokens <= most_read:
+    if not has_prompt:
+        prompt_tokens = 0
+    elif not 0 < prompt_tokens <= most_read:
         prompt_tokens = _prompt_tokens(request)
     if not (0 < completion_tokens <= most_written or completion_tokens == written == 0):
         cut = completion.finish_reason == "length"

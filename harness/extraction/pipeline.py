@@ -13,14 +13,9 @@ from harness.extraction.entities import EntitySource, KnownEntities
 from harness.extraction.inputs import Text
 from harness.extraction.results import ExtractedDocument, extracted, labelled
 from harness.extraction.scores import scored_predictions
-from harness.extraction.windows import (
-    WINDOW,
-    merged,
-    triplets_of_known,
-    windows_of,
-    windows_with_entities,
-)
+from harness.extraction.windows import WHOLE, WINDOW, merged
 from harness.label_source import NO_LABELS
+from harness.methods.windows import triplets_of_known, windows_of, windows_with_entities
 from harness.types import Document, PairScorer, PairScores, Prediction, RelationSchema
 
 MOST_WINDOWS = 16
@@ -88,10 +83,10 @@ class Extractor:
         known = isinstance(self.entities, KnownEntities)
         if isinstance(self.entities, KnownEntities):
             documents = [self.entities.entities(document) for document in documents]
-            whole = [windows_with_entities(document, self.window) for document in documents]
+            whole = [windows_with_entities(document, self.window, WHOLE) for document in documents]
             found = [window.document for windows in whole for window in windows]
         else:
-            whole = [windows_of(document, self.window) for document in documents]
+            whole = [windows_of(document, self.window, WHOLE) for document in documents]
             found = list(self.entities.find(window.document for windows in whole for window in windows))
         scored = self._scores(self.relations, found) if self.relations else None
         remaining = iter(found)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from harness.alignment.grounding import Span
-from harness.datasets.excerpt import excerpt
-from harness.methods.parts import Merged, PartFound, merge, parts_of
-from harness.types import Document, Entity, Prediction, Triplet
+from harness.methods.parts import Merged, PartFound, merge
+from harness.methods.windows import Window, renumbered_evidence
+from harness.types import Entity, Prediction
 
 WINDOW = 250
 """Words of a window of a long text; the models were trained on texts of 200 on average. Neighbours share a fifth."""
@@ -17,54 +17,6 @@ WHOLE = 1.8
 """A text of so many windows is read whole: as long as the longest that the models were trained on."""
 
 PERSON = "PER"
-
-
-@dataclass(frozen=True)
-class Window:
-    """Some sentences of a text, from number ``first`` on, as a document of their own."""
-
-    first: int
-    document: Document
-    numbers: tuple[int, ...] = ()
-    """Of its entities in the whole text, where they were known before it was divided."""
-
-
-def windows_of(document: Document, words: int = WINDOW) -> list[Window]:
-    """The windows that cover a text, itself if it is short; one sentence may be longer than a window."""
-    if sum(map(len, document.sentences)) <= WHOLE * words:
-        return [Window(0, Document(document.title, document.sentences, ()))] if any(document.sentences) else []
-    lengths = [min(len(sentence), words) for sentence in document.sentences]
-    parts = parts_of(lengths, words) or [range(len(lengths))]
-    return [
-        Window(part.start, Document(document.title, document.sentences[part.start : part.stop], ()))
-        for part in parts
-        if part
-    ]
-
-
-def windows_with_entities(document: Document, words: int = WINDOW) -> list[Window]:
-    """The windows that cover a text whose entities are known, each with the mentions in its sentences."""
-    found = []
-    for window in windows_of(document, words):
-        inside = range(window.first, window.first + len(window.document.sentences))
-        found.append(Window(window.first, *excerpt(document, inside)))
-    return found
-
-
-def triplets_of_known(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> list[Prediction]:
-    """The triplets of the whole text between entities that were known, each with its highest score."""
-    best: dict[Triplet, Prediction] = {}
-    for window, predictions in zip(windows, found, strict=True):
-        for one in predictions:
-            head, relation, tail = one.triplet
-            triplet = Triplet(window.numbers[head], relation, window.numbers[tail])
-            if triplet not in best or (one.score or 0.0) > (best[triplet].score or 0.0):
-                best[triplet] = replace(one, triplet=triplet, evidence=_renumbered(one, window.first))
-    return list(best.values())
-
-
-def _renumbered(prediction: Prediction, first: int) -> tuple[int, ...]:
-    return tuple(first + sentence for sentence in prediction.evidence)
 
 
 def merged(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> Merged:
@@ -80,7 +32,7 @@ def merged(windows: Sequence[Window], found: Sequence[Sequence[Prediction]]) -> 
     for window, predictions, aliases in zip(windows, found, full_names, strict=True):
         entities = window.document.entities
         anchors = [frozenset(Span(one.sent_id, one.start, one.end) for one in entity.mentions) for entity in entities]
-        renumbered = [replace(one, evidence=_renumbered(one, window.first)) for one in predictions]
+        renumbered = [replace(one, evidence=renumbered_evidence(one, window.first)) for one in predictions]
         parts.append(PartFound(window.first, entities, anchors, renumbered, aliases))
     return merge(parts)
 

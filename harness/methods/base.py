@@ -150,10 +150,16 @@ class Answers:
     async def to_each(self, items: Iterable[Item], question: Callable[[Item], Question[Read]]) -> list[Read]:
         """What the answers to the ``question`` about each item say, in their order.
 
-        Neither the next item nor its question is made before it can be asked.
+        Neither the next item nor its question is made before it can be asked. What earlier answers led to may be asked
+        of this sample only.
         """
+
+        def alone(item: Item) -> Question[Read]:
+            asked = question(item)
+            return replace(asked, request=replace(asked.request, more=0))
+
         readings = []
-        for step, reading, outcome in await ask_all(self.ask, items, question, self._answer):
+        for step, reading, outcome in await ask_all(self.ask, items, alone if self._steps else question, self._answer):
             readings.append(reading)
             self._steps.append(step)
             self._outcomes.append(outcome)

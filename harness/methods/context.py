@@ -130,6 +130,7 @@ class DocumentContext:
             constraint=constraint,
             repeat=settings.repeat,
             adapter=settings.adapter_of(step),
+            more=settings.more,
         )
 
     def _messages(self, step: str, endings: Sequence[str], more: Mapping[str, object]) -> tuple[Message, ...]:

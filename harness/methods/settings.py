@@ -43,12 +43,14 @@ class MethodSettings:
     ``candidates`` proposes the pairs to the variants that are asked about given ones, and to no other.
     ``questions`` stand in for them: which pairs and relations are asked about was decided elsewhere.
     ``relation_texts`` are the texts of every relation of the schema, by id, where the variant or the level uses any.
+    ``more`` is how many samples of the run, of the next numbers of ``repeat``, come after this one.
     ``max_top_logprobs`` is how many alternatives per token the runner gives (0: no log-probabilities).
     ``shots`` are the labelled documents to demonstrate; of them come ``exchanges``, by step, which follow the
     system message, and ``opening``, whether the question is the first that the model is asked.
     ``adapters`` are the checksums of the adapters that answer, by step; that of every other step has no name.
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
     ``retrieval`` chooses the relations of the schema that each document is asked about; None: all.
+    ``window`` is the most words that are asked about at once; None: whole documents.
     ``in_episodes`` says that documents are queries of few-shot episodes, which bring their relations and shots.
     """
 
@@ -60,6 +62,7 @@ class MethodSettings:
     max_triplets: int
     sampling: Sampling
     repeat: int = 0
+    more: int = 0
     max_top_logprobs: int = 0
     candidates: PairSource | None = None
     questions: QuestionSource | None = None
@@ -71,6 +74,7 @@ class MethodSettings:
     retrieval: RelationRetrieval | None = None
     adapters: Mapping[str, str] = field(default_factory=dict)
     in_episodes: bool = False
+    window: int | None = None
 
     @property
     def descriptions(self) -> str:

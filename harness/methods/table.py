@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, get_args
 
+from harness.answers.entity_pairs import PAIR_FORMS
 from harness.answers.grouped import GROUPED_FORMS
 from harness.answers.reasoned import REASONING_CHARACTERS
 from harness.errors import InputError
@@ -16,12 +17,14 @@ from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
 from harness.methods.relatedness import BY, Relatedness
+from harness.methods.relation_pairs import RELATION_IN, RelationPairs
 from harness.methods.retrieved import Retrieved
 from harness.methods.settings import PAIRS_PER_REQUEST, MethodSettings
 from harness.methods.shots import with_shots
 from harness.methods.tagged import Grouped, Tagged
+from harness.methods.windowed import Windowed
 from harness.prompting.variant import EVIDENCE, LEAST_SCORE, REASONING, SCORES, PromptVariant
-from harness.types import GrammarForm
+from harness.types import GrammarForm, Supports
 
 # Room for the longest lines "(E12 | relation name | E34)" of the schemas in use, entity names included.
 TOKENS_PER_TRIPLET = 48
@@ -55,6 +58,7 @@ class MethodKind(NamedTuple):
     knows_related: bool = False
     names_evidence: bool = False
     lists_triplets: bool = False
+    fits_types: bool = False
 
     @property
     def answers_unrelated(self) -> bool:
@@ -67,7 +71,11 @@ class MethodKind(NamedTuple):
         return self.reads_labels or self.proposes_pairs
 
     def begins_answers(self, options: Mapping[str, str]) -> bool:
-        """Whether the prompt begins the answer, of which one token is read."""
+        """Whether the prompt begins the answer, with which the model goes on."""
+        return self.reads_one_token(options) or options.get(RELATION_IN) == "answer"
+
+    def reads_one_token(self, options: Mapping[str, str]) -> bool:
+        """Whether of each answer one token is read, whose probabilities are all that it says."""
         return self.reads_labels or (self.proposes_pairs and options.get(BY) == "head")
 
 
@@ -86,6 +94,7 @@ METHODS: Mapping[str, MethodKind] = {
     "rhf": MethodKind(rhf, names_evidence=True, lists_triplets=True),
     "hrt": MethodKind(HeadRelationTail, reads_labels=True),
     "related": MethodKind(Relatedness, proposes_pairs=True),
+    "relation-pairs": MethodKind(RelationPairs, forms=PAIR_FORMS, lists_triplets=True, fits_types=True),
 }
 
 
@@ -113,7 +122,22 @@ def uses_relation_texts(settings: MethodSettings) -> bool:
     """Whether the prompts show anything of a relation but its name, or the grammar goes by its argument types."""
     kind = method_kind(settings.variant)
     shows = settings.descriptions != "none" or kind.states_relations or kind.reads_labels
-    return shows or settings.level == "typed"
+    fits_types = kind.fits_types and settings.options.get("types") == "shown"
+    return shows or fits_types or settings.level == "typed"
+
+
+def check_beginning(variant: PromptVariant, options: Mapping[str, str], supports: Supports, model: str) -> None:
+    """Raise InputError where the prompt begins the answer and a model that ``supports`` this much cannot go on."""
+    kind = method_kind(variant)
+    is_token = kind.reads_one_token(options)
+    if kind.begins_answers(options) and not (supports.continues and (supports.max_top_logprobs or not is_token)):
+        reads = " and reads log-probabilities" if is_token else ""
+        other = "another prompt, such as rhf" if is_token else f"-P {RELATION_IN}=question"
+        raise InputError(
+            f"prompt {variant.name!r} begins the answer itself{reads}, which {model} does not offer: use "
+            f"{'-P by=pair' if kind.proposes_pairs else other}, or a model that runs here, behind vLLM (--model "
+            "vllm/NAME) or behind llama.cpp (--model llama-server/NAME)"
+        )
 
 
 def create_method(settings: MethodSettings) -> PromptMethod:
@@ -124,9 +148,9 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     """
     prompt, kind = settings.variant.name, method_kind(settings.variant)
     if settings.reasons and kind.begins_answers(settings.options):
-        raise InputError(
-            f"prompt {prompt!r} is answered by one token, before which none reasons: leave out -P {REASONING}"
-        )
+        is_token = kind.reads_one_token(settings.options)
+        begins = "is answered by one token" if is_token else f"with {RELATION_IN}=answer begins its answers itself"
+        raise InputError(f"prompt {prompt!r} {begins}, before which none reasons: leave out -P {REASONING}")
     if settings.names_evidence and not kind.names_evidence:
         able = ", ".join(name for name, other in METHODS.items() if other.names_evidence)
         raise InputError(
@@ -157,8 +181,23 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         )
     if not (kind.takes_candidates or kind.narrows_to_candidates) and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
+    if settings.window is not None:
+        _check_windows(settings, kind)
+        return Windowed(settings, settings.window, create_method)
     if settings.in_episodes:
         return InEpisodes(settings, create_method)
     if settings.retrieval is not None:
         return Retrieved(settings, settings.retrieval, create_method)
     return with_shots(settings, kind.create, unrelated_pairs=kind.answers_unrelated)
+
+
+def _check_windows(settings: MethodSettings, kind: MethodKind) -> None:
+    """Raise InputError for what cannot be asked about windows of a document."""
+    if not kind.lists_triplets or kind.takes_candidates:
+        able = ", ".join(name for name, one in METHODS.items() if one.lists_triplets and not one.takes_candidates)
+        raise InputError(f"--window divides documents for prompts that list triplets: use a prompt of {able}")
+    if settings.candidates or settings.questions or settings.retrieval or settings.in_episodes:
+        raise InputError(
+            "--window divides documents, and --candidates, --refine, --retrieve-relations and episodes are of whole "
+            "ones: leave out one of them"
+        )

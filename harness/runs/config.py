@@ -203,6 +203,14 @@ class RunConfig:
         "With --align: what relations are compared by (default names).", None, annotates=False, part="alignment"
     )
     max_triplets: int | None = run_option("Longest list a model may give.", None, least=1, axis=True)
+    window: int | None = run_option(
+        "Ask about parts of at most so many words, which overlap by a fifth, and join their triplets.",
+        None,
+        least=10,
+        axis=True,
+        annotates=False,
+        in_prompt=True,
+    )
     max_tokens: int | None = run_option("Longest answer, in tokens.", None, least=1, axis=True, part="sampling")
     temperature: float = run_option("0 is greedy decoding.", 0.0, least=0.0, axis=True, part="sampling")
     top_p: float = run_option("Nucleus sampling.", 1.0, least=0.0, most=1.0, axis=True, part="sampling")
@@ -217,6 +225,13 @@ class RunConfig:
     reasoning_effort: str | None = run_option(
         "How much a reasoning model thinks, such as low or high, for servers that take it.",
         None,
+        axis=True,
+        part="sampling",
+    )
+    thinking_tokens: int | None = run_option(
+        "Most tokens that a reasoning model thinks before an answer, for servers that take a budget; 0: none.",
+        None,
+        least=0,
         axis=True,
         part="sampling",
     )

@@ -14,7 +14,7 @@ from harness.methods.base import PromptMethod
 from harness.methods.candidates import GOLD
 from harness.methods.found_entities import OverFoundEntities
 from harness.methods.settings import GIVEN, MethodSettings, choose_constraint
-from harness.methods.table import create_method, enough_tokens, method_kind, uses_relation_texts
+from harness.methods.table import check_beginning, create_method, enough_tokens, method_kind, uses_relation_texts
 from harness.methods.voting import LEAST_SHARE, Voting
 from harness.models import resolve_model
 from harness.prompting.languages import ENGLISH
@@ -77,7 +77,9 @@ class Experiment(LlmRun):
         if (count := self.config.samples) > 1:
             # No repetition of a run shares a number with another's samples.
             numbers = range(self.config.repeat * count, (self.config.repeat + 1) * count)
-            samples = [create_method(replace(self.settings, repeat=number)) for number in numbers]
+            samples = [
+                create_method(replace(self.settings, repeat=number, more=numbers[-1] - number)) for number in numbers
+            ]
             return Voting(tuple(samples), self._vote_share)
         method = create_method(self.settings)
         if self.refinement is None:
@@ -123,6 +125,8 @@ class Experiment(LlmRun):
             parts += [f"{key}={value}" for key, value in self.config.refine_options.items()]
         if retrieval := self.settings.retrieval:
             parts.append(f"relations={retrieval.count} by {retrieval.embedder.name}")
+        if self.config.window:
+            parts.append(f"window={self.config.window}")
         if self.config.samples > 1:
             parts.append(f"samples={self.config.samples}")
             parts += [f"vote-share={self._vote_share:g}"] if self._vote_share != LEAST_SHARE else []
@@ -182,13 +186,8 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         with_gold(dataset, f"-P {GIVEN}={given}")
     if model_needed:
         runner.check()
-    kind, able = method_kind(variant), runner.supports.max_top_logprobs and runner.supports.continues
-    if kind.begins_answers(options) and not able:
-        raise InputError(
-            f"prompt {variant.name!r} begins the answer itself and reads log-probabilities, which {spec.name} does not "
-            f"offer: use {'-P by=pair' if kind.proposes_pairs else 'another prompt, such as rhf'}, or a model that "
-            "runs here, behind vLLM (--model vllm/NAME) or behind llama.cpp (--model llama-server/NAME)"
-        )
+    kind = method_kind(variant)
+    check_beginning(variant, options, runner.supports, spec.name)
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
     max_triplets = most_triplets(config, spec, variant, adapters.values())
@@ -209,6 +208,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         retrieval=load_retrieval(config, dataset.schema),
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
         in_episodes=dataset.in_episodes,
+        window=config.window,
     )
     entities = entities_of(config, spec, dataset, runner)
     experiment = Experiment(config, spec, dataset, runner, settings, adapters, None, None, refinement, entities)

@@ -47,6 +47,7 @@ from harness.types.runners import (
     Batches,
     BatchState,
     CountsTokens,
+    DrawsSamples,
     ModelSpec,
     OffersBatches,
     PacedAsk,
@@ -56,6 +57,7 @@ from harness.types.runners import (
     Server,
     SeveralServers,
     Supports,
+    ThinkingBudget,
 )
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "CountsTokens",
     "Dataset",
     "Document",
+    "DrawsSamples",
     "Entity",
     "Episode",
     "Extraction",
@@ -105,6 +108,7 @@ __all__ = [
     "Step",
     "SupportedTriplet",
     "Supports",
+    "ThinkingBudget",
     "TokenLogprob",
     "Triplet",
     "Usage",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 GrammarForm = Literal["regex", "gbnf", "lark", "json_schema"]
@@ -55,6 +55,8 @@ class Sampling:
     """Texts that end the answer and are not part of it."""
     reasoning_effort: str | None = None
     """How much a reasoning model is to think, in its server's words; None leaves it to the server."""
+    thinking_tokens: int | None = None
+    """The most tokens that a reasoning model thinks, within ``max_tokens``; None leaves it to the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Request:
 
     ``top_logprobs`` asks for the log-probabilities of that many alternatives per token (0: none);
     ``repeat`` numbers independent samples of the same request. ``labels`` are the texts whose probabilities are read:
-    runners that can return those of all tokens that spell them, which changes no answer.
+    runners that can return those of all tokens that spell them, which changes no answer. ``more`` says how many further
+    samples, of the next numbers of ``repeat``, will be asked for: a server that can gives them in the same call.
     """
 
     messages: tuple[Message, ...]
@@ -77,6 +80,8 @@ class Request:
     labels: tuple[str, ...] = ()
     adapter: str = ""
     """The checksum of the LoRA adapter that answers; empty for the model as it is."""
+    more: int = field(default=0, compare=False)
+    """It changes no answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,14 @@ from harness.types.requests import Completion, GrammarForm, Message, Request
 
 
 @dataclass(frozen=True, slots=True)
+class ThinkingBudget:
+    """What a server asks of a budget for thinking: its ``least`` tokens, and the only ``temperature`` beside it."""
+
+    least: int = 0
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Supports:
     """What a runner can do: grammar forms in order of preference, and its limits.
 
@@ -33,8 +41,12 @@ class Supports:
     continues: bool = False
     takes_effort: bool = False
     """Whether a request can say how much the model is to think."""
+    thinking: ThinkingBudget | None = None
+    """None where a request cannot say how many tokens it is to think."""
     adapters: tuple[str, ...] = ()
     """The checksums of the adapters that a request can name."""
+    samples: bool = False
+    """Whether one call can draw several answers to a request (``DrawsSamples``)."""
     timeout_s: float | None = 600.0
 
 
@@ -190,6 +202,18 @@ class CountsTokens(Protocol):
     """A runner that can count the tokens of a chat prompt exactly, its chat template included."""
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int: ...
+
+
+@runtime_checkable
+class DrawsSamples(Protocol):
+    """A runner that can draw several answers to a request in one call, where it supports ``samples``."""
+
+    async def generate_samples(self, request: Request, count: int) -> Sequence[Completion]:
+        """At least one and at most ``count`` answers: that to ``request``, then those of the next ``repeat``.
+
+        The first has the usage of the prompt. Raises as ``generate`` does.
+        """
+        ...
 
 
 @runtime_checkable

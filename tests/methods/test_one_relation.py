@@ -24,7 +24,17 @@ from tests.datasets.test_corpora import HERE
 CDR = load_dataset("cdr", "dev", HERE)
 DOCUMENT = next(iter(CDR.documents))
 OF_CANDIDATES = ("choice", "judge", "statements", "classify")
-OTHERS = ("compact", "facts", "grouped", "pairwise", "relation-facts", "relations-facts", "rhf", "tagged")
+OTHERS = (
+    "compact",
+    "facts",
+    "grouped",
+    "pairwise",
+    "relation-facts",
+    "relation-pairs",
+    "relations-facts",
+    "rhf",
+    "tagged",
+)
 
 
 def method_of(
@@ -66,7 +76,7 @@ async def test_perfect_answers_score_100_in_every_grammar(prompt: str) -> None:
     assert (await f1_of(prompt, "none", None))[0] == 1.0
     for form in get_args(GrammarForm):
         for level in ("typed", "closed", "format"):
-            if prompt in ("compact", "grouped") and (form == "regex" or level == "format"):
+            if prompt in ("compact", "grouped", "relation-pairs") and (form == "regex" or level == "format"):
                 continue
             f1, questions = await f1_of(prompt, level, form)
             assert f1 == 1.0

@@ -71,6 +71,11 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "pairs": ({"by": "pair", "types": "shown"}, "lark"),
         "pairs_json": ({"by": "pair", "examples": "none"}, "json_schema"),
     },
+    "relation-pairs": {
+        "default": ({}, "gbnf"),
+        "names_in_answer": ({"refs": "name", "relation_in": "answer", "types": "hidden"}, "lark"),
+        "json_without_examples": ({"descriptions": "full", "examples": "none"}, "json_schema"),
+    },
 }
 _SHORT: tuple[dict[str, str], GrammarForm] = ({}, "gbnf")
 CHINESE_CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
@@ -88,6 +93,11 @@ CHINESE_CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = 
     "judge": {"default": _SHORT, "json": ({"types": "hidden"}, "json_schema")},
     "hrt": {"default": _SHORT},
     "grouped": {"default": _SHORT, "json": ({"refs": "name"}, "json_schema")},
+    "relation-pairs": {
+        "default": _SHORT,
+        "json": ({"refs": "name"}, "json_schema"),
+        "in_answer": ({"relation_in": "answer"}, "gbnf"),
+    },
     "statements": {"default": _SHORT},
     "single-choice": {"json": ({}, "json_schema")},
     "relations-facts": {"default": _SHORT, "json": ({"schema": "open"}, "json_schema")},

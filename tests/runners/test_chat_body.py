@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from harness.errors import FatalError
-from harness.types import Constraint, Message, ModelSpec, Request, Sampling, Supports
+from harness.types import Constraint, Message, ModelSpec, Request, Sampling, Supports, ThinkingBudget
 from runners.chat_body import chat_body, chat_messages
 from runners.contract import refuse_unsupported
 from runners.providers import PROVIDERS
@@ -150,6 +150,40 @@ def test_the_effort_of_thinking_goes_where_the_server_reads_it() -> None:
     assert "reasoning_effort" not in llama
     assert llama["chat_template_kwargs"] == {**SPEC.chat, "reasoning_effort": "low"}
     assert "reasoning_effort" not in body("openai")
+
+
+def test_a_budget_for_thinking_goes_where_the_server_reads_it() -> None:
+    asked = replace(ASKED, sampling=replace(ASKED.sampling, thinking_tokens=2000))
+    none = replace(ASKED, sampling=replace(ASKED.sampling, thinking_tokens=0))
+    assert body("vllm-server", asked)["thinking_token_budget"] == 2000
+    assert body("llama-server", asked)["thinking_budget_tokens"] == 2000
+    assert body("openrouter", asked)["reasoning"] == {"max_tokens": 2000}
+    assert body("openrouter", none)["reasoning"] == {"enabled": False}
+    assert body("anthropic", asked)["thinking"] == {"type": "enabled", "budget_tokens": 2000}
+    assert body("anthropic", none)["thinking"] == {"type": "disabled"}
+    gemini = body("gemini", asked)["extra_body"]
+    assert gemini == {"google": {"thinking_config": {"thinking_budget": 2000}}}
+    named = ["thinking_token_budget", "thinking_budget_tokens", "reasoning", "thinking", "extra_body"]
+    assert not [name for provider in PROVIDERS for name in named if name in body(provider)]
+
+
+@pytest.mark.parametrize("provider", ["vllm-server", "llama-server"])
+def test_a_template_that_can_switch_thinking_off_is_told_to_think_with_a_budget(provider: str) -> None:
+    spec = replace(SPEC, chat={"enable_thinking": False, "other": 1})
+
+    def template(tokens: int | None) -> object:
+        asked = replace(ASKED, sampling=replace(ASKED.sampling, thinking_tokens=tokens))
+        return chat_body(asked, "m", spec, PROVIDERS[provider])["chat_template_kwargs"]
+
+    assert template(None) == template(0) == spec.chat
+    assert template(512) == {"enable_thinking": True, "other": 1}
+
+
+def test_a_model_that_takes_no_budget_for_thinking_refuses() -> None:
+    asked = replace(ASKED, sampling=replace(ASKED.sampling, thinking_tokens=512))
+    with pytest.raises(FatalError, match="leave out --thinking-tokens"):
+        refuse_unsupported("m", Supports(), asked)
+    refuse_unsupported("m", Supports(thinking=ThinkingBudget()), asked)
 
 
 def test_a_model_that_cannot_be_told_how_much_to_think_refuses() -> None:

@@ -19,7 +19,7 @@ from harness.methods.settings import choose_constraint
 from harness.methods.table import create_method
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
-from harness.types import CountsTokens, GrammarForm, Message, Request, Runner, Sampling
+from harness.types import CountsTokens, DrawsSamples, GrammarForm, Message, Request, Runner, Sampling
 from runners.in_process import InProcessRunner
 from tests.runners.conformance import CONTEXT, ENGINES, Engines, ask, new_runner, only, skip_without
 from tests.variants import VARIANTS, kind_of, settings_of
@@ -184,6 +184,21 @@ async def test_seeds_and_repeats_tell_samples_apart_and_bring_them_back(runner: 
     samples = [await runner.generate(replace(warm, repeat=repeat)) for repeat in (0, 0, 1, 2, 3)]
     assert samples[0].text == samples[1].text
     assert len({sample.text for sample in samples[1:]}) > 1
+
+
+@one_loop
+async def test_several_samples_come_in_one_call_or_one_by_one(runner: Runner) -> None:
+    if not isinstance(runner, DrawsSamples):
+        pytest.skip("it draws one sample a call")
+    warm = replace(ask("Write a story about"), sampling=Sampling(max_tokens=12, temperature=1.5, top_p=0.95, seed=7))
+    drawn = list(await runner.generate_samples(warm, 3))
+    if len(drawn) < 3:
+        assert not runner.supports.samples, "it is not asked so again"
+    else:
+        assert len({sample.text for sample in drawn}) > 1
+    assert drawn[0].usage.prompt_tokens > 0
+    assert {sample.usage.prompt_tokens for sample in drawn[1:]} <= {0}
+    assert all(0 < sample.usage.completion_tokens <= 12 for sample in drawn)
 
 
 @one_loop

@@ -16,8 +16,9 @@ from harness.datasets.registry import load_dataset
 from harness.methods.table import create_method
 from harness.methods.voting import Voting, voted
 from harness.store import find_run
-from harness.types import Completion, Prediction, Triplet
-from tests.chat_server import ChatServer, completion
+from harness.types import Completion, Prediction, TokenLogprob, Triplet, Usage
+from runners.samples import shared_usage
+from tests.chat_server import ChatServer, Fault, Rule, completion
 from tests.runs.test_retry import invoked
 from tests.variants import extract, settings_of
 
@@ -55,6 +56,102 @@ def test_samples_vote_and_the_same_command_sends_nothing_again(run_arguments: Ar
     assert scores(results, run["run_id"]) == shares
     question = json.loads((results / "runs" / run["run_id"] / "manifest.json").read_text())["question"]
     assert question["votes"] == {"samples": 4, "least_share": 0.5}
+
+
+def several(body: dict[str, Any]) -> dict[str, Any]:
+    """``n`` answers, each what its seed gives, with the prompt counted once; not in the order of their indices."""
+    answers = [by_seed({**body, "seed": body["seed"] + number}) for number in range(body.get("n", 1))]
+    choices = [{**answer["choices"][0], "index": number} for number, answer in enumerate(answers)]
+    written = sum(answer["usage"]["completion_tokens"] for answer in answers)
+    return {**answers[0], "choices": choices[::-1], "usage": {"prompt_tokens": 10, "completion_tokens": written}}
+
+
+class Asked:
+    """What a server was asked: the number of answers and the seed of each request."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.numbers: list[tuple[int | None, int]] = []
+        self._rule = rule
+
+    def __call__(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.numbers.append((body.get("n"), body["seed"]))
+        return self._rule(body)
+
+
+def test_a_server_that_can_draws_all_samples_in_one_request(run_arguments: Arguments, results: Path) -> None:
+    rule = Asked(several)
+    with ChatServer(rule=rule) as server:
+        run = invoked(*run_arguments(server.base_url, 2, *SAMPLED))
+        assert rule.numbers == [(4, 10)] * 2
+        assert scores(results, run["run_id"]) == [[0.5, 1.0]] * 2, "as if they had been asked for one by one"
+        one_by_one = sum(by_seed({"seed": seed})["usage"]["completion_tokens"] for seed in range(10, 14))
+        assert run["usage"] | {"cached_tokens": 0} == {
+            "requests": 8, "prompt_tokens": 2 * 10, "completion_tokens": 2 * one_by_one, "cached_tokens": 0,
+        }  # fmt: skip
+        assert run["spent"]["prompt_tokens"] == 20
+        rule.numbers.clear()
+        invoked(*run_arguments(server.base_url, 2, *SAMPLED))
+        assert not rule.numbers
+        larger = invoked(*run_arguments(server.base_url, 2, "--samples", "6", *SAMPLED[2:]))
+        assert rule.numbers == [(2, 14)] * 2, "only the samples that are missing"
+        assert scores(results, larger["run_id"]) == [[0.5, 1.0]] * 2
+    texts = [[step["text"] for step in record.steps] for record in find_run(results, larger["run_id"]).documents()]
+    assert texts == [[by_seed({"seed": 10 + n})["choices"][0]["message"]["content"] for n in range(6)]] * 2
+
+
+def test_samples_are_drawn_together_up_to_the_first_that_is_there(run_arguments: Arguments) -> None:
+    rule = Asked(several)
+    with ChatServer(rule=rule) as server:
+        invoked(*run_arguments(server.base_url, 1, "--repeat", "2", *SAMPLED[2:]))
+        invoked(*run_arguments(server.base_url, 1, "--samples", "5", *SAMPLED[2:]))
+    assert rule.numbers == [(None, 12), (2, 10), (2, 13)]
+
+
+def test_a_budget_that_holds_one_answer_is_asked_for_one_at_a_time(run_arguments: Arguments) -> None:
+    rule = Asked(several)
+    with ChatServer(rule=rule) as server:
+        limits = ("--max-tokens", "1000", "--max-tokens-total", "3500")
+        invoked(*run_arguments(server.base_url, 1, *SAMPLED, *limits))
+    assert rule.numbers == [(None, 10), (3, 11)]
+
+
+@pytest.mark.parametrize("behaviour", ["refuses", "ignores"])
+def test_where_n_is_refused_or_ignored_samples_are_asked_for_one_by_one(
+    run_arguments: Arguments, results: Path, behaviour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rule = Asked(by_seed)
+    refusal = Fault("status", 400, body='{"error": {"message": "Only one completion choice is allowed"}}')
+    with ChatServer(
+        rule=rule, misbehave=lambda _, body: refusal if behaviour == "refuses" and "n" in body else None
+    ) as server:
+        run = invoked(*run_arguments(server.base_url, 2, *SAMPLED, "--max-connections", "1"))
+    assert scores(results, run["run_id"]) == [[0.5, 1.0]] * 2
+    assert sorted(seed for _, seed in rule.numbers) == [seed for seed in range(10, 14) for _ in range(2)]
+    assert [n for n, _ in rule.numbers if n] == ([4] if behaviour == "ignores" else [])
+    assert caplog.text.count("samples are asked for one by one from now on") == 1
+
+
+async def test_what_earlier_answers_led_to_is_asked_for_one_sample() -> None:
+    dataset = load_dataset("sample")
+    document = next(iter(dataset.documents))
+    method = create_method(replace(settings_of("rhf", dataset.schema), more=3))
+    answers = {one.request: one.answer for one in method.demonstrate(document)}
+    extraction, requests = await extract(method, document, lambda request: Completion(answers[request], "stop"))
+    more = [(step.name, request.more) for step, request in zip(extraction.steps, requests, strict=True)]
+    assert {number for name, number in more if name == "relations"} == {3}
+    assert {number for name, number in more if name != "relations"} == {0}
+
+
+def test_the_tokens_of_several_answers_are_divided_among_them() -> None:
+    usage = Usage(100, 11, 64)
+    token = TokenLogprob("x", 0.0)
+    drawn = [Completion(text, "stop", usage) for text in ("abcdefghi", "", "abcd")]
+    shared = [one.usage for one in shared_usage(drawn)]
+    assert [one.prompt_tokens for one in shared] == [100, 0, 0]
+    assert [one.cached_tokens for one in shared] == [64, None, None]
+    assert [one.completion_tokens for one in shared] == [6, 1, 4]
+    drawn = [replace(one, logprobs=(token,) * count) for one, count in zip(drawn, (2, 3, 6), strict=True)]
+    assert [one.usage.completion_tokens for one in shared_usage(drawn)] == [2, 3, 6]
 
 
 def test_runs_combine_and_the_outcome_is_ranked_only_if_all_are(run_arguments: Arguments, results: Path) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.errors import InputError
 from harness.methods.settings import MethodSettings
 from harness.prompting.variant import PromptVariant, text_sha256
 from harness.runs.config import OPTIONS, RunConfig
 from harness.runs.planned_run import PlannedRun
 from harness.runs.sources.adapters import adapter_origins, adapters_label
-from harness.types import Adapter, Method, ModelSpec, Runner, RunnerOptions, Sampling
+from harness.types import Adapter, Method, ModelSpec, Runner, RunnerOptions, Sampling, Supports
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,37 @@ def most_triplets(config: RunConfig, spec: ModelSpec, variant: PromptVariant, ad
 
 
 def sampling_of(config: RunConfig, runner: Runner, spec: ModelSpec, enough: int) -> Sampling:
-    """How answers are decoded: at most ``enough`` tokens, or half the context, unless the user says otherwise."""
+    """How answers are decoded: at most ``enough`` tokens, or half the context, unless the user says otherwise.
+
+    Thinking comes on top. Raises InputError for a budget of it that the model does not take.
+    """
     context = runner.supports.context or spec.context
+    thinking = config.thinking_tokens or 0
+    most = config.max_tokens or (min(enough + thinking, context // 2) if context else enough + thinking)
     asked = {name: getattr(config, name) for name, option in OPTIONS.items() if option.part == "sampling"}
-    return Sampling(**{**asked, "max_tokens": config.max_tokens or (min(enough, context // 2) if context else enough)})
+    sampling = Sampling(**{**asked, "max_tokens": most})
+    if problem := thinking_problem(spec.name, runner.supports, sampling):
+        raise InputError(problem)
+    return sampling
+
+
+def thinking_problem(name: str, supports: Supports, sampling: Sampling) -> str:
+    """Why the model called ``name`` does not take the budget for thinking, and what to do; empty if it does."""
+    budget, taken = sampling.thinking_tokens, supports.thinking
+    if budget is None:
+        return ""
+    if taken is None:
+        return (
+            f"{name} cannot be told how many tokens to think: leave out --thinking-tokens, or say how much with "
+            "--reasoning-effort; a field of its server's own can be given with -M body.FIELD=N"
+        )
+    if 0 < budget < taken.least:
+        return f"{name} thinks in {taken.least} tokens or more: give --thinking-tokens {taken.least}, or 0 for none"
+    if budget and taken.temperature is not None and sampling.temperature != taken.temperature:
+        return f"{name} thinks at temperature {taken.temperature:g} only: give --temperature {taken.temperature:g}"
+    if budget >= sampling.max_tokens:
+        return (
+            f"--thinking-tokens {budget} leaves no room for an answer of at most {sampling.max_tokens} tokens, "
+            "thinking included: give fewer, or a larger --max-tokens"
+        )
+    return ""
