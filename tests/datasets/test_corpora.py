@@ -21,6 +21,7 @@ from harness.datasets.pubtator import read_pubtator
 from harness.datasets.registry import load_dataset, load_split
 from harness.datasets.statistics import statistics
 from harness.errors import InputError
+from harness.prompting.relations import relation_texts_for
 from harness.scoring.official import score
 from harness.spacing import text_of
 from harness.types import Document, Prediction, Triplet
@@ -171,6 +172,33 @@ def test_dwie_annotations_are_converted(tmp_path: Path) -> None:
     assert facts(next(iter(dataset.documents))) == facts(document)
     with pytest.raises(InputError, match="lacks the relation 'CID'"):
         convert(PUBTATOR, tmp_path / "other.json")
+
+
+def test_dwie_with_its_row_has_all_relations_by_their_names_and_types_that_their_texts_allow(tmp_path: Path) -> None:
+    annotation = json.loads((HERE / "dwie" / "DW_1.json").read_text(encoding="utf-8"))
+    person, country, people = annotation["concepts"][:3]
+    # In the order of the annotation files, where the narrower name comes before or after the coarse one.
+    person["tags"] = ["slot::head_of_gov", "type::entity", "type::head_of_gov", "type::person"]
+    country["tags"] = ["type::entity", "type::gpe", "type::gpe0", "type::location"]
+    people["tags"] = ["type::gpe0-x", "type::other"]
+    annotation["concepts"][3]["tags"] = ["type::business_per"]
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "DW_1.json").write_text(json.dumps(annotation), encoding="utf-8")
+    done = harness_here("data", "convert", tmp_path / "source", tmp_path / "data" / "test.json", "--corpus", "dwie")
+    assert done.returncode == 0, done.stderr
+    dataset = load_dataset("dwie", "test", tmp_path / "data")
+    assert len(dataset.schema.relations) == 65
+    assert dataset.schema.by_id["head_of_gov"].name == "head of government of"
+    (document,) = dataset.documents
+    assert [one.type for one in document.entities] == ["person", "location", "other", "business_per", "none"]
+    texts = relation_texts_for(dataset.schema).by_id
+    for label in document.labels:
+        head, relation, tail = label.triplet
+        assert texts[relation].type_rank(document.entities[head].type, document.entities[tail].type) is not None
+    annotation["relations"][0]["p"] = "reigns_in"
+    (tmp_path / "source" / "DW_1.json").write_text(json.dumps(annotation), encoding="utf-8")
+    with pytest.raises(InputError, match=r"relations\[0\]\.p: 'reigns_in' is no relation of the schema"):
+        convert(tmp_path / "source", tmp_path / "other.json", CORPORA["dwie"])
 
 
 @pytest.mark.parametrize(
