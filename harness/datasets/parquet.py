@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from harness.datasets.docred import CANDIDATES, checked_documents
+from harness.datasets.docred import CANDIDATES, UNSEEN, checked_documents
 from harness.errors import InputError, ModelUnavailable
 from harness.label_source import LabelSource
 from harness.types import Document, Relation, RelationSchema
 
 TEXT_COLUMNS = ("title", "sents", "vertexSet")
 LABELS = "labels"
-_COLUMNS = (*TEXT_COLUMNS, LABELS, "label_source", CANDIDATES)
+_COLUMNS = (*TEXT_COLUMNS, LABELS, "label_source", CANDIDATES, UNSEEN)
 _OF_LABELS = {"h": ("h", "head"), "t": ("t", "tail"), "r": ("r", "relation_id"), "evidence": ("evidence",)}
 """The keys of a label -> the names that their lists may have."""
 
@@ -29,8 +29,17 @@ def read_parquet(path: Path, schema: RelationSchema | None, labelled_by: LabelSo
     Raises InputError at the first fault: file, row, field and remedy; and for a file that is no sound Parquet file or
     has none of the columns.
     """
-    rows = ({**row, LABELS: _by_label(row[LABELS])} if LABELS in row else row for row in parquet_rows(path, _COLUMNS))
-    return checked_documents(rows, path, "row", schema, labelled_by)
+    return checked_documents(_rows(path), path, "row", schema, labelled_by)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows with their columns as objects in DocRED's format have them: ``document_output`` writes maps as pairs."""
+    for row in parquet_rows(path, _COLUMNS):
+        if LABELS in row:
+            row[LABELS] = _by_label(row[LABELS])
+        if isinstance(row.get(UNSEEN), list):
+            row[UNSEEN] = dict(row[UNSEEN])
+        yield row
 
 
 def schema_in(path: Path) -> RelationSchema | None:

@@ -12,8 +12,10 @@ import pyarrow.parquet as parquet
 import pytest
 
 from harness.datasets.conversion import convert
+from harness.datasets.docred_output import document_output
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
+from tests.commands import harness_here
 from tests.corpora import RELATIONS, write_corpus
 
 
@@ -63,3 +65,34 @@ def test_a_fault_names_file_row_and_field(tmp_path: Path) -> None:
     path.rename(tmp_path / "dev.json")
     with pytest.raises(InputError, match=r"is a Parquet file; name a corpus \.parquet"):
         load_dataset(str(tmp_path / "dev.json"))
+
+
+def test_documents_written_as_parquet_are_read_as_they_were(tmp_path: Path) -> None:
+    """Labels of all kinds, with evidence and without, none at all, candidate pairs and relations of a test."""
+    rows = json.loads(write_corpus(tmp_path / "made", 1_004).read_text(encoding="utf-8"))
+    rows[0]["labels"] = []
+    del rows[1]["labels"]
+    rows[2]["label_source"] = {"kind": "model", "name": "a model"}
+    rows[3] |= {"candidate_pairs": [[0, 1], [2, 3]], "unseen_relations": {"P17": "country"}}
+    rows[4]["labels"][0]["evidence"] = []
+    made = tmp_path / "made" / "all.json"
+    made.write_text(json.dumps(rows), encoding="utf-8")
+    documents = list(load_dataset(str(made)).documents)
+    target = tmp_path / "made" / "all.parquet"
+    with document_output(target) as output:
+        for document in documents:
+            output.write(document)
+    assert (output.count, parquet.ParquetFile(target).metadata.num_row_groups) == (1_004, 2)
+    assert list(load_dataset(str(target)).documents) == documents
+    with pytest.raises(InputError), document_output(tmp_path / "broken.parquet"):
+        raise InputError("stopped")
+    assert not list(tmp_path.glob("broken*"))
+
+
+def test_a_corpus_is_converted_to_parquet(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "made", 3)
+    done = harness_here("data", "convert", corpus, tmp_path / "out" / "dev.parquet")
+    assert done.returncode == 0, done.stderr
+    assert list(load_dataset(str(tmp_path / "out" / "dev.parquet")).documents) == list(
+        load_dataset(str(corpus)).documents
+    )
