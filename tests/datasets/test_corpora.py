@@ -243,6 +243,13 @@ def test_dwie_with_its_row_has_all_relations_by_their_names_and_types_that_their
         ("scierc_dev.json", "2, 3, 5, 5", "2, 3, 4, 5", "relations[0][0]: [4, 5] is no mention of ner"),
         ("scierc_dev.json", '"COMPARE"', '"ABC"', "relations[1][0][4]: 'ABC' is no relation of the schema"),
         ("scierc_dev.json", '"ner"', '"net"', "document 0 ('A1'): ner: is missing"),
+        (
+            "scierc_dev.json",
+            '], [[7, 7, "Generic"',
+            ', [7, 7, "Generic"',
+            "ner: has 1 lists for 2 sentences; give each",
+        ),
+        ("scierc_dev.json", '"relations": [', '"relations": [[], ', "relations: has 3 lists for 2 sentences"),
     ],
 )
 def test_a_fault_names_file_document_and_field(file: str, old: str, new: str, says: str, tmp_path: Path) -> None:
