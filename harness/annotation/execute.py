@@ -193,7 +193,7 @@ def _reason_to_drop(result: DocumentResult, fewest: Mapping[str, int]) -> str:
 
 
 def _annotated(result: DocumentResult, source: LabelSource) -> Document:
-    labels = tuple(Label(prediction.triplet) for prediction in result.extraction.predictions)
+    labels = tuple(Label(one.triplet, one.evidence) for one in result.extraction.predictions)
     return replace(result.document, entities=result.extraction.entities, labels=labels, label_source=source)
 
 

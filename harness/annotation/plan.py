@@ -16,7 +16,7 @@ from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
 from harness.methods.annotate import ENTITIES, MAX_ENTITIES, METHOD, TOKENS_PER_ENTITY, Annotate, chosen_options
 from harness.methods.settings import MethodSettings, choose_constraint
-from harness.methods.table import TOKENS_PER_TRIPLET
+from harness.methods.table import TOKENS_PER_EVIDENCE, TOKENS_PER_TRIPLET
 from harness.models import resolve_model
 from harness.prompting.languages import ENGLISH
 from harness.prompting.variant import EVIDENCE, LANGUAGE, REASONING, SCORES, PromptVariant, load_variant
@@ -91,11 +91,12 @@ def annotation_of(
     runner.check()
     options = _options(variant, config, None if adapters else spec.max_triplets, schema)
     if entities_only:
-        options.pop(REASONING, None)  # It stands before the list of relations only.
+        options = {name: value for name, value in options.items() if name not in (REASONING, EVIDENCE)}
     variant = variant.in_language(options.get(LANGUAGE, ENGLISH))
     max_triplets = most_triplets(config, spec, variant, adapters.values())
     reasoning = REASONING_CHARACTERS if REASONING in options else 0
-    enough = 64 + max(reasoning + TOKENS_PER_TRIPLET * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
+    a_triplet = TOKENS_PER_TRIPLET + (TOKENS_PER_EVIDENCE if EVIDENCE in options else 0)
+    enough = 64 + max(reasoning + a_triplet * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
     level, form = choose_constraint(config.constrain, runner.supports)
     settings = MethodSettings(
         variant=variant,
@@ -128,9 +129,8 @@ def _schema(name: str) -> RelationSchema:
 
 
 def _options(variant: PromptVariant, config: RunConfig, most: int | None, schema: str) -> dict[str, str]:
-    for name in (EVIDENCE, SCORES):
-        if config.prompt_options.get(name, "none") != "none":
-            raise InputError(f"`harness annotate` asks for lists of triplets alone: leave out -P {name}")
+    if config.prompt_options.get(SCORES, "none") != "none":
+        raise InputError(f"`harness annotate` writes no scores: leave out -P {SCORES}")
     return chosen_options(variant, {**config.prompt_options, "schema": OPEN if schema == OPEN else "listed"}, most)
 
 

@@ -43,7 +43,8 @@ class Annotate(PromptedMethod):
     ``max_words`` is asked about in parts that overlap, one after the other until one does not end ``ok``; only a
     sentence of more ends ``context_overflow``. With ``reasoning=brief`` the model reasons before it lists relations,
     as in GLiDRE's figure, and not before the entities. With ``schema=open`` the relation ids of predictions are those
-    of :func:`relations_named`. With ``entities_only`` the second question is not asked.
+    of :func:`relations_named`. With ``evidence=sentences`` it names the sentences that state each triplet. With
+    ``entities_only`` the second question is not asked.
     """
 
     entities_only: bool = False
@@ -96,7 +97,9 @@ class Annotate(PromptedMethod):
         predictions: tuple[Prediction, ...] = ()
         if answers.status == "ok" and len(grounded.entities) > 1 and not self.entities_only:
             predictions = await self._relate(replace(document, entities=grounded.entities), answers)
-        return PartFound(first, grounded.entities, grounded.anchors, predictions)
+        # Sentences are numbered in each part from 0.
+        shifted = (replace(one, evidence=tuple(first + place for place in one.evidence)) for one in predictions)
+        return PartFound(first, grounded.entities, grounded.anchors, tuple(shifted))
 
     def _entity_question(self, document: Document) -> Question[ParsedEntities]:
         text = document.text if isinstance(document, PlainDocument) else text_of(document.sentences)
