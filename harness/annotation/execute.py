@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from harness.engine.asking import Asker
 from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.journal import JOURNAL_FILE, Journal
 from harness.engine.session import RunnerSession
-from harness.errors import InputError
+from harness.errors import InputError, ModelUnavailable
 from harness.label_source import LabelSource
 from harness.methods.annotate import relation_of
 from harness.records.manifest import CompleteManifest
@@ -61,11 +63,16 @@ class AnnotationCounts:
 
 @dataclass(frozen=True)
 class AnnotationResult:
-    """A complete annotation: the corpus written, and the folder that tells how it came about."""
+    """A complete annotation: the files written, and the folder that tells how they came about."""
 
-    corpus: Path
+    files: tuple[Path, ...]
+    """They hold the same documents; there is one at least."""
     folder: RunFolder
     manifest: CompleteManifest
+
+    @property
+    def corpus(self) -> Path:
+        return self.files[0]
 
     @property
     def failures(self) -> list[Failure]:
@@ -85,6 +92,7 @@ class AnnotationResult:
         kept = ("status", "written", "dropped", "rejects", "details", "usage", "spent")
         return {
             "out": str(self.corpus),
+            "files": [str(file) for file in self.files],
             "run_id": self.folder.run_id,
             "run_dir": str(self.folder.path),
             "documents": self.manifest.documents.asked,
@@ -94,7 +102,7 @@ class AnnotationResult:
 
 
 async def annotate_in_batches(
-    experiment: AnnotationRun, observer: Observer, out: Path | None = None, by_hand: Path | None = None
+    experiment: AnnotationRun, observer: Observer, out: Sequence[Path] = (), by_hand: Path | None = None
 ) -> AnnotationResult:
     """As ``annotate``, but the model is asked in batches; as ``in_batches``."""
 
@@ -107,16 +115,16 @@ async def annotate_in_batches(
 async def annotate(
     experiment: AnnotationRun,
     observer: Observer,
-    out: Path | None = None,
+    out: Sequence[Path] = (),
     session: RunnerSession | None = None,
     first: First | None = None,
 ) -> AnnotationResult:
-    """Annotate every text, write the whole answers' documents to ``out`` and the relations beside it.
+    """Annotate every text, write the whole answers' documents to each file of ``out`` and the relations beside it.
 
     Only a document that ends ``ok`` and has an entity is written: a broken-off list would call pairs
     unrelated that nobody judged. ``results/annotations/<id>/`` holds the manifest, a record of every
-    document, and the corpus where ``out`` is None. Answers in the journal are not asked for again. ``session`` and
-    ``first`` are as of ``execute``.
+    document, and the corpus where ``out`` is empty. A file is JSON or Parquet, by its name. Answers in the journal are
+    not asked for again. ``session`` and ``first`` are as of ``execute``.
     Raises InputError where ``out`` would mix with another corpus, and Stopped.
     """
     if session is None:
@@ -124,8 +132,9 @@ async def annotate(
             return await annotate(experiment, observer, out, own, first)
     config = experiment.config
     folder = RunFolder(config.results / "annotations" / experiment.run_id)
-    corpus = out or folder.path / CORPUS_FILE
-    _check_place(corpus)
+    files = tuple(out) or (folder.path / CORPUS_FILE,)
+    for file in files:
+        _check_place(file, files)
     with folder.locked(), Journal(config.results / JOURNAL_FILE) as journal:
         asker = asker_of(experiment, journal, session)
         manifest = RunManifest(folder, experiment.asked(), journal)
@@ -134,17 +143,18 @@ async def annotate(
         async def work() -> AnnotationCounts:
             if first is not None:
                 await first(asker, journal, folder, "")
-            return await _annotate_all(experiment, folder, corpus, asker, observer)
+            return await _annotate_all(experiment, folder, files, asker, observer)
 
         counts = await supervise(work(), experiment, folder, asker, manifest, observer)
-        return AnnotationResult(corpus, folder, manifest.complete(counts.as_json(), asker.traffic))
+        return AnnotationResult(files, folder, manifest.complete(counts.as_json(), asker.traffic))
 
 
 async def _annotate_all(
-    experiment: AnnotationRun, folder: RunFolder, corpus: Path, asker: Asker, observer: Observer
+    experiment: AnnotationRun, folder: RunFolder, files: Sequence[Path], asker: Asker, observer: Observer
 ) -> AnnotationCounts:
     counts = AnnotationCounts()
-    with folder.document_writer() as records, document_output(corpus) as output:
+    with folder.document_writer() as records, ExitStack() as stack:
+        outputs = [stack.enter_context(document_output(file)) for file in files]
         async for result in run_documents(
             experiment.documents,
             experiment.method(),
@@ -162,10 +172,12 @@ async def _annotate_all(
                 counts.dropped[reason] += 1
             else:
                 document = _annotated(result, LabelSource("model", experiment.spec.name))
-                output.write(document)
+                for output in outputs:
+                    output.write(document)
                 counts.add_written(document)
         if relations := experiment.settings.schema.relations or tuple(map(relation_of, counts.relation_ids)):
-            write_schema(corpus.with_name(RELATIONS_FILE), RelationSchema(relations))
+            for table in dict.fromkeys(file.with_name(RELATIONS_FILE) for file in files):
+                write_schema(table, RelationSchema(relations))
     return counts
 
 
@@ -181,14 +193,19 @@ def _reason_to_drop(result: DocumentResult, fewest: Mapping[str, int]) -> str:
 
 
 def _annotated(result: DocumentResult, source: LabelSource) -> Document:
-    labels = tuple(Label(prediction.triplet) for prediction in result.extraction.predictions)
+    labels = tuple(Label(one.triplet, one.evidence) for one in result.extraction.predictions)
     return replace(result.document, entities=result.extraction.entities, labels=labels, label_source=source)
 
 
-def _check_place(corpus: Path) -> None:
-    """The table of relations must stand beside the corpus, and must not take the place of another corpus's."""
-    if corpus.suffix != ".json":
-        raise InputError(f"--out {corpus}: name a .json file")
-    table = corpus.with_name(RELATIONS_FILE)
-    if corpus == table or (table.exists() and not corpus.exists()):
-        raise InputError(f"--out {corpus}: {table} would be overwritten; name a file in a folder of its own")
+def _check_place(file: Path, files: Sequence[Path]) -> None:
+    """The table of relations must stand beside a file, and must not take the place of another corpus's."""
+    if file.suffix not in (".json", ".parquet"):
+        raise InputError(f"--out {file}: name a .json or a .parquet file")
+    if list(files).count(file) > 1:
+        raise InputError(f"--out {file}: is given twice")
+    if file.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise ModelUnavailable(f"--out {file}: writing Parquet needs pip install 'docre-harness[parquet]'")
+    table = file.with_name(RELATIONS_FILE)
+    is_ours = any(one.exists() for one in files if one.parent == file.parent)
+    if file == table or (table.exists() and not is_ours):
+        raise InputError(f"--out {file}: {table} would be overwritten; name a file in a folder of its own")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.annotation.texts import TextCollection, TextFilter
+from harness.annotation.texts import TextCollection, TextFilter, source_of
+from harness.answers.reasoned import REASONING_CHARACTERS
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
 from harness.methods.annotate import ENTITIES, MAX_ENTITIES, METHOD, TOKENS_PER_ENTITY, Annotate, chosen_options
 from harness.methods.settings import MethodSettings, choose_constraint
-from harness.methods.table import TOKENS_PER_TRIPLET
+from harness.methods.table import TOKENS_PER_EVIDENCE, TOKENS_PER_TRIPLET
 from harness.models import resolve_model
 from harness.prompting.languages import ENGLISH
 from harness.prompting.variant import EVIDENCE, LANGUAGE, REASONING, SCORES, PromptVariant, load_variant
@@ -49,15 +50,19 @@ class AnnotationRun(LlmRun):
 
 
 def prepare_annotation(
-    config: RunConfig, schema: str, kept: TextFilter | None = None, fewest: Mapping[str, int] | None = None
+    config: RunConfig,
+    schema: str,
+    kept: TextFilter | None = None,
+    fewest: Mapping[str, int] | None = None,
+    files: Sequence[str] = (),
 ) -> AnnotationRun:
     """The annotation whose documents are the texts under ``config.dataset`` that are ``kept``, without entities.
 
-    ``schema`` is ``open``, a corpus of the table such as redocred, or a ``rel_info.json``. Raises
-    InputError or ModelUnavailable with one line on what is wrong.
+    ``schema`` is ``open``, a corpus of the table such as redocred, or a ``rel_info.json``. ``files`` choose those of a
+    data set of the hub, by patterns. Raises InputError or ModelUnavailable with one line on what is wrong.
     """
-    texts = TextCollection(Path(config.dataset), kept)
-    annotation = annotation_of(config, schema, texts.path.stem, texts, texts.sha256)
+    texts = TextCollection(source_of(config.dataset, files), kept)
+    annotation = annotation_of(config, schema, texts.source.stem, texts, texts.sha256)
     return replace(annotation, fewest=fewest or {})
 
 
@@ -85,9 +90,13 @@ def annotation_of(
     runner = runner_of(config, spec, adapters.values())
     runner.check()
     options = _options(variant, config, None if adapters else spec.max_triplets, schema)
+    if entities_only:
+        options = {name: value for name, value in options.items() if name not in (REASONING, EVIDENCE)}
     variant = variant.in_language(options.get(LANGUAGE, ENGLISH))
     max_triplets = most_triplets(config, spec, variant, adapters.values())
-    enough = 64 + max(TOKENS_PER_TRIPLET * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
+    reasoning = REASONING_CHARACTERS if REASONING in options else 0
+    a_triplet = TOKENS_PER_TRIPLET + (TOKENS_PER_EVIDENCE if EVIDENCE in options else 0)
+    enough = 64 + max(reasoning + a_triplet * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
     level, form = choose_constraint(config.constrain, runner.supports)
     settings = MethodSettings(
         variant=variant,
@@ -120,9 +129,8 @@ def _schema(name: str) -> RelationSchema:
 
 
 def _options(variant: PromptVariant, config: RunConfig, most: int | None, schema: str) -> dict[str, str]:
-    for name in (REASONING, EVIDENCE, SCORES):
-        if config.prompt_options.get(name, "none") != "none":
-            raise InputError(f"`harness annotate` asks for lists alone: leave out -P {name}")
+    if config.prompt_options.get(SCORES, "none") != "none":
+        raise InputError(f"`harness annotate` writes no scores: leave out -P {SCORES}")
     return chosen_options(variant, {**config.prompt_options, "schema": OPEN if schema == OPEN else "listed"}, most)
 
 

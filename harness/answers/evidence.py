@@ -21,6 +21,7 @@ _BETWEEN = ", "
 _SAYS_NOTHING = re.compile(r"[\W_]*+(?:none|null|n/a)?[\W_]*+", re.IGNORECASE)
 # A number that is no part of a word, unless of S3: E3 is an entity. A minus right before it makes it negative.
 _NUMBER = re.compile(r"(?<![^\W\d_Ss])(?:(-)|[Ss])?(\d+)(?:\s*[-–]\s*[Ss]?(\d+))?")
+_MAY_BE_EVIDENCE = re.compile(r"(?:[\s,;:()\[\]–-]|evidence|sentences?|and|none|n/a|S?\d+)+", re.IGNORECASE)
 # What may stand between numbers.
 _BETWEEN_NUMBERS = re.compile(r"(?:[\W_]|evidence|sentences?|and)*+", re.IGNORECASE)
 _AFTER_BRACKET = re.compile(
@@ -38,18 +39,25 @@ def evidence_regex(sentences: int, closing: str) -> str:
     return f"(?:{NO_EVIDENCE}|(?:{number}{_BETWEEN})*{number}){closing}"
 
 
-def evidence_rules(rule: str, mark: str, sentences: int, closing: str) -> dict[str, str]:
+def evidence_rules(rule: str, mark: str, sentences: int, closing: str, end: str = "") -> dict[str, str]:
     """The rules of a context-free grammar: each number at most once, in ascending order; the field is ``rule``.
 
-    ``mark`` stands between the words of a rule's name. Every terminal ends in what shows where it ends.
+    ``mark`` stands between the words of a rule's name. Every terminal ends in what shows where it ends. Two fields of
+    one grammar have an ``end`` each, a word in capitals that names their ``closing``.
     """
-    none = f"SENTENCE{mark}NONE"
-    items = [(f"SENTENCE{mark}MORE{mark}{number}", f"SENTENCE{mark}LAST{mark}{number}") for number in range(sentences)]
+    none = no_evidence_rule(mark, end)
+    last = f"SENTENCE{mark}LAST{end}{mark}"
+    items = [(f"SENTENCE{mark}MORE{mark}{number}", f"{last}{number}") for number in range(sentences)]
     terminals = {none: quoted_literal(NO_EVIDENCE + closing)}
     for number, (more, last) in enumerate(items):
         terminals[more] = quoted_literal(f"{number}{_BETWEEN}")
         terminals[last] = quoted_literal(f"{number}{closing}")
     return {rule: f"{none} | {rule}{mark}0", **chain(rule, mark, items), **terminals}
+
+
+def no_evidence_rule(mark: str, end: str = "") -> str:
+    """The rule of ``evidence_rules`` that says that there is none."""
+    return f"SENTENCE{mark}NONE{end}"
 
 
 def evidence_schema(sentences: int) -> dict[str, object]:
@@ -66,6 +74,11 @@ def split_after_bracket(content: str) -> tuple[str, str]:
     """What stands before and in the numbers that follow the last bracket of ``content``, ``(A | r | B) [0, 3]``."""
     found = _AFTER_BRACKET.search(content, max(len(content) - _LONGEST_AFTER, 0))
     return (content[: found.start()], found[1]) if found else (content, "")
+
+
+def may_be_evidence(text: str) -> bool:
+    """Whether a field holds nothing but numbers, or the words for them or for none."""
+    return _MAY_BE_EVIDENCE.fullmatch(text) is not None
 
 
 def read_evidence(text: str, sentences: int) -> tuple[tuple[int, ...], bool]:

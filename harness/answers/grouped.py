@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import product
 
 from harness.answers.base import Output
+from harness.answers.evidence import EVIDENCE_FIELD, evidence_rules, evidence_schema, written_evidence
 from harness.answers.grouped_reading import parse_grouped
 from harness.answers.notation import chain, gbnf, lark, quoted_literal, strict_object
 from harness.answers.reader import ListingForm, Parsed
@@ -32,7 +33,9 @@ class GroupedForm(ListingForm[RawTriplet]):
     ``gbnf`` and ``lark`` admit each at most once in its place, so that the answer ends by itself. ``fitting``, if
     given, leaves only relations that it allows for the ``types`` of head and tail, which are one for each entity.
     Entities of one reference are one here, with all their types. A head that equals its tail is admitted and rejected
-    afterwards, because leaving it out takes a copy of all rules for every head.
+    afterwards, because leaving it out takes a copy of all rules for every head. With ``sentences`` the numbers of those
+    that state a triplet follow its tail, ``- RELATION | TAIL | 0, 2 | TAIL | -`` (``harness.answers.evidence``); in
+    JSON the tail is an object ``{"tail": ..., "evidence": [0, 2]}``.
 
     ``json_schema`` describes ``{"heads": [{"head": ..., "relations": [{"relation": ..., "tails": [...]}]}]}``. It
     bounds the lists, but cannot forbid repetition or go by types. A regular expression would hold all relations and
@@ -43,6 +46,7 @@ class GroupedForm(ListingForm[RawTriplet]):
     relations: tuple[str, ...]
     types: tuple[str, ...] = ()
     fitting: Fitting | None = None
+    sentences: int = 0
 
     def regex(self) -> str:
         raise ValueError("grouped answers have no regular expression")
@@ -57,7 +61,10 @@ class GroupedForm(ListingForm[RawTriplet]):
         references, names = list(self._kinds), [escape(name) for name in self.relations]
         if not any(self._lines.values()):
             return strict_object({"heads": {"type": "array", "items": {"type": "string"}, "maxItems": 0}})
-        tails = {"type": "array", "items": {"$ref": "#/$defs/entity"}, "minItems": 1, "maxItems": len(references)}
+        tail: dict[str, object] = {"$ref": "#/$defs/entity"}
+        if self.sentences:
+            tail = strict_object({"tail": tail, EVIDENCE_FIELD: evidence_schema(self.sentences)})
+        tails = {"type": "array", "items": tail, "minItems": 1, "maxItems": len(references)}
         relation = strict_object({"relation": {"type": "string", "enum": names}, "tails": tails})
         relations = {"type": "array", "items": relation, "minItems": 1, "maxItems": len(names)}
         head = strict_object({"head": {"$ref": "#/$defs/entity"}, "relations": relations})
@@ -75,7 +82,7 @@ class GroupedForm(ListingForm[RawTriplet]):
                 {
                     "head": escape(head),
                     "relations": [
-                        {"relation": escape(relation), "tails": list(map(escape, tails))}
+                        {"relation": escape(relation), "tails": list(map(self._item, tails))}
                         for relation, tails in relations.items()
                     ],
                 }
@@ -85,21 +92,32 @@ class GroupedForm(ListingForm[RawTriplet]):
         lines = []
         for head, relations in groups.items():
             lines.append(format_item(head))
-            lines += [_BULLET + SEPARATOR.join(map(escape, (one, *tails))) for one, tails in relations.items()]
+            lines += [
+                _BULLET + SEPARATOR.join([escape(one), *map(self._field, tails)]) for one, tails in relations.items()
+            ]
         return "\n".join([*lines, TERMINATOR])
 
     def read(self, completion: Completion) -> Parsed[RawTriplet]:
-        return parse_grouped(completion.text, frozenset(self.entities), truncated=completion.may_be_cut)
+        known, truncated = frozenset(self.entities), completion.may_be_cut
+        return parse_grouped(completion.text, known, truncated=truncated, sentences=self.sentences)
 
-    def _grouped(self, content: Iterable[RawTriplet]) -> dict[str, dict[str, list[str]]]:
-        """The tails by head and relation, all in the order of the grammar."""
+    def _field(self, triplet: RawTriplet) -> str:
+        tail = escape(triplet.tail)
+        return f"{tail}{SEPARATOR}{written_evidence(triplet.evidence)}" if self.sentences else tail
+
+    def _item(self, triplet: RawTriplet) -> object:
+        tail = escape(triplet.tail)
+        return {"tail": tail, EVIDENCE_FIELD: sorted(set(triplet.evidence))} if self.sentences else tail
+
+    def _grouped(self, content: Iterable[RawTriplet]) -> dict[str, dict[str, list[RawTriplet]]]:
+        """The triplets by head and relation, all in the order of the grammar."""
         entities = {one: place for place, one in reversed(list(enumerate(self.entities)))}
         relations = {one: place for place, one in reversed(list(enumerate(self.relations)))}
-        groups: dict[str, dict[str, list[str]]] = {}
-        for head, relation, tail in sorted(
+        groups: dict[str, dict[str, list[RawTriplet]]] = {}
+        for one in sorted(
             dict.fromkeys(content), key=lambda one: (entities[one[0]], relations[one[1]], entities[one[2]])
         ):
-            groups.setdefault(head, {}).setdefault(relation, []).append(tail)
+            groups.setdefault(one.head, {}).setdefault(one.relation, []).append(one)
         return groups
 
     @cached_property
@@ -158,8 +176,18 @@ class GroupedForm(ListingForm[RawTriplet]):
             rules |= chain(rule, mark, [(item, item) for item in items])
         places = {reference: number for number, reference in enumerate(self._kinds)}
         for tails, rule in sets.items():
-            rules |= chain(rule, mark, [(f"MORE{mark}{places[one]}", f"LAST{mark}{places[one]}") for one in tails])
+            rules |= chain(rule, mark, [self._tail_rules(mark, places[one]) for one in tails])
             for one in tails:
                 terminals[f"MORE{mark}{places[one]}"] = quoted_literal(one + SEPARATOR)
-                terminals[f"LAST{mark}{places[one]}"] = quoted_literal(one + "\n")
+                if not self.sentences:
+                    terminals[f"LAST{mark}{places[one]}"] = quoted_literal(one + "\n")
+        if self.sentences:
+            rules |= evidence_rules(f"more{mark}evidence", mark, self.sentences, SEPARATOR, "MORE")
+            rules |= evidence_rules(f"last{mark}evidence", mark, self.sentences, "\n", "LINE")
         return {**rules, **terminals}
+
+    def _tail_rules(self, mark: str, place: int) -> tuple[str, str]:
+        """What calls a tail before others, and as the last of its line."""
+        if not self.sentences:
+            return f"MORE{mark}{place}", f"LAST{mark}{place}"
+        return f"MORE{mark}{place} more{mark}evidence", f"MORE{mark}{place} last{mark}evidence"

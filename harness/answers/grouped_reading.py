@@ -2,7 +2,8 @@
 
 A line is a head, or a relation of the last head with its tails: ``- RELATION | TAIL | TAIL``, escaped. Besides, these
 are read: other bullets or none, emphasis, ``RELATION: TAIL, TAIL`` if all tails are known, and whole triplets in any
-form that ``harness.answers.triplet_reading`` reads.
+form that ``harness.answers.triplet_reading`` reads. Where sentences are asked for, the field after a tail names them;
+a tail without such a field is read all the same.
 """
 
 from __future__ import annotations
@@ -10,9 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from harness.answers.evidence import EVIDENCE_NAMES, may_be_evidence
 from harness.answers.json_values import JsonNode
 from harness.answers.reader import AnswerReader, Parsed
-from harness.answers.triplet_reading import has_separator, read_line, says_nothing, without_ornaments
+from harness.answers.triplet_reading import (
+    has_separator,
+    read_line,
+    says_nothing,
+    supported,
+    texts_in,
+    without_ornaments,
+)
 from harness.escaping import TERMINATOR, unescape
 from harness.types import RawTriplet, Reject
 
@@ -20,19 +29,23 @@ _BETWEEN = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 _COMMA = re.compile(r"\s*[,;]\s*")
 
 
-def parse_grouped(text: str, known: frozenset[str], *, truncated: bool = False) -> Parsed[RawTriplet]:
+def parse_grouped(
+    text: str, known: frozenset[str], *, truncated: bool = False, sentences: int = 0
+) -> Parsed[RawTriplet]:
     """Read the triplets of a grouped answer; never fails, and takes time linear in its length.
 
     ``known`` are the references of the document. ``truncated`` says that generation stopped at the token limit: the
-    last tail is then not taken, since ``E1`` may be the beginning of ``E12``.
+    last tail is then not taken, since ``E1`` may be the beginning of ``E12``. ``sentences`` is as of
+    ``parse_triplets``.
     """
-    return _GroupedReader(text, truncated, known).read()
+    return _GroupedReader(text, truncated, known, sentences).read()
 
 
 class _GroupedReader(AnswerReader[RawTriplet]):
-    def __init__(self, text: str, truncated: bool, known: frozenset[str]) -> None:
+    def __init__(self, text: str, truncated: bool, known: frozenset[str], sentences: int) -> None:
         super().__init__(text, truncated)
         self._known = known
+        self._sentences = sentences
         self._head: str | None = None
 
     def is_exact(self, line: str) -> bool:
@@ -56,7 +69,7 @@ class _GroupedReader(AnswerReader[RawTriplet]):
         tails = _COMMA.split(listed.strip())
         if self._head is not None and colon and all(unescape(tail) in self._known for tail in tails):
             return self._stated([relation.strip(), *tails], line)
-        return read_line(line)
+        return read_line(line, self._sentences)
 
     def read_last_line(self, line: str) -> list[RawTriplet | Reject]:
         entries = self.read_line(line)
@@ -69,26 +82,51 @@ class _GroupedReader(AnswerReader[RawTriplet]):
         while pending:
             node, head, relation = pending.pop()
             texts = {name: value for name, value in node.values if isinstance(value, str)}
+            named = [value for name, value in node.values if self._sentences and name.lower() in EVIDENCE_NAMES]
             if node.is_object:
                 head, relation = texts.get("head", head), texts.get("relation", relation)
                 if "tail" in texts:
-                    yield self._triplet(head, relation, texts["tail"], self._source(node))
+                    evidence = " ".join(text for one in named for text in texts_in(one))
+                    yield from self._triplet(head, relation, texts["tail"], evidence, self._source(node))
             elif texts:
                 for _, tail in node.values:
                     if isinstance(tail, str):
-                        yield self._triplet(head, relation, tail, self._source(node))
+                        yield from self._triplet(head, relation, tail, "", self._source(node))
             if node.loose:
                 yield Reject("malformed" if node.closed else "truncated_line", node.loose)
-            pending += [(value, head, relation) for _, value in reversed(node.values) if isinstance(value, JsonNode)]
+            pending += [
+                (value, head, relation)
+                for _, value in reversed(node.values)
+                if isinstance(value, JsonNode) and all(value is not one for one in named)
+            ]
 
     def _stated(self, fields: list[str], line: str) -> list[RawTriplet | Reject]:
         relation, *tails = fields
-        return [self._triplet(self._head or "", relation, tail, line) for tail in tails]
+        return [
+            entry
+            for tail, evidence in self._with_evidence(tails)
+            for entry in self._triplet(self._head or "", relation, tail, evidence, line)
+        ]
 
-    def _triplet(self, head: str, relation: str, tail: str, source: str) -> RawTriplet | Reject:
+    def _with_evidence(self, fields: list[str]) -> Iterator[tuple[str, str]]:
+        """The tails of a line, each with the field after it where that names sentences."""
+        if not self._sentences:
+            yield from ((field, "") for field in fields)
+            return
+        # A tail may be called 3, but not where every other field holds numbers.
+        alternate = len(fields) % 2 == 0 and all(map(may_be_evidence, fields[1::2]))
+        place = 0
+        while place < len(fields):
+            following = fields[place + 1] if place + 1 < len(fields) else ""
+            names = alternate or (may_be_evidence(following) and unescape(following) not in self._known)
+            yield fields[place], following if names else ""
+            place += 2 if names else 1
+
+    def _triplet(self, head: str, relation: str, tail: str, evidence: str, source: str) -> list[RawTriplet | Reject]:
         if not relation or not tail:
-            return Reject("empty_field" if relation or tail else "malformed", source)
-        return RawTriplet(unescape(head), unescape(relation), unescape(tail))
+            return [Reject("empty_field" if relation or tail else "malformed", source)]
+        triplet = RawTriplet(unescape(head), unescape(relation), unescape(tail))
+        return supported(triplet, evidence, source, self._sentences)
 
     def _source(self, node: JsonNode) -> str:
         return self.text[node.start : node.end]

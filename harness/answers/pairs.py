@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from harness.answers.evidence import NO_EVIDENCE, no_evidence_rule
 from harness.answers.notation import gbnf, lark, longest_first, quoted_literal, regex_literal, strict_object
 from harness.answers.relation_field import (
     GrammarLevel,
@@ -17,7 +18,7 @@ from harness.answers.relation_field import (
     relation_regex,
     relation_schema,
 )
-from harness.answers.triplets import LINE_END, TripletListing
+from harness.answers.triplets import TripletListing
 from harness.escaping import NO_RELATION, SEPARATOR, TERMINATOR, escape
 
 Key = TypeVar("Key", bound=Hashable)
@@ -32,6 +33,8 @@ class PairForm(TripletListing):
     whose relation is ``NO_RELATION``. At level ``format`` the relation is free text, ``None`` included, and
     ``relations`` is not used. Without pairs, or without a relation to choose, only the empty answer is left.
     ``fitting``, if given, are at level ``closed`` the relations of every pair; without any it has the line ``None``.
+    With ``sentences`` each line ends in the numbers of the sentences that state the triplet, and the line ``None`` in
+    ``-`` (``harness.answers.evidence``).
 
     ``regex``, ``gbnf`` and ``lark`` admit exactly these answers. ``json_schema`` describes
     ``{"triplets": [{"head": ..., "relation": ..., "tail": ...}]}`` of at least one and at most
@@ -50,6 +53,7 @@ class PairForm(TripletListing):
     none: bool
     max_relations: int
     fitting: tuple[tuple[str, ...], ...] | None = None
+    sentences: int = 0
 
     def __post_init__(self) -> None:
         if self.max_relations < 1:
@@ -59,13 +63,15 @@ class PairForm(TripletListing):
 
     def regex(self) -> str:
         answers = []
+        end = rf" \| {NO_EVIDENCE}\)\n" if self.sentences else r"\)\n"
         for pair, relations in zip(self._escaped, self._choices, strict=True):
             head, tail = map(regex_literal, pair)
-            none = rf"\({head} \| {NO_RELATION} \| {tail}\)\n"
+            none = rf"\({head} \| {NO_RELATION} \| {tail}{end}"
             if relations == ():
                 answers.append(none)
                 continue
-            answer = rf"(?:\({head} \| {relation_regex(relations)} \| {tail}\)\n){{1,{self.max_relations}}}"
+            line = rf"\({head} \| {relation_regex(relations)} \| {tail}{self.tail_end_regex}"
+            answer = rf"(?:{line}){{1,{self.max_relations}}}"
             answers.append(rf"(?:{none}|{answer})" if self._offers_none else answer)
         return "".join(answers) + TERMINATOR
 
@@ -87,6 +93,7 @@ class PairForm(TripletListing):
                     "head": {"type": "string", "enum": [head]},
                     "relation": relation_schema(relations),
                     "tail": {"type": "string", "enum": longest_first(several)},
+                    **self.evidence_property,
                 }
             )
             for (head, relations), several in tails.items()
@@ -136,20 +143,21 @@ class PairForm(TripletListing):
         names = {one: f"RELATION{mark}{i}" if self.fitting is not None else "RELATION" for one, i in choices.items()}
         for i, ((head, tail), relations) in enumerate(zip(pairs, self._choices, strict=True)):
             opening, closing = f"HEAD{mark}{heads[head]}", f"TAIL{mark}{tails[tail]}"
+            no_relation = f"{opening} NONE {closing}" + (f" {no_evidence_rule(mark)}" if self.sentences else "")
             if relations == ():
-                rules[f"pair{mark}{i}"] = f"{opening} NONE {closing}"
+                rules[f"pair{mark}{i}"] = no_relation
                 continue
-            none = f"{opening} NONE {closing} | " if self._offers_none else ""
+            none = f"{no_relation} | " if self._offers_none else ""
             rules[f"pair{mark}{i}"] = f"{none}line{mark}{i}{{1,{self.max_relations}}}"
-            rules[f"line{mark}{i}"] = f"{opening} {names[relations]} {closing}"
+            rules[f"line{mark}{i}"] = f"{opening} {names[relations]} {closing}{self.evidence_rule}"
         for head, i in heads.items():
             rules[f"HEAD{mark}{i}"] = quoted_literal(f"({head}{SEPARATOR}")
         for tail, i in tails.items():
-            rules[f"TAIL{mark}{i}"] = quoted_literal(tail + LINE_END)
+            rules[f"TAIL{mark}{i}"] = quoted_literal(tail + self.tail_end)
         rules |= {name: relation_rule(relations) for relations, name in names.items()}
         if pairs and (self._offers_none or () in self._choices):
             rules["NONE"] = quoted_literal(NO_RELATION + SEPARATOR)
-        return rules
+        return {**rules, **self.evidence_rules(mark)} if pairs else rules
 
 
 def _numbered(keys: Iterable[Key]) -> dict[Key, int]:

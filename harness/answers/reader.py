@@ -52,7 +52,12 @@ class Parsed(Generic[Entry]):
 
 
 class ListingForm(AnswerForm[Parsed[Entry]]):
-    """An answer form whose answers list entries."""
+    """An answer form whose answers list entries.
+
+    ``sentences`` is how many sentences the document has, where each entry names those that state it; else 0.
+    """
+
+    sentences: int = 0
 
     def status(self, completion: Completion, reading: Parsed[Entry]) -> tuple[Status, str]:
         """A truncated answer keeps the entries that it completed.

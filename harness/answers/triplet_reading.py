@@ -103,7 +103,7 @@ def read_line(line: str, sentences: int = 0) -> list[RawTriplet | Reject]:
     if exact := _EXACT.fullmatch(line):
         return [_triplet(exact.groups(), line)]
     if sentences and (exact := _EXACT_WITH_EVIDENCE.fullmatch(line)):
-        return _supported(_triplet(exact.groups()[:3], line), exact[4], line, sentences)
+        return supported(_triplet(exact.groups()[:3], line), exact[4], line, sentences)
     if says_nothing(line):
         return []
     content = without_ornaments(line)
@@ -137,11 +137,11 @@ def has_separator(text: str) -> bool:
 
 def _read_content(source: str, fields: Sequence[str], evidence: str, sentences: int) -> list[RawTriplet | Reject]:
     if len(fields) == 3:
-        return _supported(_triplet(fields, source), evidence, source, sentences)
+        return supported(_triplet(fields, source), evidence, source, sentences)
     return [Reject("malformed" if len(fields) > 1 or source.startswith("(") else "prose", source)]
 
 
-def _supported(triplet: RawTriplet | Reject, evidence: str, source: str, sentences: int) -> list[RawTriplet | Reject]:
+def supported(triplet: RawTriplet | Reject, evidence: str, source: str, sentences: int) -> list[RawTriplet | Reject]:
     """The triplet with the sentences that ``evidence`` names, after a reject where it names one that is not there."""
     if not sentences or isinstance(triplet, Reject):
         return [triplet]
@@ -248,7 +248,7 @@ def _triplets_in_json(root: JsonNode, text: str, sentences: int) -> Iterator[Raw
         fields = _json_fields(node, name, sentences)
         if fields is not None:
             source = text[node.start : node.end]
-            yield from _supported(_json_triplet(fields[:3], source), fields[3], source, sentences)
+            yield from supported(_json_triplet(fields[:3], source), fields[3], source, sentences)
             continue
         texts = [value for _, value in node.values if isinstance(value, str)]
         children = [(key, value) for key, value in node.values if isinstance(value, JsonNode)]
@@ -277,10 +277,10 @@ def _json_fields(node: JsonNode, name: str, sentences: int) -> list[str] | None:
         return None
     if not node.is_object and any(map(has_separator, fields)):
         return None
-    return [*fields, " ".join(_texts(evidence))]
+    return [*fields, " ".join(texts_in(evidence))]
 
 
-def _texts(value: str | JsonNode | None) -> Iterator[str]:
+def texts_in(value: str | JsonNode | None) -> Iterator[str]:
     """The complete texts of a value and of the values in it."""
     pending = [value]
     while pending:

@@ -34,12 +34,7 @@ _LINE_END_REGEX = r"\)\n"
 
 
 class TripletListing(ListingForm[RawTriplet]):
-    """An answer form whose answers list triplets.
-
-    ``sentences`` is how many sentences the document has, where each triplet names those that state it; else 0.
-    """
-
-    sentences: int = 0
+    """An answer form whose answers list triplets, each on its own."""
 
     def write(self, content: Iterable[RawTriplet], output: Output) -> str:
         """The answer that lists the triplets of ``content``, whose fields are unescaped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,9 +25,20 @@ if TYPE_CHECKING:
 def annotate(
     fields: dict[str, Any],
     texts: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A .txt file, a folder of them, a .jsonl or .parquet file.")
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A .txt file, a folder of them, a .jsonl or .parquet file, or hf://owner/name[@revision].",
+        ),
     ],
-    out: Annotated[Path | None, typer.Option(help="The file to write (default: in the results folder).")] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="The .json or .parquet file to write, or both in turn (default: in the results folder)."),
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a data set of the hub, only files that fit a pattern such as 'data/*-00000-*.parquet'."),
+    ] = None,
     schema: Annotated[
         str, typer.Option(help="Relations: redocred, a rel_info.json file, or open (named by the model).")
     ] = "redocred",
@@ -40,6 +52,9 @@ def annotate(
     max_repeated: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Leave out texts with a greater share of lines that stood before.")
     ] = 1.0,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Leave out texts in other languages than these (en, de, zh, ...).")
+    ] = None,
     min_entities: Annotated[int, typer.Option(min=0, help="Write no document with fewer entities.")] = 0,
     min_triplets: Annotated[int, typer.Option(min=0, help="Write no document with fewer triplets.")] = 0,
     batch: BatchOption = False,
@@ -58,20 +73,24 @@ def annotate(
       harness annotate article.txt --model smollm2-135m
       harness annotate articles/ --model gpt-4o-mini --schema open --out corpus/annotated.json --max-cost 0.50
       harness annotate part.parquet --model qwen2.5-72b --schema open --min-words 100 --min-triplets 1
+      harness annotate hf://owner/name --file 'sample/*/000_00000.parquet' --language en --limit 1000 \\
+          --model qwen2.5-72b --schema open -P reasoning=brief --out corpus/part-0.parquet
     """
+    from harness.annotation.languages import codes_of
     from harness.annotation.plan import OPEN, prepare_annotation
     from harness.annotation.texts import TextCollection, TextFilter
     from harness.cli.run import batching, exit_as_failed
     from harness.cli.summary import counts
 
     level = constrain or ("format" if schema == OPEN else "closed")
-    config = RunConfig(**fields, prompt=prompt, dataset=str(texts), constrain=level)
+    config = RunConfig(**fields, prompt=prompt, dataset=texts, constrain=level)
     batches = batching(batch, batch_file)
-    kept, fewest = TextFilter(min_words, max_words, max_repeated), {"entities": min_entities, "triplets": min_triplets}
-    annotation = prepare_annotation(config, schema, kept, fewest)
+    kept = TextFilter(min_words, max_words, max_repeated, codes_of(language or ()))
+    fewest = {"entities": min_entities, "triplets": min_triplets}
+    annotation = prepare_annotation(config, schema, kept, fewest, file or ())
     if isinstance(annotation.dataset.documents, TextCollection) and (left_out := annotation.dataset.documents.left_out):
         typer.echo(f"left out: {counts(left_out)}", err=True)
-    result = _execute(annotation, out, display, as_json, batches)
+    result = _execute(annotation, out or (), display, as_json, batches)
     if as_json:
         typer.echo(strict_json.dumps(result.as_json()))
     else:
@@ -81,7 +100,7 @@ def annotate(
 
 
 def _execute(
-    experiment: AnnotationRun, out: Path | None, display: Display | None, quiet: bool, batches: Batching | None
+    experiment: AnnotationRun, out: Sequence[Path], display: Display | None, quiet: bool, batches: Batching | None
 ) -> AnnotationResult:
     from harness.annotation.execute import annotate as annotate_texts
     from harness.annotation.execute import annotate_in_batches
@@ -113,7 +132,7 @@ def _print(result: AnnotationResult) -> None:
     lines += [
         ("requests", f"{manifest.usage.requests:,}"),
         ("tokens", tokens_in_words(manifest.usage)),
-        ("written to", str(result.corpus)),
+        ("written to", ", ".join(map(str, result.files))),
         ("records in", str(result.folder.path)),
     ]
     print_lines(lines)

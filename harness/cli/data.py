@@ -190,7 +190,7 @@ def fetch(
             raise InputError(
                 f"{name}: --base-url and --split are of corpora known by name; $HF_ENDPOINT names a mirror"
             )
-        paths, commit = fetch_from_hub(name, target, file or ())
+        paths, _, commit = fetch_from_hub(name, target, file or ())
         for path in paths:
             typer.echo(str(path))
         typer.echo(f"commit {commit}", err=True)

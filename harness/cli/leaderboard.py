@@ -39,6 +39,13 @@ def leaderboard(
     across: Annotated[
         bool, typer.Option("--across", help="One table over all datasets: a row a system, a column a split, F1.")
     ] = False,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DATASET:MODEL,...",
+            help="With --across: models trained for one corpus each as one row (patterns); repeatable.",
+        ),
+    ] = None,
     unseen: Annotated[
         bool,
         typer.Option(
@@ -74,6 +81,7 @@ def leaderboard(
       harness leaderboard --model 'qwen*' --columns rank,prompt,f1,interval,p
       harness leaderboard --dataset redocred --reported --out leaderboard.md
       harness leaderboard --across --split test
+      harness leaderboard --across --split dev --system 'ATLOP=docred:*/atlop-docred/*,redocred:*/atlop-redocred/*'
       harness leaderboard --unseen --dataset 'fewrel*' --out unseen.csv
     """
     from harness.analyses.leaderboards import RunFilter, leaderboards
@@ -87,6 +95,8 @@ def leaderboard(
             raise InputError(
                 f"{flag} has columns and rows of its own: leave out --columns, --reported and other tables"
             )
+    if system and not across:
+        raise InputError("--system names rows of the table over all datasets: give --across, too")
     names = chosen_columns(columns) if columns is not None else None
     chosen = RunFilter(dataset, split, model, prompt, runner, constraint)
     if unseen:
@@ -101,7 +111,7 @@ def leaderboard(
     if not boards and kind != "json":
         raise InputError(f"no runs under {results_dir / 'runs'} match: `harness run` makes one")
     if across:
-        _print_across(boards, out, kind)
+        _print_across(boards, system or (), out, kind)
     elif out is not None:
         write_file(boards, out, kind, names, reported=reported)
     elif kind == "table":
@@ -111,12 +121,14 @@ def leaderboard(
         typer.echo(as_text(boards, kind, names, reported=reported), nl=False)
 
 
-def _print_across(boards: Sequence[Leaderboard], out: Path | None, kind: Format) -> None:
-    from harness.analyses.leaderboards.across import across, shown_across
+def _print_across(boards: Sequence[Leaderboard], systems: Sequence[str], out: Path | None, kind: Format) -> None:
+    from harness.analyses.leaderboards.across import across, named_system, shared_documents, shown_across
     from harness.analyses.leaderboards.formats import ACROSS
 
-    table = across(boards)
+    table = across(boards, [named_system(one) for one in systems])
     _print_own(table, ACROSS, shown_across(table), out, kind)
+    for note in shared_documents(boards):
+        typer.echo(f"note: {note}", err=True)
 
 
 def _print_own(table: pd.DataFrame, title: str, shown: list[list[str]], out: Path | None, kind: Format) -> None:

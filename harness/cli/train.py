@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Train an encoder, or an adapter of an LLM, on labelled documents.", no_args_is_help=True)
 
-TrainOption = Annotated[str, typer.Option(help="What to train on: a corpus, NAME:SPLIT such as cdr:train, or a file.")]
+TrainOption = Annotated[
+    str,
+    typer.Option(
+        help="What to train on: a corpus, NAME:SPLIT such as cdr:train, a file, or several with + between "
+        "(docred:train+redocred:train)."
+    ),
+]
 DevOption = Annotated[
     str | None,
     typer.Option(help="A corpus, NAME:SPLIT or file to choose epoch and threshold by (default: held out of --train)."),

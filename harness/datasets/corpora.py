@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.datasets.corpus import TABLES, Arguments, Corpus, CorpusFile, Published
+from harness.datasets.dwie import TYPES as DWIE_TYPES
 
 _REDOCRED_DEV = CorpusFile("dev_revised.json", "56c7700aaa9a6f9b1c99f0cdf0b576890fddcadc")
 _DOCRED_TYPES = ("PER", "ORG", "LOC", "TIME", "NUM", "MISC")
@@ -306,10 +307,14 @@ CORPORA: Mapping[str, Corpus] = {
         splits={name: CorpusFile(f"{name}.json") for name in ("train", "dev", "test")},
         default_split="test",
         relations=CorpusFile("rel_info.json"),
+        packaged_relations=f"{TABLES}/dwie.json",
         licence="see its home; the texts are Deutsche Welle's",
         source="Zaporojets et al. (2021), DWIE, Information Processing & Management; github.com/klimzaporojets/DWIE",
-        page="github.com/klimzaporojets/DWIE: add the contents with its script, then `harness data convert FOLDER OUT`",
-        entity_types=("entity", "event", "other", "value"),
+        page=(
+            "github.com/klimzaporojets/DWIE: add the contents with its script, then "
+            "`harness data convert FOLDER OUT --corpus dwie`"
+        ),
+        entity_types=DWIE_TYPES,
         notes=(
             "With the entities given, F1 over triplets is its own relation score at entity level, hard and soft. At "
             "mention level a triplet counts once for every pair of mentions of its entities (mention_f1)."

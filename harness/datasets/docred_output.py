@@ -1,56 +1,89 @@
-"""Writing the DocRED file format: documents one by one, and the table of their relations."""
+"""Writing the DocRED format, as JSON or Parquet: documents one by one, and the table of their relations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from harness.datasets.docred import CANDIDATES, UNSEEN
+from harness.datasets.parquet_output import ParquetRows
 from harness.errors import StorageError
 from harness.json_files import json_text
 from harness.label_source import NO_LABELS
 from harness.types import Document, RelationSchema
 
 
+class Rows(Protocol):
+    """What writes documents, given as objects in DocRED's format, to an open file."""
+
+    def add(self, document: Mapping[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
 @dataclass
-class DocumentOutput:
+class JsonRows:
     """Writes documents to an open file as a JSON list, one a line."""
 
+    file: IO[bytes]
+    _begun: bool = False
+
+    def add(self, document: Mapping[str, Any]) -> None:
+        text = json_text(document, ensure_ascii=False)
+        self.file.write(((",\n" if self._begun else "[\n") + text).encode())
+        self._begun = True
+
+    def close(self) -> None:
+        self.file.write(b"\n]\n" if self._begun else b"[]\n")
+
+    def abandon(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
+class DocumentOutput:
+    """Writes documents and counts them."""
+
     path: Path
-    file: IO[str]
+    rows: Rows
     count: int = 0
 
     def write(self, document: Document, none: str = "") -> None:
         """Write a document; with ``none``, the id of the relation that means none, also its pairs without relation."""
         with _storing(self.path):
-            self.file.write(",\n" if self.count else "[\n")
-            self.file.write(json_text(as_docred(document, none), ensure_ascii=False))
+            self.rows.add(as_docred(document, none))
         self.count += 1
 
 
 @contextmanager
 def document_output(path: Path) -> Iterator[DocumentOutput]:
-    """A DocRED-format file that takes its name when the block ends without an error, or else never appears.
+    """A file in DocRED's format that takes its name when the block ends without an error, or else never appears.
 
-    Raises StorageError where it cannot be written.
+    One named ``.parquet`` has a document a row, any other is a JSON list. Raises StorageError where it cannot be
+    written, ModelUnavailable where pyarrow is needed and not installed.
     """
     partial = path.with_name(f"{path.name}.tmp")
     with _storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = partial.open("w", encoding="utf-8")
+        file = partial.open("wb")
+    rows: Rows | None = None
     try:
-        output = DocumentOutput(path, file)
-        yield output
+        rows = ParquetRows(file) if path.suffix == ".parquet" else JsonRows(file)
+        yield DocumentOutput(path, rows)
         with _storing(path):
-            file.write("\n]\n" if output.count else "[]\n")
+            rows.close()
             file.close()
             partial.replace(path)
     finally:
         # The failure under way is the one to tell, not that of closing.
         with suppress(OSError):
+            if rows and not file.closed:
+                rows.abandon()
             file.close()
         partial.unlink(missing_ok=True)
 

@@ -3,8 +3,8 @@
 Zaporojets et al. (2021), "DWIE: an entity-centric dataset for multi-task document-level information extraction",
 Information Processing & Management. ``content`` is the text, which the corpus' public script adds to the annotations.
 ``tags`` name the split. ``mentions`` are ``{begin, end, text, concept}`` by characters, ``concepts`` ``{concept, text,
-tags}``, and ``relations`` ``{s, p, o}`` between concepts. An entity is a concept with mentions; its type is the tag
-``type::...``.
+tags}``, and ``relations`` ``{s, p, o}`` between concepts. An entity is a concept with mentions. Its tags ``type::...``
+are a hierarchy in alphabetical order (``company``, ``entity``, ``organization``): its type is the one of ``TYPES``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ from harness.errors import InputError
 from harness.json_files import shown, whole_value
 from harness.label_source import HUMAN, LabelSource
 from harness.types import Document, Label, RelationSchema, Triplet
+
+TYPES = (
+    *("person", "organization", "location", "event", "ethnicity", "ideology", "language", "misc"),
+    *("value", "other", "entity"),
+)
+"""The coarse entity types: the kinds of named entities, then the roots of the hierarchy, the first that is there."""
 
 TYPE = "type::"
 NO_TYPE = "none"
@@ -67,7 +73,8 @@ def _document(fields: dict[str, object], schema: RelationSchema | None, labelled
 def _type(concept: dict[str, object]) -> str:
     tags = concept.get("tags")
     named = [one for one in tags if isinstance(one, str)] if isinstance(tags, list) else []
-    return next((one.removeprefix(TYPE) for one in named if one.startswith(TYPE)), NO_TYPE)
+    given = [one.removeprefix(TYPE) for one in named if one.startswith(TYPE)]
+    return next((one for one in (*TYPES, *given) if one in given), NO_TYPE)
 
 
 def _mention(value: object, text: str, types: Sequence[str], place: int) -> TextMention:

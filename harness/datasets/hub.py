@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.errors import InputError
 from harness.paths import cache_dir
 
 PREFIX = "hf://"
 _NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
-_READ = (
+CORPUS_FILES = (
     ".json",
     ".jsonl",
     ".json.gz",
@@ -26,13 +27,28 @@ _READ = (
 )
 
 
-def fetch_from_hub(name: str, target: Path | None = None, only: Sequence[str] = ()) -> tuple[list[Path], str]:
-    """Fetch the files of ``hf://owner/name`` or ``hf://owner/name@revision`` that can be read, and tell the commit.
+class Fetched(NamedTuple):
+    """The files that are there now, the folder in which they lie as in the data set, and its commit."""
 
-    Of these, ``only`` chooses by patterns as of file names (``data/*-00000-*.parquet``). They go into ``target``, by
+    paths: list[Path]
+    folder: Path
+    commit: str
+
+
+def fetch_from_hub(
+    name: str,
+    target: Path | None = None,
+    only: Sequence[str] = (),
+    kinds: tuple[str, ...] = CORPUS_FILES,
+    most: int | None = None,
+) -> Fetched:
+    """Fetch the files of ``hf://owner/name`` or ``hf://owner/name@revision`` that can be read.
+
+    Their names end with one of ``kinds``. Of these, ``only`` chooses by patterns as of file names
+    (``data/*-00000-*.parquet``); without it there may be ``most`` of them. They go into ``target``, by
     default into the cache, in a folder of the data set and its commit. Files that are there are not fetched again; no
     code of the data set is. Raises InputError where the data set, the revision or a file of a readable form is not to
-    be had, or no file fits.
+    be had, no file fits, or there are too many.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -44,10 +60,14 @@ def fetch_from_hub(name: str, target: Path | None = None, only: Sequence[str] = 
     try:
         info = HfApi().dataset_info(repository, revision=revision)
         names = [one.rfilename for one in info.siblings or ()]
-        read = [one for one in names if one.lower().endswith(_READ)]
+        read = [one for one in names if one.lower().endswith(kinds)]
         wanted = [one for one in read if not only or any(fnmatchcase(one, pattern) for pattern in only)]
         if read and not wanted:
             raise InputError(f"{name}: no file that is read fits --file {only[0]}; there is {', '.join(read[:4])}")
+        if most is not None and not only and len(wanted) > most:
+            raise InputError(
+                f"{name}: holds {len(wanted):,} files such as {wanted[0]}: choose some with --file PATTERN"
+            )
         if not wanted:
             held = ", ".join(names[:4]) or "no file"
             raise InputError(f"{name}: holds {held}, and no file of a form that is read (docs/corpora.md): convert one")
@@ -59,4 +79,4 @@ def fetch_from_hub(name: str, target: Path | None = None, only: Sequence[str] = 
         ]
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(f"{name}: cannot be fetched from the hub ({str(error).splitlines()[0]})") from error
-    return paths, commit
+    return Fetched(paths, folder, commit)

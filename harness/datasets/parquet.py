@@ -7,19 +7,20 @@ of objects; ``relation_text`` then names the relations.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from harness.datasets.docred import CANDIDATES, checked_documents
+from harness.datasets.docred import CANDIDATES, UNSEEN, checked_documents
+from harness.datasets.fields import Fault, refusal
 from harness.errors import InputError, ModelUnavailable
 from harness.label_source import LabelSource
 from harness.types import Document, Relation, RelationSchema
 
 TEXT_COLUMNS = ("title", "sents", "vertexSet")
-LABELS = "labels"
-_COLUMNS = (*TEXT_COLUMNS, LABELS, "label_source", CANDIDATES)
-_OF_LABELS = {"h": ("h", "head"), "t": ("t", "tail"), "r": ("r", "relation_id"), "evidence": ("evidence",)}
+LABELS, EVIDENCE, RELATION_TEXT = "labels", "evidence", "relation_text"
+_COLUMNS = (*TEXT_COLUMNS, LABELS, "label_source", CANDIDATES, UNSEEN)
+_OF_LABELS = {"h": ("h", "head"), "t": ("t", "tail"), "r": ("r", "relation_id"), EVIDENCE: (EVIDENCE,)}
 """The keys of a label -> the names that their lists may have."""
 
 
@@ -29,18 +30,36 @@ def read_parquet(path: Path, schema: RelationSchema | None, labelled_by: LabelSo
     Raises InputError at the first fault: file, row, field and remedy; and for a file that is no sound Parquet file or
     has none of the columns.
     """
-    rows = ({**row, LABELS: _by_label(row[LABELS])} if LABELS in row else row for row in parquet_rows(path, _COLUMNS))
-    return checked_documents(rows, path, "row", schema, labelled_by)
+    return checked_documents(_rows(path), path, "row", schema, labelled_by)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows with their columns as objects in DocRED's format have them: ``document_output`` writes maps as pairs."""
+    for number, row in enumerate(parquet_rows(path, _COLUMNS)):
+        if LABELS in row:
+            try:
+                row[LABELS] = _by_label(row[LABELS])
+            except Fault as fault:
+                raise refusal(path, f"row {number}", row, fault) from None
+        if isinstance(row.get(UNSEEN), list):
+            row[UNSEEN] = dict(row[UNSEEN])
+        yield row
 
 
 def schema_in(path: Path) -> RelationSchema | None:
     """The relations that the labels of a file name, in the order of their ids; None where they name none."""
     names: dict[str, str] = {}
-    for row in parquet_rows(path, (LABELS,)):
+    for number, row in enumerate(parquet_rows(path, ("title", LABELS))):
         labels = row.get(LABELS)
-        if not isinstance(labels, dict) or not isinstance(labels.get("relation_text"), list):
+        if labels is None or (isinstance(labels, dict) and not _held(labels)):
+            continue  # A document without gold labels.
+        if not isinstance(labels, dict) or not isinstance(labels.get(RELATION_TEXT), list):
             return None
-        for id, name in zip(labels.get("relation_id") or (), labels["relation_text"], strict=False):
+        try:
+            named = _of_one_length({"relation_id": labels.get("relation_id") or [], **_texts_in(labels)})
+        except Fault as fault:
+            raise refusal(path, f"row {number}", row, fault) from None
+        for id, name in zip(named["relation_id"], named[RELATION_TEXT], strict=True):
             names.setdefault(str(id), str(name))
     if len(set(names.values())) < len(names):
         return None
@@ -80,12 +99,39 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]
 
 
 def _by_label(labels: object) -> object:
-    """A list of labels, where they are an object of lists."""
+    """A list of labels, where they are an object of lists; None where all of these are null.
+
+    Fault where they differ in length, or one of head, tail and relation is missing.
+    """
     if not isinstance(labels, dict):
         return labels
-    lists = {
-        key: next((labels[name] for name in names if isinstance(labels.get(name), list)), None)
-        for key, names in _OF_LABELS.items()
-    }
-    columns = {key: values for key, values in lists.items() if values is not None}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=False)]
+    held = _held(labels)
+    if not held:
+        return None
+    keys = {name: key for key, names in _OF_LABELS.items() for name in names if isinstance(held.get(name), list)}
+    for key, (*_, name) in _OF_LABELS.items():
+        if key != EVIDENCE and key not in keys.values():
+            raise Fault("is missing; write a list with an entry a label", LABELS, name)
+    columns = _of_one_length({name: held[name] for name in (*keys, *_texts_in(held))})
+    return [
+        dict(zip(keys.values(), values, strict=True)) for values in zip(*(columns[name] for name in keys), strict=True)
+    ]
+
+
+def _held(labels: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values for name, values in labels.items() if values is not None}
+
+
+def _texts_in(labels: Mapping[str, Any]) -> dict[str, list[Any]]:
+    texts = labels.get(RELATION_TEXT)
+    return {RELATION_TEXT: texts} if isinstance(texts, list) else {}
+
+
+def _of_one_length(lists: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """The lists as they are; Fault where one has more or fewer entries than the first: none says whose they are."""
+    first, *others = lists
+    for name in others:
+        if (here := len(lists[name])) != (there := len(lists[first])):
+            problem = f"has {here:,} entries, and {first} has {there:,}; give each label one in every list"
+            raise Fault(problem, LABELS, name)
+    return lists

@@ -14,6 +14,7 @@ from harness.datasets.corpus import PACKAGE, Corpus, CorpusFile, Format
 from harness.datasets.docred import DocumentFile, sha256_of
 from harness.datasets.episodes import asked_in, draw_episodes, read_episodes
 from harness.datasets.formats import READERS, format_of, read_corpus_file
+from harness.datasets.joined import AND, joined
 from harness.datasets.parquet import schema_in
 from harness.datasets.relation_table import read_schema, schema_beside
 from harness.datasets.splits import Part, split_documents
@@ -60,15 +61,23 @@ def part_of(name: str, split: str) -> Part | None:
 
 
 def load_split(name: str, data_dir: Path | None = None) -> Dataset:
-    """The dataset of ``NAME:SPLIT``, of a corpus' default split, or of a file; errors as of ``load_dataset``."""
+    """The dataset of ``NAME:SPLIT``, of a corpus' default split, or of a file; errors as of ``load_dataset``.
+
+    Several of them with ``+`` between are one, as of ``joined``.
+    """
+    if AND in name and not Path(name).exists():
+        return joined([load_split(one, data_dir) for one in name.split(AND)])
     corpus, _, split = name.partition(":")
     return load_dataset(corpus, split or None, data_dir) if corpus in CORPORA else load_dataset(name)
 
 
 def entity_types_of(name: str) -> tuple[str, ...]:
-    """The entity types of the corpus of ``NAME`` or ``NAME:SPLIT``; DocRED's of any other."""
-    corpus = CORPORA.get(name.partition(":")[0])
-    return (corpus and corpus.entity_types) or CORPORA["redocred"].entity_types
+    """The entity types of the corpora of ``NAME`` or ``NAME:SPLIT``, with ``+`` between them; DocRED's of any other."""
+    types: dict[str, None] = {}
+    for one in name.split(AND):
+        corpus = CORPORA.get(one.partition(":")[0])
+        types |= dict.fromkeys((corpus and corpus.entity_types) or CORPORA["redocred"].entity_types)
+    return tuple(types)
 
 
 def load_dataset(

@@ -50,7 +50,7 @@ def _document(
     )
     starts = [0, *accumulate(map(len, sentences))]
     types: dict[Span, str] = {}
-    for where, row in _rows(fields, "ner"):
+    for where, row in _rows(fields, "ner", len(sentences)):
         if len(row) != 3:
             raise Fault("is no mention; write [first, last, type]", *where)
         types[_span(row, starts, *where)] = text_of(row[2], *where, 2)
@@ -66,7 +66,7 @@ def _document(
         mentions.setdefault(clusters.get(span, span), []).append(_mention(span, types[span], sentences, starts))
     places = {key: place for place, key in enumerate(mentions)}
     labels: dict[Triplet, None] = {}
-    for where, row in _rows(fields, "relations"):
+    for where, row in _rows(fields, "relations", len(sentences)):
         if len(row) != 5:
             raise Fault("is no relation; write [first, last, first, last, relation]", *where)
         ends = [_span(row[first : first + 2], starts, *where) for first in (0, 2)]
@@ -84,9 +84,12 @@ def _document(
     return Document(title, sentences, entities, tuple(map(Label, labels)), labelled_by)
 
 
-def _rows(fields: dict[str, object], key: str) -> Iterator[tuple[tuple[str | int, ...], list[object]]]:
+def _rows(fields: dict[str, object], key: str, sentences: int) -> Iterator[tuple[tuple[str | int, ...], list[object]]]:
     """The rows of all sentences under a key, each with its place."""
-    for number, sentence in enumerate(list_of(member_of(fields, key), key)):
+    by_sentence = list_of(member_of(fields, key), key)
+    if len(by_sentence) != sentences:
+        raise Fault(f"has {len(by_sentence)} lists for {sentences} sentences; give each sentence one", key)
+    for number, sentence in enumerate(by_sentence):
         for place, row in enumerate(list_of(sentence, key, number)):
             yield (key, number, place), list_of(row, key, number, place)
 

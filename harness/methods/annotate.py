@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
 
 from harness.alignment.grounding import ENTITY_TYPES, GroundedEntities, ground
 from harness.alignment.normalise import normalise
@@ -20,7 +22,7 @@ from harness.escaping import NO_RELATION
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.parts import PartFound, merge, parts_of
 from harness.prompting.tagging import escape_markup
-from harness.prompting.variant import PromptVariant
+from harness.prompting.variant import REASONING, PromptVariant
 from harness.spacing import text_of
 from harness.types import Ask, Document, Entity, Extraction, Prediction, RawTriplet, Relation, RelationSchema
 
@@ -39,8 +41,10 @@ class Annotate(PromptedMethod):
 
     The extraction's ``entities`` are those found; its predictions refer to them. A document of more tokens than
     ``max_words`` is asked about in parts that overlap, one after the other until one does not end ``ok``; only a
-    sentence of more ends ``context_overflow``. With ``schema=open`` the relation ids of predictions are those of
-    :func:`relations_named`. With ``entities_only`` the second question is not asked.
+    sentence of more ends ``context_overflow``. With ``reasoning=brief`` the model reasons before it lists relations,
+    as in GLiDRE's figure, and not before the entities. With ``schema=open`` the relation ids of predictions are those
+    of :func:`relations_named`. With ``evidence=sentences`` it names the sentences that state each triplet. With
+    ``entities_only`` the second question is not asked.
     """
 
     entities_only: bool = False
@@ -93,11 +97,13 @@ class Annotate(PromptedMethod):
         predictions: tuple[Prediction, ...] = ()
         if answers.status == "ok" and len(grounded.entities) > 1 and not self.entities_only:
             predictions = await self._relate(replace(document, entities=grounded.entities), answers)
-        return PartFound(first, grounded.entities, grounded.anchors, predictions)
+        # Sentences are numbered in each part from 0.
+        shifted = (replace(one, evidence=tuple(first + place for place in one.evidence)) for one in predictions)
+        return PartFound(first, grounded.entities, grounded.anchors, tuple(shifted))
 
     def _entity_question(self, document: Document) -> Question[ParsedEntities]:
         text = document.text if isinstance(document, PlainDocument) else text_of(document.sentences)
-        return self.question(
+        return self._at_once.question(
             self.context(document),
             ENTITIES,
             EntityForm(ENTITY_TYPES, self._number(MAX_ENTITIES), self._number(MAX_MENTIONS)),
@@ -106,6 +112,12 @@ class Annotate(PromptedMethod):
             max_entities=self._number(MAX_ENTITIES),
             max_mentions=self._number(MAX_MENTIONS),
         )
+
+    @cached_property
+    def _at_once(self) -> Self:
+        """The method without reasoning."""
+        options = {name: value for name, value in self.settings.options.items() if name != REASONING}
+        return replace(self, settings=replace(self.settings, options=options))
 
     async def _relate(self, document: Document, answers: Answers) -> tuple[Prediction, ...]:
         """The relations between the entities that were found, which ``document`` now has."""

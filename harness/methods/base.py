@@ -77,7 +77,7 @@ class PromptedMethod(ABC):
         only head.
         """
         references, most = context.references, self.settings.max_triplets
-        sentences = len(context.document.sentences) if self.settings.names_evidence else 0
+        sentences = self.sentences_of(context)
         level, names = self.settings.grammar_level, self.schema.names
         if relations is not None:
             level, names = "closed", tuple(relations)
@@ -88,16 +88,20 @@ class PromptedMethod(ABC):
             return TypedTripletForm(references, context.types, context.fitting(names), most, only, sentences)
         return TripletForm(references, names, level, most, only, sentences)
 
+    def sentences_of(self, context: DocumentContext) -> int:
+        """How many sentences triplets of the document can name; 0 where they name none."""
+        return len(context.document.sentences) if self.settings.names_evidence else 0
+
     def question(self, context: DocumentContext, step: str, form: AnswerForm[Read], **more: object) -> Question[Read]:
         """The question of a step: its template over the shared context and ``more``, held to the answer form."""
-        notation, endings = self.settings.form, list(self.settings.general_templates)
-        if not (isinstance(form, TripletListing) and form.sentences) and EVIDENCE in endings:
-            endings.remove(EVIDENCE)  # Another step than that of the triplets.
+        notation, endings = self.settings.form, dict(self.settings.general_templates)
+        if not (isinstance(form, ListingForm) and form.sentences):
+            endings.pop(EVIDENCE, None)  # Another step than that of the triplets.
         is_scored = self.settings.scores_tokens and isinstance(form, ListingForm)
         if self.settings.reasons:
             form = ReasonedForm(form)
         constraint = form.render(notation) if notation else None
-        request = context.request(step, constraint, endings, **more)
+        request = context.request(step, constraint, tuple(endings.values()), **more)
         return Question(step, replace(request, top_logprobs=1) if is_scored else request, form)
 
     def reading(self, question: Question[Read], most: int, labels: Sequence[str]) -> Question[Read]:

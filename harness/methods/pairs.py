@@ -103,7 +103,9 @@ class PairQuestions(PromptedMethod):
         return self.question(
             context,
             STEP,
-            PairForm(references, names, level, self.none, RELATIONS_PER_PAIR, fitting),
+            PairForm(
+                references, names, level, self.none, RELATIONS_PER_PAIR, fitting, sentences=self.sentences_of(context)
+            ),
             pairs=[{"head": escape(head), "tail": escape(tail)} for head, tail in references],
             asked_relation=ASKED_RELATION,
             no_relation=NO_RELATION,

@@ -36,6 +36,10 @@ DESCRIPTIONS = "descriptions"
 """The option by which a variant gives each relation's description with its name."""
 
 
+GROUPED, GROUPED_EVIDENCE = "grouped", "grouped-evidence"
+"""The method whose answers group triplets, and the template that says where they name sentences."""
+
+
 @dataclass(frozen=True)
 class MethodSettings:
     """``form`` is the grammar form that the runner honours; None exactly if ``level`` is none.
@@ -102,9 +106,11 @@ class MethodSettings:
         return int(self.options.get(LEAST_SCORE, 0)) / 100
 
     @property
-    def general_templates(self) -> tuple[str, ...]:
-        """The names of the templates that options of every variant add to questions, in their order."""
-        return tuple(name for name in (EVIDENCE, REASONING) if name in self.options)
+    def general_templates(self) -> Mapping[str, str]:
+        """By option of every variant, the name of the template that it adds to questions, in their order."""
+        is_grouped = self.variant.description.method == GROUPED
+        templates = {EVIDENCE: GROUPED_EVIDENCE if is_grouped else EVIDENCE, REASONING: REASONING}
+        return {option: template for option, template in templates.items() if option in self.options}
 
     @property
     def words(self) -> Words:

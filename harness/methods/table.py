@@ -81,9 +81,9 @@ class MethodKind(NamedTuple):
 
 METHODS: Mapping[str, MethodKind] = {
     "tagged": MethodKind(Tagged, names_evidence=True, lists_triplets=True),
-    "grouped": MethodKind(Grouped, forms=GROUPED_FORMS, lists_triplets=True),
-    "pairwise": MethodKind(pairwise, narrows_to_candidates=True, lists_triplets=True),
-    "classify": MethodKind(classify, takes_candidates=True, lists_triplets=True),
+    "grouped": MethodKind(Grouped, forms=GROUPED_FORMS, names_evidence=True, lists_triplets=True),
+    "pairwise": MethodKind(pairwise, narrows_to_candidates=True, names_evidence=True, lists_triplets=True),
+    "classify": MethodKind(classify, takes_candidates=True, names_evidence=True, lists_triplets=True),
     "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),
     "judge": MethodKind(judge, takes_candidates=True, takes_questions=True, states_relations=True),
     "statements": MethodKind(statements, takes_candidates=True, states_relations=True),
@@ -154,8 +154,8 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     if settings.names_evidence and not kind.names_evidence:
         able = ", ".join(name for name, other in METHODS.items() if other.names_evidence)
         raise InputError(
-            f"prompt {prompt!r} does not list triplets one by one, which -P {EVIDENCE} needs: leave it out, or use a "
-            f"prompt of {able}"
+            f"prompt {prompt!r} is answered by labels, which leave no place for sentences: leave out -P {EVIDENCE}, or "
+            f"use a prompt of {able}"
         )
     if settings.scores_tokens and not (kind.lists_triplets and settings.max_top_logprobs):
         able = ", ".join(name for name, other in METHODS.items() if other.lists_triplets)

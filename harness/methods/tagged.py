@@ -58,4 +58,4 @@ class Grouped(Tagged):
     def answer_form(self, context: DocumentContext) -> ListingForm[RawTriplet]:
         names = self.schema.names
         fitting = context.fitting(names) if self.settings.level == "typed" else None
-        return GroupedForm(context.references, names, context.types, fitting)
+        return GroupedForm(context.references, names, context.types, fitting, self.sentences_of(context))

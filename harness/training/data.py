@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.datasets.content import content_hash
 from harness.datasets.gold import label_source_of, with_gold
+from harness.datasets.joined import AND
 from harness.datasets.registry import load_split
 from harness.datasets.splits import SPLIT_SEED, Split, few_shot, split_documents
 from harness.errors import InputError
-from harness.types import Dataset, RelationSchema
+from harness.types import Dataset, Document, RelationSchema
 
 
 class DataJob(Protocol):
     """What a job says of its documents.
 
-    ``train``, ``dev`` and ``test`` are names of corpora, ``NAME:SPLIT``, or files; ``data_dir`` holds the files of such
-    corpora. Without ``dev``, ``choose`` documents of ``train`` are held out by the fixed split, and without ``dev`` and
-    ``test``, ``report``. ``few_shot`` trains on that many of the documents, drawn by ``seed``.
+    ``train``, ``dev`` and ``test`` are names of corpora, ``NAME:SPLIT``, files, or several with ``+`` between;
+    ``data_dir`` holds the files of such corpora. Without ``dev``, ``choose`` documents of ``train`` are held out by the
+    fixed split, and without ``dev`` and ``test``, ``report``. ``few_shot`` trains on that many of the documents, drawn
+    by ``seed``.
     """
 
     @property
@@ -62,6 +64,8 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
         origin |= {"choose": job.choose, "report": held_out, "split_seed": SPLIT_SEED}
     else:
         split = Split(documents, list(judged_by.documents), ())
+        if AND in job.train:
+            _refuse_shared(f"--dev {job.dev}", split.choose, split.train)
         if not split.choose:
             raise InputError(f"--dev {job.dev}: there is no document in it; leave it out to hold some of --train out")
         origin |= {"dev": judged_by.name, "dev_sha256": judged_by.sha256}
@@ -71,17 +75,17 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
         test = with_gold(load_split(job.test, job.data_dir), "--test")
         origin |= {"test": test.name, "test_sha256": test.sha256}
         split = Split(split.train, split.choose, list(test.documents))
-        _refuse_shared(job, split)
+        _refuse_shared(f"--test {job.test}", split.report, (*split.train, *split.choose))
     return dataset, split, origin
 
 
-def _refuse_shared(job: DataJob, split: Split) -> None:
-    """Raise InputError where documents of ``--test`` are trained on, or choose the epoch."""
-    used = set(map(content_hash, (*split.train, *split.choose)))
-    shared = [one.title for one in split.report if content_hash(one) in used]
+def _refuse_shared(given: str, judged: Sequence[Document], used: Sequence[Document]) -> None:
+    """Raise InputError where documents of the option ``given`` are trained on, or choose the epoch."""
+    contents = set(map(content_hash, used))
+    shared = [one.title for one in judged if content_hash(one) in contents]
     if shared:
         raise InputError(
-            f"--test {job.test}: {len(shared)} of its documents, such as {shared[0]!r}, are among those to train on or "
+            f"{given}: {len(shared)} of its documents, such as {shared[0]!r}, are among those to train on or "
             "to choose by; give other ones"
         )
 

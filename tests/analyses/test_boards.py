@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.analyses.leaderboards import Leaderboard, RunFilter, leaderboards
-from harness.analyses.leaderboards.across import SYSTEM, across
+from harness.analyses.leaderboards.across import SYSTEM, across, named_system
 from harness.analyses.leaderboards.ranking import MISMATCHED
 from harness.prompting.relations import COUNTED_TYPES
 from harness.redaction import HIDDEN
@@ -378,3 +378,43 @@ def test_a_table_over_corpora_has_a_row_a_system_and_never_mixes_scores(tmp_path
     done = harness_here("leaderboard", "--across", "--results-dir", tmp_path, "--out", tmp_path / "across.parquet")
     assert (done.returncode, (tmp_path / "across.parquet").is_file()) == (0, True)
     assert "columns and rows of its own" in harness_here("leaderboard", "--across", "--reported").stderr
+
+
+def test_models_trained_for_one_corpus_each_are_one_row(tmp_path: Path) -> None:
+    def of(corpus: str, model: str) -> dict[str, Any]:
+        return {"dataset": {"name": corpus, "split": "dev", "sha256": corpus}, "model": {"name": model}}
+
+    for number, (corpus, model, recall) in enumerate(
+        [
+            *(("docred", "e/atlop-docred/seed-0", 0.5), ("docred", "e/atlop-docred/seed-1", 0.7)),
+            *(("redocred", "e/atlop-redocred/seed-0", 0.6), ("redocred", "b", 0.8)),
+            # An encoder on the other corpus is no part of the row: it was not trained for it.
+            ("docred", "e/atlop-redocred/seed-0", 0.9),
+        ]
+    ):
+        simulated_run(tmp_path, f"run-{number}", recall, question=of(corpus, model))
+    boards = leaderboards(tmp_path)
+    one = named_system("ATLOP = docred:e/atlop-docred/*, redocred:e/atlop-redocred/*")
+    table = across(boards, [one]).set_index("model")
+    f1 = {row["model"]: row["f1"] for board in boards[:1] for row in board.as_json()["ranked"]}
+    mean = (f1["e/atlop-docred/seed-0"] + f1["e/atlop-docred/seed-1"]) / 2
+    assert list(table.index) == ["ATLOP", "b", "e/atlop-redocred/seed-0"]
+    assert table.loc["ATLOP", "docred dev"] == pytest.approx(mean)
+    assert table.loc["ATLOP", ["docred dev", "redocred dev"]].notna().all()
+    assert table.loc["e/atlop-redocred/seed-0", ["docred dev", "redocred dev"]].notna().tolist() == [True, False]
+
+    given = ("--system", "ATLOP=docred:e/atlop-docred/*,redocred:e/atlop-redocred/*")
+    done = harness_here("leaderboard", "--across", *given, "--results-dir", tmp_path, "--format", "markdown")
+    assert "| ATLOP |" in done.stdout
+    documents = len(boards[0].titles)
+    assert f"note: docred dev and redocred dev have {documents} documents in common, by their titles" in done.stderr
+    for options, told in (
+        (("--system", "ATLOP"), "--system ATLOP: write NAME=DATASET:MODEL,DATASET:MODEL"),
+        (("--system", "A=docred:"), "--system A=docred:: write NAME=DATASET:MODEL"),
+        (("--system", "A=cdr:*"), "--system A: no ranked run is of its datasets and models"),
+        (("--system", "A=docred:e/*", "--system", "B=doc*:*"), "--system A and B both take e/atlop-"),
+    ):
+        refused = harness_here("leaderboard", "--across", *options, "--results-dir", tmp_path)
+        assert (refused.returncode, told in refused.stderr) == (2, True), refused.stderr
+    alone = harness_here("leaderboard", "--system", "A=docred:*", "--results-dir", tmp_path)
+    assert "--system names rows of the table over all datasets: give --across, too" in alone.stderr

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from harness.datasets.plain import PlainDocument
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.methods.annotate import Annotate
 from harness.methods.settings import MethodSettings
 from harness.prompting.variant import load_variant
-from harness.types import Completion, ConstraintLevel, Document, GrammarForm, Sampling
+from harness.types import Completion, ConstraintLevel, Document, GrammarForm, Request, Sampling
 from tests.annotation.gold import as_plain, entity_answer, relation_answer, scripted
 
 SAMPLE = load_dataset("sample")
@@ -129,6 +131,27 @@ async def test_free_relations_that_differ_in_spelling_are_one() -> None:
     assert [prediction.triplet for prediction in found.predictions] == [(0, "born_in", 1)]
     assert [reject.reason for reject in found.rejects] == ["unknown_relation"] * 3
     assert "Relations:" not in requests[1].messages[-1].content
+
+
+@pytest.mark.parametrize("words", ["1000", "12"])
+async def test_evidence_of_a_part_is_that_of_the_whole_text(words: str) -> None:
+    """Sentences are numbered in each part from 0; those that the labels of the document have are those of the text."""
+    sentences = ("Bo Lind lives here .", "He rests .", "He met Bo Lind .", "Bo Lind was born in Rome .")
+    text = PlainDocument("T", tuple(tuple(one.split()) for one in sentences), (), text=" ".join(sentences))
+    listed = json.dumps({"entities": [{"type": "PER", "mentions": ["Bo Lind"]}, {"type": "LOC", "mentions": ["Rome"]}]})
+    asked: list[str] = []
+
+    async def ask(request: Request) -> Completion:
+        asked.append(request.messages[-1].content)
+        if "Entities:" not in asked[-1]:
+            return Completion(listed, "stop")
+        number = re.search(r"^\[(\d+)\] [^\n]*Rome", asked[-1], re.MULTILINE)
+        return Completion(f"(E1 | place of birth | E2 | {number[1] if number else '-'})\nEND", "stop")
+
+    found = await method(evidence="sentences", max_words=words).extract(text, ask)
+    assert [(one.triplet, one.evidence) for one in found.predictions] == [((0, "P19", 1), (3,))]
+    assert (found.status, found.details.get("parts", 1)) == ("ok", 1 if words == "1000" else 3)
+    assert ["(head | relation | tail | 0, 2)" in one for one in asked] == ["Entities:" in one for one in asked]
 
 
 async def test_an_empty_text_is_not_asked_about() -> None:

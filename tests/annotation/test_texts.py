@@ -61,9 +61,9 @@ def test_a_file_a_folder_and_lines_are_read_with_their_titles(tmp_path: Path) ->
     (tmp_path / "notes.md").write_text("no text", encoding="utf-8")
     lines = tmp_path / "texts.jsonl"
     lines.write_text('{"title": "T", "text": "One."}\n\n{"text": "Two \\ud800 b."}\n', encoding="utf-8")
-    assert list(read_texts(tmp_path / "b.txt")) == [("b", "Second.")]
-    assert list(read_texts(tmp_path)) == [("a", "First."), ("b", "Second.")]
-    assert list(read_texts(lines)) == [("T", "One."), ("texts 3", "Two ? b.")]
+    assert list(read_texts(tmp_path / "b.txt")) == [("b", "Second.", "")]
+    assert list(read_texts(tmp_path)) == [("a", "First.", ""), ("b", "Second.", "")]
+    assert list(read_texts(lines)) == [("T", "One.", ""), ("texts 3", "Two ? b.", "")]
     texts = TextCollection(lines)
     assert len(texts) == 2
     assert "T" in texts
@@ -74,7 +74,7 @@ def test_texts_of_parquet_are_filtered_and_counted(tmp_path: Path) -> None:
     texts = ["One two three.", "One.", "a\nb b\nBB\na\nc", "word " * 9]
     file = tmp_path / "part.parquet"
     parquet.write_table(pa.table({"text": texts, "url": ["u"] * 4}), file)
-    assert [title for title, _ in read_texts(file)] == [f"part {number}" for number in range(4)]
+    assert [one.title for one in read_texts(file)] == [f"part {number}" for number in range(4)]
     kept = TextCollection(file, TextFilter(2, 8, 0.3))
     assert [one.title for one in kept] == ["part 0"]
     assert (len(kept), kept.left_out) == (1, {"too_short": 1, "repeated_lines": 1, "too_long": 1})

@@ -7,11 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from harness.answers.grouped import GROUPED_FORMS, GroupedForm
+from harness.answers.grouped_reading import parse_grouped
+from harness.answers.pairs import PairForm
+from harness.answers.relation_field import GrammarLevel
 from harness.answers.triplet_reading import parse_triplets
 from harness.answers.triplets import TripletForm, TripletListing
 from harness.answers.typed import TypedTripletForm
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
+from harness.escaping import NO_RELATION
 from harness.methods.table import create_method
 from harness.scoring.official import score
 from harness.types import Completion, Constraint, GrammarForm, Label, RawTriplet, SupportedTriplet
@@ -52,6 +57,99 @@ def test_exactly_the_sentences_of_the_document_are_admitted_each_once_and_in_ord
         refused += [f"(E1 | country | E2 | {field})\nEND" for field in ("1, 1", "1, 0")]
     for text in refused:
         assert {judge(text) for judge in found.values()} == {False}, text
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("level", ["closed", "format"])
+def test_each_line_about_a_pair_names_sentences_and_none_names_none(level: GrammarLevel, form: GrammarForm) -> None:
+    output = "json" if form == "json_schema" else "lines"
+    grammar = PairForm((("E1", "E2"), ("E2", "E11")), ("country", "part of"), level, True, 2, sentences=12)
+    both = [supported(0, 11), SupportedTriplet(RawTriplet("E1", "part of", "E2"), ())]
+    none = RawTriplet("E2", NO_RELATION, "E11")
+    text = grammar.write([*both, none], output)
+    judged = judges(grammar.render(form)).values()
+    assert {judge(text) for judge in judged} == {True}, text
+    read = grammar.read(Completion(text, "stop"))
+    assert [(one, one.evidence) for one in read.entries] == [(both[0], (0, 11)), (both[1], ()), (none, ())]
+    assert read.rejects == ()
+    refused = [replace(grammar, sentences=0).write([*both, none], output), grammar.write([supported(12), none], output)]
+    if output == "lines":
+        refused += [text.replace("| 0, 11", "| 11, 0")] if form != "regex" else []
+        refused += [text.replace("None | E11 | -", "None | E11 | 3")] if level == "closed" else []
+        refused += [text.replace("None | E11 | -", "None | E11")]
+    for one in refused:
+        assert {judge(one) for judge in judged} == {False}, one
+    only_none = replace(grammar, level="closed", fitting=((), ("country",)))
+    country = SupportedTriplet(RawTriplet("E2", "country", "E11"), (1,))
+    said = only_none.write([RawTriplet("E1", NO_RELATION, "E2"), country], output)
+    assert {judge(said) for judge in judges(only_none.render(form)).values()} == {True}, said
+
+
+GROUPS = GroupedForm(("E1", "3", "A | B", "END"), ("country", "part of"), sentences=12)
+
+
+@pytest.mark.parametrize("form", GROUPED_FORMS)
+def test_each_tail_of_a_group_names_sentences(form: GrammarForm) -> None:
+    output = "json" if form == "json_schema" else "lines"
+    stated = [
+        SupportedTriplet(RawTriplet(*one), evidence)
+        for one, evidence in [
+            (("E1", "country", "3"), (0, 11)),
+            (("E1", "country", "A | B"), ()),
+            (("E1", "part of", "END"), (3,)),
+            (("3", "country", "E1"), tuple(range(12))),
+        ]
+    ]
+    text = GROUPS.write(stated, output)
+    judged = judges(GROUPS.render(form)).values()
+    assert {judge(text) for judge in judged} == {True}, text
+    read = GROUPS.read(Completion(text, "stop"))
+    assert {(tuple(one), one.evidence) for one in read.entries} == {(tuple(one), one.evidence) for one in stated}
+    assert (read.rejects, read.repeated) == ((), 0)
+    refused = [replace(GROUPS, sentences=0).write(stated, output), text.replace("11", "12")]
+    if output == "lines":
+        assert text.startswith("E1\n- country | 3 | 0, 11 | A \\| B | -\n- part of | END | 3\n3\n- country | E1 | 0, 1")
+        refused += [text.replace("| 0, 11 |", field) for field in ("| 11, 0 |", "| 0, 0 |", "|", "| - | - |")]
+    for one in refused:
+        assert {judge(one) for judge in judged} == {False}, one
+
+
+@pytest.mark.parametrize(
+    ("line", "found", "reasons"),
+    [
+        ("- r | 3 | 0, 2 | Bo | -", [("3", (0, 2)), ("Bo", ())], []),
+        ("- r | 3 | 3", [("3", (3,))], []),
+        ("- r | Bo | 3 | Ann | 2", [("Bo", (3,)), ("Ann", (2,))], []),
+        ("- r | Bo | Ann", [("Bo", ()), ("Ann", ())], []),
+        ("- r | Bo | Ann | 1", [("Bo", ()), ("Ann", (1,))], []),
+        ("* r | Bo | sentences 0 and 2", [("Bo", (0, 2))], []),
+        ("- r | Bo | [0] | Ann | S3 |", [("Bo", (0,)), ("Ann", (3,))], []),
+        ("- r | Bo | 0, 9", [("Bo", (0,))], ["unknown_sentence"]),
+        ("- r: Bo, Ann", [("Bo", ()), ("Ann", ())], []),
+        ("(E1 | r | Bo | 2)", [("Bo", (2,))], []),
+    ],
+)
+def test_evidence_of_groups_is_read_however_it_is_written(
+    line: str, found: list[tuple[str, tuple[int, ...]]], reasons: list[str]
+) -> None:
+    read = parse_grouped(f"E1\n{line}\nEND", frozenset(["E1", "3", "Bo", "Ann"]), sentences=4)
+    assert [(one.tail, one.evidence) for one in read.entries] == found
+    assert [one.reason for one in read.rejects] == reasons
+
+
+@pytest.mark.parametrize(
+    ("tails", "found"),
+    [
+        ('[{"tail": "Bo", "evidence": [0, 2]}, {"tail": "3", "evidence": []}]', [("Bo", (0, 2)), ("3", ())]),
+        ('[{"tail": "Bo", "sentences": "S1"}]', [("Bo", (1,))]),
+        ('["Bo", "3"]', [("Bo", ()), ("3", ())]),
+    ],
+)
+def test_evidence_of_groups_is_read_in_json(tails: str, found: list[tuple[str, tuple[int, ...]]]) -> None:
+    text = f'{{"heads": [{{"head": "E1", "relations": [{{"relation": "r", "tails": {tails}}}]}}]}}'
+    read = parse_grouped(text, frozenset(["E1", "3", "Bo"]), sentences=4)
+    assert [(one.tail, one.evidence) for one in read.entries] == found
+    assert (read.rejects, read.repeated) == ((), 0)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -147,8 +245,9 @@ async def test_perfect_answers_bring_all_evidence_of_the_labels(prompt: str, for
     # The official code counts one gold sentence more than there are.
     assert scores.evidence.correct == scores.evidence.predicted == scores.evidence.gold - 1
     for request in requests:
-        lists_triplets = answers[request].step in ("extract", "facts")
-        assert ("[0, 2]" in request.messages[-1].content or "| 0, 2)" in request.messages[-1].content) == lists_triplets
+        lists_triplets = answers[request].step in ("extract", "facts", "pairs")
+        examples = ("[0, 2]", "| 0, 2)", "| 0, 2 | tail")
+        assert any(one in request.messages[-1].content for one in examples) == lists_triplets
         assert "\n[1] " in request.messages[-1].content
         if request.constraint and lists_triplets:
             assert llguidance_judge(request.constraint)(answers[request].answer)
@@ -173,5 +272,5 @@ async def test_examples_show_evidence_and_labels_without_any_say_so() -> None:
 def test_prompts_that_list_no_triplets_refuse_evidence() -> None:
     schema = load_dataset("sample").schema
     for prompt in set(VARIANTS) - set(LISTS):
-        with pytest.raises(InputError, match="does not list triplets one by one"):
+        with pytest.raises(InputError, match="is answered by labels, which leave no place for sentences"):
             create_method(settings_of(prompt, schema, "gbnf", evidence="sentences"))

@@ -21,6 +21,7 @@ from harness.datasets.pubtator import read_pubtator
 from harness.datasets.registry import load_dataset, load_split
 from harness.datasets.statistics import statistics
 from harness.errors import InputError
+from harness.prompting.relations import relation_texts_for
 from harness.scoring.official import score
 from harness.spacing import text_of
 from harness.types import Document, Prediction, Triplet
@@ -173,6 +174,33 @@ def test_dwie_annotations_are_converted(tmp_path: Path) -> None:
         convert(PUBTATOR, tmp_path / "other.json")
 
 
+def test_dwie_with_its_row_has_all_relations_by_their_names_and_types_that_their_texts_allow(tmp_path: Path) -> None:
+    annotation = json.loads((HERE / "dwie" / "DW_1.json").read_text(encoding="utf-8"))
+    person, country, people = annotation["concepts"][:3]
+    # In the order of the annotation files, where the narrower name comes before or after the coarse one.
+    person["tags"] = ["slot::head_of_gov", "type::entity", "type::head_of_gov", "type::person"]
+    country["tags"] = ["type::entity", "type::gpe", "type::gpe0", "type::location"]
+    people["tags"] = ["type::gpe0-x", "type::other"]
+    annotation["concepts"][3]["tags"] = ["type::business_per"]
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "DW_1.json").write_text(json.dumps(annotation), encoding="utf-8")
+    done = harness_here("data", "convert", tmp_path / "source", tmp_path / "data" / "test.json", "--corpus", "dwie")
+    assert done.returncode == 0, done.stderr
+    dataset = load_dataset("dwie", "test", tmp_path / "data")
+    assert len(dataset.schema.relations) == 65
+    assert dataset.schema.by_id["head_of_gov"].name == "head of government of"
+    (document,) = dataset.documents
+    assert [one.type for one in document.entities] == ["person", "location", "other", "business_per", "none"]
+    texts = relation_texts_for(dataset.schema).by_id
+    for label in document.labels:
+        head, relation, tail = label.triplet
+        assert texts[relation].type_rank(document.entities[head].type, document.entities[tail].type) is not None
+    annotation["relations"][0]["p"] = "reigns_in"
+    (tmp_path / "source" / "DW_1.json").write_text(json.dumps(annotation), encoding="utf-8")
+    with pytest.raises(InputError, match=r"relations\[0\]\.p: 'reigns_in' is no relation of the schema"):
+        convert(tmp_path / "source", tmp_path / "other.json", CORPORA["dwie"])
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "says"),
     [
@@ -215,6 +243,13 @@ def test_dwie_annotations_are_converted(tmp_path: Path) -> None:
         ("scierc_dev.json", "2, 3, 5, 5", "2, 3, 4, 5", "relations[0][0]: [4, 5] is no mention of ner"),
         ("scierc_dev.json", '"COMPARE"', '"ABC"', "relations[1][0][4]: 'ABC' is no relation of the schema"),
         ("scierc_dev.json", '"ner"', '"net"', "document 0 ('A1'): ner: is missing"),
+        (
+            "scierc_dev.json",
+            '], [[7, 7, "Generic"',
+            ', [7, 7, "Generic"',
+            "ner: has 1 lists for 2 sentences; give each",
+        ),
+        ("scierc_dev.json", '"relations": [', '"relations": [[], ', "relations: has 3 lists for 2 sentences"),
     ],
 )
 def test_a_fault_names_file_document_and_field(file: str, old: str, new: str, says: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pyarrow.parquet as parquet
 import pytest
 
 from harness.datasets.conversion import convert
+from harness.datasets.docred_output import document_output
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
+from tests.commands import harness_here
 from tests.corpora import RELATIONS, write_corpus
 
 
@@ -63,3 +66,73 @@ def test_a_fault_names_file_row_and_field(tmp_path: Path) -> None:
     path.rename(tmp_path / "dev.json")
     with pytest.raises(InputError, match=r"is a Parquet file; name a corpus \.parquet"):
         load_dataset(str(tmp_path / "dev.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("tail", lambda values: values[:-1], "labels.tail: has 2 entries, and head has 3; give each label one"),
+        ("relation_id", lambda values: [*values, "P17"], "labels.relation_id: has 4 entries, and head has 3"),
+        ("relation_text", lambda values: values[:1], "labels.relation_text: has 1 entries, and "),
+        ("evidence", lambda _: [], "labels.evidence: has 0 entries, and head has 3"),
+        ("head", lambda _: None, "labels.head: is missing; write a list with an entry a label"),
+        ("relation_id", lambda _: None, "labels.relation_id: is missing; write a list"),
+    ],
+)
+def test_lists_of_labels_that_differ_in_length_are_refused(
+    name: str, change: Callable[[list[Any]], list[Any] | None], told: str, tmp_path: Path
+) -> None:
+    rows = list(map(as_on_the_hub, json.loads(write_corpus(tmp_path, 4).read_text(encoding="utf-8"))))
+    rows[2]["labels"][name] = change(rows[2]["labels"][name])
+    path = tmp_path / "dev.parquet"
+    (tmp_path / "rel_info.json").write_text(json.dumps(RELATIONS), encoding="utf-8")
+    with pytest.raises(InputError, match=re.escape(f"{path}: row 2 ('Document 2'): {told}")):
+        load_dataset(write(path, rows))
+    # Without a table beside it, the file's own names are read first.
+    (tmp_path / "rel_info.json").unlink()
+    with pytest.raises(InputError, match=re.escape(f"{path}: row 2 ('Document 2'): labels.")):
+        load_dataset(str(path))
+
+
+def test_labels_that_are_null_are_no_labels_and_evidence_may_be(tmp_path: Path) -> None:
+    rows = list(map(as_on_the_hub, json.loads(write_corpus(tmp_path, 3).read_text(encoding="utf-8"))))
+    rows[0]["labels"]["evidence"] = None
+    for row in rows[1:]:
+        row["labels"] = dict.fromkeys(row["labels"])
+    (tmp_path / "rel_info.json").unlink()
+    dataset = load_dataset(write(tmp_path / "dev.parquet", [*rows[1:], rows[0]]))
+    *others, first = dataset.documents
+    assert all(one.name == RELATIONS[one.id] for one in dataset.schema.relations)
+    assert [label.evidence for label in first.labels] == [()] * 3
+    assert [(one.labels, one.label_source.kind) for one in others] == [((), "none")] * 2
+
+
+def test_documents_written_as_parquet_are_read_as_they_were(tmp_path: Path) -> None:
+    """Labels of all kinds, with evidence and without, none at all, candidate pairs and relations of a test."""
+    rows = json.loads(write_corpus(tmp_path / "made", 1_004).read_text(encoding="utf-8"))
+    rows[0]["labels"] = []
+    del rows[1]["labels"]
+    rows[2]["label_source"] = {"kind": "model", "name": "a model"}
+    rows[3] |= {"candidate_pairs": [[0, 1], [2, 3]], "unseen_relations": {"P17": "country"}}
+    rows[4]["labels"][0]["evidence"] = []
+    made = tmp_path / "made" / "all.json"
+    made.write_text(json.dumps(rows), encoding="utf-8")
+    documents = list(load_dataset(str(made)).documents)
+    target = tmp_path / "made" / "all.parquet"
+    with document_output(target) as output:
+        for document in documents:
+            output.write(document)
+    assert (output.count, parquet.ParquetFile(target).metadata.num_row_groups) == (1_004, 2)
+    assert list(load_dataset(str(target)).documents) == documents
+    with pytest.raises(InputError), document_output(tmp_path / "broken.parquet"):
+        raise InputError("stopped")
+    assert not list(tmp_path.glob("broken*"))
+
+
+def test_a_corpus_is_converted_to_parquet(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "made", 3)
+    done = harness_here("data", "convert", corpus, tmp_path / "out" / "dev.parquet")
+    assert done.returncode == 0, done.stderr
+    assert list(load_dataset(str(tmp_path / "out" / "dev.parquet")).documents) == list(
+        load_dataset(str(corpus)).documents
+    )

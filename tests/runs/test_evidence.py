@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from harness.cli.summary import result_lines
 from harness.datasets.registry import load_dataset
+from harness.paths import prompts_dir
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
 from harness.runs.rescore import rescore_run
@@ -21,8 +23,10 @@ Ask = Callable[..., RunResult]
 EVIDENCE = {"prompt_options": {"evidence": "sentences"}}
 
 
-def test_perfect_answers_of_a_server_have_an_evidence_f1_of_100(ask: Ask) -> None:
-    planned = prepare(RunConfig(model="mock", prompt="tagged", dataset="sample", constrain="none", **EVIDENCE))
+@pytest.mark.parametrize("prompt", ["tagged", "grouped", "compact", "pairwise", "classify"])
+def test_perfect_answers_of_a_server_have_an_evidence_f1_of_100(prompt: str, ask: Ask) -> None:
+    asking = {**EVIDENCE, **({"candidates": "gold"} if prompt == "classify" else {})}
+    planned = prepare(RunConfig(model="mock", prompt=prompt, dataset="sample", constrain="none", **asking))
     documents = list(load_dataset("sample").documents)
     said = [one for document in documents for one in planned.method().demonstrate(document)]
     answers = {one.request.messages[-1].content: one.answer for one in said}
@@ -31,7 +35,7 @@ def test_perfect_answers_of_a_server_have_an_evidence_f1_of_100(ask: Ask) -> Non
         return completion(answers[body["messages"][-1]["content"]])
 
     with ChatServer(perfect) as server:
-        result = ask(server, dataset="sample", constrain="none", **EVIDENCE)
+        result = ask(server, prompt=prompt, dataset="sample", constrain="none", **asking)
     submitted = json.loads((result.folder.path / "predictions.json").read_text(encoding="utf-8"))
     gold = {(one.title, *label.triplet): list(label.evidence) for one in documents for label in one.labels}
     assert {(one["title"], one["h_idx"], one["r"], one["t_idx"]): one["evidence"] for one in submitted} == gold
@@ -46,4 +50,9 @@ def test_perfect_answers_of_a_server_have_an_evidence_f1_of_100(ask: Ask) -> Non
     assert again.metrics
     assert again.metrics.official == scores
     question = result.manifest.question.prompt
-    assert (question.options["evidence"], result.manifest.prompt_label) == ("sentences", "tagged evidence=sentences")
+    assert question.options["evidence"] == "sentences"
+    assert f"{prompt} evidence=sentences" in result.manifest.prompt_label
+    # The words that ask for it are a part of the question.
+    folder = prompts_dir() / "shared" / ("grouped-evidence" if prompt in ("grouped", "compact") else "evidence")
+    digest = hashlib.sha256(folder.with_suffix(".jinja").read_bytes()).hexdigest()
+    assert result.manifest.as_json()["question"]["prompt"]["evidence_sha256"] == digest

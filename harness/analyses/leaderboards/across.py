@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from harness.analyses.leaderboards.boards import Leaderboard
 from harness.analyses.leaderboards.columns import records
+from harness.errors import InputError
 from harness.types import PredictionSource
 
 if TYPE_CHECKING:
@@ -17,8 +21,49 @@ SYSTEM = ("model", "prompt", "constraint", "alignment", "runner")
 """What makes two runs those of one system."""
 
 
-def across(boards: Sequence[Leaderboard]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class NamedSystem:
+    """Models that are one system, such as one trained by the same recipe on each corpus.
+
+    ``members`` are pairs of patterns as of file names: on a dataset that fits the first, runs of models that fit the
+    second are the system's, and on no other.
+    """
+
+    name: str
+    members: tuple[tuple[str, str], ...]
+
+    def takes(self, dataset: str, model: str) -> bool:
+        return any(fnmatchcase(dataset, data) and fnmatchcase(model, pattern) for data, pattern in self.members)
+
+
+def named_system(text: str) -> NamedSystem:
+    """``NAME=DATASET:MODEL,DATASET:MODEL``; InputError for anything else."""
+    name, _, listed = (part.strip() for part in text.partition("="))
+    members = []
+    for one in listed.split(","):
+        dataset, _, model = (part.strip() for part in one.partition(":"))
+        members.append((dataset, model))
+    if not name or not all(dataset and model for dataset, model in members):
+        example = "ATLOP=docred:atlop-docred/*,redocred:atlop-redocred/*"
+        raise InputError(f"--system {text}: write NAME=DATASET:MODEL,DATASET:MODEL, such as {example}")
+    return NamedSystem(name, tuple(members))
+
+
+def shared_documents(boards: Sequence[Leaderboard]) -> list[str]:
+    """In words, which boards have documents in common: their columns are no measurements on different texts."""
+    ranked = [board for board in boards if len(board.ranked)]
+    return [
+        f"{one.title} and {other.title} have {common:,} documents in common, by their titles"
+        for one, other in itertools.combinations(ranked, 2)
+        if (common := len(one.titles & other.titles))
+    ]
+
+
+def across(boards: Sequence[Leaderboard], systems: Sequence[NamedSystem] = ()) -> pd.DataFrame:
     """F1 of every system on every board, from 0 to 1: the columns of ``SYSTEM``, then one by the title of each board.
+
+    Models of ``systems`` stand under the system's name where it takes them, each trained for its own corpus. InputError
+    for one that takes no ranked run, and where two take the same.
 
     Only ranked runs count, so that no cell holds a partial run, labels of a model or another version of the scorer. A
     system with several runs on a board, such as repetitions, has their mean; several imported or combined runs have
@@ -30,14 +75,23 @@ def across(boards: Sequence[Leaderboard]) -> pd.DataFrame:
 
     ranked = [board for board in boards if len(board.ranked)]
     cells: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    used: set[str] = set()
     for board in ranked:
-        rows = records(board.ranked)
+        rows = []
+        for row in records(board.ranked):
+            taking = [one.name for one in systems if one.takes(board.dataset, str(row["model"]))]
+            if len(taking) > 1:
+                raise InputError(f"--system {taking[0]} and {taking[1]} both take {row['model']} on {board.title}")
+            used.update(taking)
+            rows.append({**row, "model": taking[0]} if taking else row)
         several = Counter(map(_system, rows))
         for row in rows:
             system = _system(row)
             if several[system] > 1 and row["runner"] == PredictionSource.IMPORTED.value:
                 system = (f"{system[0]} ({row['run_id'].rpartition('-')[2]})", *system[1:])
             cells.setdefault(system, {}).setdefault(board.title, []).append(float(row["f1"]))
+    if unused := [one.name for one in systems if one.name not in used]:
+        raise InputError(f"--system {unused[0]}: no ranked run is of its datasets and models")
     order = sorted(cells, key=lambda system: (-len(cells[system]), system))
     titles = [board.title for board in ranked]
     table = [

@@ -40,6 +40,8 @@ class Leaderboard:
     unranked: pd.DataFrame
     reported: pd.DataFrame
     max_failed: float = MOST_FAILED
+    titles: frozenset[str] = frozenset()
+    """Of the documents of the ranked runs."""
 
     @property
     def note(self) -> str:
@@ -154,4 +156,5 @@ def _board(
         frame([{"reason": entry.reason, **entry.row} for entry in apart], ["reason", *COLUMNS[1:]]),
         frame(from_papers, [*COLUMNS, *REPORTED_COLUMNS, "reason"]),
         max_failed,
+        comparable[0].documents if comparable else frozenset(),
     )

@@ -75,7 +75,8 @@ class Entry:
     """A run's row; ``reason`` says why it cannot be ranked ("" if it can).
 
     ``counts`` [documents, 3] are those of a run that can be ranked, in the order of its titles; ``titles`` is a digest
-    of these. ``system`` tells runs that differ in more than their repetition, seed and examples drawn.
+    of these, ``documents`` the titles themselves. ``system`` tells runs that differ in more than their repetition, seed
+    and examples drawn.
     """
 
     key: BoardKey
@@ -84,6 +85,7 @@ class Entry:
     counts: NDArray[np.int32] | None = None
     titles: str = ""
     system: str = ""
+    documents: frozenset[str] = frozenset()
 
 
 def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry | None:
@@ -113,7 +115,10 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
         return (
             Entry(key, reason, scored)
             if reason
-            else Entry(key, "", scored, *_counts(result), _system(folder.run_id, manifest))
+            else Entry(
+                *(key, "", scored, *_counts(result), _system(folder.run_id, manifest)),
+                documents=frozenset(result.metrics.per_document),
+            )
         )
     except _UNREADABLE as error:
         return Entry(key, f"damaged: {error}", row)

@@ -45,7 +45,10 @@ class LlmRun(PlannedRun):
                 "version": settings.variant.description.version,
                 "sha256": settings.variant.sha256,
                 "options": dict(settings.options),
-                **{f"{name}_sha256": text_sha256(settings.variant, name) for name in settings.general_templates},
+                **{
+                    f"{option}_sha256": text_sha256(settings.variant, template)
+                    for option, template in settings.general_templates.items()
+                },
             },
             "constraint": {"level": settings.level, "form": settings.form},
             "adapters": dict(settings.adapters) or None,
