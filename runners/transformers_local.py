@@ -86,7 +86,7 @@ class TransformersRunner(InProcessRunner):
         self._end_tokens: frozenset[int] = frozenset()
         self._rows: set[Row] = set()
         self._batcher = Batcher(self._work, batch)
-        self._quantize = False
+        self._quantize = self._shard = False
         self._worker: int | None = None
 
     @cached_property
@@ -120,8 +120,15 @@ class TransformersRunner(InProcessRunner):
                 "it on llama.cpp"
             )
 
-    def load_for_training(self, *, quantize: bool) -> None:
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether the model runs on the CPU."""
+        return self._device == "cpu"
+
+    def load_for_training(self, *, quantize: bool, shard: bool = False) -> None:
         """Before the start: the model is to be trained, with its weights in four bits where ``quantize`` is set.
+
+        To ``shard`` it over processes, it is loaded into memory, whole, and no GPU. It then answers nothing.
 
         Raises ModelUnavailable for four bits where no GPU is, or bitsandbytes is missing.
         """
@@ -130,7 +137,7 @@ class TransformersRunner(InProcessRunner):
                 f"{self.name}: weights in four bits take a GPU and bitsandbytes (pip install bitsandbytes): "
                 "leave out -O quantize=4bit"
             )
-        self._quantize = quantize
+        self._quantize, self._shard = quantize, shard
 
     @property
     def loaded(self) -> tuple[Any, Any]:
@@ -185,6 +192,9 @@ class TransformersRunner(InProcessRunner):
             where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
         elif self.spec.revision:
             where["revision"] = self.spec.revision
+        if self._shard:
+            # Otherwise transformers leaves all processes but one without weights.
+            os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
         weights: dict[str, Any] = {"dtype": getattr(torch, self._dtype)}
         if self._quantize:
             from transformers import BitsAndBytesConfig
@@ -195,7 +205,7 @@ class TransformersRunner(InProcessRunner):
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
             model: Any = AutoModelForCausalLM.from_pretrained(**where, **weights, trust_remote_code=False)
-            if not self._quantize:
+            if not (self._quantize or self._shard):
                 model.to("cpu" if self._device == "cpu" else "cuda")
             model.eval()
         except (OSError, ValueError, RuntimeError) as error:
