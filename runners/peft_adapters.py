@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -57,7 +58,10 @@ class AdaptedModel:
 
     def merged(self) -> Any:
         """The model with the first adapter added to its weights."""
-        return self._peft.merge_and_unload()
+        with warnings.catch_warnings():
+            # peft asks transformers for names that are deprecated there.
+            warnings.simplefilter("ignore", FutureWarning)
+            return self._peft.merge_and_unload()
 
     @contextmanager
     def using(self, adapter: str) -> Iterator[None]:

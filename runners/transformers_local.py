@@ -108,6 +108,10 @@ class TransformersRunner(InProcessRunner):
                 f"{'one' if has_gpu() else 'none'} here: point --base-url at a vLLM server, or use "
                 "--model smollm2-135m; -M device=cpu runs a small model on the CPU, slowly"
             )
+        if self._device == "gpu" and not has_gpu():
+            raise ModelUnavailable(
+                f"-M device=gpu: this machine has no GPU; leave it out to run {self.name} on the CPU"
+            )
         if is_hub_row(self.spec):
             raise must_fetch(self.spec)
         self._check_adapters()
@@ -208,7 +212,8 @@ class TransformersRunner(InProcessRunner):
             if not (self._quantize or self._shard):
                 model.to("cpu" if self._device == "cpu" else "cuda")
             model.eval()
-        except (OSError, ValueError, RuntimeError) as error:
+        # An AssertionError: of a PyTorch that was built without GPUs.
+        except (OSError, ValueError, RuntimeError, AssertionError) as error:
             raise FatalError(
                 f"{self.name}: transformers cannot load {self.spec.model_id}: {_first_line(error)}"
             ) from error
