@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import re
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from harness.errors import InputError
 from harness.types import Adapter, AdapterBase, ModelSpec
 from runners.content import file_digest
 from runners.gguf_header import read_gguf_header
+from runners.safetensors_header import refuse_other_than_numbers, stored_tensors
 
 CONFIG, WEIGHTS, PICKLED, RECORD = (
     "adapter_config.json",
@@ -34,13 +34,20 @@ _REFUSED = (
     "arrow_config",
     "use_qalora",
     "use_bdlora",
+    "kasa_config",
+    "monteclora_config",
+    "velora_config",
 )
 _PART = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])\.(?:default\.)?weight")
+# How an adapter may begin such that the weights of its base stay as they are; the others take a part of them away.
+_KEEP_BASE = (True, False, None, "gaussian", "orthogonal", "eva")
+_GREATEST_ALPHA = 1e9
+# A module's name or its end. peft reads it as a regular expression, and one of any form could take forever.
+_MODULE = re.compile(r"(?!.*\)\*)(?:[\w.\\^$|()-]|\*(?!(?:.*\*){2})){1,200}")
 _LAYER = re.compile(r"\.layers\.(\d+)\.")
 # The projections that read and those that write the model's hidden state.
 _READ_HIDDEN = ("q_proj", "k_proj", "v_proj", "qkv_proj", "gate_proj", "up_proj", "gate_up_proj")
 _WRITE_HIDDEN = ("o_proj", "down_proj")
-_LONGEST_HEADER = 1 << 26
 
 TRAINED = Path(__file__).with_name("trained")
 """The adapters that ship with the package, a folder each."""
@@ -82,10 +89,12 @@ def read_adapter(named: str | Path) -> Adapter:
     if record and record.get("format") != FORMAT:
         raise InputError(f"{folder / RECORD}: format {record.get('format')}; this version reads {FORMAT}")
     factors = factors_of(folder)
+    refuse_other_than_numbers(folder / WEIGHTS, stored_tensors(folder / WEIGHTS))
     try:
+        _check_settings(folder, config)
         rank = max(_checked_rank(folder, config, module, one) for module, one in factors.items())
         return Adapter(folder, _digest(folder, config), rank, _base(record, config, factors), config, record)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"--adapter {folder}: {CONFIG} or {RECORD} is damaged ({error}): train it again") from None
 
 
@@ -106,15 +115,15 @@ def factors_of(folder: Path) -> dict[str, Factors]:
     """The shapes of the adapter's matrices by module, such as ``model.layers.0.self_attn.q_proj``."""
     path = folder / WEIGHTS
     sides: dict[str, dict[str, tuple[int, int]]] = {}
-    for name, shape in _shapes(path).items():
-        if (match := _PART.fullmatch(name)) and len(shape) == 2:
-            sides.setdefault(match["module"], {})[match["side"]] = (shape[0], shape[1])
+    for name, one in stored_tensors(path).items():
+        if (match := _PART.fullmatch(name)) and len(one.shape) == 2:
+            sides.setdefault(match["module"], {})[match["side"]] = (one.shape[0], one.shape[1])
     if not sides:
         raise InputError(f"{path} holds no LoRA matrices of linear layers")
-    for module, one in sides.items():
-        if one.keys() != {"A", "B"}:
+    for module, both in sides.items():
+        if both.keys() != {"A", "B"}:
             raise InputError(f"{path}: {module} has one of its two matrices only: train it again")
-    return {module: Factors(one["A"], one["B"]) for module, one in sides.items()}
+    return {module: Factors(both["A"], both["B"]) for module, both in sides.items()}
 
 
 def factor_names(name: str) -> tuple[str, str] | None:
@@ -211,6 +220,31 @@ def _hidden_sizes(factors: Mapping[str, Factors]) -> Iterator[int]:
             yield b[0]
 
 
+def _check_settings(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise InputError, or ValueError or TypeError, where the scale of a matrix, or the base's weights, are unknown."""
+    start = config.get("init_lora_weights", True)
+    if start not in _KEEP_BASE:
+        raise InputError(
+            f"{folder / CONFIG}: init_lora_weights is {start}, which changes the base's own weights: convert the "
+            "adapter to plain LoRA (peft: path_initial_model_for_weight_conversion)"
+        )
+    for pattern in ("rank_pattern", "alpha_pattern"):
+        for key in config.get(pattern) or {}:
+            if not _MODULE.fullmatch(key) or not _is_expression(key):
+                raise ValueError(f"{pattern} has the key {key!r}, which names no module")
+    for alpha in (config["lora_alpha"], *(config.get("alpha_pattern") or {}).values()):
+        if not abs(float(alpha)) < _GREATEST_ALPHA:
+            raise ValueError(f"lora_alpha is {alpha}")
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
+
+
 def _checked_rank(folder: Path, config: Mapping[str, Any], module: str, one: Factors) -> int:
     rank = int(_pattern(config, "rank_pattern", module, config.get("r")))
     if one.a[0] != rank or one.b[1] != rank:
@@ -246,29 +280,3 @@ def _json_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no JSON object")
     return content
-
-
-def _shapes(path: Path) -> dict[str, list[int]]:
-    """The shapes of the tensors in a safetensors file, whose length is checked. Source: the format's description."""
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > _LONGEST_HEADER:
-                raise ValueError("its header is too long")
-            header = json.loads(file.read(length))
-        header.pop("__metadata__", None)
-        end = max((int(one["data_offsets"][1]) for one in header.values()), default=0)
-        if path.stat().st_size != 8 + length + end:
-            raise ValueError(f"it should have {8 + length + end:,} bytes and has {path.stat().st_size:,}")
-        return {name: [int(size) for size in one["shape"]] for name, one in header.items()}
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        struct.error,
-        RecursionError,
-    ) as error:
-        raise InputError(f"{path} is cut off or damaged ({error}): copy or train it again") from None

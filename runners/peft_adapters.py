@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from harness.errors import FatalError
+from harness.errors import FatalError, InputError
 from harness.types import Adapter
-from runners.adapters import BaseModel
+from runners.adapters import WEIGHTS, BaseModel
+from runners.safetensors_header import stored_tensors
 
 
 class AdaptedModel:
@@ -32,17 +34,34 @@ class AdaptedModel:
                     )
                 else:
                     self._peft.load_adapter(folder, adapter.sha256, torch_device=where, local_files_only=True)
-            except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+            except Exception as error:  # what the configuration says is handed on to many modules of peft
                 # peft's message of sizes that differ has a line for each tensor, the first of which says little.
                 lines = str(error).strip().splitlines() or [type(error).__name__]
                 raise FatalError(
                     f"{name}: peft cannot put the adapter {folder} on this model: {' '.join(lines[:2]).strip()}"
                 ) from error
+            self._check_whole(name, adapter)
         self._peft.eval()
+
+    def _check_whole(self, name: str, adapter: Adapter) -> None:
+        """Raise InputError where the adapter's file has a tensor that the model has no place for: peft drops it."""
+        from peft import get_peft_model_state_dict
+
+        taken = get_peft_model_state_dict(self._peft, adapter_name=adapter.sha256, save_embedding_layers=False)
+        lost = sorted(stored_tensors(adapter.folder / WEIGHTS).keys() - taken.keys())
+        if lost:
+            raise InputError(
+                f"--adapter {adapter.folder}: {name} has no place for {lost[0]}"
+                + (f" and {len(lost) - 1} more tensors" if lost[1:] else "")
+                + ": use the --model that it was trained on"
+            )
 
     def merged(self) -> Any:
         """The model with the first adapter added to its weights."""
-        return self._peft.merge_and_unload()
+        with warnings.catch_warnings():
+            # peft asks transformers for names that are deprecated there.
+            warnings.simplefilter("ignore", FutureWarning)
+            return self._peft.merge_and_unload()
 
     @contextmanager
     def using(self, adapter: str) -> Iterator[None]:

@@ -86,7 +86,7 @@ class TransformersRunner(InProcessRunner):
         self._end_tokens: frozenset[int] = frozenset()
         self._rows: set[Row] = set()
         self._batcher = Batcher(self._work, batch)
-        self._quantize = False
+        self._quantize = self._shard = False
         self._worker: int | None = None
 
     @cached_property
@@ -108,6 +108,10 @@ class TransformersRunner(InProcessRunner):
                 f"{'one' if has_gpu() else 'none'} here: point --base-url at a vLLM server, or use "
                 "--model smollm2-135m; -M device=cpu runs a small model on the CPU, slowly"
             )
+        if self._device == "gpu" and not has_gpu():
+            raise ModelUnavailable(
+                f"-M device=gpu: this machine has no GPU; leave it out to run {self.name} on the CPU"
+            )
         if is_hub_row(self.spec):
             raise must_fetch(self.spec)
         self._check_adapters()
@@ -120,8 +124,15 @@ class TransformersRunner(InProcessRunner):
                 "it on llama.cpp"
             )
 
-    def load_for_training(self, *, quantize: bool) -> None:
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether the model runs on the CPU."""
+        return self._device == "cpu"
+
+    def load_for_training(self, *, quantize: bool, shard: bool = False) -> None:
         """Before the start: the model is to be trained, with its weights in four bits where ``quantize`` is set.
+
+        To ``shard`` it over processes, it is loaded into memory, whole, and no GPU. It then answers nothing.
 
         Raises ModelUnavailable for four bits where no GPU is, or bitsandbytes is missing.
         """
@@ -130,7 +141,7 @@ class TransformersRunner(InProcessRunner):
                 f"{self.name}: weights in four bits take a GPU and bitsandbytes (pip install bitsandbytes): "
                 "leave out -O quantize=4bit"
             )
-        self._quantize = quantize
+        self._quantize, self._shard = quantize, shard
 
     @property
     def loaded(self) -> tuple[Any, Any]:
@@ -185,6 +196,9 @@ class TransformersRunner(InProcessRunner):
             where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
         elif self.spec.revision:
             where["revision"] = self.spec.revision
+        if self._shard:
+            # Otherwise transformers leaves all processes but one without weights.
+            os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
         weights: dict[str, Any] = {"dtype": getattr(torch, self._dtype)}
         if self._quantize:
             from transformers import BitsAndBytesConfig
@@ -195,10 +209,11 @@ class TransformersRunner(InProcessRunner):
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
             model: Any = AutoModelForCausalLM.from_pretrained(**where, **weights, trust_remote_code=False)
-            if not self._quantize:
+            if not (self._quantize or self._shard):
                 model.to("cpu" if self._device == "cpu" else "cuda")
             model.eval()
-        except (OSError, ValueError, RuntimeError) as error:
+        # An AssertionError: of a PyTorch that was built without GPUs.
+        except (OSError, ValueError, RuntimeError, AssertionError) as error:
             raise FatalError(
                 f"{self.name}: transformers cannot load {self.spec.model_id}: {_first_line(error)}"
             ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,6 +71,13 @@ def train_llm(
             "-O", "--option", metavar="KEY=VALUE", help="A setting of the training, such as epochs=3, rank=16."
         ),
     ] = None,
+    processes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Processes that share each step, one on each GPU; auto: as many as GPUs (default: one process).",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder (default: results/adapters/PROMPT); a folder a seed.")
     ] = None,
@@ -82,6 +90,7 @@ def train_llm(
     from harness.errors import InputError
     from harness.runs.config import RunConfig
     from harness.training.llm.fit import AdapterJob, steps_of, train_adapter
+    from harness.training.processes import among_others, count_of, is_main, is_one_of_several, run_in_processes
 
     if step and each_step:
         raise InputError("--step names one step and --each-step takes all: leave out one of them")
@@ -104,16 +113,24 @@ def train_llm(
         "preset": preset,
         "options": key_values(option, "-O"),
     }
+    AdapterJob(**fields).config()  # what is wrong with an option is told once
+    count = count_of(processes, on_cpu=run.model_options.get("device") == "cpu")
+    if count > 1 and not is_one_of_several():
+        # -P: no module of the working folder is to take the place of an installed one.
+        raise typer.Exit(run_in_processes(count, ["-P", "-m", "harness", *sys.argv[1:]]))
     folder = out or Path("results/adapters") / Path(prompt).name
-    steps = steps_of(AdapterJob(**fields)) if each_step else [step]
     kind = display or ("none" if as_json else default_display())
     results = []
-    for one in steps:
-        for number in range(seed, seed + seeds):
-            place = (folder / one if each_step and one else folder) / f"seed-{number}"
-            name = f"{one}, seed {number}" if each_step else f"seed {number}"
-            with training_display(kind, name) as watcher:
-                results.append(train_adapter(AdapterJob(**fields, seed=number, step=one), place, watcher))
+    with among_others():
+        steps = steps_of(AdapterJob(**fields)) if each_step else [step]
+        for one in steps:
+            for number in range(seed, seed + seeds):
+                place = (folder / one if each_step and one else folder) / f"seed-{number}"
+                name = f"{one}, seed {number}" if each_step else f"seed {number}"
+                with training_display(kind if is_main() else "none", name) as watcher:
+                    results.append(train_adapter(AdapterJob(**fields, seed=number, step=one), place, watcher))
+    if not is_main():
+        return
     if as_json:
         typer.echo(json.dumps([trained.as_json() for trained in results]))
         return

@@ -57,6 +57,11 @@ def storing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+    except Exception as error:
+        # Of safetensors, which may not be installed, for a disk that is full.
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise StorageError(f"{folder}: cannot be written ({error}); choose another --out") from error
 
 
 def refuse_existing(folder: Path) -> None:

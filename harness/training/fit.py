@@ -227,14 +227,19 @@ class Placed(Protocol):
     def seed(self) -> int: ...
 
 
-def begun(training: Placed) -> Accelerator:
-    """Where a training runs and in what precision; its random numbers are seeded."""
+def begun(training: Placed, *, on_cpu: bool = False) -> Accelerator:
+    """Where a training runs and in what precision; its random numbers are seeded.
+
+    Raises InputError for FSDP without a GPU.
+    """
     import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import set_seed
 
-    has_gpu = torch.cuda.is_available()
+    has_gpu = torch.cuda.is_available() and not on_cpu
+    if not has_gpu and os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        raise InputError("FSDP takes GPUs, and this runs on the CPU: leave it out of accelerate's configuration")
     bf16 = training.precision == "bf16" or (training.precision == "auto" and has_gpu)
     if has_gpu:
         # Without these, sums on a GPU depend on the order in which its threads finish.
@@ -242,7 +247,7 @@ def begun(training: Placed) -> Accelerator:
         torch.use_deterministic_algorithms(True, warn_only=True)
     # Its state outlives a training, and would refuse the next one another precision.
     AcceleratorState._reset_state()
-    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no")
+    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=not has_gpu)
     set_seed(training.seed)
     return accelerator
 

@@ -48,7 +48,7 @@ class Trained:
 def finished_training(folder: Path, question: Mapping[str, Any], weights: str = WEIGHTS) -> Trained | None:
     """The outcome of this training as it was stored; None where it is still to be trained.
 
-    Raises InputError if the folder holds another training.
+    Raises InputError if the folder holds another training, or what one has come to.
     """
     from harness.training.trainer import Epoch
 
@@ -61,6 +61,8 @@ def finished_training(folder: Path, question: Mapping[str, Any], weights: str = 
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{record}: cannot be read ({error}); choose another --out") from error
     if asked != question:
+        if result is None and not any((folder / name).exists() for name in (STATE, weights)):
+            return None  # it came to nothing: out of memory, for one
         raise InputError(f"{folder} holds another training: choose another --out, or remove it")
     if result is None or not (folder / weights).is_file():
         return None
@@ -82,6 +84,8 @@ class Resumable(Protocol):
     @property
     def is_over(self) -> bool: ...
 
+    def agreed(self, is_due: bool) -> bool: ...
+
     def state(self) -> dict[str, Any]: ...
 
     def restore(self, state: Mapping[str, Any]) -> None: ...
@@ -90,8 +94,12 @@ class Resumable(Protocol):
 class TrainingFolder:
     """What a training writes into its folder while it runs, and what it resumes from."""
 
-    def __init__(self, folder: Path, question: Mapping[str, Any], seen: Seen, trainer: Resumable) -> None:
+    def __init__(
+        self, folder: Path, question: Mapping[str, Any], seen: Seen, trainer: Resumable, weights: str = WEIGHTS
+    ) -> None:
+        """``weights`` names the file of the best weights."""
         self.folder = folder
+        self._weights = weights
         self._question = question
         self._seen = seen
         self._trainer = trainer
@@ -101,8 +109,14 @@ class TrainingFolder:
         """Claim the folder, which holds no other training; InputError while another process trains there."""
         if self._trainer.is_main_process:
             self._lock()
+            self._check_again()
             write_seen(self.folder, self._seen, self._question)
             self._write({"question": self._question})
+
+    def _check_again(self) -> None:
+        """InputError where another process has trained here since this one looked, before it had the lock."""
+        if finished_training(self.folder, self._question, self._weights) is not None:
+            raise InputError(f"{self.folder}: another process has just trained this: type the command again")
 
     def _lock(self) -> None:
         """Keep other processes from training here; the lock dies with the process."""
@@ -131,7 +145,7 @@ class TrainingFolder:
         try:
             self._trainer.restore(torch.load(path, map_location="cpu", weights_only=True))
         except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise InputError(f"{path}: cannot go on from it ({reason}); remove it to start again") from error
 
     def finished(self) -> None:
@@ -139,16 +153,21 @@ class TrainingFolder:
         import torch
 
         is_due = self._trainer.is_over or time.monotonic() - self._stored >= STORED_EVERY
-        if not (self._trainer.is_main_process and is_due):
+        if not self._trainer.agreed(is_due):
+            return
+        state = self._trainer.state()
+        if not self._trainer.is_main_process:
             return
         partial = self.folder / f"{STATE}.partial"
         try:
-            torch.save(self._trainer.state(), partial)
+            torch.save(state, partial)
             partial.replace(self.folder / STATE)
             write_curve(self.folder / CURVE, self._trainer.progress.curve)
             self._stored = time.monotonic()
         except (OSError, RuntimeError) as error:
-            raise StorageError(f"{self.folder}: cannot be written ({error}); free space, then run again") from error
+            # torch's own error, a RuntimeError, tells of positions in a file that did not grow.
+            reason = error.strerror if isinstance(error, OSError) else "no space is left"
+            raise StorageError(f"{self.folder}: cannot be written ({reason}); free space, then run again") from error
 
     def end(self, trained: Trained) -> None:
         """Record the outcome; the state, many times as large as the weights, has served."""

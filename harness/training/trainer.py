@@ -203,6 +203,10 @@ class Trainer:
         """Whether this is the process that writes files."""
         return bool(self._accelerator.is_main_process)
 
+    def agreed(self, is_due: bool) -> bool:
+        """Whether this process is to make a state: the main one has all of it."""
+        return is_due and self.is_main_process
+
     @property
     def is_over(self) -> bool:
         curve, patience = self.progress.curve, self.config.patience

@@ -15,13 +15,14 @@ from importlib.util import find_spec
 import pytest
 
 from harness.models import resolve_model
-from harness.types import Constraint, GrammarForm, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
+from harness.types import Adapter, Constraint, GrammarForm, Message, ModelSpec, Request, Runner, RunnerOptions, Sampling
 from runners.llama_cpp import LlamaCppRunner
 from runners.registry import create_runner
 from tests.embedded import embedded_model_file
 
 CONTEXT = 4096
 ENGINES = ("llama_cpp", "openai_api", "transformers", "vllm_server", "vllm_inprocess")
+WITH_ADAPTERS = tuple(engine for engine in ENGINES if engine != "openai_api")
 # One thread each: pools of threads on cores that others use, too, wait for one another most of the time.
 _OPTIONS: Mapping[str, Mapping[str, str]] = {
     "llama_cpp": {"threads": "1"},
@@ -47,15 +48,16 @@ def skip_without(engine: str) -> None:
         pytest.skip("run these tests with an interpreter that has vLLM to test it in process")
 
 
-def new_runner(engine: str, base_url: str | None = None) -> Runner:
+def new_runner(engine: str, base_url: str | None = None, adapters: tuple[Adapter, ...] = ()) -> Runner:
     """A runner of the engine that has started nothing; ``openai_api`` asks the server at ``base_url``."""
-    return create_runner(_model(engine), RunnerOptions(base_url=base_url, extra=_OPTIONS[engine]))
+    return create_runner(_model(engine), RunnerOptions(base_url=base_url, extra=_OPTIONS[engine], adapters=adapters))
 
 
 class Engines:
-    """Runners by engine, each started once and stopped together."""
+    """Runners by engine, all with the same adapters, each started once and stopped together."""
 
-    def __init__(self) -> None:
+    def __init__(self, adapters: tuple[Adapter, ...] = ()) -> None:
+        self._adapters = adapters
         self._runners: dict[str, Runner] = {}
         self._stack = AsyncExitStack()
 
@@ -64,7 +66,8 @@ class Engines:
         skip_without(engine)
         if engine not in self._runners:
             base_url = await self._llama_cpp_address() if engine == "openai_api" else None
-            self._runners[engine] = await self._stack.enter_async_context(new_runner(engine, base_url))
+            runner = new_runner(engine, base_url, self._adapters)
+            self._runners[engine] = await self._stack.enter_async_context(runner)
         return self._runners[engine]
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -160,9 +160,56 @@ def empty_weights(folder: Path) -> None:
     (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
 
 
+def spoilt(folder: Path, value: float) -> None:
+    def change(tensors: dict[str, Any]) -> None:
+        tensors[min(tensors)][0, 0] = value
+
+    rewritten(folder, change)
+
+
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "adapter_model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+
+
+def of_whole_numbers(tensors: dict[str, Any]) -> None:
+    tensors.update({name: values.int() for name, values in tensors.items()})
+
+
+def told_wrongly(folder: Path, **fields: object) -> None:
+    """Change what the header says of the first tensor, all else as it is."""
+    path = folder / "adapter_model.safetensors"
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    header[min(header.keys() - {"__metadata__"})].update(fields)
+    changed = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(changed)) + changed + content[8 + length :])
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
+        (lambda folder: spoilt(folder, float("nan")), r"lora_A\.weight holds values that are no numbers"),
+        (lambda folder: spoilt(folder, float("-inf")), r"lora_A\.weight holds values that are no numbers"),
+        (lambda folder: rewritten(folder, of_whole_numbers), "has the type I32; F16, BF16, F32, F64 can be read"),
+        (lambda folder: told_wrongly(folder, data_offsets=[0, 8]), "and 8 bytes"),
+        (lambda folder: told_wrongly(folder, shape=[-4, -96]), r"has the shape \[-4, -96\]"),
+        (lambda folder: told_wrongly(folder, shape="x"), "has no shape or place"),
+        (lambda folder: changed(folder, "adapter_config.json", lora_alpha=None), "damaged"),
+        (lambda folder: changed(folder, "adapter_config.json", lora_alpha=float("nan")), "lora_alpha is nan"),
+        (lambda folder: changed(folder, "adapter_config.json", alpha_pattern={"v_proj": 1e300}), "lora_alpha is 1e"),
+        (lambda folder: changed(folder, "adapter_config.json", rank_pattern={"(": 4}), "which names no module"),
+        (lambda folder: changed(folder, "adapter_config.json", alpha_pattern={"(.*)*" * 9: 4}), "names no module"),
+        (
+            lambda folder: changed(folder, "adapter_config.json", init_lora_weights="pissa"),
+            "init_lora_weights is pissa",
+        ),
+        (lambda folder: changed(folder, "adapter_config.json", kasa_config={"a": 1}), "kasa_config is not"),
         (lambda folder: without(folder, "adapter_config.json"), "has no adapter_config.json"),
         (lambda folder: without(folder, "adapter_model.safetensors"), "has no adapter_model.safetensors"),
         (pickled, "is a pickle, which can run code"),
@@ -217,6 +264,32 @@ def test_the_shapes_of_a_plain_adapter_tell_another_base(folder: Path) -> None:
 def test_a_runner_that_cannot_take_adapters_refuses_them(adapters: tuple[Adapter, ...], model: str) -> None:
     with pytest.raises(InputError, match="takes no --adapter"):
         create_runner(resolve_model(model), RunnerOptions(adapters=adapters))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda folder: rewritten(folder, other_names), "has no place for .*strata.* and 7 more tensors"),
+        (lambda folder: changed(folder, "adapter_config.json", layers_to_transform=[0]), "has no place for .*layers.1"),
+        (lambda folder: changed(folder, "adapter_config.json", target_modules=["nothing"]), "peft cannot put"),
+        (lambda folder: changed(folder, "adapter_config.json", target_modules="("), "peft cannot put"),
+    ],
+)
+async def test_an_adapter_of_which_peft_would_leave_out_a_part_is_refused(
+    folder: Path, tmp_path: Path, damage: Any, says: str
+) -> None:
+    pytest.importorskip("outlines")
+    copy = shutil.copytree(folder / "queries", tmp_path / "copy")
+    damage(copy)
+    with pytest.raises((InputError, FatalError), match=says) as raised:
+        async with new_runner(folder / "tiny.gguf", "transformers", (read_adapter(copy),)):
+            pass
+    assert "\n" not in str(raised.value)
+
+
+def other_names(tensors: dict[str, Any]) -> None:
+    for name in list(tensors):
+        tensors[name.replace("model.layers", "model.strata")] = tensors.pop(name)
 
 
 def test_what_llama_cpp_cannot_apply_is_told_with_what_can(folder: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from harness.encoders.seen import Role, seen_by
-from harness.errors import InputError, ModelUnavailable
+from harness.errors import InputError, ModelUnavailable, StorageError
 from harness.methods.candidates import GoldAndUnrelatedPairs
 from harness.runs.config import RunConfig
 from harness.training.fit import TrainingJob, train_encoder
@@ -262,6 +263,46 @@ def test_a_training_that_diverges_stops_before_its_weights_are_spoilt(job: Adapt
         train_adapter(replace(job, options={**OPTIONS, "lr": "1e30", "epochs": "4"}), tmp_path, Recorder())
 
 
+def test_a_training_that_came_to_nothing_leaves_its_folder_to_the_next(job: AdapterJob, tmp_path: Path) -> None:
+    diverging = replace(job, options={**OPTIONS, "lr": "1e30", "epochs": "4"})
+    with pytest.raises(InputError, match="diverged"):
+        train_adapter(diverging, tmp_path, Recorder())
+    (tmp_path / WEIGHTS).unlink(missing_ok=True)
+    assert train_adapter(replace(job, options={**OPTIONS, "epochs": "1"}), tmp_path, Recorder()).best is not None
+    with pytest.raises(InputError, match="holds another training"):
+        train_adapter(diverging, tmp_path, Recorder())
+
+
+def test_what_another_process_trained_in_the_meantime_is_not_trained_again(
+    job: AdapterJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = replace(job, options={**OPTIONS, "epochs": "1"})
+    train_adapter(short, tmp_path, Recorder())
+    stored = (tmp_path / WEIGHTS).stat().st_mtime_ns
+    monkeypatch.setattr("harness.training.llm.fit.finished_training", lambda *_: None)
+    with pytest.raises(InputError, match="another process has just trained this"):
+        train_adapter(short, tmp_path, Recorder())
+    assert (tmp_path / WEIGHTS).stat().st_mtime_ns == stored
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+def test_a_disk_that_is_full_is_told_in_one_line(job: AdapterJob, tmp_path: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    # The record of the training fits, the adapter's weights do not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(StorageError, match="cannot be written") as told:
+            train_adapter(replace(job, options={**OPTIONS, "epochs": "1"}), tmp_path / "out", Recorder())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "out" / WEIGHTS).exists()
+
+
 def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:
     assert steps_of(replace(job, run=replace(job.run, prompt="rhf"))) == ["relations", "heads", "facts"]
 
@@ -270,11 +311,13 @@ def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:
     ("change", "message"),
     [
         ({"train": "redocred:dev", "data_dir": Path("nowhere")}, "nowhere"),
-        ({"options": {"max_length": "20"}}, "longer than 20 tokens: raise -O max_length"),
+        ({"options": {"max_length": "20"}}, "longer than 20 tokens .* raise -O max_length"),
         ({"options": {"epoch": "3"}}, "-O epoch: there is alpha, at_once, "),
         ({"options": {"targets": "nothing"}}, "-O targets=nothing: "),
+        ({"options": {"targets": "embed_tokens"}}, "model.embed_tokens is no linear layer"),
+        ({"options": {"lr": "inf"}}, "-O lr: Input should be a finite number"),
         ({"preset": "papers"}, "--preset papers: there is lmrc, lmrc-baseline, autore"),
-        ({"step": "heads"}, "give the prompt nothing to ask"),
+        ({"step": "heads"}, "--step heads: the prompt asks the documents for extract"),
         ({"few_shot": None, "choose": 30}, r"cannot spare 30 .* give fewer \(--choose, --report\)"),
     ],
 )
@@ -320,9 +363,13 @@ def test_exchanges_that_are_too_long_are_told(caplog: pytest.LogCaptureFixture) 
     documents = [document(" ".join("a" * length), []) for length in (5, 50, 60)]
     asking: Any = Asking()
     config = LlmTrainingConfig(max_length=20)
-    found = exchanges_of(documents, asking, Chat(), tokenizer, 3, config, None)
-    assert (len(found.by_document), found.too_long) == (1, 2)
-    assert "2 of 3 exchanges have more than 20 tokens (the longest 62) and are left out" in caplog.text
+    for context, advice in ((1000, "-O max_length takes more"), (20, "that is all that the model reads")):
+        found = exchanges_of(documents, asking, Chat(), tokenizer, 3, config, context)
+        assert (len(found.by_document), found.too_long) == (1, 2)
+        told = "2 of 3 exchanges have more than 20 tokens (the longest 62) and are left out"
+        assert f"{told}: {advice}" in caplog.text
+    with pytest.raises(InputError, match=r"longer than 5 tokens .* that is all that the model reads"):
+        exchanges_of(documents, asking, Chat(), tokenizer, 3, config, 5)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.errors import InputError, StorageError
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
 from harness.training.llm.fit import AdapterJob, train_adapter
@@ -57,6 +59,19 @@ async def test_a_qwen2_files_adapter_answers_alike_where_it_was_trained_and_in_l
     assert len({completion.text for completion in found["llama_cpp"]}) == 4, "the adapter changes both answers"
 
 
+async def test_merged_weights_are_there_whole_with_what_they_saw_or_not_at_all(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file, folder = trained
+    monkeypatch.setattr("harness.training.llm.merging.shutil.copyfile", fails)
+    with pytest.raises(StorageError, match="No space left on device"):
+        await asyncio.to_thread(merge_adapter, RunConfig(str(file)), folder, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
 async def test_merged_weights_answer_as_the_adapter_does(
     trained: tuple[Path, Path], tmp_path: Path, corpus: Path
 ) -> None:
@@ -71,6 +86,12 @@ async def test_merged_weights_answer_as_the_adapter_does(
     assert texts[0] == texts[1]
     again = harness_here("train", "merge", "--model", file, "--adapter", folder, "--out", out)
     assert "is there: name another folder" in error_line(again)
+    twice = harness_here("train", "merge", "--model", out, "--adapter", folder, "--out", tmp_path / "twice")
+    assert "has an adapter in its weights already" in error_line(twice)
+    # Of the documents of that base, those that it saw are not to be reported on.
+    on_it = AdapterJob(RunConfig(str(out), "compact"), str(corpus), choose=1, report=9, few_shot=3, options=OPTIONS)
+    with pytest.raises(InputError, match="an earlier training, which this one builds on, saw"):
+        await asyncio.to_thread(train_adapter, on_it, tmp_path / "on-it", Recorder())
     run = RunConfig(f"transformers/{out}", "tagged", str(corpus))
     (told,) = prepare(run, model_needed=False).asked().adapters
     assert (told.sha256, told.rank) == (adapter.sha256, adapter.rank)

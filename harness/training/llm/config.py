@@ -35,7 +35,7 @@ class LlmTrainingConfig(BaseModel):
     - ``choose_every``: from one answered epoch to the next; the last always is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(default=3, ge=1)
     batch_size: int = Field(default=4, ge=1)

@@ -132,17 +132,22 @@ def exchanges_of(
     tokenizer: Any,
     end: int,
     config: LlmTrainingConfig,
+    context: int,
     step: str | None = None,
 ) -> Exchanges:
     """The exchanges of the documents in a method, those of one ``step`` if it is given.
 
-    ``end`` is the token that ends a turn. Raises InputError where no exchange is left.
+    ``end`` is the token that ends a turn, ``context`` the most tokens that the model reads: a run could not ask what is
+    longer. Raises InputError where no exchange is left.
     """
-    max_length = config.max_length
-    found = Exchanges(max_length=max_length if config.share_text else 0)
+    max_length = min(config.max_length, context)
+    is_context = max_length == context
+    found = Exchanges(max_length=config.max_length if config.share_text else 0)
+    steps: dict[str, None] = {}
     for document in documents:
         mine = []
         for demonstration in method.demonstrate(document):
+            steps[demonstration.step] = None
             if step is not None and demonstration.step != step:
                 continue
             prompt = chat.prompt_tokens(demonstration.request.messages)
@@ -158,13 +163,16 @@ def exchanges_of(
     if found.by_document and found.too_long:
         kept = sum(map(len, found.by_document))
         log.warning(
-            "%d of %d exchanges have more than %d tokens (the longest %d) and are left out: -O max_length takes more",
+            "%d of %d exchanges have more than %d tokens (the longest %d) and are left out: %s",
             *(found.too_long, kept + found.too_long, max_length, found.longest),
+            "that is all that the model reads" if is_context else "-O max_length takes more",
         )
+    if step is not None and steps and step not in steps:
+        raise InputError(f"--step {step}: the prompt asks the documents for {', '.join(steps)}")
     if not found.by_document:
         raise InputError(
-            f"all {found.too_long} exchanges are longer than {max_length} tokens: raise -O max_length "
-            f"(the longest has {found.longest})"
+            f"all {found.too_long} exchanges are longer than {max_length} tokens (the longest has {found.longest}): "
+            + ("that is all that the model reads, give shorter documents" if is_context else "raise -O max_length")
             if found.too_long
             else "the documents give the prompt nothing to ask: an adapter needs documents with two entities and labels"
         )

@@ -7,12 +7,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets.splits import CHOOSE, REPORT, Split
 from harness.encoders.config import with_options
-from harness.encoders.seen import Seen
+from harness.encoders.seen import Seen, seen_by
 from harness.errors import ContextOverflow, InputError
 from harness.json_files import json_text
 from harness.methods.base import PromptMethod
@@ -22,18 +23,23 @@ from harness.runs.config import RunConfig
 from harness.runs.plan import Experiment, prepare
 from harness.scoring.official import score
 from harness.training.data import check_relations, data_record, split_to_train_on
+from harness.training.earlier import refuse_seen
 from harness.training.fit import begun
 from harness.training.folder import Trained, TrainingFolder, finished_training
-from harness.training.llm.adapter import new_adapter, save_adapter
+from harness.training.llm.adapter import checkpoint_activations, new_adapter, save_adapter
 from harness.training.llm.card import write_card
 from harness.training.llm.config import PRESETS, LlmTrainingConfig
 from harness.training.llm.examples import exchanges_of, with_sampled_pairs
 from harness.training.llm.figure import draw_training
 from harness.training.memory import within_memory
+from harness.training.processes import is_one_of_several, on_this_machine
 from harness.types import Dataset, Document, Prediction
-from runners.adapters import WEIGHTS
+from runners.adapters import WEIGHTS, merged_into
+from runners.hardware import usable_cores
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
     from harness.training.llm.trainer import AdapterTrainer
     from harness.training.trainer import Watcher
     from runners.transformers_local import TransformersRunner
@@ -114,12 +120,21 @@ async def _train(job: AdapterJob, folder: Path, watcher: Watcher) -> Trained:
     }
     # As it is stored: JSON has no tuples.
     question = json.loads(json_text(question))
+    if (merged := merged_into(experiment.spec.model_id)) is not None:
+        refuse_seen(seen_by(merged.folder), split, job)
     if (finished := finished_training(folder, question, WEIGHTS)) is not None:
         return finished
     runner: Any = experiment.runner
-    runner.load_for_training(quantize=config.quantize == "4bit")
+    accelerator = begun(config, on_cpu=runner.is_on_cpu)
+    is_sharded = bool(accelerator.distributed_type == "FSDP")
+    if is_sharded and (split.report or (split.choose and config.choose_documents)):
+        raise InputError(
+            "with FSDP no process can answer documents by itself: give -O choose_documents=0 and --report 0, "
+            "and score with `harness run`"
+        )
+    runner.load_for_training(quantize=config.quantize == "4bit", shard=is_sharded)
     async with runner:
-        return await _trained(job, config, experiment, runner, split, question, folder, watcher)
+        return await _trained(job, config, experiment, runner, split, question, folder, watcher, accelerator)
 
 
 async def _trained(
@@ -131,16 +146,30 @@ async def _trained(
     question: Mapping[str, Any],
     folder: Path,
     watcher: Watcher,
+    accelerator: Accelerator,
 ) -> Trained:
+    from accelerate.utils import set_seed
+
     from harness.training.llm.trainer import AdapterTrainer
     from harness.training.trainer import Epoch
 
-    accelerator = begun(config)
     model, tokenizer = runner.loaded
-    method = _within_context(experiment, model.config.max_position_embeddings).method()
+    context = model.config.max_position_embeddings
+    method = _within_context(experiment, context).method()
     taught = with_sampled_pairs(method, config.na, config.seed)
-    end = runner.end_of_turn
-    train = exchanges_of(split.train, taught, runner, tokenizer, end, config, job.step)
+    exchanges = partial(
+        exchanges_of,
+        method=taught,
+        chat=runner,
+        tokenizer=tokenizer,
+        end=runner.end_of_turn,
+        config=config,
+        context=context,
+        step=job.step,
+    )
+    train = exchanges(split.train)
+    answered = split.choose[: config.choose_documents] if config.choose_documents else ()
+    judged = exchanges(split.choose) if split.choose and not answered else None
     base = _base(job, experiment, runner)
     facts = {
         "base": base,
@@ -149,20 +178,16 @@ async def _trained(
         "step": job.step,
         "training": question["training"],
     }
+    set_seed(config.seed)
     adapted = new_adapter(model, config)
     if config.checkpointing:
-        adapted.enable_input_require_grads()
-        adapted.gradient_checkpointing_enable()
+        checkpoint_activations(adapted)
     trainer = AdapterTrainer(adapted, config, train, accelerator)
 
     seen = Seen.of(split.train, split.choose, experiment.dataset.schema)
-    files = TrainingFolder(folder, question, seen, trainer)
+    files = TrainingFolder(folder, question, seen, trainer, WEIGHTS)
     files.begin()
     files.resume()
-    answered = split.choose[: config.choose_documents] if config.choose_documents else ()
-    judged = None
-    if split.choose and not answered:
-        judged = exchanges_of(split.choose, taught, runner, tokenizer, end, config, job.step)
     while not trainer.is_over:
         loss, seconds = trainer.train_epoch(watcher, files.finished)
         started, epoch = time.perf_counter(), len(trainer.progress.curve) + 1
@@ -181,8 +206,9 @@ async def _trained(
         is_best = epoch == 1 or quality > best.best_f1
         if is_best:
             best.best_f1, best.best_epoch = quality, epoch
+            weights = trainer.weights()
             if trainer.is_main_process:
-                save_adapter(folder, trainer.model, base["name"], facts)
+                save_adapter(folder, trainer.model, weights, base["name"], facts)
         trainer.end_epoch(line)
         files.finished()
         watcher.epoch(line, is_best)
@@ -194,6 +220,7 @@ async def _trained(
         is_drawn = draw_training(folder, progress.curve, progress.best_epoch)
         write_card(folder, question, base["name"], progress, trained, is_drawn=is_drawn)
     files.end(trained)
+    trainer.wait_for_others()
     return trained
 
 
@@ -203,7 +230,11 @@ def _experiment(job: AdapterJob, dataset: Dataset) -> Experiment:
     model = job.run.model if spec.runner == RUNNER else f"{RUNNER}/{job.run.model}"
     variant = load_variant(job.run.prompt)
     most = job.run.max_triplets or variant.description.max_triplets
-    return prepare(replace(job.run, model=model, dataset=job.train, max_triplets=most), dataset=dataset)
+    # Processes that train together share the cores.
+    threads = {"threads": str(max(1, usable_cores() // on_this_machine()))} if is_one_of_several() else {}
+    options = {**threads, **job.run.model_options}
+    run = replace(job.run, model=model, model_options=options, dataset=job.train, max_triplets=most)
+    return prepare(run, dataset=dataset)
 
 
 def _within_context(experiment: Experiment, context: int) -> Experiment:
@@ -234,7 +265,7 @@ def _base(job: AdapterJob, experiment: Experiment, runner: TransformersRunner) -
 async def _scores(
     documents: Sequence[Document], method: PromptMethod, trainer: AdapterTrainer, runner: TransformersRunner
 ) -> dict[str, Any]:
-    """The official scores of the model as it is now, answering as in a run."""
+    """The official scores of the model as it is now, answering as in a run; each process answers its share."""
     trainer.model.eval()
     together = asyncio.Semaphore(ANSWERED_TOGETHER)
 
@@ -245,9 +276,10 @@ async def _scores(
             except ContextOverflow:  # which a run counts as a document without an answer
                 return ()
 
-    found = await asyncio.gather(*map(predicted, documents))
-    by_title = {document.title: list(one) for document, one in zip(documents, found, strict=True)}
-    return score(documents, by_title).as_dict()
+    mine = trainer.share(documents)
+    found = await asyncio.gather(*map(predicted, mine))
+    answers = trainer.gathered([(one.title, list(answer)) for one, answer in zip(mine, found, strict=True)])
+    return score(documents, dict(answers)).as_dict()
 
 
 async def _reported(
@@ -263,5 +295,6 @@ async def _reported(
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
+    trainer.wait_for_others()  # the main process stores what is read here
     set_peft_model_state_dict(trainer.model, load_file(folder / WEIGHTS))
     return await _scores(documents, method, trainer, runner)
