@@ -75,7 +75,8 @@ async def train(by: str) -> Outcome:
     async with runner:
         model, tokenizer = runner.loaded
         documents = list(islice(load_dataset("sample").documents, DOCUMENTS))
-        found = exchanges_of(documents, experiment.method(), runner, tokenizer, runner.end_of_turn, config)
+        context = model.config.max_position_embeddings
+        found = exchanges_of(documents, experiment.method(), runner, tokenizer, runner.end_of_turn, config, context)
         # transformers trains no GGUF model, not even a dequantised one.
         model.hf_quantizer, model.is_quantized = None, False
         torch.manual_seed(0)
