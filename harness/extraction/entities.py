@@ -74,6 +74,8 @@ def entity_source(
     kind, _, model = name.partition("/")
     if kind == GLINER:
         return GlinerEntities(model or GLINER_MODEL, {label: label for label in labels} or TYPES)
+    if labels:
+        raise InputError(f"--entity-type {labels[0]}: only GLiNER looks for types by name; --entities {name} does not")
     if kind == SPACY:
         return SpacyEntities(model)
     if name.endswith((".json", ".jsonl")):

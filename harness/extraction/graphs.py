@@ -79,8 +79,9 @@ class GraphMl(Graph):
         graph = networkx.MultiDiGraph()
         for key, node in self.nodes.items():
             graph.add_node(_xml(key), **{name: _xml(value) for name, value in node.items()})
-        for head, tail, edge in self.edges:
-            graph.add_edge(_xml(head), _xml(tail), **{name: _xml(value) for name, value in edge.items()})
+        # networkx writes the key as the edge's id. GraphML wants it unique in the graph, not only between two nodes.
+        for number, (head, tail, edge) in enumerate(self.edges):
+            graph.add_edge(_xml(head), _xml(tail), number, **{name: _xml(value) for name, value in edge.items()})
         return "\n".join(networkx.generate_graphml(graph)) + "\n"
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -66,19 +69,22 @@ def read_inputs(names: Iterable[str]) -> Iterator[Text | Unreadable]:
 def _read_input(name: str) -> Iterator[Text | Unreadable]:
     path = Path(name)
     try:
-        if name.startswith(("http://", "https://")):
+        if not name:  # Path would take it for the current folder
+            raise InputError("an input has no name, such as by an empty variable: name a file or folder, or -")
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
             raise InputError(
                 "an address; nothing is fetched: save the page (curl -o page.html ADDRESS) and name the file"
             )
         if name == STDIN:
             stream = cast("io.BufferedReader", sys.stdin.buffer)
-            if stream.peek(1)[:1] == b"{":
+            if stream.peek(1).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
                 yield from _read_lines(stream, STDIN, "line")
             else:
                 yield from _texts_of(STDIN, stream.read(MOST_BYTES + 1), "", "standard input")
         elif path.is_dir():
-            files = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES and one.is_file())
-            if not files:
+            files, closed = _files(path)
+            yield from closed
+            if not files and not closed:
                 raise InputError(f"a folder without texts: it has no file ending in {', '.join(SUFFIXES)}")
             for file in files:
                 yield from _read_file(file)
@@ -86,6 +92,31 @@ def _read_input(name: str) -> Iterator[Text | Unreadable]:
             yield from _read_file(path)
     except InputError as error:
         yield Unreadable(name, str(error))
+    except OSError as error:  # a name that is too long, or below a folder that may not be opened
+        yield Unreadable(name, f"cannot be read: {error.strerror}")
+
+
+def _files(folder: Path) -> tuple[list[Path], list[Unreadable]]:
+    """The files below a folder that are of a known format, by name, and the folders that may not be opened.
+
+    Devices and pipes are none. Links to folders are not followed, since they may lead back.
+    """
+    files: list[Path] = []
+    closed: list[Unreadable] = []
+
+    def tell(error: OSError) -> None:
+        closed.append(Unreadable(str(error.filename), f"a folder that cannot be read: {error.strerror}"))
+
+    for parent, _, names in os.walk(folder, onerror=tell):
+        files += (Path(parent, one) for one in names if Path(one).suffix.lower() in _SUFFIXES)
+    return sorted(one for one in files if not _is_special(one)), closed
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # a link to nothing, for one: reading it will say so
+        return False
 
 
 def _read_file(path: Path) -> Iterator[Text | Unreadable]:
@@ -95,12 +126,16 @@ def _read_file(path: Path) -> Iterator[Text | Unreadable]:
             with path.open("rb") as stream:
                 yield from _read_lines(stream, str(path), path.stem)
             return
+        if path.suffix.lower() == ".json":
+            raise InputError('JSON, not a text: write a line {"title": "...", "text": "..."} a text into a .jsonl file')
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise InputError(
                 f"{size / 2**20:,.0f} MB, more than the {MOST_BYTES // 2**20} that one text may have: split it"
             )
-        yield from _texts_of(str(path), path.read_bytes(), kind, path.stem)
+        with path.open("rb") as stream:  # a device has no size
+            content = stream.read(MOST_BYTES + 1)
+        yield from _texts_of(str(path), content, kind, path.stem)
     except InputError as error:
         yield Unreadable(str(path), str(error))
     except OSError as error:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from harness.errors import InputError, ModelUnavailable
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MOST_CONTROL = 0.01
@@ -16,7 +20,8 @@ _MOST_CONTROL = 0.01
 
 def kind_of(content: bytes) -> str:
     """The format of bytes without a known name: pdf, html or text."""
-    start = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    # A declaration and comments may come before the root.
+    start = re.sub(rb"\A(?:\xef\xbb\xbf|\s+|<\?xml[^>]*>|<!--.*?-->)+", b"", content[:4096], flags=re.DOTALL).lower()
     if start.startswith(b"%pdf-"):
         return "pdf"
     return "html" if start.startswith((b"<!doctype html", b"<html")) else "text"
@@ -68,13 +73,14 @@ _BLOCKS = (
     *("table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "figure", "figcaption", "form", "address"),
     *("hr", "br", "body"),
 )
+_CELLS = ("td", "th")
 _NOT_TEXT = ("script", "style", "noscript", "template", "nav", "svg", "head", "iframe", "object", "button", "select")
 
 
 def html_text(content: bytes) -> str:
     """The text that a page shows, its blocks as paragraphs; scripts, styles and navigation are left out."""
     try:
-        from bs4 import BeautifulSoup, Comment
+        from bs4 import BeautifulSoup
     except ImportError:
         raise ModelUnavailable("HTML needs beautifulsoup4: pip install 'docre-harness[extract]'") from None
     if b"\0" in content[:65536] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -83,18 +89,33 @@ def html_text(content: bytes) -> str:
         page = BeautifulSoup(content, "html.parser")
     except RecursionError:
         raise InputError("elements are nested too deep: save the page's text") from None
-    for one in page(_NOT_TEXT):
-        one.decompose()
-    for comment in page.find_all(string=lambda string: isinstance(string, Comment)):
-        comment.extract()
-    for cell in page(("td", "th")):
-        cell.append(", " if cell.find_next_sibling(("td", "th")) else "")
-    for block in page(_BLOCKS):
-        block.insert_before("\0")
-        block.insert_after("\0")
-    text = page.get_text()
-    paragraphs = (" ".join(part.split()) for part in text.split("\0"))
+    paragraphs = (" ".join(part.split()) for part in "".join(_shown(page)).split("\0"))
     return "\n\n".join(filter(None, (_CONTROL.sub(" ", one).strip() for one in paragraphs)))
+
+
+def _shown(page: BeautifulSoup) -> Iterator[str]:
+    """The strings that a page shows, NUL at both ends of a block.
+
+    The tree is only read, each element once: to put something into it takes bs4 as long as its parent has children.
+    """
+    from bs4.element import CData, NavigableString, Tag
+
+    inside, ends = [iter(page.contents)], [""]
+    while inside:
+        node = next(inside[-1], None)
+        if node is None:
+            inside.pop()
+            yield ends.pop()
+        elif isinstance(node, Tag):
+            if node.name in _NOT_TEXT or node.has_attr("hidden"):
+                continue
+            edge = "\0" if node.name in _BLOCKS else ""
+            comma = ", " if node.name in _CELLS and node.find_next_sibling(_CELLS) else ""
+            yield edge
+            inside.append(iter(node.contents))
+            ends.append(comma + edge)
+        elif type(node) in (NavigableString, CData):  # not a comment or a declaration
+            yield str(node)
 
 
 def pdf_text(content: bytes) -> str:

@@ -29,8 +29,8 @@ FORMATS = {
 }
 """Formats, and the endings of files that stand for them."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is a formula to a spreadsheet."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""A cell that begins so is a formula to a spreadsheet; the wide signs, to one in Chinese or Japanese."""
 
 
 class Writer(Protocol):

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,7 +14,7 @@ from harness.datasets.registry import load_dataset
 from harness.encoders.calibration import Calibration
 from harness.encoders.entities.text import Span
 from harness.errors import InputError
-from harness.extraction.entities import GivenEntities, SpacyEntities, by_name
+from harness.extraction.entities import GivenEntities, SpacyEntities, by_name, entity_source
 from harness.extraction.evaluation import end_to_end
 from harness.extraction.explanation import explanation
 from harness.extraction.graphs import normalised
@@ -21,11 +22,13 @@ from harness.extraction.inputs import Text, read_inputs
 from harness.extraction.page import page_writer
 from harness.extraction.pipeline import MOST_WINDOWS, Extractor, tokenised
 from harness.extraction.results import triplet_table
-from harness.extraction.writers import format_of, writer
+from harness.extraction.writers import format_of, safe_cell, writer
 from harness.types import Document, PairScores
 from tests.commands import error_line, harness_here
 from tests.documents import document
 from tests.extraction.rules import HOSTILE, SCHEMA, EveryPair
+
+GRAPHML = "{http://graphml.graphdrawing.org/xmlns}"
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +248,9 @@ def test_hostile_text_does_no_harm_in_any_format(extractor: Extractor, tmp_path:
         graph = networkx.parse_graphml(content)
         assert (len(graph), graph.number_of_edges()) == (3, 4)
         assert "<script>" not in content
+        # GraphML wants an id of its own for every edge of a graph.
+        ids = [edge.get("id") for edge in ElementTree.fromstring(content).iter(f"{GRAPHML}edge")]
+        assert sorted(map(str, ids)) == ["0", "1", "2", "3"]
     elif kind == "node-link":
         nodes = json.loads(content)["nodes"]
         assert [len(node["documents"]) for node in nodes] == [2, 2, 2]
@@ -254,6 +260,18 @@ def test_hostile_text_does_no_harm_in_any_format(extractor: Extractor, tmp_path:
         graph = rdflib.Graph().parse(data=content, format="turtle")
         assert "http://www.wikidata.org/prop/direct/P19" in {str(predicate) for predicate in graph.predicates()}
         assert len(list(graph.triples((None, rdflib.RDF.type, rdflib.RDF.Statement)))) == 4
+
+
+@pytest.mark.parametrize("name", ["entities-minilm", "spacy/en", "given.jsonl"])
+def test_types_by_name_are_for_gliner_only(name: str) -> None:
+    with pytest.raises(InputError, match="--entity-type CITY: only GLiNER"):
+        entity_source(name, labels=["CITY"])
+
+
+@pytest.mark.parametrize("text", ["=1+1", " +1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1", "＠a"])
+def test_a_cell_is_no_formula(text: str) -> None:
+    assert safe_cell(text) == f"'{text}"
+    assert safe_cell(f"a{text}") == f"a{text}"
 
 
 def test_pages_hold_hostile_text_as_data_only(extractor: Extractor, tmp_path: Path) -> None:

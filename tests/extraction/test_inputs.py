@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from harness.extraction import inputs
 from harness.extraction.inputs import Text, Unreadable, read_inputs
-from harness.extraction.readers import html_text, markdown_text, pdf_text
+from harness.extraction.readers import html_text, kind_of, markdown_text, pdf_text
 
 
 def pdf(text: str, password: str = "") -> bytes:
@@ -56,6 +58,26 @@ def test_html_gives_the_text_that_is_shown() -> None:
     assert html_text(page.encode()) == "Ada\n\nAda & Charles met in London.\n\na, b"
 
 
+def test_what_a_page_hides_is_no_text_of_it() -> None:
+    page = "<p>Ada.</p><p hidden>Secret.</p><ruby>Tokyo<rt>x</rt></ruby><template>No.</template><![CDATA[Yes.]]>"
+    assert html_text(page.encode()).split() == ["Ada.", "TokyoYes."]
+
+
+@pytest.mark.parametrize("page", [b"<p>Ada.</p>" * 20_000, b"<div>" * 20_000 + b"Ada." + b"</div>" * 20_000])
+def test_a_page_takes_time_in_proportion_to_its_length(page: bytes) -> None:
+    started = time.process_time()
+    assert html_text(page).startswith("Ada.")
+    assert time.process_time() - started < 20  # less than a second on a free core; once, minutes
+
+
+@pytest.mark.parametrize(
+    "start", [b'<?xml version="1.0"?>\n<!-- x -->\n', b"\xef\xbb\xbf\n", b"<!-- x --> <!DOCTYPE html>"]
+)
+def test_a_page_without_a_name_is_known_by_its_root(start: bytes) -> None:
+    assert kind_of(start + b"<html><body>Ada.") == "html"
+    assert kind_of(start.replace(b"<!DOCTYPE html>", b"") + b"Ada.") == "text"
+
+
 def test_the_text_layer_of_a_pdf() -> None:
     text = pdf_text(pdf("Ada Lovelace was born in Lon-\ndon in 1815 and wrote about\nengines."))
     assert " ".join(text.split()) == "Ada Lovelace was born in Lon- don in 1815 and wrote about engines." or (
@@ -76,6 +98,7 @@ def test_the_text_layer_of_a_pdf() -> None:
         ("h.jsonl", lambda: b'{"title": "x"}\n', "has no text"),
         ("i.html", lambda: b"<html><script>x</script></html>", "holds no sentence"),
         ("j.txt", lambda: b"\x01\x02\x03\x04 words", "control characters"),
+        ("k.json", lambda: b'[{"title": "x", "text": "Ada was in London."}]', "JSON, not a text"),
     ],
 )
 def test_what_is_no_text_is_told_in_one_line(
@@ -109,3 +132,46 @@ def test_a_folder_is_read_whole_with_titles_of_their_own(tmp_path: Path) -> None
     found = list(read_inputs([str(tmp_path)]))
     assert [one.title for one in found if isinstance(one, Text)] == ["a", "a (2)", "b 1", "a (3)"]
     assert [one.text.strip() for one in found if isinstance(one, Text)] == ["Two", "One.", "Three ?.", "Four."]
+
+
+def test_names_of_no_file_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Ada.")
+    names = ["", "HTTPS://example.org", "ftp://example.org/a.txt", str(tmp_path / ("x" * 300)), str(tmp_path / "a.txt")]
+    *told, read = read_inputs(names)
+    assert isinstance(read, Text)
+    parts = ["has no name", "nothing is fetched", "nothing is fetched", "cannot be read: File name too long"]
+    for one, part in zip(told, parts, strict=True):
+        assert isinstance(one, Unreadable)
+        assert part in one.problem
+
+
+def test_a_device_is_read_no_further_than_a_text_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MOST_BYTES", 10)
+    (told,) = read_inputs(["/dev/zero"])
+    assert isinstance(told, Unreadable)
+    assert "split it" in told.problem
+
+
+def test_links_pipes_and_closed_folders_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("Ada.")
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "nowhere.txt").symlink_to(tmp_path / "no.txt")
+    os.mkfifo(tmp_path / "pipe.txt")
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:  # root may open every folder, so modes do not close one to it
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    closed, read, nowhere = read_inputs([str(tmp_path)])
+    assert isinstance(closed, Unreadable)
+    assert (Path(closed.source).name, closed.problem) == ("closed", "a folder that cannot be read: Permission denied")
+    assert isinstance(read, Text)
+    assert isinstance(nowhere, Unreadable)
+    assert "No such file" in nowhere.problem
+    (told,) = read_inputs([str(tmp_path / "closed")])
+    assert isinstance(told, Unreadable)
+    assert "Permission denied" in told.problem
