@@ -67,9 +67,9 @@ def writer(
 ) -> Iterator[Writer]:
     """What takes the results one after the other; without a file they go to standard output.
 
-    A file appears when all is written, but for JSON lines, CSV and text, which grow. ``merge`` makes one node of the
-    entities of a name and type in all texts (graphs only); with ``explain``, JSON lines have the ranking of each
-    pair. Raises StorageError where a file cannot be written.
+    A file appears when all is written, but for JSON lines, CSV and text, which grow; one that was there is replaced
+    then. ``merge`` makes one node of the entities of a name and type in all texts (graphs only); with ``explain``,
+    JSON lines have the ranking of each pair. Raises StorageError where a file cannot be written.
     """
     if kind == "docred":
         if out is None:
@@ -79,8 +79,9 @@ def writer(
         write_schema(out.with_name("rel_info.json"), schema)
     elif kind in GRAPH_WRITERS:
         graph = GRAPH_WRITERS[kind](merge)
-        yield graph
-        with _opened(out) as file:
+        # Opened before the texts are read: a place that cannot be written is told at once.
+        with _opened(out, whole=True) as file:
+            yield graph
             file.write(graph.text())
     else:
         with _opened(out) as file:
@@ -88,14 +89,28 @@ def writer(
 
 
 @contextmanager
-def _opened(out: Path | None) -> Iterator[IO[str]]:
+def _opened(out: Path | None, *, whole: bool = False) -> Iterator[IO[str]]:
+    """The file to write, or standard output.
+
+    What a file has is kept until all is written: until then results are in ``FILE.partial``, which stays where the
+    writing is stopped. With ``whole``, nothing of a stopped writing stays.
+    """
     if out is None:
         yield sys.stdout
         return
+    is_device = out.exists() and not out.is_file()
+    is_replaced = not is_device and (whole or out.exists())
+    place = out.with_name(f"{out.name}.partial") if is_replaced else out
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", encoding="utf-8", newline="") as file:
-            yield file
+        try:
+            with place.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            if is_replaced:
+                place.replace(out)
+        finally:
+            if whole and is_replaced:
+                place.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
 

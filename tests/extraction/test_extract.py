@@ -13,7 +13,7 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.encoders.calibration import Calibration
 from harness.encoders.entities.text import Span
-from harness.errors import InputError
+from harness.errors import InputError, StorageError
 from harness.extraction.entities import GivenEntities, SpacyEntities, by_name, entity_source
 from harness.extraction.evaluation import end_to_end
 from harness.extraction.explanation import explanation
@@ -142,6 +142,35 @@ def test_a_result_is_written_before_the_rest_is_read(extractor: Extractor, tmp_p
         held += 1 if what == "read" else -1
         most = max(most, held)
     assert (held, most) == (0, MOST_WINDOWS)
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("jsonl", True), ("csv", True), ("text", True), ("graphml", False)])
+def test_a_file_that_was_there_is_kept_until_all_is_written(
+    extractor: Extractor, tmp_path: Path, kind: str, kept: bool
+) -> None:
+    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    out.write_text("earlier", encoding="utf-8")
+    (outcome,) = extractor.extract([Text("t", "t.txt", "Ada was born in London.")])
+
+    def stopped() -> None:
+        with writer(kind, out, SCHEMA) as output:
+            output.write(outcome)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert out.read_text(encoding="utf-8") == "earlier"
+    assert partial.exists() == kept
+    with writer(kind, out, SCHEMA) as output:
+        output.write(outcome)
+    assert "Ada" in out.read_text(encoding="utf-8")
+    assert not partial.exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_a_text_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError, match="cannot write"), writer("graphml", tmp_path / "file" / "out", SCHEMA):
+        raise AssertionError("the texts were read")
 
 
 def test_the_lines_of_a_list_are_sentences_and_broken_lines_are_not() -> None:
