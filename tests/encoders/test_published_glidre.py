@@ -150,7 +150,8 @@ def test_a_published_folder_gives_the_published_scores(
         publisher.parameters = {name: value for name, value in publisher.parameters.items() if "extractor" not in name}
         save_file(publisher.parameters, folder / "model.safetensors")
     several = varied(documents)
-    for document, found in zip(several, EncoderScorer(folder, {}, schema).score(several), strict=True):
+    scorer = EncoderScorer(folder, {"precision": "fp32"}, schema)
+    for document, found in zip(several, scorer.score(several), strict=True):
         judged = publisher.judged(document, schema, pooling, localized, adaptive)
         margins = found.scores[:, :-1] - found.scores[:, -1:]
         expected = torch.stack([judged[h, t] for h, t in found.pairs.tolist()])

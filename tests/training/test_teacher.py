@@ -53,7 +53,7 @@ def test_scores_reach_the_pairs_and_relations_they_are_of(trained: Path, documen
     training = TrainingConfig(teacher_evidence_weight=0.1)
     taught = list(Teacher(trained, config, training, bf16=False).teach(encoded, documents[:3]))
     batch = collator(taught)
-    scored = list(EncoderScorer(trained).score(documents[:3]))
+    scored = list(EncoderScorer(trained, {"precision": "fp32"}).score(documents[:3]))
     learned = (batch.taught, batch.attended)
     places = zip(batch.document.tolist(), batch.head.tolist(), batch.tail.tolist(), *learned, strict=True)
     for document, head, tail, above, attended in places:
