@@ -7,7 +7,8 @@ table is a pandas DataFrame; fractions are 0 to 1.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from functools import lru_cache
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analyses.comparison import Comparison
-    from harness.extraction.pipeline import Extractor
+    from harness.extraction.plan import Extraction
     from harness.extraction.results import ExtractedDocument
+    from harness.runs.execute import Observer
     from harness.runs.results import RunResult
     from harness.runs.score_tables import ScoreTables
+    from harness.runs.sources.encoder import EncoderExperiment
     from harness.runs.stored_data import DataPlace
     from harness.scoring.corrections import Correction
     from harness.store import RunFolder
@@ -55,7 +58,7 @@ def run(model: str, prompt: str = "", *, batch: bool = False, **options: Any) ->
     known = [one.name for one in fields(RunConfig) if one.name not in ("model", "prompt")]
     if unknown := sorted(options.keys() - set(known)):
         raise InputError(f"run() has no option {unknown[0]!r}; it has {', '.join(known)}")
-    options |= {name: Path(options[name]) for name in _PATHS if options.get(name) is not None}
+    options = _with_paths(options)
     base_url = options.get("base_url")
     options["base_url"] = given_base_url(model, " ".join(base_url) if isinstance(base_url, list | tuple) else base_url)
     config = RunConfig(model, prompt, **options)
@@ -64,8 +67,7 @@ def run(model: str, prompt: str = "", *, batch: bool = False, **options: Any) ->
             raise InputError(f"{model} is an encoder, which is not asked in batches: leave out batch")
         return execute_encoder(prepare_encoder(config), _nothing)
     for encoder in encoders_to_run(config):
-        encoder.scorer.check()
-        execute_encoder(encoder, _nothing)
+        _score_first(encoder)
     if batch:
         return _finish(execute_in_batches(prepare(config), Unwatched()))
     return _finish(execute(prepare(config), Unwatched()))
@@ -109,28 +111,67 @@ def extract(
     schema: str | Path = "redocred",
     min_score: float | None = None,
     options: Mapping[str, str] | None = None,
+    **asked: Any,
 ) -> list[ExtractedDocument]:
     """The entities and relations of plain texts, by character offsets; the models are loaded with the first call.
 
-    ``entities``, ``relations``, ``schema`` and ``min_score`` are as of `harness extract`; ``relations`` is an encoder
-    or ``none``. ``harness.extraction.results.triplet_table`` makes a DataFrame of what is returned.
+    ``entities``, ``relations``, ``schema`` and ``min_score`` are as of `harness extract`, ``options`` are those of
+    ``-M``. Where a language model is asked, ``asked`` are fields of ``RunConfig``: ``prompt``, ``prompt_options``,
+    ``refine``, ``candidates``, ``adapter``, ``base_url``, ``limits``, ``results`` and the like; what was answered is
+    kept in ``results``. Texts without a whole answer are told by a warning.
+    ``harness.extraction.results.triplet_table`` makes a DataFrame of what is returned.
     """
+    from harness.extraction.execute import extract_texts
     from harness.extraction.inputs import Text
 
     several = [texts] if isinstance(texts, str) else list(texts)
     named = tuple(sorted((options or {}).items()))
-    extractor = _extractor(entities, relations, str(schema), min_score, named)
+    planned = (entities, relations, str(schema), min_score, named)
+    # Models stay loaded from call to call, but for what a language model is asked.
+    extraction = _planned(*planned, asked) if asked else _loaded(*planned)
     read = (Text(str(number), "", text) for number, text in enumerate(several))
-    return [outcome.extracted for outcome in extractor.extract(read)]
+    return [outcome.extracted for outcome in extract_texts(extraction, read, _Python())]
+
+
+def _planned(
+    entities: str,
+    relations: str,
+    schema: str,
+    min_score: float | None,
+    options: tuple[tuple[str, str], ...],
+    asked: Mapping[str, Any],
+) -> Extraction:
+    from harness.extraction.model_options import OF_RELATIONS, OF_REQUESTS
+    from harness.extraction.plan import ExtractionConfig, plan_extraction
+    from harness.runs.config import RunConfig
+
+    known = (*OF_RELATIONS, *OF_REQUESTS, "base_url", "results")
+    if unknown := sorted(asked.keys() - set(known)):
+        raise InputError(f"extract() has no option {unknown[0]!r}; of a language model it has {', '.join(known)}")
+    config = ExtractionConfig(entities, relations, schema, min_score, options=dict(options))
+    return plan_extraction(config, RunConfig(relations, **{"prompt": "", **_with_paths(asked)}))
 
 
 @lru_cache(4)
-def _extractor(
+def _loaded(
     entities: str, relations: str, schema: str, min_score: float | None, options: tuple[tuple[str, str], ...]
-) -> Extractor:
-    from harness.extraction.plan import ExtractionConfig, extractor_of
+) -> Extraction:
+    return _planned(entities, relations, schema, min_score, options, {})
 
-    return extractor_of(ExtractionConfig(entities, relations, schema, min_score, options=dict(options)))
+
+class _Python:
+    """Runs models for an extraction, and says nothing but warnings."""
+
+    def ask(self, work: Callable[[Observer], Coroutine[Any, Any, Outcome]]) -> Outcome:
+        from harness.runs.execute import Unwatched
+
+        return _finish(work(Unwatched()))
+
+    def score(self, encoder: EncoderExperiment) -> None:
+        _score_first(encoder)
+
+    def tell(self, problem: str) -> None:
+        warnings.warn(problem, stacklevel=2)
 
 
 def leaderboard(
@@ -193,6 +234,18 @@ def _finish(work: Coroutine[Any, Any, Outcome]) -> Outcome:
         return asyncio.run(work)
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, work).result()
+
+
+def _with_paths(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {**options, **{name: Path(options[name]) for name in _PATHS if options.get(name) is not None}}
+
+
+def _score_first(encoder: EncoderExperiment) -> None:
+    """Let an encoder score the documents that a language model is asked about then."""
+    from harness.runs.sources.encoder import execute_encoder
+
+    encoder.scorer.check()
+    execute_encoder(encoder, _nothing)
 
 
 def _nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,20 +22,37 @@ from harness.cli.options import (
     ResultsOption,
     SchemaOption,
     key_values,
-    typer_option,
 )
+from harness.cli.run_options import fields_from, with_options_of
 from harness.errors import InputError
+from harness.extraction.model_options import OF_RELATIONS, OF_REQUESTS
 from harness.runs.config import OPTIONS, RunConfig
 
 if TYPE_CHECKING:
     from harness.extraction.inputs import Text
     from harness.extraction.pipeline import Extractor
     from harness.runs.execute import Observer
+    from harness.runs.sources.encoder import EncoderExperiment
 
 EXIT_SOME_FAILED, EXIT_ALL_FAILED = 1, 2
+PROMPT = replace(
+    OPTIONS["prompt"],
+    default="",
+    text="Of a language model: what asks for relations (default: hrt; choice with --refine, pairwise with "
+    "--candidates).",
+)
+CANDIDATES = replace(OPTIONS["candidates"], text="The pairs that a language model is asked about: an encoder, or all.")
+REFINE = replace(OPTIONS["refine"], text="An encoder whose hard pairs the prompt (choice, judge) decides.")
+ASKED = (
+    PROMPT, *(OPTIONS[name] for name in OF_RELATIONS if name not in ("prompt", "candidates", "refine")), CANDIDATES,
+    REFINE, OPTIONS["base_url"], *(OPTIONS[name] for name in OF_REQUESTS),
+)  # fmt: skip
+"""How a language model is asked, where it finds entities or relations."""
 
 
+@with_options_of(fields_from(ASKED), own_first=True)
 def extract(
+    asked: dict[str, Any],
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -68,8 +84,6 @@ def extract(
         Path | None,
         typer.Option(help="A folder for pages with text, graph and list of every text; replaced if it is one."),
     ] = None,
-    prompt: Annotated[str, typer.Option(help="With a language model: the prompt that asks for relations.")] = "hrt",
-    base_url: Annotated[str | None, typer_option(OPTIONS["base_url"])] = None,
     results: ResultsOption = Path("results"),
     display: DisplayOption = None,
     dataset: Annotated[
@@ -97,37 +111,30 @@ def extract(
       harness extract news.jsonl --out graph.graphml --merge --html pages
       harness extract article.txt --relations glidre-minilm --schema my_relations.json
       harness extract article.txt --entities gpt-4o-mini --relations atlop-minilm
+      harness extract article.txt --relations qwen2.5-1.5b-gguf --refine atlop-minilm
       harness extract --dataset redocred --split dev-report --score
     """
     from contextlib import ExitStack
 
-    from harness.extraction.entities import EntitiesByTitle
+    from harness.extraction.execute import extract_texts
     from harness.extraction.inputs import read_inputs
-    from harness.extraction.llm import entities_by_llm, extract_by_llm
-    from harness.extraction.plan import NOTHING, ExtractionConfig, extractor_of, finder_model, is_llm
+    from harness.extraction.plan import ExtractionConfig, plan_extraction
     from harness.extraction.writers import format_of, writer
-    from harness.models import given_base_url
 
     if score != (dataset is not None) or bool(inputs) == score:
         raise InputError("name INPUT files to extract from, or --dataset CORPUS --score and no INPUT")
-    form = format_of(kind, out, explain=explain)
+    form = format_of(kind, out, explain=explain, merge=merge)
     config = ExtractionConfig(
         entities, relations, schema, min_score, labels=tuple(entity_type or ()), options=key_values(option, "-M")
     )
-    reading = _Reading()
-    address = given_base_url(relations, base_url)
-    by_llm = is_llm(relations, address)
-    finder = finder_model(entities, relations, base_url)
+    extraction = plan_extraction(config, RunConfig(relations, **asked, results=results))
     if dataset is not None:
-        if by_llm or finder:
+        if extraction.asks_a_model:
             raise InputError("--score is for finders and encoders; `harness run` scores language models")
-        _score(extractor_of(config), dataset, split, data_dir, as_json)
+        _score(extraction.extractor, dataset, split, data_dir, as_json)
         return
-    # Where a language model is asked, -M are its options.
-    config = replace(config, options={}) if by_llm or finder else config
-    known = EntitiesByTitle({}) if finder else None
-    extractor = extractor_of(replace(config, relations=NOTHING) if by_llm else config, known)
-    run = RunConfig(relations, prompt, base_url=address, results=results, model_options=key_values(option, "-M"))
+    reading = _Reading(display)
+    extractor = extraction.extractor
     texts = reading.readable(read_inputs(inputs or ()))
     with ExitStack() as stack:
         writers = [stack.enter_context(writer(form, out, extractor.schema, merge=merge, explain=explain))]
@@ -135,20 +142,7 @@ def extract(
             from harness.extraction.page import page_writer
 
             writers.append(stack.enter_context(page_writer(html, extractor.schema, relations)))
-        # A language model is asked about all of them at once.
-        held = list(texts) if by_llm or finder else []
-        if finder and held:
-            asking = replace(run, model=finder, base_url=given_base_url(finder, base_url))
-            found, problem = _ask(lambda observer: entities_by_llm(held, asking, observer), display)
-            reading.tell(problem)
-            extractor = replace(extractor, entities=found)
-        if by_llm and held:
-            asked = replace(extractor, system=relations)
-            outcomes, problem = _ask(lambda observer: extract_by_llm(asked, held, run, observer), display)
-            reading.tell(problem)
-        else:
-            outcomes = extractor.extract(itertools.chain(held, texts))
-        for outcome in outcomes:
+        for outcome in extract_texts(extraction, texts, reading):
             for one in writers:
                 one.write(outcome)
             reading.add(len(outcome.extracted.entities), len(outcome.extracted.relations))
@@ -156,19 +150,6 @@ def extract(
 
 
 Answer = TypeVar("Answer")
-
-
-def _ask(ask: Callable[[Observer], Coroutine[Any, Any, Answer]], display: Display | None) -> Answer:
-    """What a language model answers about all texts, with a progress bar."""
-    import asyncio
-
-    from harness.cli.display import chosen_display, make_display
-
-    observer = make_display(chosen_display(display, False))
-    try:
-        return asyncio.run(ask(observer))
-    finally:
-        observer.close()
 
 
 def _score(extractor: Extractor, dataset: str, split: str | None, data_dir: Path | None, as_json: bool) -> None:
@@ -202,10 +183,11 @@ def _score(extractor: Extractor, dataset: str, split: str | None, data_dir: Path
 
 
 class _Reading:
-    """What was read and found, and what was not, told on standard error."""
+    """What was read and found, and what was not, told on standard error; models are run with a progress bar."""
 
-    def __init__(self) -> None:
+    def __init__(self, display: Display | None) -> None:
         self.texts = self.problems = self.entities = self.triplets = 0
+        self._display = display
 
     def readable(self, inputs: Iterator[Text | object]) -> Iterator[Text]:
         """The texts among the inputs; of each other one a line is printed."""
@@ -218,11 +200,29 @@ class _Reading:
                 self.problems += 1
                 typer.echo(f"error: {' '.join(f'{one.source}: {one.problem}'.split())}", err=True)
 
+    def ask(self, work: Callable[[Observer], Coroutine[Any, Any, Answer]]) -> Answer:
+        """What a language model answers about all texts."""
+        import asyncio
+
+        from harness.cli.display import chosen_display, make_display
+
+        observer = make_display(chosen_display(self._display, False))
+        try:
+            return asyncio.run(work(observer))
+        finally:
+            observer.close()
+
+    def score(self, encoder: EncoderExperiment) -> None:
+        """Let an encoder score all texts for a language model."""
+        from harness.cli.display import chosen_display
+        from harness.cli.run import score_for_a_model
+
+        score_for_a_model(encoder, chosen_display(self._display, False))
+
     def tell(self, problem: str) -> None:
         """Say that a language model gave no whole answer about some texts."""
-        if problem:
-            self.problems += 1
-            typer.echo(f"error: {problem}", err=True)
+        self.problems += 1
+        typer.echo(f"error: {problem}", err=True)
 
     def add(self, entities: int, triplets: int) -> None:
         self.texts += 1

@@ -161,9 +161,14 @@ def score_first(config: RunConfig, display: Display | None, as_json: bool) -> No
 
     kind = chosen_display(display, as_json)
     for encoder in encoders_to_run(config):
-        if kind != "none":
-            print(f"{encoder.spec.name} scores the documents first", file=sys.stderr, flush=True)
-        score(encoder, kind)
+        score_for_a_model(encoder, kind)
+
+
+def score_for_a_model(encoder: EncoderExperiment, display: Display) -> None:
+    """Let an encoder score documents that a language model is asked about then, and say so."""
+    if display != "none":
+        print(f"{encoder.spec.name} scores the documents first", file=sys.stderr, flush=True)
+    score(encoder, display)
 
 
 REPEATED = (

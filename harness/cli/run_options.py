@@ -62,10 +62,13 @@ def fields_of_run(options: Iterable[RunOption]) -> Fields:
     return fields
 
 
-def with_options_of(*groups: Fields) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+def with_options_of(
+    *groups: Fields, own_first: bool = False
+) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """A command whose first parameter is a dictionary of fields takes the options of ``groups`` instead.
 
-    Typer reads the options from a signature; this one holds those of the groups, then the command's own.
+    Typer reads the options from a signature; this one holds those of the groups, then the command's own, or the
+    other way round.
     """
 
     def decorate(command: Callable[..., Result]) -> Callable[..., Result]:
@@ -79,7 +82,8 @@ def with_options_of(*groups: Fields) -> Callable[[Callable[..., Result]], Callab
             return command(fields, *arguments, **options)
 
         taking_options.__name__, taking_options.__doc__ = command.__name__, command.__doc__
-        signature = inspect.Signature([*itertools.chain(*shared.values()), *own])
+        of_groups = [*itertools.chain(*shared.values())]
+        signature = inspect.Signature([*own, *of_groups] if own_first else [*of_groups, *own])
         taking_options.__signature__ = signature  # type: ignore[attr-defined] # read by inspect
         return taking_options
 

@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness.datasets.docred_output import as_docred, document_output, write_schema
 from harness.extraction.entities import EntitiesByTitle
 from harness.extraction.inputs import Text
 from harness.extraction.pipeline import Extractor, Outcome, tokenised
 from harness.extraction.results import extracted, labelled
+from harness.extraction.scores import evidence_of, scored_predictions
+from harness.extraction.windows import WHOLE
 from harness.json_files import json_text
+from harness.methods.windows import Window, triplets_of_known, windows_with_entities
 from harness.runs.config import RunConfig
 from harness.runs.failures import unanswered
-from harness.types import Document, Prediction
+from harness.types import Document, Prediction, Triplet
 
 if TYPE_CHECKING:
     from harness.annotation.execute import AnnotationResult
-    from harness.datasets.plain import PlainDocument
     from harness.runs.execute import Observer
+    from harness.runs.plan import Experiment
     from harness.runs.results import RunResult
+    from harness.runs.sources.encoder import EncoderExperiment
 
 TEXTS = "texts.json"
-
-
 ANNOTATE = "annotate"
 """The prompt that asks for entities."""
 
+Answer = TypeVar("Answer")
 
-async def entities_by_llm(texts: Sequence[Text], config: RunConfig, observer: Observer) -> tuple[EntitiesByTitle, str]:
-    """The entities that a language model finds, and in words of which texts it gave no whole answer: these have none.
+
+class Driver(Protocol):
+    """Who runs models for an extraction, and hears what went wrong: a terminal, or Python."""
+
+    def ask(self, work: Callable[[Observer], Coroutine[Any, Any, Answer]]) -> Answer:
+        """What a run or an annotation by a language model returns."""
+        ...
+
+    def score(self, encoder: EncoderExperiment) -> None:
+        """Let an encoder score the documents of a run."""
+        ...
+
+    def tell(self, problem: str) -> None:
+        """Say that a language model gave no whole answer about some texts."""
+        ...
+
+
+def entities_by_llm(texts: Sequence[Text], config: RunConfig, driver: Driver) -> EntitiesByTitle:
+    """The entities that a language model finds; texts without a whole answer have none, and are told.
 
     It is asked as `harness annotate` asks; ``config`` names it. The same texts are the same annotation: what was
     answered is not asked again. Raises what an annotation raises.
@@ -43,50 +63,92 @@ async def entities_by_llm(texts: Sequence[Text], config: RunConfig, observer: Ob
 
     documents = [tokenised(text) for text in texts]
     checksum = hashlib.sha256(json_text([[one.title, one.text] for one in documents]).encode()).hexdigest()
-    asking = replace(config, prompt=ANNOTATE)
-    asked = annotation_of(asking, "redocred", "texts", documents, checksum, entities_only=True)
-    result = await annotate(asked, observer)
-    found = {one.title: one.entities for one in read_documents(result.corpus)}
-    return EntitiesByTitle(found), _problem(result)
+    asked = annotation_of(
+        replace(config, prompt=ANNOTATE), "redocred", "texts", documents, checksum, entities_only=True
+    )
+    result = driver.ask(lambda observer: annotate(asked, observer))
+    _tell(driver, result)
+    return EntitiesByTitle({one.title: one.entities for one in read_documents(result.corpus)})
 
 
-async def extract_by_llm(
-    extractor: Extractor, texts: Sequence[Text], config: RunConfig, observer: Observer
-) -> tuple[Iterator[Outcome], str]:
-    """Each text in turn, when all have been answered, and in words which of them have no whole answer.
+def extract_by_llm(extractor: Extractor, texts: Sequence[Text], config: RunConfig, driver: Driver) -> Iterator[Outcome]:
+    """Each text in turn, when all have been answered; those without a whole answer are told, and have what they got.
 
-    These have the triplets that they got.
-    ``config`` names model and prompt; its dataset is the corpus of the texts, in ``extractions`` of its results folder.
-    The same texts and entities are the same run: what was answered is not asked again. Raises what a
-    run raises.
+    ``extractor`` finds the entities. ``config`` names model and prompt, and the encoder that the model refines
+    (``refine``) or that proposes its pairs (``candidates``); its dataset is the corpus of the texts, in ``extractions``
+    of its results folder. The same texts and entities are the same run: what was answered is not asked again. Raises
+    what a run raises.
     """
     from harness.runs.execute import execute
     from harness.runs.plan import prepare
+    from harness.runs.sources.encoder_scores import encoders_to_run
 
     plain = [tokenised(text) for text in texts]
     documents = [found for found, _ in extractor.find(plain)]
-    corpus = _write_corpus(config.results / "extractions", extractor, documents)
-    result = await execute(prepare(replace(config, dataset=str(corpus))), observer)
-    found = {record.title: record.predictions for record in result.folder.documents()}
-    return _outcomes(extractor, texts, plain, documents, found), _problem(result)
+    # An encoder scores all pairs of what it reads, so it gets long texts as it does without a language model.
+    divided = bool(config.refine or config.candidates)
+    windows = [list(_windows(one, extractor.window if divided else None)) for one in documents]
+    corpus = _write_corpus(config.results / "extractions", extractor, [one.document for of in windows for one in of])
+    config = replace(config, dataset=str(corpus))
+    for encoder in encoders_to_run(config):
+        driver.score(encoder)
+    experiment = prepare(config)
+    result = driver.ask(lambda observer: execute(experiment, observer))
+    _tell(driver, result)
+    answered = {record.title: record.predictions for record in result.folder.documents()}
+    own = _encoders_own(experiment)
+    for text, read, document, several in zip(texts, plain, documents, windows, strict=True):
+        found = [_found(one.document, answered.get(one.document.title, ()), own) for one in several]
+        predictions = triplets_of_known(several, found)
+        surest = sorted(predictions, key=lambda one: -(one.score or 0.0))
+        outcome = extracted(document, text.source, surest, extractor.schema, read.text)
+        yield Outcome(outcome, labelled(document, surest, extractor.system))
 
 
-def _problem(result: AnnotationResult | RunResult) -> str:
-    failures = result.failures
-    return f"{unanswered(result.manifest)}; what helps: {failures[0].remedy}" if failures else ""
+def _windows(document: Document, words: int | None) -> Iterator[Window]:
+    """The windows of a text, each with a title of its own; without ``words`` the whole text is one."""
+    if words is None:
+        yield Window(0, document, tuple(range(len(document.entities))))
+        return
+    windows = windows_with_entities(document, words, WHOLE)
+    for number, window in enumerate(windows, 1):
+        title = document.title if len(windows) == 1 else f"{document.title} [{number} of {len(windows)}]"
+        yield replace(window, document=replace(window.document, title=title))
 
 
-def _outcomes(
-    extractor: Extractor,
-    texts: Iterable[Text],
-    plain: Iterable[PlainDocument],
-    documents: Iterable[Document],
-    found: Mapping[str, tuple[Prediction, ...]],
-) -> Iterator[Outcome]:
-    for text, read, document in zip(texts, plain, documents, strict=True):
-        predictions = found.get(document.title, ())
-        result = extracted(document, text.source, predictions, extractor.schema, read.text)
-        yield Outcome(result, labelled(document, predictions, extractor.system))
+EncodersOwn = Callable[[Document], Sequence[Prediction]]
+
+
+def _found(document: Document, answered: Iterable[Prediction], own: EncodersOwn | None) -> list[Prediction]:
+    """What was found in a document of the run.
+
+    With an encoder that is refined, its ``own`` triplets with their probabilities come first, also where the model did
+    not answer. What encoder and model sum to is no such probability, so those that the model adds have none.
+    """
+    found: dict[Triplet, Prediction] = {one.triplet: one for one in own(document)} if own else {}
+    for one in answered:
+        head, _, tail = one.triplet
+        evidence = one.evidence or evidence_of(document.entities[head], document.entities[tail])
+        found.setdefault(one.triplet, replace(one, evidence=evidence, score=None if own else one.score))
+    return list(found.values())
+
+
+def _encoders_own(experiment: Experiment) -> EncodersOwn | None:
+    """What the encoder of ``--refine`` predicts for a document of the run; None without one."""
+    from harness.encoders.calibration import read_calibration
+    from harness.encoders.scorer import encoder_folder
+    from harness.models import resolve_model
+
+    if not (experiment.refinement and experiment.config.refine):
+        return None
+    scores = experiment.refinement.hard_pairs.scores
+    calibration = read_calibration(encoder_folder(resolve_model(experiment.config.refine).model_id))
+    return lambda document: scored_predictions(document, scores.of(document), None, calibration)
+
+
+def _tell(driver: Driver, result: AnnotationResult | RunResult) -> None:
+    if failures := result.failures:
+        driver.tell(f"{unanswered(result.manifest)}; what helps: {failures[0].remedy}")
 
 
 def _write_corpus(folder: Path, extractor: Extractor, documents: Iterable[Document]) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.annotation.plan import OPEN
@@ -12,14 +12,13 @@ from harness.datasets.relation_table import read_schema
 from harness.encoders.calibration import Calibration, read_calibration
 from harness.encoders.entities import FINDER, LLM_FINDER
 from harness.errors import InputError
-from harness.extraction.entities import KnownEntities, entity_source, is_finder
+from harness.extraction.entities import EntitiesByTitle, KnownEntities, entity_source, is_finder
+from harness.extraction.model_options import NOTHING, OF_RELATIONS, check_no_model, check_pairs, prompt_for
 from harness.extraction.pipeline import Extractor
 from harness.extraction.windows import WINDOW
-from harness.models import resolve_model
+from harness.models import given_base_url, resolve_model
+from harness.runs.config import OPTIONS, RunConfig
 from harness.types import PairScorer, PredictionSource, RelationSchema
-
-NOTHING = "none"
-"""What stands for no relations at all: entities alone."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,65 @@ class ExtractionConfig:
     window: int = WINDOW
     labels: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What finds entities and relations: ``extractor`` does what no language model is asked for.
+
+    ``finding`` is how a language model is asked for entities, ``relating`` for relations; None: it is not.
+    """
+
+    extractor: Extractor
+    finding: RunConfig | None = None
+    relating: RunConfig | None = None
+
+    @property
+    def asks_a_model(self) -> bool:
+        """Whether a language model is asked, about all texts at once."""
+        return bool(self.finding or self.relating)
+
+
+def plan_extraction(config: ExtractionConfig, asked: RunConfig) -> Extraction:
+    """What finds entities and relations, checked; ``asked`` is how a language model would be asked.
+
+    Its model and its options are those of ``config``. Without a prompt it is asked with ``hrt``, ``choice`` where it
+    refines an encoder, ``pairwise`` about an encoder's candidate pairs. Raises InputError for what does not fit,
+    ModelUnavailable for a missing package.
+    """
+    typed = asked.base_url
+    address = given_base_url(config.relations, typed)
+    relates = is_llm(config.relations, address)
+    finder = finder_model(config.entities, config.relations, typed)
+    if not relates:
+        check_no_model(config.relations, asked, finder)
+    if relates and config.least is not None:
+        raise InputError(
+            f"--min-score is the probability of an encoder: leave it out with the language model {config.relations} "
+            "(hrt keeps what it scores -P least=N or more)"
+        )
+    # Where a language model is asked, the options are its.
+    options = {} if relates or finder else config.options
+    encoder = NOTHING if relates else config.relations
+    extractor = extractor_of(
+        replace(config, relations=encoder, options=options), EntitiesByTitle({}) if finder else None
+    )
+    finding = relating = None
+    if finder:
+        own = {name: OPTIONS[name].default for name in OF_RELATIONS}
+        address_of_finder = given_base_url(finder, typed)
+        finding = replace(asked, model=finder, base_url=address_of_finder, model_options=config.options, **own)
+    if relates:
+        check_pairs(asked)
+        relating = replace(
+            asked,
+            model=config.relations,
+            prompt=asked.prompt or prompt_for(asked),
+            base_url=address,
+            model_options=config.options,
+        )
+        extractor = replace(extractor, system=config.relations)
+    return Extraction(extractor, finding, relating)
 
 
 def relation_schema(name: str) -> RelationSchema:
@@ -83,9 +141,7 @@ def extractor_of(config: ExtractionConfig, known: KnownEntities | None = None) -
 
         spec = resolve_model(config.relations)
         if spec.source != PredictionSource.ENCODER:
-            raise InputError(
-                f"relations={config.relations}: a language model; use `harness extract` on the command line"
-            )
+            raise InputError(f"relations={config.relations}: a language model, where an encoder is needed")
         found = pair_scorer(encoder_folder(spec.model_id), config.options, schema)
         found.check()
         if found.config.task == "rcp":

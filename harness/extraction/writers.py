@@ -37,14 +37,16 @@ class Writer(Protocol):
     def write(self, outcome: Outcome) -> None: ...
 
 
-def format_of(name: str | None, out: Path | None, *, explain: bool = False) -> str:
+def format_of(name: str | None, out: Path | None, *, explain: bool = False, merge: bool = False) -> str:
     """The format asked for, or that of the file's ending, or JSON lines; InputError where they tell of none.
 
-    To ``explain``, it is text unless JSON lines are asked for.
+    To ``explain``, it is text unless JSON lines are asked for; only graphs ``merge`` entities.
     """
     kind = _format_of(name, out, "text" if explain else "jsonl")
     if explain and kind not in ("jsonl", "text"):
         raise InputError(f"--explain: {kind} has no place for it; write --format text or jsonl")
+    if merge and kind not in GRAPH_WRITERS:
+        raise InputError(f"--merge: {kind} is no graph; write --format {', '.join(GRAPH_WRITERS)}")
     return kind
 
 

@@ -221,6 +221,103 @@ def test_a_language_model_finds_the_entities_of_whole_answers(tmp_path: Path) ->
     assert "which is none" in error_line(harness_here("extract", tmp_path / "a.txt", "--entities", "llm", *options))
 
 
+BIOGRAPHY = (
+    "Grace Hopper was born in New York City in 1906. She studied at Vassar College and Yale University. Hopper "
+    "joined the United States Navy Reserve in 1943. In 1949 she joined the Eckert-Mauchly Computer Corporation in "
+    "Philadelphia."
+)
+Scored = dict[tuple[int, str, int], float | None]
+
+
+def _scored(line: str) -> Scored:
+    return {(one["head"], one["relation"], one["tail"]): one["score"] for one in json.loads(line)["relations"]}
+
+
+def test_a_language_model_refines_an_encoder(tmp_path: Path) -> None:
+    """The encoder's triplets stay with their probabilities; the model adds some of the pairs that are hard."""
+    (tmp_path / "a.txt").write_text(BIOGRAPHY)
+    script = tmp_path / "answers.jsonl"
+    script.write_text('{"contains": "", "text": "A"}\n')
+    own = _scored(harness_here("extract", tmp_path / "a.txt").stdout)
+    refined = ["--relations", "mock", "--refine", "atlop-minilm", "-M", f"answers={script}"]
+    place = ["--results-dir", tmp_path / "r", "--display", "plain"]
+    done = harness_here("extract", tmp_path / "a.txt", *refined, *place)
+    assert done.returncode == 0, done.stderr
+    both = _scored(done.stdout)
+    added = {triplet: score for triplet, score in both.items() if triplet not in own}
+    assert own
+    assert own == {triplet: score for triplet, score in both.items() if triplet in own}
+    assert added
+    assert set(added.values()) == {None}
+    assert list(both.values())[: len(own)] == sorted(own.values(), key=lambda score: -(score or 0))
+    assert all(one["evidence"] for one in json.loads(done.stdout)["relations"])
+    # Of more that is hard, more is asked and added; what was scored is not scored again.
+    assert "atlop-minilm scores the documents first" in done.stderr
+    more = harness_here("extract", tmp_path / "a.txt", *refined, *place, "-R", "hardness=0.01")
+    assert both.keys() < _scored(more.stdout).keys()
+    assert "scores the documents" not in more.stderr
+
+
+def test_a_long_text_is_refined_window_by_window_and_keeps_what_the_encoder_found(tmp_path: Path) -> None:
+    filler = " ".join(f"The {number}th sentence says nothing at all about any of them." for number in range(60))
+    (tmp_path / "long.txt").write_text(f"{BIOGRAPHY}\n\n{filler}\n\n{BIOGRAPHY.replace('Grace Hopper', 'Ada Byron')}")
+    script = tmp_path / "answers.jsonl"
+    script.write_text('{"contains": "", "text": "no letter"}\n')
+    own = harness_here("extract", tmp_path / "long.txt")
+    place = ["--results-dir", tmp_path / "r", "--display", "none", "-M", f"answers={script}"]
+    done = harness_here("extract", tmp_path / "long.txt", "--relations", "mock", "--refine", "atlop-minilm", *place)
+    # No answer can be read: that is told, and what the encoder found is there.
+    assert done.returncode == 1
+    assert "without a full answer" in error_line(done)
+    assert _scored(done.stdout).keys() == _scored(own.stdout).keys()
+    assert {sentence for one in json.loads(done.stdout)["relations"] for sentence in one["evidence"]} > {0, 65}
+    (run,) = (one for one in (tmp_path / "r" / "runs").iterdir() if "choice" in one.name)
+    titles = [json.loads(line)["title"] for line in (run / "documents.jsonl").read_text().splitlines()]
+    assert titles == [f"long [{number} of {len(titles)}]" for number in range(1, len(titles) + 1)]
+    assert len(titles) > 2
+
+
+def test_an_encoder_proposes_the_pairs_of_a_language_model(tmp_path: Path) -> None:
+    from harness import extract
+
+    script = tmp_path / "answers.jsonl"
+    script.write_text('{"contains": "", "text": "P19"}\n')
+    with pytest.warns(UserWarning, match="1 of 1 documents without a full answer"):
+        (found,) = extract(
+            BIOGRAPHY, relations="mock", options={"answers": str(script)}, candidates="rcp-minilm", results=tmp_path
+        )
+    assert found.entities
+    assert not found.relations
+    (run,) = (tmp_path / "runs").glob("*-pairwise-*")
+    assert json.loads((run / "manifest.json").read_text())["question"]["candidates"].startswith("sha256:")
+    with pytest.raises(InputError, match="no option 'shots'"):
+        extract(BIOGRAPHY, relations="mock", shots=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--refine", "atlop-minilm"], "--refine is of a language model, and --relations atlop-minilm is an encoder"),
+        (["--prompt", "tagged"], "--prompt is of a language model"),
+        (
+            ["-P", "least=3", "--relations", "none"],
+            "--relations none is no model: leave it out",
+        ),
+        (["--max-cost", "1"], "--max-cost is of a language model"),
+        (["--relations", "mock", "--refine", "gold"], "--refine gold: give an encoder such as atlop-minilm"),
+        (["--relations", "mock", "--candidates", "runs"], "give an encoder such as atlop-minilm, or all"),
+        (["--relations", "mock", "--refine", "rcp-minilm"], "it proposes pairs and scores no relation"),
+        (["--relations", "mock", "--min-score", "0.5"], "--min-score is the probability of an encoder"),
+        (["--merge"], "--merge: jsonl is no graph; write --format graphml, node-link, turtle"),
+    ],
+)
+def test_options_that_nothing_would_use_are_refused(tmp_path: Path, options: list[str], problem: str) -> None:
+    (tmp_path / "a.txt").write_text("Ada was born in London.")
+    done = harness_here("extract", tmp_path / "a.txt", *options, "--results-dir", tmp_path)
+    assert done.returncode == 2
+    assert problem in error_line(done)
+
+
 def test_known_entities_of_a_long_text_are_related_window_by_window(tmp_path: Path) -> None:
     sentences = [f"Number {number} is here." for number in range(40)]
     sentences[2], sentences[30] = "Ada was in London.", "Countess joined Acme."
