@@ -111,7 +111,11 @@ def run_command() -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     # Typer makes a code of an interruption.
-    return _fail("stopped; the same command resumes", code=EXIT_STOPPED) if code == _INTERRUPTED else int(code or 0)
+    return (
+        _fail("stopped; the same command goes on where its work is kept", code=EXIT_STOPPED)
+        if code == _INTERRUPTED
+        else int(code or 0)
+    )
 
 
 def _load_dotenv(file: Path) -> None:

@@ -233,7 +233,14 @@ class _Reading:
         """Say what was found; exit as what could not be read demands."""
         if self.texts:
             where = f", written to {out}" if out else ""
-            texts = "1 text" if self.texts == 1 else f"{self.texts:,} texts"
-            typer.echo(f"{texts}, {self.entities:,} entities, {self.triplets:,} triplets{where}", err=True)
+            found = ", ".join(
+                f"{number:,} {one if number == 1 else several}"
+                for number, one, several in (
+                    (self.texts, "text", "texts"),
+                    (self.entities, "entity", "entities"),
+                    (self.triplets, "triplet", "triplets"),
+                )
+            )
+            typer.echo(f"{found}{where}", err=True)
         if self.problems:
             raise typer.Exit(EXIT_SOME_FAILED if self.texts else EXIT_ALL_FAILED)

@@ -42,7 +42,7 @@ def main() -> NoReturn:
 def _leave(_number: int = signal.SIGINT, _frame: FrameType | None = None) -> NoReturn:
     """End at once, without whatever Python would still do."""
     try:
-        os.write(2, b"error: stopped; the same command resumes\n")
+        os.write(2, b"error: stopped; the same command goes on where its work is kept\n")
     finally:
         os._exit(3)
 

@@ -185,7 +185,8 @@ def _columns(folder: Path, config: ModelConfig | GlidreConfig, schema: RelationS
         # A member of an ensemble stands in the ensemble's folder.
         name = folder.parent.name if (folder.parent / CONFIG).is_file() else folder.name
         raise InputError(
-            f"{name} knows no relation of this corpus, such as {schema.relations[0].id!r}: train one on it"
+            f"{name} knows no relation of this corpus, such as {schema.relations[0].id!r}: train one on it, or "
+            "take glidre-minilm, which takes any relations"
         )
     return columns
 

@@ -185,4 +185,4 @@ def text_of_json(title: str, source: str, text: str) -> Text:
         raise InputError("holds no sentence: no letter or digit is in its text")
     # JSON can spell half a surrogate pair, which no UTF-8 file can hold.
     title, text = (one.encode("utf-8", "replace").decode() for one in (title, text))
-    return Text(title, source, text)
+    return Text(title, source, readers.without_control(text))

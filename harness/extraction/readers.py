@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What colours a terminal's text."""
 _MOST_CONTROL = 0.01
 """The share of control characters from which bytes are no text."""
 
@@ -41,9 +43,15 @@ def plain_text(content: bytes) -> str:
             f"not {encoding.removesuffix('-sig').upper()} (byte {error.start:,}): save it as UTF-8, such as by "
             "iconv -f latin1 -t utf-8"
         ) from None
+    text = _ESCAPE.sub(lambda found: " " * len(found[0]), text)
     if len(_CONTROL.findall(text)) > _MOST_CONTROL * len(text):
         raise InputError("a binary file, not a text: it is full of control characters")
-    return _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return without_control(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def without_control(text: str) -> str:
+    """The text with a space for each control character, so that offsets stay; tabs and ends of lines are none."""
+    return _CONTROL.sub(" ", text)
 
 
 def markdown_text(content: bytes) -> str:

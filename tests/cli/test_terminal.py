@@ -146,7 +146,9 @@ def test_an_interruption_before_anything_is_started_is_one_line(
     monkeypatch.setattr("harness.cli.commands._load_dotenv", lambda _path: None)
     monkeypatch.setattr("harness.models.load_models", lambda: interrupt(Path()))
     assert outcome(monkeypatch, "models") == 3
-    assert capsys.readouterr().err.splitlines() == ["error: stopped; the same command resumes"] * 2
+    assert (
+        capsys.readouterr().err.splitlines() == ["error: stopped; the same command goes on where its work is kept"] * 2
+    )
 
 
 def test_an_interruption_of_the_imports_is_one_line() -> None:
@@ -168,4 +170,4 @@ def test_an_interruption_of_the_imports_is_one_line() -> None:
         env=environment(),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert (done.returncode, done.stderr) == (3, "error: stopped; the same command resumes\n")
+    assert (done.returncode, done.stderr) == (3, "error: stopped; the same command goes on where its work is kept\n")

@@ -37,6 +37,14 @@ def pdf(text: str, password: str = "") -> bytes:
     return file.getvalue()
 
 
+def test_control_characters_are_spaces_so_that_offsets_stay(tmp_path: Path) -> None:
+    """A log with colours is a text, and a JSON string may spell any character."""
+    (tmp_path / "log.txt").write_text("Ada \x1b[1mLovelace\x1b[0m was born.")
+    (tmp_path / "a.jsonl").write_text('{"text": "Ada\\u0000 was born."}\n')
+    spelled, coloured = (one.text for one in read_inputs([str(tmp_path)]) if isinstance(one, Text))
+    assert (coloured, spelled) == ("Ada     Lovelace     was born.", "Ada  was born.")
+
+
 def test_markdown_loses_its_marks_and_keeps_its_words() -> None:
     source = (
         "---\ntitle: x\n---\n# The *Nile*\n\nA [river](http://x.org) in **Africa**, `long`.\n\n```\ncode\n```\n"
