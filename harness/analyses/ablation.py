@@ -9,12 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import strict_json
 from harness.analyses.grid import Axis, Cell
 from harness.analyses.planned_cells import plan_cells
+from harness.analyses.stored import store_analysis
 from harness.datasets.gold import with_gold
 from harness.engine.session import RunnerSession
-from harness.errors import StorageError
 from harness.runs.batch import execute_in_batches
 from harness.runs.config import RunConfig
 from harness.runs.execute import HandedIn, Observer, execute
@@ -146,14 +145,8 @@ class Ablation:
     def store(self, results: Path) -> Path:
         """Write ``ablation.json``, ``runs.csv`` and ``effects.csv``; returns their folder, or raises StorageError."""
         folder = results / FOLDER / self.name
-        content = strict_json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "ablation.json").write_text(content, encoding="utf-8")
-            self.runs_table().to_csv(folder / "runs.csv", index=False)
-            self.effects_table().to_csv(folder / "effects.csv", index=False)
-        except OSError as error:
-            raise StorageError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
+        tables = {"runs": self.runs_table(), "effects": self.effects_table()}
+        store_analysis(folder, "ablation", self.as_json(), tables)
         return folder
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from harness.analyses.differences import FOUND, PairedTests, by_part, overall, tally
 from harness.analyses.not_ranked import reasons_not_ranked
 from harness.analyses.pairing import PairedDocument, PairedRuns, pair_runs
-from harness.errors import InputError, StorageError
-from harness.json_files import json_text
+from harness.analyses.stored import store_analysis
+from harness.errors import InputError
 from harness.runs.failures import MOST_FAILED
 from harness.runs.stored_data import WHEREVER, DataPlace
 from harness.scoring.corrections import Correction
@@ -69,15 +69,7 @@ class Comparison:
 
     def store(self, folder: Path) -> None:
         """Write every table as a CSV file of its name, and ``comparison.json``; raises StorageError."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, table in self.tables.items():
-                table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-            text = json_text(self.as_json(), indent=2, ensure_ascii=False) + "\n"
-            (folder / "comparison.json").write_text(text, encoding="utf-8")
-        except OSError as error:
-            reason = error.strerror or error
-            raise StorageError(f"{folder}: cannot be written ({reason}); choose another folder") from error
+        store_analysis(folder, "comparison", self.as_json(), self.tables)
 
 
 def compare_runs(

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import strict_json
 from harness.analyses.grid import Axis, Cell, configuration
 from harness.analyses.planned_cells import plan_cells
+from harness.analyses.stored import store_analysis
 from harness.datasets.content import content_hash
 from harness.datasets.gold import with_gold
 from harness.datasets.registry import CORPORA
 from harness.engine.budget import Limits, Prices
 from harness.engine.session import RunnerSession
-from harness.errors import InputError, StorageError
+from harness.errors import InputError
 from harness.records.manifest import Spent
 from harness.records.question import PROPOSES_PAIRS
 from harness.runs.chosen_settings import record_search
@@ -128,13 +128,7 @@ class Search:
     def store(self, results: Path) -> Path:
         """Write ``search.json`` and ``tried.csv``; returns their folder, or raises StorageError."""
         folder = results / FOLDER / self.name
-        content = strict_json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "search.json").write_text(content, encoding="utf-8")
-            self.table().to_csv(folder / "tried.csv", index=False)
-        except OSError as error:
-            raise StorageError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
+        store_analysis(folder, "search", self.as_json(), {"tried": self.table()})
         return folder
 
 
