@@ -90,7 +90,8 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
     if request.top_logprobs and logprobs_sent_for and text and not any(one.top for one in logprobs):
         raise UnusableAnswer(
             "the server sent no log-probabilities of alternatives although they were asked for; "
-            "this model or server does not offer them: -P logprobs=0 asks for none"
+            "this model or server does not offer them: leave out -P scores=tokens, and give prompts that have such an "
+            "option -P logprobs=0"
         )
     return Completion(
         text=text,

@@ -71,6 +71,7 @@ class OpenAIChatRunner:
         check_key_variable(self.key_env)
         remember_address(options.base_url or "")
         remember_options(extra)
+        self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self.supports = Supports(
             forms=provider.forms,
             max_top_logprobs=(
@@ -80,10 +81,9 @@ class OpenAIChatRunner:
             max_documents=integer(extra, "documents", 1) if "documents" in extra else None,
             continues=provider.continues,
             takes_effort=True,
-            samples=provider.samples,
+            samples=provider.samples and "n" not in self._omitted,
             thinking=provider.thinking,
         )
-        self._omitted = tuple(name for name in extra.get("omit", "").split(",") if name)
         self._added = body_fields(extra)
         self._probing = switch(extra, "probe", True)
         self._adjustments = Adjustments()
@@ -301,7 +301,7 @@ class OpenAIChatRunner:
             drawn: list[Completion] = []
             choices = choices_apart(answer)
             if len(choices) < count:
-                self._takes_no_number("the server answered once, although asked for several answers")
+                self._takes_no_number(f"the server gave {len(choices)} of {count} answers in one call")
             for one in choices[:count]:
                 try:
                     completion = completion_of(one, request, body, notes, seconds)

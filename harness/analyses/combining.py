@@ -11,6 +11,7 @@ from typing import Any
 from harness.analyses.not_ranked import reasons_not_ranked
 from harness.errors import InputError
 from harness.methods.voting import LEAST_SHARE, voted
+from harness.records.question import PROPOSES_PAIRS
 from harness.runs.config import RunConfig
 from harness.runs.failures import MOST_FAILED
 from harness.runs.manifest import RunManifest
@@ -53,7 +54,8 @@ def combine_runs(
     """Store, under ``name``, the triplets that at least the share ``least_share`` of the runs predicted.
 
     Each run has one vote; a triplet's share is its score. The run is not ranked if one of its parts is not. Raises
-    InputError for fewer than two runs, for one that is named twice, and for runs over other documents.
+    InputError for fewer than two runs, for one that is named twice, for runs over other documents, and for one that
+    names no relations.
     """
     parts = sorted((RunResult.load(folder) for folder in folders), key=lambda one: one.folder.run_id)
     if len({one.folder.run_id for one in parts}) < max(2, len(parts)):
@@ -65,6 +67,8 @@ def combine_runs(
             raise InputError(
                 f"{one.folder.run_id} found its entities itself: its triplets are not between those of others"
             )
+        if one.manifest.question.task == PROPOSES_PAIRS:
+            raise InputError(f"{one.folder.run_id} tells related pairs and names no relation: combine runs of triplets")
     first = parts[0]
     for other in parts[1:]:
         if _documents(other) != _documents(first):

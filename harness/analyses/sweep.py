@@ -104,9 +104,16 @@ async def read_alignable(
 ) -> AlignableRun:
     """Read a run's stored answers and embed what is outside the schema, once.
 
-    The model is the run's own unless given, or MiniLM. Raises InputError as ``rescore.realigned`` does.
+    The model is the run's own unless given, or MiniLM. Raises InputError as ``rescore.realigned`` does, and
+    for a run whose samples vote.
     """
-    own = folder.read_manifest().config.align
+    manifest = folder.read_manifest()
+    own = manifest.config.align
+    if manifest.question.votes:
+        raise InputError(
+            f"{folder.run_id}: its samples vote on triplets, and which of them agree depends on theta: "
+            f"`harness score {folder.run_id} --theta T` scores the run at one theta"
+        )
     experiment = realigned(folder, align or own or DEFAULT_MODEL, None, over, place)
     with_gold(experiment.dataset, "a sweep")
     alignment = experiment.settings.alignment

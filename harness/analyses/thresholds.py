@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from harness.datasets.content import content_hash
 from harness.datasets.gold import with_gold
 from harness.errors import InputError
 from harness.records.question import PROPOSES_PAIRS
-from harness.runs.stored_data import WHEREVER, DataPlace, find_dataset
+from harness.runs.planned_run import Scope
+from harness.runs.stored_config import config_to_score
+from harness.runs.stored_data import WHEREVER, DataPlace, run_data
 from harness.scoring.counts import Counts, Scores
-from harness.store import RunFolder
-from harness.types import RELATED, Triplet
+from harness.store import DocumentRecord, RunFolder
+from harness.types import RELATED, Document, ModelSpec, Triplet
 
 MOST_POINTS = 21
 """So many points are shown, at equal distances in the number of triplets that they predict."""
+CERTAIN = math.inf
+"""The score of what no threshold leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class ScoredRun:
     split: str
     documents_in_split: int
     documents: Sequence[ScoredDocument]
+    without_score: int = 0
+    """Predicted triplets without a score, which count at every threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +72,55 @@ class ThresholdPoint:
 def read_scored(folder: RunFolder, place: DataPlace = WHEREVER) -> ScoredRun:
     """The scores of a stored run; raises InputError where it has none, or its data is not found."""
     manifest = folder.read_manifest()
-    dataset = with_gold(find_dataset(folder, manifest, place), "a sweep")
-    documents = []
-    for document, record in folder.records_of(islice(dataset.documents, manifest.documents.asked)):
-        scores: dict[Triplet, float] = {}
-        listed = record.details.get("candidates")
-        for head, relation, tail, score in listed if isinstance(listed, list) else ():
-            scores[Triplet(head, relation, tail)] = float(score)
-        for one in record.predictions:
-            if one.score is not None and not scores.get(one.triplet, -math.inf) > one.score:
-                scores[one.triplet] = one.score
-        if len(scores) < len({one.triplet for one in record.predictions}):
-            raise InputError(
-                f"{folder.run_id}: its triplets have no scores; prompts that read probabilities give them (hrt, "
-                "relation-pairs, choice, judge, statements; those that list triplets with -P scores=tokens), and so do "
-                "encoders"
-            )
+    config, dataset = run_data(config_to_score(folder, manifest), folder, manifest, place)
+    with_gold(dataset, "a sweep")
+    asked = Scope(config, ModelSpec(config.model, manifest.runner, config.model), dataset).documents
+    documents, without_score = [], 0
+    for document, record in folder.records_of(asked):
+        scores = scores_of(document, record)
+        without_score += sum(score == CERTAIN for score in scores.values())
         gold = frozenset(label.triplet for label in document.labels)
         if manifest.question.task == PROPOSES_PAIRS:
             gold = frozenset(Triplet(head, RELATED, tail) for head, _, tail in gold)
         documents.append(ScoredDocument(document.title, content_hash(document), gold, scores))
-    return ScoredRun(folder.run_id, dataset.name, dataset.split, len(dataset.documents), documents)
+    if without_score and all(score == CERTAIN for one in documents for score in one.scores.values()):
+        raise InputError(
+            f"{folder.run_id}: its triplets have no scores; prompts that read probabilities give them (hrt, "
+            "relation-pairs, choice, judge, statements; those that list triplets with -P scores=tokens), and so do "
+            "encoders"
+        )
+    return ScoredRun(folder.run_id, dataset.name, dataset.split, len(dataset.documents), documents, without_score)
+
+
+def scores_of(document: Document, record: DocumentRecord) -> dict[Triplet, float]:
+    """The triplets of a record with their scores: its candidates, and what it predicts.
+
+    As in the run's own scores, pairs that are no candidates of the corpus count for nothing. A predicted triplet whose
+    probability could not be read is one that no threshold leaves out: its score is ``CERTAIN``.
+    """
+    scores: dict[Triplet, float] = {}
+    listed = record.details.get("candidates")
+    for head, relation, tail, score in listed if isinstance(listed, list) else ():
+        scores[Triplet(head, relation, tail)] = float(score)
+    for one in record.predictions:
+        if one.score is not None and not scores.get(one.triplet, -math.inf) > one.score:
+            scores[one.triplet] = one.score
+        scores.setdefault(one.triplet, CERTAIN)
+    if document.candidates is None:
+        return scores
+    pairs = set(document.candidates)
+    return {one: score for one, score in scores.items() if (one.head, one.tail) in pairs}
 
 
 def curve(documents: Sequence[ScoredDocument]) -> list[ThresholdPoint]:
-    """Micro precision, recall and F1 at every score that occurs, from the highest to the lowest."""
+    """Micro precision, recall and F1 at every score that occurs but ``CERTAIN``, from the highest to the lowest."""
     gold = sum(len(document.gold) for document in documents)
     claims = [(score, one in document.gold) for document in documents for one, score in document.scores.items()]
     claims.sort(key=lambda claim: -claim[0])
     points, correct = list[ThresholdPoint](), 0
     for number, (score, is_gold) in enumerate(claims, 1):
         correct += is_gold
-        if number == len(claims) or claims[number][0] < score:
+        if score < CERTAIN and (number == len(claims) or claims[number][0] < score):
             points.append(ThresholdPoint(score, Scores.of(Counts(correct, number, gold))))
     return points
 

@@ -21,8 +21,9 @@ def begun_probabilities(
 
     ``kinds`` are the beginnings that the answers of a kind can have. ``tokens`` are those of the answer. A token that
     fits the beginnings of several kinds is followed where it was generated; otherwise they share its probability.
-    What fits none counts for nothing, as before a grammar. A kind that no token returned fits has no more than the
-    least probable of these, and no more than what was not returned.
+    Where the answer ends on the way, its last token counts for the kind that is complete there. What fits none counts
+    for nothing, as before a grammar. A kind that no token returned fits has no more than the least probable of these,
+    and no more than what was not returned.
 
     None where there is nothing to read: no log-probabilities, or none that fit a kind.
     """
@@ -46,7 +47,7 @@ def begun_probabilities(
             if piece is None:
                 continue
             said = (path + piece).lstrip().casefold()
-            fitting = [place for place, kind in enumerate(folded) if _fits(said, kind)]
+            fitting = _fitting(said, folded)
             if word == token.token and (len(fitting) > 1 or not said):
                 goes_on = True
             elif said:
@@ -55,15 +56,27 @@ def begun_probabilities(
         if not goes_on:
             break
         path += _after(token.token, before if not number else "") or ""
-        probability *= dict(alternatives)[token.token]
+        probability *= sum(one for word, one in alternatives if word == token.token)
+    else:
+        # The answer ended, or was cut, where it may be of several kinds: of one that is complete, if there is one.
+        said = path.lstrip().casefold()
+        fitting = _fitting(said, folded)
+        whole = [place for place in fitting if said.startswith(folded[place])] or fitting
+        for place in whole:
+            read[place] += probability / len(whole)
     if not sum(read) > 0:
         return None
     total = sum(max(one, floor) for one in read)
     return tuple(max(one, floor) / total for one in read)
 
 
-def _fits(said: str, kind: tuple[str, ...]) -> bool:
-    return said.startswith(kind) or any(one.startswith(said) for one in kind)
+def _fitting(said: str, kinds: Sequence[tuple[str, ...]]) -> list[int]:
+    """The kinds of which a beginning agrees longest with ``said``: ``nonesuch |`` goes on where ``none`` has ended."""
+    agreeing = [
+        max((min(len(one), len(said)) for one in kind if said.startswith(one) or one.startswith(said)), default=0)
+        for kind in kinds
+    ]
+    return [place for place, length in enumerate(agreeing) if length and length == max(agreeing)]
 
 
 def _before(tokens: Sequence[TokenLogprob], text: str, start: int, first: int) -> str:

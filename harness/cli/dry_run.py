@@ -84,6 +84,10 @@ def estimate_lines(found: Estimate) -> list[tuple[str, str]]:
             bound = f"{step.by_labels:,} requests if the answers are as the labels, at least {step.least:,}"
         stored = f"; {step.stored:,} are in the journal" if step.stored else ""
         lines.append((f"step {name}", f"{bound}{stored}"))
+    if found.in_one_call:
+        lines.append(
+            ("samples", f"{found.in_one_call:,} of the requests are sent together with another, their prompt once")
+        )
     if found.steps:
         error = f"{_COUNTED_BY[found.counted_by]}, error {found.token_error:.0%}"
         lines += [

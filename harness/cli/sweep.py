@@ -155,6 +155,7 @@ def threshold(
             "dataset": read.dataset,
             "split": read.split,
             "documents": len(read.documents),
+            "without_score": read.without_score,
             "points": [point.as_json() for point in shown_points(points)],
             "chosen": best.as_json(),
             "reported": reported and other and {**reported.as_json(), "run_id": other.run_id, "documents": len(unseen)},
@@ -165,6 +166,8 @@ def threshold(
         typer.echo(
             f"split    {read.dataset} {read.split}, {len(read.documents)} of {read.documents_in_split} documents"
         )
+        if read.without_score:
+            typer.echo(f"certain  {read.without_score:,} triplets without a score, which no threshold leaves out")
         _print_curve(shown_points(points))
         typer.echo(f"threshold {best.threshold:.3g} is best on these documents (F1 {_percent(best.scores.f1)})")
         if reported and other:

@@ -176,10 +176,11 @@ class Answers:
         return readings
 
     async def _answer(self, question: Question[Read]) -> tuple[Step, Read, tuple[Status, str]]:
-        completion = question.form.apart(await self.ask(question.request))
+        completion = await self.ask(question.request)
+        # Read as it came: what is apart once may hold a line that looks like the marker of reasoning.
         reading = question.form.read(completion)
         outcome = question.form.status(completion, reading)
-        return Step(question.step, question.request, completion, outcome[0]), reading, outcome
+        return Step(question.step, question.request, question.form.apart(completion), outcome[0]), reading, outcome
 
     @property
     def status(self) -> Status:

@@ -84,13 +84,20 @@ class DocumentContext:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The first name of every entity, escaped; of those that share one, the second ends in (2), and so on."""
-        counts: Counter[str] = Counter()
+        """The first name of every entity, escaped; of those that share one, the second ends in (2), and so on.
+
+        A number that would make it the name of another entity is passed over.
+        """
+        own = [entity.name for entity in self.document.entities]
+        taken, numbers = set(own), Counter[str]()
         names = []
-        for entity in self.document.entities:
-            counts[entity.name] += 1
-            number = counts[entity.name]
-            names.append(escape(entity.name) if number == 1 else f"{escape(entity.name)} ({number})")
+        for name in own:
+            numbers[name] += 1
+            shown = name
+            while numbers[name] > 1 and (shown := f"{name} ({numbers[name]})") in taken:
+                numbers[name] += 1
+            taken.add(shown)
+            names.append(escape(shown))
         return tuple(names)
 
     @cached_property

@@ -43,8 +43,9 @@ class MethodKind(NamedTuple):
     ``reads_labels`` names relations by the labels of their texts. One that ``proposes_pairs`` tells related pairs from
     others and names no relation. One that ``knows_related`` is asked about pairs that hold a relation, and cannot say
     that one holds none. One that ``names_evidence`` lists triplets, each with the sentences that state it where asked
-    to. The answers of one that ``lists_triplets`` are made of triplets, whose tokens have probabilities. ``forms`` are
-    the notations that its grammars can be written in.
+    to. The answers of one that ``lists_triplets`` are made of triplets, whose tokens have probabilities; one that
+    ``groups_triplets`` writes what they share once, and its groups in JSON have none. ``forms`` are the notations that
+    its grammars can be written in.
     """
 
     create: Callable[[MethodSettings], PromptMethod]
@@ -58,6 +59,7 @@ class MethodKind(NamedTuple):
     knows_related: bool = False
     names_evidence: bool = False
     lists_triplets: bool = False
+    groups_triplets: bool = False
     fits_types: bool = False
 
     @property
@@ -81,7 +83,7 @@ class MethodKind(NamedTuple):
 
 METHODS: Mapping[str, MethodKind] = {
     "tagged": MethodKind(Tagged, names_evidence=True, lists_triplets=True),
-    "grouped": MethodKind(Grouped, forms=GROUPED_FORMS, names_evidence=True, lists_triplets=True),
+    "grouped": MethodKind(Grouped, forms=GROUPED_FORMS, names_evidence=True, lists_triplets=True, groups_triplets=True),
     "pairwise": MethodKind(pairwise, narrows_to_candidates=True, names_evidence=True, lists_triplets=True),
     "classify": MethodKind(classify, takes_candidates=True, names_evidence=True, lists_triplets=True),
     "choice": MethodKind(choice, takes_candidates=True, takes_questions=True, states_relations=True),
@@ -94,7 +96,9 @@ METHODS: Mapping[str, MethodKind] = {
     "rhf": MethodKind(rhf, names_evidence=True, lists_triplets=True),
     "hrt": MethodKind(HeadRelationTail, reads_labels=True),
     "related": MethodKind(Relatedness, proposes_pairs=True),
-    "relation-pairs": MethodKind(RelationPairs, forms=PAIR_FORMS, lists_triplets=True, fits_types=True),
+    "relation-pairs": MethodKind(
+        RelationPairs, forms=PAIR_FORMS, lists_triplets=True, groups_triplets=True, fits_types=True
+    ),
 }
 
 
@@ -162,6 +166,11 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         raise InputError(
             f"-P {SCORES} reads the log-probabilities of listed triplets: use a prompt of {able}, and a model that "
             "gives them"
+        )
+    if settings.scores_tokens and kind.groups_triplets and settings.form == "json_schema":
+        raise InputError(
+            f"-P {SCORES}: prompt {prompt!r} is answered by groups, which have no scores in JSON: use --constrain none, "
+            "another -M constrain_with, or a prompt such as tagged"
         )
     if settings.least_score and not settings.scores_tokens:
         raise InputError(f"-P {LEAST_SCORE} is of the scores that -P {SCORES}=tokens reads: give both")

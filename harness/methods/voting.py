@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.alignment.decisions import as_details, decisions_of
 from harness.answers.status import worst_status
 from harness.methods.base import Demonstration, PromptMethod
+from harness.methods.windowed import OF_THE_DOCUMENT
 from harness.types import Ask, Document, Extraction, PacedAsk, Prediction, Triplet
 
 LEAST_SHARE = 0.5
@@ -47,7 +49,7 @@ class Voting:
     """Each of ``samples`` is the same method under another number of repetition; they are asked in their order.
 
     A document is only ``ok`` if all its samples are; what the others state counts all the same. Details are summed,
-    and ``samples`` tells how many there were.
+    but for those of the document, and ``samples`` tells how many there were.
     """
 
     samples: tuple[PromptMethod, ...]
@@ -73,10 +75,15 @@ class Voting:
 
 
 def _summed(details: Collection[Mapping[str, object]]) -> dict[str, object]:
-    """The sums of all counts, and whether anything was true of any sample; what is neither is left out."""
+    """The sums of all counts, whether anything was true of any sample, and all decisions of alignment.
+
+    What is of the document is the same in every sample, and counted once. Everything else is left out.
+    """
     summed: dict[str, object] = {}
     for name in dict.fromkeys(name for one in details for name in one):
         values = [value for one in details if isinstance(value := one.get(name), int)]
-        if values:
+        if name in OF_THE_DOCUMENT and values:
+            summed[name] = max(values)
+        elif values:
             summed[name] = any(values) if all(isinstance(value, bool) for value in values) else sum(values)
-    return summed
+    return summed | as_details([decision for one in details for decision in decisions_of(one)])

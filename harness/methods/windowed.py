@@ -15,6 +15,9 @@ from harness.types import Ask, Document, Extraction, Label, PacedAsk, Triplet
 
 _SCORED = ("candidates", "relations")
 """Details that are lists whose items end in a score; of equal items the highest counts."""
+WINDOWS, PAIRS_APART = "windows", "pairs_apart"
+OF_THE_DOCUMENT = frozenset({WINDOWS, PAIRS_APART})
+"""Details that tell how a document was divided, whatever was answered."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Windowed:
             steps=tuple(step for one in found for step in one.steps),
             details={
                 **_joined(details),
-                "windows": len(windows),
-                "pairs_apart": sum(pair not in together for pair in document.pairs),
+                WINDOWS: len(windows),
+                PAIRS_APART: sum(pair not in together for pair in document.pairs),
             },
         )
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ MOST_COUNTED = 64
 """Prompts that a tokenizer counts; the others have as many tokens to a character."""
 
 _NOT_ANSWERED = Completion("", "stop")
+_IN_ONE_CALL = Completion("", "stop")
+"""Stands for an answer that comes in the call of another sample."""
 
 
 @dataclass
@@ -51,6 +53,8 @@ class Estimate:
     run_id: str
     documents: int
     steps: dict[str, StepEstimate] = field(default_factory=dict)
+    in_one_call: int = 0
+    """The requests whose answers come in the call of another sample, which has the prompt."""
     prompt_tokens: int = 0
     """Of the requests that are expected: ``by_labels``."""
     completion_tokens: int = 0
@@ -100,8 +104,8 @@ class _Requests:
     ratios: list[float] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
 
-    def add(self, request: Request, *, is_counted: bool) -> None:
-        self.characters += _size(request)
+    def add(self, request: Request, *, is_counted: bool, has_prompt: bool = True) -> None:
+        self.characters += _size(request) if has_prompt else 0
         self.most += request.sampling.max_tokens
         if is_counted:
             self.prompts.append(request)
@@ -131,16 +135,17 @@ async def estimate_run(
     every = max(1, found.documents // MOST_COUNTED)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(file)) if file.is_file() else None
-
-        async def ask(request: Request) -> Completion:
-            stored = journal.get(request_key(experiment.runner.identity, request)) if journal else None
-            return stored or _NOT_ANSWERED
+        ask = _Known(experiment, journal, draws_samples=experiment.runner.supports.samples and not in_batches)
 
         for number, document in enumerate(experiment.documents):
             extraction = await method.extract(document, ask)
             least, stored = Counter[str](), Counter[str]()
             for place, step in enumerate(extraction.steps):
-                if step.completion is _NOT_ANSWERED:
+                if step.completion is _IN_ONE_CALL:
+                    least[step.name] += 1
+                    found.in_one_call += 1
+                    gathered.add(step.request, is_counted=False, has_prompt=False)
+                elif step.completion is _NOT_ANSWERED:
                     least[step.name] += 1
                     gathered.add(step.request, is_counted=place == 0 and number % every == 0)
                 else:
@@ -167,8 +172,34 @@ async def estimate_run(
         found.price_share = experiment.spec.price_batch
     _price(experiment, found)
     if not in_batches or rate:
-        _time(experiment, found, rate, found.to_send)
+        _time(experiment, found, rate, found.to_send - found.in_one_call)
     return found
+
+
+class _Known:
+    """Answers from the journal what it holds; ``draws_samples`` says that samples come in one call, as in a run."""
+
+    def __init__(self, experiment: Experiment, journal: Journal | None, *, draws_samples: bool) -> None:
+        self._identity = experiment.runner.identity
+        self._journal = journal
+        self._draws_samples = draws_samples
+        self._coming: set[bytes] = set()
+
+    async def __call__(self, request: Request) -> Completion:
+        key = request_key(self._identity, request)
+        if stored := self._stored(key):
+            return stored
+        if key in self._coming:
+            return _IN_ONE_CALL
+        for number in range(request.more if self._draws_samples else 0):
+            other = request_key(self._identity, replace(request, repeat=request.repeat + number + 1))
+            if self._stored(other):
+                break
+            self._coming.add(other)
+        return _NOT_ANSWERED
+
+    def _stored(self, key: bytes) -> Completion | None:
+        return self._journal.get(key) if self._journal else None
 
 
 def estimate_encoder(experiment: PlannedRun, rate: float | None = None) -> Estimate:

@@ -190,6 +190,11 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
     check_beginning(variant, options, runner.supports, spec.name)
     scope = Scope(config, spec, dataset)
     refinement = _refinement(scope)
+    if kind.ranks_candidates and config.samples > 1:
+        raise InputError(
+            f"prompt {variant.name!r} reads the probabilities of all candidates, which --samples do not vote on: leave "
+            "out --samples"
+        )
     max_triplets = most_triplets(config, spec, variant, adapters.values())
     level, form = choose_constraint(config.constrain, runner.supports, kind.forms)
     settings = MethodSettings(

@@ -42,6 +42,31 @@ def test_tokens_that_begin_a_list_count_against_those_that_begin_none(
     assert found == pytest.approx((1 - listed, listed))
 
 
+@pytest.mark.parametrize(
+    ("text", "tokens", "listed"),
+    [
+        ("NONE", [token("NONE", {"Ann": 0.4}, 0.6)], 0.4),
+        ("NONE", [token("N", {"Ann": 0.4}, 0.6), token("ONE", {"onesuch": 0.5}, 0.5)], 0.7),
+        ("NONE", [token("NONE", {"Ann": 0.4}, 0.6), token("<|im_end|>", {" |": 0.1}, 0.9)], 0.46),
+        (
+            "Nonesuch | Ann",
+            [token("None", {"Ann": 0.4}, 0.6), token("such", {"\n": 0.1}, 0.9), token(" | Ann", {}, 1)],
+            0.94,
+        ),
+        (
+            "None | Ann",
+            [token("None", {"Ann": 0.4}, 0.6), token(" |", {"<|im_end|>": 0.2}, 0.8), token(" Ann", {}, 1)],
+            0.88,
+        ),
+    ],
+)
+def test_an_entity_whose_name_begins_with_none_is_told_from_none(
+    text: str, tokens: list[TokenLogprob], listed: float
+) -> None:
+    found = begun_probabilities(tokens, text, 0, (("NONE",), ("None | ", "Nonesuch | ", "Ann | ")))
+    assert found == pytest.approx((1 - listed, listed))
+
+
 def test_a_kind_that_was_not_returned_has_no_more_than_the_least_that_was() -> None:
     found = begun_probabilities([token("NONE", {"None": 0.1}, 0.85)], "NONE", 0, KINDS)
     assert found == pytest.approx((0.95, 0.05))

@@ -87,6 +87,13 @@ def test_what_has_no_probabilities_is_refused(prompt: str, most: int) -> None:
         create_method(replace(settings, max_top_logprobs=most))
 
 
+@pytest.mark.parametrize("prompt", ["grouped", "compact", "relation-pairs"])
+def test_groups_in_json_have_no_scores_and_are_refused(prompt: str) -> None:
+    settings = replace(settings_of(prompt, SAMPLE.schema, "json_schema", scores="tokens"), max_top_logprobs=20)
+    with pytest.raises(InputError, match="answered by groups, which have no scores in JSON: use --constrain none"):
+        create_method(settings)
+
+
 def test_a_triplet_is_known_by_its_text() -> None:
     assert triplet_scores("(E\\|1 | r | E2)\n", tokens(("(E\\|1 | r | E2)\n", 0.5))) == {
         RawTriplet("E|1", "r", "E2"): 0.5

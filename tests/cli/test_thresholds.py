@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.analyses.thresholds import ScoredDocument, at, best_of, curve, shown_points
+from harness.analyses.thresholds import CERTAIN, ScoredDocument, at, best_of, curve, scores_of, shown_points
 from harness.errors import InputError
-from harness.types import Triplet
-from tests.commands import error_line, harness, harness_json
+from harness.store import DocumentRecord
+from harness.types import Document, Extraction, Prediction, Triplet
+from tests.chat_server import ChatServer, completion
+from tests.commands import error_line, harness, harness_here, harness_json
 
 A, B, C, D = (Triplet(0, "P17", tail) for tail in (1, 2, 3, 4))
 DOCUMENTS = [
@@ -53,6 +58,67 @@ def test_a_threshold_is_chosen_on_a_run_and_reported_on_other_documents(tmp_path
     (recorded,) = (Path(few["run_dir"]) / "chosen").iterdir()
     assert len(json.loads(recorded.read_text(encoding="utf-8"))["documents"]) == 4
     assert "is best on these documents" in harness(*command).stdout
+
+
+def scored(body: dict[str, Any]) -> dict[str, Any]:
+    """Two triplets with the probabilities of their tokens; of one document the tokens do not spell the answer."""
+    text = "(E1 | country | E2)\n(E2 | country | E1)\nEND"
+    tokens = [text[place : place + 4] for place in range(0, len(text), 4)]
+    if "Luxembourg" in body["messages"][-1]["content"]:
+        tokens[0] = "\ufffd"
+    top = [{"token": token, "logprob": -0.1 * (1 + place // 5)} for place, token in enumerate(tokens)]
+    answer = completion(text)
+    answer["choices"][0]["logprobs"] = {"content": [{**one, "top_logprobs": [one]} for one in top]}
+    return answer
+
+
+@pytest.mark.parametrize(
+    "chosen", [("--range", "3:6"), ("--sample", "4"), ("--limit", "5"), ("--documents", "Ingrid Solheim")]
+)
+def test_the_curve_is_that_of_the_documents_that_were_chosen(tmp_path: Path, chosen: tuple[str, ...]) -> None:
+    asked = ["run", "--model", "scripted", "--dataset", "sample", "--prompt", "tagged", "-P", "scores=tokens", "--json"]
+    place = ["--results-dir", str(tmp_path), "-M", "probe=false", "-M", "constrain_with=gbnf"]
+    with ChatServer(scored) as server:
+        run = json.loads(harness_here(*asked, *place, "--base-url", server.base_url, *chosen).stdout)
+    found = json.loads(
+        harness_here("sweep", "threshold", run["run_id"], "--results-dir", str(tmp_path), "--json").stdout
+    )
+    last = found["points"][-1]
+    assert found["documents"] == sum(run["statuses"].values())
+    assert {name: last[name] for name in ("predicted", "correct")} == {
+        name: run["metrics"][name] for name in ("predicted", "correct")
+    }
+
+
+def test_triplets_without_a_score_are_left_out_by_no_threshold(tmp_path: Path) -> None:
+    asked = ["run", "--model", "scripted", "--dataset", "sample", "--prompt", "tagged", "-P", "scores=tokens", "--json"]
+    place = ["--results-dir", str(tmp_path), "-M", "probe=false", "-M", "constrain_with=gbnf"]
+    with ChatServer(scored) as server:
+        asked += [*place, "--base-url", server.base_url]
+        run = json.loads(harness_here(*asked).stdout)
+        swept = json.loads(
+            harness_here("sweep", "threshold", run["run_id"], "--results-dir", str(tmp_path), "--json").stdout
+        )
+        assert swept["without_score"] > 0
+        assert len(swept["points"]) == 2
+        for point in swept["points"]:
+            least = math.floor(100 * point["threshold"])
+            again = json.loads(harness_here(*asked, "-P", f"least_score={least}").stdout)
+            assert again["metrics"]["predicted"] == point["predicted"]
+            assert again["spent"]["requests"] == 0
+
+
+def test_pairs_that_are_no_candidates_of_the_corpus_count_for_nothing() -> None:
+    found = (Prediction(A, score=0.5), Prediction(B, score=0.7), Prediction(C), Prediction(D, score=0.9))
+    extraction = Extraction(found, details={"candidates": [[*D, 0.9], [4, "P17", 0, 0.2]]})
+    record = DocumentRecord.of("one", extraction, 0, 0.0)
+    document = Document("one", (("a",),), (), candidates=((0, 1), (0, 3)))
+    assert scores_of(document, record) == {A: 0.5, C: CERTAIN}
+    assert scores_of(replace(document, candidates=None), record) == {
+        A: 0.5, B: 0.7, C: CERTAIN, D: 0.9, Triplet(4, "P17", 0): 0.2,
+    }  # fmt: skip
+    points = curve([ScoredDocument("one", b"1", frozenset({A, C}), {A: 0.5, C: CERTAIN})])
+    assert [(one.threshold, one.scores.correct, one.scores.predicted) for one in points] == [(0.5, 2, 2)]
 
 
 def test_a_run_without_scores_is_refused(tmp_path: Path) -> None:

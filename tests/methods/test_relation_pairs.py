@@ -13,12 +13,14 @@ import pytest
 from harness.answers.entity_pairs import PAIR_FORMS
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
+from harness.escaping import escape, unescape
 from harness.methods.base import PromptMethod
+from harness.methods.context import DocumentContext, SchemaContext
 from harness.methods.table import create_method
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
 from harness.scoring.official import score
-from harness.types import Completion, GrammarForm, Request, TokenLogprob
+from harness.types import Completion, Document, Entity, GrammarForm, Label, Mention, Request, TokenLogprob, Triplet
 from tests.commands import harness_here
 from tests.variants import extract, settings_of
 
@@ -146,6 +148,25 @@ async def test_entities_of_one_name_are_told_apart() -> None:
     assert any("Luxembourg (2)" in answer for answer in answers.values())
     extraction, _ = await extract(one, document, lambda request: Completion(answers[request], "stop"))
     assert {one.triplet for one in extraction.predictions} == {label.triplet for label in document.labels}
+
+
+@pytest.mark.parametrize("reasoning", [{}, {"reasoning": "brief"}])
+async def test_names_that_look_like_those_of_other_entities_stay_apart(reasoning: dict[str, str]) -> None:
+    names = ("Rome", "Rome (2)", "Rome", "Rome (2)", '"Rome"', '"Rome"', " Rome", " Rome", "", "", "Answer:", "NONE")
+    mentions = [Mention(name, place, 0, 1, "LOC") for place, name in enumerate(names)]
+    labels = [Label(Triplet(head, "P17", tail)) for head in range(len(names)) for tail in (0, 3, 10) if head != tail]
+    document = Document(
+        "Rome", tuple((name,) for name in names), tuple(Entity((one,)) for one in mentions), tuple(labels)
+    )
+    context = DocumentContext(document, settings_of("hrt", SAMPLE.schema), SchemaContext(SAMPLE.schema, None))
+    assert context.names[:4] == ("Rome", "Rome (2)", "Rome (3)", "Rome (2) (2)")
+    assert len(set(map(unescape, context.names))) == len(names)
+    assert all(escape(unescape(name)) == name for name in context.names)
+    one = method(refs="name", **reasoning)
+    answers = {asked.request: asked.answer for asked in one.demonstrate(document)}
+    extraction, _ = await extract(one, document, lambda request: Completion(answers[request], "stop"))
+    assert {one.triplet for one in extraction.predictions} == {label.triplet for label in document.labels}
+    assert not extraction.rejects
 
 
 async def test_the_relation_may_begin_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from harness.analyses.sweep import read_alignable
 from harness.cli.main import app
 from harness.datasets.registry import load_dataset
+from harness.errors import InputError
 from harness.methods.table import create_method
 from harness.methods.voting import Voting, voted
 from harness.store import find_run
@@ -129,6 +132,54 @@ def test_where_n_is_refused_or_ignored_samples_are_asked_for_one_by_one(
     assert sorted(seed for _, seed in rule.numbers) == [seed for seed in range(10, 14) for _ in range(2)]
     assert [n for n, _ in rule.numbers if n] == ([4] if behaviour == "ignores" else [])
     assert caplog.text.count("samples are asked for one by one from now on") == 1
+
+
+def test_a_server_that_gives_fewer_answers_is_asked_for_the_others(
+    run_arguments: Arguments, results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rule = Asked(lambda body: several({**body, "n": min(body.get("n", 1), 3)}))
+    with ChatServer(rule=rule) as server:
+        run = invoked(*run_arguments(server.base_url, 1, *SAMPLED))
+    assert rule.numbers == [(4, 10), (None, 13)]
+    assert scores(results, run["run_id"]) == [[0.5, 1.0]]
+    assert "the server gave 3 of 4 answers in one call" in caplog.text
+
+
+def test_what_is_of_a_document_counts_once_and_decisions_of_every_sample(
+    run_arguments: Arguments, results: Path
+) -> None:
+    def free(_body: dict[str, Any]) -> dict[str, Any]:
+        return completion("(E1 | birthplace | E2)\nEND")
+
+    asked = ("--dataset", "sample", "--limit", "3", "--window", "40", "--constrain", "format", "--align", "minilm")
+    with ChatServer(rule=free) as server:
+        once = invoked(*run_arguments(server.base_url, 1, *asked))
+        voting = invoked(*run_arguments(server.base_url, 1, *asked, *SAMPLED))
+    one, all_four = once["details"], voting["details"]
+    assert (all_four["windows"], all_four["pairs_apart"]) == (one["windows"], one["pairs_apart"])
+    assert all_four["aligned_relation"] == 4 * one["aligned_relation"] > 0
+    (decision,), (decisions,) = (
+        json.loads((results / "runs" / run["run_id"] / "manifest.json").read_text())["alignments"].values()
+        for run in (once, voting)
+    )
+    assert decisions[0]["times"] == 4 * decision[0]["times"] == all_four["aligned_relation"]
+    with pytest.raises(InputError, match="its samples vote on triplets, and which of them agree depends on theta"):
+        asyncio.run(read_alignable(find_run(results, voting["run_id"]), None, None))
+
+
+def test_probabilities_of_all_candidates_are_not_voted_on(run_arguments: Arguments) -> None:
+    refused = CliRunner().invoke(
+        app, run_arguments("http://127.0.0.1:9/v1", 1, "--prompt", "related", "-P", "by=pair", *SAMPLED)
+    )
+    assert "'related' reads the probabilities of all candidates" in str(refused.exception)
+
+
+def test_runs_that_name_no_relation_are_not_combined(run_arguments: Arguments, results: Path) -> None:
+    with ChatServer(rule=lambda _body: completion("yes")) as server:
+        asked = ("--dataset", "sample", "--limit", "1", "--prompt", "related", "-P", "by=pair", "-P", "logprobs=0")
+        runs = [invoked(*run_arguments(server.base_url, 1, *asked, "--repeat", number))["run_id"] for number in "01"]
+    refused = CliRunner().invoke(app, ["combine", *runs, "--results-dir", str(results)])
+    assert "tells related pairs and names no relation: combine runs of triplets" in str(refused.exception)
 
 
 async def test_what_earlier_answers_led_to_is_asked_for_one_sample() -> None:
