@@ -154,9 +154,7 @@ def score_against(folder: RunFolder, gold: str | Path, train: Path | None, data_
     return replace(result, metrics=metrics_of(asked, submitted, training, given=given))
 
 
-def score_submission(
-    predictions: Path, gold: str | Path, train: Path | None, data_dir: Path | None = None
-) -> Metrics:
+def score_submission(predictions: Path, gold: str | Path, train: Path | None, data_dir: Path | None = None) -> Metrics:
     """The metrics of a predictions file against labels as of ``gold_of``."""
     training = None if train is None else read_training(train)
     scorer = Scorer()
