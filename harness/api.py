@@ -85,21 +85,21 @@ def score(
     """Score a stored run again from its raw answers, or a file of predictions against the labels of ``gold``.
 
     ``path`` is a run (folder, id, part of its id) or a file in the submission format; ``train`` is a training file, for
-    Ign F1. A run's files are rewritten, unless it is scored against other labels. ``dataset`` or ``data_dir`` is where
-    the data of a run is now.
+    Ign F1. A run's files are rewritten, unless it is scored against other labels. ``gold`` is a file, or ``NAME:SPLIT``
+    of a corpus in ``data_dir``. Without it, ``dataset`` or ``data_dir`` is where the data of a run is now.
     """
     from harness.runs import rescore
     from harness.runs.score_tables import ScoreTables
     from harness.store import find_run
 
-    labels, training = (None if file is None else Path(file) for file in (gold, train))
+    training, kept_in = (None if place is None else Path(place) for place in (train, data_dir))
     if Path(path).is_file():
-        if labels is None:
+        if gold is None:
             raise InputError(f"{path} is a predictions file: give the labels with gold=FILE")
-        return ScoreTables(rescore.score_submission(Path(path), labels, training))
+        return ScoreTables(rescore.score_submission(Path(path), gold, training, kept_in))
     folder = find_run(Path(results), str(path))
-    if labels is not None:
-        return rescore.score_against(folder, labels, training).tables
+    if gold is not None:
+        return rescore.score_against(folder, gold, training, kept_in).tables
     return _finish(rescore.rescore_run(folder, training, _place(dataset, data_dir))).tables
 
 

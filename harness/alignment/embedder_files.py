@@ -90,12 +90,13 @@ def _is_here() -> bool:
 
 
 def _from_hub(name: str) -> Path:
+    import httpx2
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(MODEL_FILES), ignore_patterns=list(OTHER_ENGINES)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (httpx2.HTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"--align {name} is not here and cannot be fetched from the hub ({reason}): give the folder of an SBERT "

@@ -233,6 +233,7 @@ def subset(
     """
     from harness.datasets.docred_output import document_output, write_schema
     from harness.datasets.registry import CORPORA, SENTENCE_FORMS, load_split
+    from harness.datasets.relation_table import table_beside
     from harness.datasets.subset import drawn_relations, listed_relations, with_relations, without_relations
 
     if (unseen is None) == (relations is None):
@@ -245,13 +246,12 @@ def subset(
     known = CORPORA.get(dataset.name)
     given = pairs_given if pairs_given is not None else known is not None and known.format in SENTENCE_FORMS
     kept = without_relations(dataset, chosen) if seen else with_relations(dataset, chosen, pairs_given=given)
-    table = target.with_name("rel_info.json")
-    if table.exists():
+    if table := table_beside(target):
         raise InputError(f"{table}: is there already; choose a folder of its own for each choice of relations")
     with document_output(target) as output:
         for document in kept.documents:
             output.write(document)
-    write_schema(table, kept.schema)
+    write_schema(target.with_name("rel_info.json"), kept.schema)
     relations_kept = kept.schema.relations
     names = ", ".join(relation.name for relation in relations_kept[:15]) + (", ..." if len(relations_kept) > 15 else "")
     typer.echo(f"{target}: {output.count:,} documents of {len(kept.schema.relations)} relations: {names}")

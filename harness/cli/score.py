@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def score(
     path: Annotated[str, typer.Argument(help="A run (folder, id, part of its id), or a predictions file.")],
-    gold: Annotated[Path | None, typer.Option(help="DocRED-format file with the labels.")] = None,
+    gold: Annotated[
+        str | None, typer.Option(help="The labels: a DocRED-format file, or NAME:SPLIT such as cdr:dev.")
+    ] = None,
     train: Annotated[Path | None, typer.Option(help="DocRED-format training file, for Ign F1.")] = None,
     surface: Annotated[bool, typer.Option("--surface", help="AutoRE's metric by strings, too (apart).")] = False,
     closure: Annotated[
@@ -52,13 +54,15 @@ def score(
       harness score vllm-tagged-format --align minilm --theta 0.6
       harness score redocred-dev-smollm2 --data-dir /mnt/corpora/redocred
       harness score predictions.json --gold dev_revised.json --train train_revised.json --json
+      harness score predictions.json --gold cdr:dev --data-dir data/cdr
     """
     from harness.datasets.registry import DATA_SUFFIXES
     from harness.errors import InputError
     from harness.runs.stored_data import DataPlace
 
     place = DataPlace(dataset, data_dir)
-    if (dataset or data_dir) and (gold or Path(path).is_file()):
+    of_corpus = gold is not None and not Path(gold).exists()
+    if (dataset or (data_dir and not of_corpus)) and (gold or Path(path).is_file()):
         raise InputError("--dataset and --data-dir say where a run's own data is: with --gold or a file leave them out")
     realign = align is not None or theta is not None or align_over is not None
     if realign and (gold or surface or Path(path).is_file()):
@@ -74,12 +78,12 @@ def score(
     elif gold is None:
         raise InputError(f"{path} is a predictions file: give the labels with --gold FILE")
     else:
-        _score_file(Path(path), gold, train, surface, as_json)
+        _score_file(Path(path), gold, train, surface, data_dir, as_json)
 
 
 def _score_run(
     run: str,
-    gold: Path | None,
+    gold: str | None,
     train: Path | None,
     surface: bool,
     closure: bool,
@@ -100,8 +104,9 @@ def _score_run(
         result = asyncio.run(rescore.rescore_run(folder, train, place))
         by_strings = rescore.surface_of_run(folder, place) if surface else None
     else:
-        result = rescore.score_against(folder, gold, train)
-        by_strings = rescore.surface_scores(folder.path / PREDICTIONS, rescore.gold_of(gold)) if surface else None
+        result = rescore.score_against(folder, gold, train, place.data_dir)
+        labelled = rescore.gold_of(gold, place.data_dir) if surface else None
+        by_strings = rescore.surface_scores(folder.path / PREDICTIONS, labelled) if labelled else None
     closed = score_closure(folder, place) if closure else None
     if as_json:
         _print_json({**result.as_json(), **({"closure": closed.as_json()} if closed else {})}, by_strings)
@@ -135,12 +140,14 @@ def _score_realigned(
         print_realigned(result)
 
 
-def _score_file(predictions: Path, gold: Path, train: Path | None, surface: bool, as_json: bool) -> None:
+def _score_file(
+    predictions: Path, gold: str, train: Path | None, surface: bool, data_dir: Path | None, as_json: bool
+) -> None:
     from harness.cli.summary import print_scores
     from harness.runs import rescore
 
-    scored = rescore.score_submission(predictions, gold, train)
-    by_strings = rescore.surface_scores(predictions, rescore.gold_of(gold)) if surface else None
+    scored = rescore.score_submission(predictions, gold, train, data_dir)
+    by_strings = rescore.surface_scores(predictions, rescore.gold_of(gold, data_dir)) if surface else None
     if as_json:
         nothing_run = {"coverage": None, "run_id": None, "run_dir": None, "usage": None}
         kept = {name: value for name, value in scored.as_json().items() if name in ("metrics", "labels")}

@@ -8,6 +8,7 @@ A mention of several pieces is read from its first character to its last.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from harness.datasets.relation_table import NONE, relation_id
 from harness.errors import InputError
 from harness.json_files import shown
 from harness.label_source import HUMAN, LabelSource
-from harness.opening import open_text
+from harness.opening import opened
 from harness.types import Document, Label, RelationSchema, Triplet
+
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 def is_brat(folder: Path) -> bool:
@@ -50,14 +53,16 @@ def _document(file: Path, text: str, schema: RelationSchema | None, labelled_by:
         where = f"line {number}"
         columns = line.rstrip("\r").split("\t")
         if columns[0].startswith("T"):
+            if columns[0] in mentions:
+                raise Fault(f"has the id {shown(columns[0])} of an annotation before it; ids must be unique", where)
             mentions[columns[0]] = _mention(columns, text, where)
         elif columns[0].startswith("R"):
             relations.append((where, *_relation(columns, where)))
         elif columns[0] == "*" and len(columns) > 1 and columns[1].startswith("Equiv "):
-            first, *others = columns[1].split()[1:]
-            for other in others:
-                same.join(first, other)
-            equivalent |= dict.fromkeys([first, *others])
+            listed = columns[1].split()[1:]
+            for other in listed[1:]:
+                same.join(listed[0], other)
+            equivalent |= dict.fromkeys(listed)
     for one in equivalent.keys() - mentions.keys():
         raise Fault(f"no text-bound annotation has the id {shown(one)}", "Equiv")
     joined = [one._replace(entity=same.of(id)) for id, one in mentions.items()]
@@ -78,11 +83,13 @@ def _document(file: Path, text: str, schema: RelationSchema | None, labelled_by:
 def _mention(columns: list[str], text: str, where: str) -> TextMention:
     kind, _, offsets = columns[1].partition(" ") if len(columns) == 3 else ("", "", "")
     numbers = offsets.replace(";", " ").split()
-    if not kind or len(numbers) < 2 or not all(number.isdigit() for number in numbers):
+    if not kind or len(numbers) < 2 or not all(map(_NUMBER.fullmatch, numbers)):
         raise Fault("write id, tab, type with start and end, tab, text", where)
     start, end = int(numbers[0]), int(numbers[-1])
     if len(numbers) == 2:
         check_text(text, start, end, columns[2], where)
+    elif not start < end <= len(text):
+        raise Fault(f"{start} to {end} are no part of the text, of {len(text)} characters", where)
     return TextMention(start, end, columns[0], kind, (where,))
 
 
@@ -94,8 +101,11 @@ def _relation(columns: list[str], where: str) -> tuple[str, str, str]:
 
 
 def _text(file: Path) -> str:
+    """A text of any beginning: one that begins as a web page does is a text, too."""
     try:
-        with open_text(file) as content:
-            return content.read()
+        with opened(file) as content:
+            return content.read().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None

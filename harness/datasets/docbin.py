@@ -43,12 +43,27 @@ def read_docbin(
         stored = list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
     except Exception as error:  # spaCy and msgpack raise of every kind for a damaged file.
         raise InputError(f"{path}: is no DocBin of spaCy ({error}); get it whole") from None
+    titles: set[str] = set()
     for index, doc in enumerate(stored):
         title = str(doc.user_data.get("title") or index)
         try:
+            if title in titles:
+                raise Fault("is already that of another document; titles must be unique", "title")
+            titles.add(title)
             yield _document(doc, title, schema, labelled_by)
         except Fault as fault:
             raise refusal(path, f"document {index}", {"title": title}, fault) from None
+
+
+def _checked(relations: Any) -> list[tuple[tuple[int, int], dict[str, float]]]:
+    """The pairs of tokens with their relations; Fault where ``doc._.rel`` is of another form."""
+    try:
+        return [
+            ((int(head), int(tail)), {str(written): float(one) for written, one in held.items()})
+            for (head, tail), held in relations.items()
+        ]
+    except (AttributeError, TypeError, ValueError):
+        raise Fault("write {(token, token): {relation: probability}}", "rel") from None
 
 
 def _document(doc: Doc, title: str, schema: RelationSchema | None, labelled_by: LabelSource) -> Document:
@@ -82,7 +97,7 @@ def _document(doc: Doc, title: str, schema: RelationSchema | None, labelled_by: 
     if relations is None:
         return Document(title, tokens, entities, label_source=NO_LABELS)
     labels = []
-    for (head, tail), held in relations.items():
+    for (head, tail), held in _checked(relations):
         for written, probability in held.items():
             relation = relation_id(written, schema)
             if relation is None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from harness.datasets.docred import CANDIDATES, UNSEEN
+from harness.datasets.formats import format_of
 from harness.datasets.parquet_output import ParquetRows
-from harness.errors import StorageError
+from harness.datasets.relation_table import RELATION_TABLES
+from harness.errors import InputError, StorageError
 from harness.json_files import json_text
 from harness.label_source import NO_LABELS
 from harness.types import Document, RelationSchema
@@ -64,16 +66,20 @@ class DocumentOutput:
 def document_output(path: Path) -> Iterator[DocumentOutput]:
     """A file in DocRED's format that takes its name when the block ends without an error, or else never appears.
 
-    One named ``.parquet`` has a document a row, any other is a JSON list. Raises StorageError where it cannot be
-    written, ModelUnavailable where pyarrow is needed and not installed.
+    One named ``.parquet`` has a document a row, any other is a JSON list. Raises InputError for a name by which the
+    file would be read as something else, StorageError where it cannot be written, ModelUnavailable where pyarrow is
+    needed and not installed.
     """
+    form = format_of(path)
+    if form not in ("docred", "parquet") or path.suffix.lower() == ".gz" or path.name in RELATION_TABLES:
+        raise InputError(f"{path}: documents are written as .json or .parquet; name such a file")
     partial = path.with_name(f"{path.name}.tmp")
     with _storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = partial.open("wb")
     rows: Rows | None = None
     try:
-        rows = ParquetRows(file) if path.suffix == ".parquet" else JsonRows(file)
+        rows = ParquetRows(file) if form == "parquet" else JsonRows(file)
         yield DocumentOutput(path, rows)
         with _storing(path):
             rows.close()

@@ -41,13 +41,18 @@ def read_dwie(
     files = sorted(folder.glob("*.json"))
     if not files:
         raise InputError(f"{folder}: holds no .json file; give the folder of DWIE's annotations with content")
+    titles: set[str] = set()
     for file in files:
         value = whole_value(file, "the annotation")
         try:
             fields = object_of(value)
             tags = [text_of(one, "tags", place) for place, one in enumerate(list_of(fields.get("tags", []), "tags"))]
             if tag is None or tag in tags:
-                yield _document(fields, schema, labelled_by)
+                document = _document(fields, schema, labelled_by)
+                if document.title in titles:
+                    raise Fault("is already that of another file; ids must be unique", "id")
+                titles.add(document.title)
+                yield document
         except Fault as fault:
             title = {"title": value.get("id")} if isinstance(value, dict) else None
             raise refusal(file, "the annotation", title, fault) from None
@@ -59,7 +64,7 @@ def _document(fields: dict[str, object], schema: RelationSchema | None, labelled
         raise Fault("is missing; add the article's text with DWIE's script for downloads", "content")
     text = text_of(fields["content"], "content")
     concepts = list_of(member_of(fields, "concepts"), "concepts")
-    types = [_type(object_of(one, "concepts", place)) for place, one in enumerate(concepts)]
+    types = _types(concepts)
     mentions = [
         _mention(one, text, types, place)
         for place, one in enumerate(list_of(member_of(fields, "mentions"), "mentions"))
@@ -68,6 +73,18 @@ def _document(fields: dict[str, object], schema: RelationSchema | None, labelled
     places = {concept: place for place, concept in enumerate(entities)}
     labels = tuple(_labels(fields, places, len(concepts), schema))
     return Document(title, sentences, tuple(entities.values()), labels, labelled_by)
+
+
+def _types(concepts: Sequence[object]) -> Sequence[str]:
+    """The type of each concept by its number, which its place in the list is in the corpus' files."""
+    types: dict[int, str] = {}
+    for place, one in enumerate(concepts):
+        fields = object_of(one, "concepts", place)
+        number = index_of(fields.get("concept", place), len(concepts), "concept", "concepts", place, "concept")
+        if number in types:
+            raise Fault(f"is {number}, as of another concept; numbers must be unique", "concepts", place, "concept")
+        types[number] = _type(fields)
+    return [types[number] for number in range(len(concepts))]
 
 
 def _type(concept: dict[str, object]) -> str:

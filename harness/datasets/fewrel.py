@@ -18,6 +18,7 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from harness.errors import InputError
+from harness.json_files import MAX_STORED_CHARACTERS, whole_value
 from harness.spacing import Spacing
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 
@@ -90,9 +91,7 @@ def _entity(path: Path, number: int, tokens: list[str], fields: _EntityFields) -
 
 def _read(path: Path, kind: TypeAdapter[_Content]) -> _Content:
     try:
-        return kind.validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        return kind.validate_python(whole_value(path, "the file", most=MAX_STORED_CHARACTERS))
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"]) or "the file"

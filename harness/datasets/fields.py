@@ -109,7 +109,9 @@ def evidence_of(fields: dict[str, object], *where: str | int) -> list[tuple[int,
 
 
 def wrong_kind(wanted: str, value: object, *where: str | int, remedy: str = "correct it") -> Fault:
-    kind = f"the number {digits(value)}" if type(value) in (int, float) else _KINDS[type(value)]
+    # Parquet has kinds of values that JSON has not, such as bytes and times.
+    of_other_kind = f"a value of the kind {type(value).__name__}"
+    kind = f"the number {digits(value)}" if type(value) in (int, float) else _KINDS.get(type(value), of_other_kind)
     return Fault(f"must be {wanted}, not {kind}; {remedy}", *where)
 
 

@@ -50,10 +50,18 @@ def format_of(path: Path, otherwise: Format = "docred") -> Format:
 
 
 def read_corpus_file(
-    path: Path, corpus: Corpus, rule: CandidateRule, schema: RelationSchema | None, labelled_by: LabelSource
+    path: Path,
+    corpus: Corpus,
+    rule: CandidateRule,
+    schema: RelationSchema | None,
+    labelled_by: LabelSource,
+    form: Format | None = None,
 ) -> Iterator[Document]:
-    """The documents of a corpus' file in any form, as its literature reads them; InputError at the first fault."""
-    form = format_of(path, corpus.format)
+    """The documents of a corpus' file in any form, as its literature reads them; InputError at the first fault.
+
+    ``form`` is told by the file's name where it is None.
+    """
+    form = form or format_of(path, corpus.format)
     if form == "pubtator" and rule == "labelled":
         raise InputError(
             f"{path}: does not label pairs without relation: `harness data convert` with --corpus {corpus.name} and "

@@ -27,6 +27,15 @@ CORPUS_FILES = (
 )
 
 
+NO_ANSWER = (ValueError, KeyError, TypeError)
+"""What the hub's library raises of an answer that is none of the hub's, and of names that would leave the folder."""
+
+
+def told(error: Exception) -> str:
+    """The first line of what the hub's library says."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 class Fetched(NamedTuple):
     """The files that are there now, the folder in which they lie as in the data set, and its commit."""
 
@@ -53,8 +62,9 @@ def fetch_from_hub(
     match = _NAME.fullmatch(name)
     if match is None:
         raise InputError(f"{name}: write hf://owner/name, or hf://owner/name@revision")
+    import httpx2
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     repository, revision = match[1], match[2]
     try:
@@ -62,8 +72,9 @@ def fetch_from_hub(
         names = [one.rfilename for one in info.siblings or ()]
         read = [one for one in names if one.lower().endswith(kinds)]
         wanted = [one for one in read if not only or any(fnmatchcase(one, pattern) for pattern in only)]
-        if read and not wanted:
-            raise InputError(f"{name}: no file that is read fits --file {only[0]}; there is {', '.join(read[:4])}")
+        idle = [pattern for pattern in only if not any(fnmatchcase(one, pattern) for one in read)]
+        if read and idle:
+            raise InputError(f"{name}: no file that is read fits --file {idle[0]}; there is {', '.join(read[:4])}")
         if most is not None and not only and len(wanted) > most:
             raise InputError(
                 f"{name}: holds {len(wanted):,} files such as {wanted[0]}: choose some with --file PATTERN"
@@ -77,6 +88,6 @@ def fetch_from_hub(
             Path(hf_hub_download(repository, one, repo_type="dataset", revision=commit, local_dir=folder))
             for one in wanted
         ]
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(f"{name}: cannot be fetched from the hub ({str(error).splitlines()[0]})") from error
+    except (httpx2.HTTPError, HFValidationError, LocalEntryNotFoundError, OSError, *NO_ANSWER) as error:
+        raise InputError(f"{name}: cannot be fetched from the hub ({told(error)})") from error
     return Fetched(paths, folder, commit)

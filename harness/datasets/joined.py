@@ -2,6 +2,7 @@
 
 Files that label the same texts hold the same documents (``content_hash``). Of a document that several hold, the labels
 that humans wrote stand, and of these those of the file that is named last: of Re-DocRED for a document of DocRED.
+Documents of one file are never one: FewRel has a sentence again with another pair.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import replace
 
 from harness.datasets.content import content_hash
 from harness.errors import InputError
-from harness.label_source import LabelSource
+from harness.label_source import NO_LABELS, LabelSource
 from harness.types import Dataset, Document, Relation, RelationSchema
 
 AND = "+"
@@ -25,23 +26,22 @@ def joined(datasets: Sequence[Dataset]) -> Dataset:
     Two documents of one title with different texts both stay, the second with the name of its dataset in the title.
     Raises InputError where a relation has two names, or a name means two relations.
     """
-    by_content: dict[bytes, Document] = {}
-    names: dict[bytes, str] = {}
+    by_content: dict[bytes, tuple[str, list[Document]]] = {}
     for dataset in datasets:
+        here: dict[bytes, list[Document]] = {}
         for document in dataset.documents:
-            content = content_hash(document)
+            here.setdefault(content_hash(document), []).append(document)
+        for content, several in here.items():
             known = by_content.get(content)
-            if known is None or document.label_source.is_gold or not known.label_source.is_gold:
-                by_content[content], names[content] = document, dataset.name
+            if known is None or _trust(several) >= _trust(known[1]):
+                by_content[content] = dataset.name, several
     titles: set[str] = set()
     documents = []
     sources: dict[LabelSource, str] = {}
-    for content, document in by_content.items():
-        title = document.title if document.title not in titles else f"{document.title} ({names[content]})"
+    for name, document in ((name, one) for name, several in by_content.values() for one in several):
+        title = document.title if document.title not in titles else f"{document.title} ({name})"
         if title in titles:
-            raise InputError(
-                f"{names[content]}: two others have the title {document.title!r}, too; rename this document"
-            )
+            raise InputError(f"{name}: two others have the title {document.title!r}, too; rename this document")
         titles.add(title)
         documents.append(document if title == document.title else replace(document, title=title))
         sources.setdefault(document.label_source, title)
@@ -53,6 +53,12 @@ def joined(datasets: Sequence[Dataset]) -> Dataset:
         hashlib.sha256(" ".join(dataset.sha256 for dataset in datasets).encode()).hexdigest(),
         sources,
     )
+
+
+def _trust(several: Sequence[Document]) -> int:
+    """Labels of humans stand before others, and any before none."""
+    sources = [document.label_source for document in several]
+    return min(2 if source.is_gold else int(source != NO_LABELS) for source in sources)
 
 
 def _schema(datasets: Sequence[Dataset]) -> RelationSchema:

@@ -3,13 +3,14 @@
 The form of Christopoulou et al. (2019), "Connecting the Dots: Document-level Neural Relation Extraction with
 Edge-oriented Graphs", EMNLP, which later work reads as it is (ATLOP, Zhou et al., AAAI 2021). A line is a document, of
 columns apart by tabs: its id, its sentences apart by ``|`` with tokens apart by spaces, then 17 columns a pair. These
-are ``1:CID:2``, ``1:NR:2`` or ``not_include``; direction; CROSS or NON-CROSS; two token ranges; and of each argument
-its id, names (``|``), type, first tokens, tokens after the last, and sentences (``:``). Tokens are counted over the
-document.
+are ``1:CID:2`` (from the first argument to the second), ``1:NR:2`` or ``not_include``; direction; CROSS or NON-CROSS;
+two token ranges; and of each argument its id, names (``|``), type, first tokens, tokens after the last, and sentences
+(``:``). Tokens are counted over the document.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
@@ -30,6 +31,8 @@ _FIRST, _SECOND = 5, 11
 NOT_INCLUDED = "not_include"
 """The relation of a pair that the hypernym filter took out: no candidate, and its entities stay."""
 
+_REVERSED = re.compile("2:[^:]*:1")
+
 Sentences = tuple[tuple[str, ...], ...]
 
 
@@ -49,6 +52,8 @@ def read_pair_lines(
                 if not text.strip() or seen.get(title) == text:
                     continue
                 try:
+                    if not title:
+                        raise Fault("is empty; begin the line with the document's id", "id")
                     if title in seen:
                         raise Fault("is already that of another line; ids must be unique", "id")
                     seen[title] = text
@@ -72,11 +77,13 @@ def _document(columns: list[str], schema: RelationSchema | None, labelled_by: La
         arguments = []
         for first in (_FIRST, _SECOND):
             identifier = pair[first]
+            if not identifier:
+                raise Fault("is empty; give each argument the id of its entity", "pair", place, "id")
             if identifier not in index:
                 index[identifier] = len(entities)
                 entities.append(_entity(pair, first, sentences, ("pair", place)))
             arguments.append(index[identifier])
-        head, tail = arguments
+        head, tail = arguments[::-1] if _REVERSED.fullmatch(pair[0]) else arguments
         relation = _relation(pair[0], schema, place)
         if relation == NONE:
             unrelated[head, tail] = None
@@ -110,7 +117,7 @@ def _entity(pair: list[str], first: int, sentences: Sentences, where: tuple[str,
     mentions = []
     for place, (begin, stop) in enumerate(zip(begins, stops, strict=True)):
         sent_id = bisect_right(first_tokens, begin) - 1
-        if not begin < stop or sent_id >= len(sentences) or stop > first_tokens[sent_id + 1]:
+        if not 0 <= begin < stop or sent_id >= len(sentences) or stop > first_tokens[sent_id + 1]:
             raise Fault(f"tokens {begin} to {stop} are no part of one sentence", *where, identifier)
         start, end = begin - first_tokens[sent_id], stop - first_tokens[sent_id]
         # A name may itself hold the mark that separates names.

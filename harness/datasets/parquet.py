@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from harness.datasets.docred import CANDIDATES, UNSEEN, checked_documents
 from harness.datasets.fields import Fault, refusal
+from harness.datasets.relation_table import means_none
 from harness.errors import InputError, ModelUnavailable
 from harness.label_source import LabelSource
 from harness.types import Document, Relation, RelationSchema
@@ -41,13 +42,17 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
                 row[LABELS] = _by_label(row[LABELS])
             except Fault as fault:
                 raise refusal(path, f"row {number}", row, fault) from None
-        if isinstance(row.get(UNSEEN), list):
-            row[UNSEEN] = dict(row[UNSEEN])
+        unseen = row.get(UNSEEN)
+        if isinstance(unseen, list) and all(isinstance(one, tuple) for one in unseen):
+            row[UNSEEN] = dict(unseen)
         yield row
 
 
 def schema_in(path: Path) -> RelationSchema | None:
-    """The relations that the labels of a file name, in the order of their ids; None where they name none."""
+    """The relations that the labels of a file name, in the order of their ids; None where they name none.
+
+    A relation without a text has its id for a name. One that stands for none is told by either.
+    """
     names: dict[str, str] = {}
     for number, row in enumerate(parquet_rows(path, ("title", LABELS))):
         labels = row.get(LABELS)
@@ -60,10 +65,13 @@ def schema_in(path: Path) -> RelationSchema | None:
         except Fault as fault:
             raise refusal(path, f"row {number}", row, fault) from None
         for id, name in zip(named["relation_id"], named[RELATION_TEXT], strict=True):
-            names.setdefault(str(id), str(name))
-    if len(set(names.values())) < len(names):
+            if isinstance(id, str) and id:  # The reader of the labels refuses any other.
+                names.setdefault(id, name if isinstance(name, str) and name.strip() else id)
+    none = tuple(id for id in sorted(names) if means_none(names[id]) or means_none(id))
+    stated = [id for id in sorted(names) if id not in none]
+    if not stated or len({names[id] for id in stated}) < len(stated):
         return None
-    return RelationSchema(tuple(Relation(id, names[id]) for id in sorted(names))) if names else None
+    return RelationSchema(tuple(Relation(id, names[id]) for id in stated), none)
 
 
 def rows_of(file: IO[bytes], columns: Sequence[str], first: int = 0) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,7 @@ from harness.types import Document, Label, RelationSchema, Triplet
 
 NOT_LINKED = frozenset({"", "-", "-1"})
 _TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)")
+_NUMBER = re.compile("[0-9]{1,9}")
 _IDENTIFIER = re.compile(r"-1|(?:[A-Za-z_]+:?)?\d+")
 """What may stand between bars. Identifiers of variants hold bars of their own: ``c|SUB|G|1934|A``."""
 
@@ -110,18 +111,24 @@ def _records(path: Path) -> Iterator[tuple[_Record, Fault | None]]:
 
 def _add(record: _Record, text: str, line: int) -> None:
     if match := _TEXT.fullmatch(text):
+        if match[2] in record.texts:
+            raise Fault("is a second title or abstract; end each document with a blank line", f"line {line}")
         record.texts[match[2]] = match[3]
         return
     match text.split("\t"):
-        case [_, start, end, name, kind, identifiers, *_] if start.isdigit() and end.isdigit() and kind:
+        case [_, start, end, name, kind, identifiers, *_] if _are_numbers(start, end) and kind:
             found = tuple(one for one in _identifiers(identifiers) if one not in NOT_LINKED)
             record.mentions.append(_MentionLine(line, int(start), int(end), name, kind, found))
-        case [_, start, end, _, _] if start.isdigit() and end.isdigit():
+        case [_, start, end, _, _] if _are_numbers(start, end):
             pass  # A mention that is linked to nothing.
-        case [_, relation, first, second, *more] if len(more) < 2 and not relation.isdigit():
+        case [_, relation, first, second, *more] if len(more) < 2 and not _are_numbers(relation):
             record.relations.append(_RelationLine(line, relation, _identifiers(first), _identifiers(second)))
         case _:
             raise Fault(f"{shown(text)} is no title, abstract, mention or relation", f"line {line}")
+
+
+def _are_numbers(*texts: str) -> bool:
+    return all(map(_NUMBER.fullmatch, texts))
 
 
 def _identifiers(text: str) -> tuple[str, ...]:

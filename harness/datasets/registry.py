@@ -33,6 +33,7 @@ __all__ = [
     "PACKAGE",
     "Corpus",
     "CorpusFile",
+    "annotated_by",
     "corpus_named",
     "entity_types_of",
     "load_dataset",
@@ -153,7 +154,8 @@ def sentences_in(
 
     ``relations`` is the table of their names, by default the one beside the file.
     """
-    name = path.as_posix().removesuffix(".gz")
+    # A path in the working folder has no slash of its own.
+    name = f"/{path.as_posix().removesuffix('.gz')}"
     file = next((one for one in corpus.splits.values() if name.endswith(f"/{one.name}")), None)
     form = (file and file.format) or corpus.format
     if form not in SENTENCE_FORMS:
@@ -171,7 +173,7 @@ def _looks_like_path(name: str) -> bool:
 
 
 def _load_file(path: Path, split: str | None, each: Callable[[Document], object] | None) -> Dataset:
-    labelled_by = _annotated_by(path)
+    labelled_by = annotated_by(path)
     form = format_of(path)
     schema = schema_beside(path) or (schema_in(path) if form == "parquet" and path.is_file() else None)
     reader = READERS[form]
@@ -182,7 +184,7 @@ def _load_file(path: Path, split: str | None, each: Callable[[Document], object]
     return Dataset(name, split or "all", schema, documents, sha256_of(path), documents.label_sources)
 
 
-def _annotated_by(path: Path) -> LabelSource:
+def annotated_by(path: Path) -> LabelSource:
     """The model that annotated a file before such files said so themselves: the manifest beside it tells."""
     try:
         match whole_value(path.with_name("manifest.json"), "the manifest"):

@@ -28,10 +28,15 @@ NONE_NAMES = frozenset(
 _MARKS = re.compile(r"[\W_]+")
 
 
+def table_beside(path: Path) -> Path | None:
+    """The file of the relation table in the folder of a file of documents; None where there is none."""
+    tables = (path.parent / name for name in RELATION_TABLES)
+    return next((table for table in tables if table.is_file()), None)
+
+
 def schema_beside(path: Path) -> RelationSchema | None:
     """The relation table in the folder of a file of documents; None where there is none."""
-    tables = (path.parent / name for name in RELATION_TABLES)
-    table = next((table for table in tables if table.is_file()), None)
+    table = table_beside(path)
     return read_schema(table) if table else None
 
 
@@ -78,7 +83,7 @@ def relation_id(written: str, schema: RelationSchema | None) -> str | None:
     """
     if schema and written in schema.by_id:
         return written
-    if (schema and written in schema.none) or _means_none(written):
+    if (schema and written in schema.none) or means_none(written):
         return NONE
     if schema is None:
         return written
@@ -87,7 +92,8 @@ def relation_id(written: str, schema: RelationSchema | None) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _means_none(name: str) -> bool:
+def means_none(name: str) -> bool:
+    """Whether a name is one of ``NONE_NAMES``."""
     return _MARKS.sub(" ", name.casefold()).strip() in NONE_NAMES
 
 
@@ -107,7 +113,7 @@ def _rows(table: object) -> Iterator[tuple[str, str, bool]]:
         name = text_of(value, id)
         if not isinstance(is_none, bool | None):
             raise wrong_kind("true or false", is_none, id, "none")
-        yield text_of(id, id), name, _means_none(name) if is_none is None else is_none
+        yield text_of(id, id), name, means_none(name) if is_none is None else is_none
 
 
 def _entries(table: object) -> Iterator[tuple[str, object]]:

@@ -56,8 +56,9 @@ def encoder_folder(name: str) -> Path:
         raise InputError(
             f"{name}: no trained encoder here (a folder with {CONFIG} and {WEIGHTS}); `harness train` makes one"
         )
+    import httpx2
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         ours = (CONFIG, WEIGHTS, TRAINING, SEEN)
@@ -66,7 +67,7 @@ def encoder_folder(name: str) -> Path:
         if not (folder / WEIGHTS).is_file():
             snapshot_download(name, allow_patterns=[*PUBLISHED_WEIGHTS])
         return folder
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (httpx2.HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(f"{name}: cannot be fetched from the hub ({str(error).splitlines()[0]})") from error
 
 

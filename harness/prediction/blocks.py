@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.datasets.docred import document_of
+from harness.datasets.docred import CANDIDATES, document_of
 from harness.datasets.fields import Fault, refusal
 from harness.datasets.parquet import TEXT_COLUMNS, rows_of
 from harness.errors import InputError
@@ -18,7 +18,8 @@ from harness.label_source import HUMAN
 from harness.types import Document
 
 SUFFIXES = (".parquet", ".jsonl", ".json")
-_SCANNED_BYTES = 1 << 24
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark that some programs begin a UTF-8 file with."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,8 @@ def files_of(source: str) -> list[str]:
 def blocks_of(files: list[str], size: int) -> Iterator[Block | InputError]:
     """The blocks of ``size`` rows of all files; an error takes the place of what cannot be read of a file."""
     for number, file in enumerate(files):
-        places = _line_places(file, size) if file.endswith(".jsonl") else _places(file, size)
         try:
-            for first, end, offset in places:
+            for first, end, offset in _line_places(file, size) if _has_lines(file) else _places(file, size):
                 yield Block(file, number, first, end, offset)
         except InputError as error:
             yield error
@@ -139,6 +139,8 @@ def _line_places(file: str, size: int) -> Iterator[tuple[int, int, int]]:
     with _opened(file) as opened:
         for line in opened:
             offset += len(line)
+            if not line.strip():
+                continue
             end += 1
             if end - first == size:
                 yield first, end, start
@@ -151,10 +153,11 @@ def _values_from(block: Block) -> Iterator[tuple[object, str]]:
     """The values from a block's first row on, each with what is wrong with it."""
     if block.file.endswith(".parquet"):
         yield from ((value, "") for value in _parquet_rows(block.file, block.first))
-    elif block.file.endswith(".jsonl"):
+    elif _has_lines(block.file):
         with _opened(block.file) as opened:
             opened.seek(block.offset)
-            for number, line in enumerate(opened, block.first):
+            lines = (line.removeprefix(_MARK) if block.offset == 0 else line for line in opened)
+            for number, line in enumerate(filter(bytes.strip, lines), block.first):
                 try:
                     yield text_value(line, f"{block.file}: row {number}", "correct the line or leave it out"), ""
                 except InputError as error:
@@ -166,7 +169,15 @@ def _values_from(block: Block) -> Iterator[tuple[object, str]]:
 
 def _parquet_rows(file: str, first: int) -> Iterator[object]:
     with _opened(file) as opened:
-        yield from rows_of(opened, TEXT_COLUMNS, first)
+        yield from rows_of(opened, (*TEXT_COLUMNS, CANDIDATES), first)
+
+
+def _has_lines(file: str) -> bool:
+    """Whether a file has a document a line; one named .jsonl may hold a list all the same."""
+    if not file.endswith(".jsonl"):
+        return False
+    with _opened(file) as opened:
+        return not opened.read(64).removeprefix(_MARK).lstrip().startswith(b"[")
 
 
 def _opened(file: str) -> Any:

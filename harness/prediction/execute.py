@@ -100,10 +100,11 @@ def predict_corpus(
     _check_folder(job, predictor)
     result = PredictionResult(job.out)
     blocks = list(_readable(blocks_of(files, job.block_documents), result))
+    _check_parts(job, blocks, result)
     advance = started(sum(block.end - block.first for block in blocks))
     to_do = []
     for block in blocks:
-        counts = counts_of(job.out / block.name)
+        counts = counts_of(job.out, block)
         if counts is None or counts["statuses"].get("api_error"):
             to_do.append(block)
         else:
@@ -117,7 +118,7 @@ def predict_corpus(
 
         outcomes = predict_on_ray(job, to_do, cluster, workers)
     for block, error in outcomes if to_do else ():
-        counts = None if error else counts_of(job.out / block.name)
+        counts = None if error else counts_of(job.out, block)
         if counts is None:
             result.failures.append(error or f"{job.out / block.name}: was not written: is the folder shared?")
         else:
@@ -143,6 +144,16 @@ def _readable(found: Iterable[Block | InputError], result: PredictionResult) -> 
             yield one
         else:
             result.failures.append(str(one))
+
+
+def _check_parts(job: PredictionJob, blocks: list[Block], result: PredictionResult) -> None:
+    """Raise InputError where the folder holds a part of no block: its rows would be there beside those of now."""
+    names = {block.name for block in blocks}
+    others = sorted(one.name for one in job.out.glob("part-*.parquet") if one.name not in names)
+    if others and not result.failures:  # Of a file that cannot be read just now, the parts stay.
+        raise InputError(
+            f"{job.out} holds {others[0]}, which is of no rows that {job.source} has now: name another --out"
+        )
 
 
 def _check_folder(job: PredictionJob, predictor: Predictor) -> None:

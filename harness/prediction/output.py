@@ -68,16 +68,23 @@ def write_block(folder: Path, block: Block, rows: Sequence[Row], predicted: Sequ
     return statuses
 
 
-def counts_of(file: Path) -> dict[str, Any] | None:
-    """What a block's file says of its documents (``statuses``, ``triplets``); None where there is none."""
+def counts_of(folder: Path, block: Block) -> dict[str, Any] | None:
+    """What a block's file says of its documents (``statuses``, ``triplets``).
+
+    None where there is none, and where it holds other rows: files of a corpus may grow, or others come between them.
+    """
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
+    file = folder / block.name
     try:
         found = json.loads((parquet.read_schema(file).metadata or {})[COUNTS])
+        held = parquet.read_table(file, columns=["file", "row"])
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return None
-    return dict(found) if isinstance(found, dict) else None
+    rows, files = held["row"].to_pylist(), set(held["file"].to_pylist())
+    is_whole = rows == list(range(block.first, block.end)) and files == {block.file}
+    return dict(found) if is_whole and isinstance(found, dict) else None
 
 
 def _content(block: Block, row: Row, predicted: Predicted | None) -> dict[str, Any]:

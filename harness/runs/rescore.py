@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.gold import with_gold
-from harness.datasets.registry import load_dataset
+from harness.datasets.registry import CORPORA, load_dataset, load_split
 from harness.datasets.relation_table import schema_beside
 from harness.encoders.entities import LLM_FINDER
 from harness.encoders.seen import seen_by, seen_of
@@ -126,41 +126,58 @@ def realigned(
     return _experiment_of(folder, place, align, theta, over)
 
 
-def score_against(folder: RunFolder, gold: Path, train: Path | None) -> RunResult:
-    """The scores of a run's stored predictions against another file of labels; nothing is stored.
+def score_against(folder: RunFolder, gold: str | Path, train: Path | None, data_dir: Path | None = None) -> RunResult:
+    """The scores of a run's stored predictions against other labels, as of ``gold_of``; nothing is stored.
 
-    Raises InputError unless the file has the run's documents.
+    Raises InputError unless they are of the run's documents, and where they lack the candidate pairs of its corpus:
+    nothing tells then which predictions count.
     """
     result = RunResult.load(folder)
     totals = RunTotals()
     for record in folder.documents():
         totals.add(record)
-    labelled = gold_of(gold)
+    labelled = gold_of(gold, data_dir)
     missing = totals.by_title.keys() - {document.title for document in labelled.documents}
     if missing:
         raise InputError(f"{gold} lacks {len(missing)} of the run's documents, such as {min(missing)!r}")
     asked = [document for document in labelled.documents if document.title in totals.by_title]
+    corpus = CORPORA.get(result.manifest.question.dataset.name)
+    if corpus and corpus.arguments and any(document.candidates is None for document in asked):
+        raise InputError(
+            f"{gold}: does not tell the candidate pairs of {corpus.name}, by which the run is scored: give "
+            f"--gold {corpus.name}:SPLIT with --data-dir FOLDER, or a file of `harness data convert --corpus "
+            f"{corpus.name}`"
+        )
     training = None if train is None else read_training(train)
     submitted = replace(totals, by_title={**stored_predictions(folder, labelled.schema)})
     given = result.manifest.question.prompt.options.get(GIVEN, NOT_GIVEN)
     return replace(result, metrics=metrics_of(asked, submitted, training, given=given))
 
 
-def score_submission(predictions: Path, gold: Path, train: Path | None) -> Metrics:
-    """The metrics of a predictions file."""
+def score_submission(predictions: Path, gold: str | Path, train: Path | None, data_dir: Path | None = None) -> Metrics:
+    """The metrics of a predictions file against labels as of ``gold_of``."""
     training = None if train is None else read_training(train)
-    claimed = read_submission(predictions, schema_beside(gold) or RelationSchema(()))
     scorer = Scorer()
-    # Scored while the file is checked: it may be too large to keep, and reading it takes most of the time.
-    labelled = load_dataset(str(gold), each=lambda document: scorer.add(document, claimed.get(document.title, ())))
-    with_gold(labelled, "--gold")
+    if Path(gold).is_file():
+        claimed = read_submission(predictions, schema_beside(Path(gold)) or RelationSchema(()))
+        # Scored while the file is checked: it may be too large to keep, and reading it takes most of the time.
+        labelled = load_dataset(str(gold), each=lambda document: scorer.add(document, claimed.get(document.title, ())))
+        with_gold(labelled, "--gold")
+    else:
+        labelled = gold_of(gold, data_dir)
+        claimed = read_submission(predictions, labelled.schema)
+        for document in labelled.documents:
+            scorer.add(document, claimed.get(document.title, ()))
     scorer.add_others(claimed)
     return metrics_of(labelled.documents, RunTotals({**claimed}, scorer=scorer), training)
 
 
-def gold_of(file: Path) -> Dataset:
-    """The documents of ``--gold``; raises InputError for a file without labels."""
-    return with_gold(load_dataset(str(file)), "--gold")
+def gold_of(gold: str | Path, data_dir: Path | None = None) -> Dataset:
+    """The documents of ``--gold``, a file or ``NAME:SPLIT``, which is read as the literature on the corpus does.
+
+    Raises InputError where it has no labels.
+    """
+    return with_gold(load_split(str(gold), data_dir), "--gold")
 
 
 def surface_scores(predictions: Path, gold: Dataset) -> dict[str, float | int]:

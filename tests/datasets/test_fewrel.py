@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
@@ -82,3 +83,24 @@ def test_the_public_file_has_16_relations_of_700_sentences() -> None:
     assert set(counts.values()) == {700}
     assert list(counts) == [relation.id for relation in dataset.schema.relations]
     assert len(counts) == 16
+
+
+def test_the_file_may_be_packed_and_begin_with_a_mark(tmp_path: Path) -> None:
+    plain = load_dataset("fewrel", data_dir=write(tmp_path, {"P26": [ANNA]}))
+    content = (tmp_path / "val_wiki.json").read_bytes()
+    (tmp_path / "val_wiki.json").unlink()
+    (tmp_path / "val_wiki.json.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + content))
+    assert load_dataset("fewrel", data_dir=tmp_path).documents == plain.documents
+    (tmp_path / "val_wiki.json.gz").write_bytes(b'{"P26": [], "P26": []}')
+    with pytest.raises(InputError, match="the key 'P26' is given twice"):
+        load_dataset("fewrel", data_dir=tmp_path)
+
+
+def test_public_splits_are_told_in_the_working_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    triplet = {"tokens": CAI["tokens"], "head": [0], "tail": [2], "label_id": "P40", "label": "child"}
+    (tmp_path / "unseen_5_seed_0").mkdir()
+    (tmp_path / "unseen_5_seed_0" / "test.jsonl").write_text(json.dumps({"triplets": [triplet]}))
+    monkeypatch.chdir(tmp_path)
+    for corpus, kind in (("fewrel", "human"), ("wiki-zsl", "distant")):
+        (document,) = load_dataset(corpus, "m5-seed-0", ".").documents
+        assert (document.label_source.kind, document.labels[0].triplet) == (kind, Triplet(0, "P40", 1))

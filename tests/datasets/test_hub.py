@@ -62,3 +62,18 @@ def test_what_cannot_be_fetched_is_told_in_one_line(tmp_path: Path, monkeypatch:
         assert "corpora known by name" in error_line(
             harness_here("data", "fetch", f"hf://{REPOSITORY}", "--split", "dev")
         )
+
+
+def test_a_hub_that_is_not_there_or_is_none_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Hub(REPOSITORY, {"../out.json": b"[]"}, "datasets") as hub:
+        at(hub, monkeypatch, tmp_path)
+        told = error_line(harness_here("data", "fetch", f"hf://{REPOSITORY}"))
+        assert "cannot be fetched from the hub (Invalid filename '../out.json'" in told
+        assert not list(tmp_path.rglob("out.json"))
+        hub.files = {"a.json": b"[]"}
+        some = error_line(harness_here("data", "fetch", f"hf://{REPOSITORY}", "--file", "a*", "--file", "b*"))
+        assert "no file that is read fits --file b*; there is a.json" in some
+    for command in (("data", "fetch", f"hf://{REPOSITORY}"), ("annotate", f"hf://{REPOSITORY}", "--model", "mock")):
+        assert "cannot be fetched from the hub ([Errno 111] Connection refused)" in error_line(harness_here(*command))

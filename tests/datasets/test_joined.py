@@ -107,3 +107,22 @@ def test_entity_types_are_those_of_all(folder: Path) -> None:
     assert entity_types_of("docred:train+redocred:train") == entity_types_of("docred")
     assert entity_types_of("cdr:train+gda:train") == ("CHEM", "DISE", "GENE")
     assert entity_types_of(str(folder / "dev.json")) == entity_types_of("redocred")
+
+
+def test_a_sentence_that_one_corpus_has_twice_stays_twice(folder: Path) -> None:
+    anna = {"tokens": ["Anna", "knows", "Ben", "."], "h": ["anna", "Q1", [[0]]], "t": ["ben", "Q2", [[2]]]}
+    other = {**anna, "h": anna["t"], "t": anna["h"]}
+    (folder / "val_wiki.json").write_text(json.dumps({"P26": [anna, other]}), encoding="utf-8")
+    (folder / "pid2name.json").write_text(json.dumps({"P26": ["spouse", "-"]}), encoding="utf-8")
+    both = load_split("docred:train+fewrel:dev", folder)
+    assert [one.title for one in both.documents][4:] == ["sentence 0", "sentence 1"]
+    again = load_split("fewrel:dev+fewrel:dev", folder)
+    assert list(again.documents) == list(load_split("fewrel:dev", folder).documents)
+
+
+def test_any_labels_stand_before_none(folder: Path) -> None:
+    rows = json.loads((folder / "train_distant.json").read_text(encoding="utf-8"))
+    unlabelled = [{key: value for key, value in row.items() if key != "labels"} for row in rows]
+    (folder / "test.json").write_text(json.dumps(unlabelled), encoding="utf-8")
+    for name in ("docred:distant+docred:test", "docred:test+docred:distant"):
+        assert {one.kind for one in load_split(name, folder).label_sources} == {"distant"}

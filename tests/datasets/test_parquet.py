@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,41 @@ def test_a_corpus_is_converted_to_parquet(tmp_path: Path) -> None:
     assert list(load_dataset(str(tmp_path / "out" / "dev.parquet")).documents) == list(
         load_dataset(str(corpus)).documents
     )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("title", b"T", "title: must be a string, not a value of the kind bytes"),
+        ("title", Decimal("1.5"), "title: must be a string, not a value of the kind Decimal"),
+        ("sents", [[b"a"]], r"sents\[0\]\[0\]: must be a string, not a value of the kind bytes"),
+        ("title", float("nan"), "title: must be a string, not the number nan"),
+        ("unseen_relations", ["P17"], "unseen_relations: must be an object, not a list"),
+        ("unseen_relations", ["ab"], "unseen_relations: must be an object, not a list"),
+    ],
+)
+def test_values_of_other_kinds_are_refused(tmp_path: Path, column: str, value: object, told: str) -> None:
+    (row,) = json.loads(write_corpus(tmp_path / "made", 1).read_text(encoding="utf-8"))
+    with pytest.raises(InputError, match=f"row 0.*{told}"):
+        load_dataset(write(tmp_path / "dev.parquet", [{**row, column: value}]))
+
+
+@pytest.mark.parametrize(
+    ("ids", "texts", "relations", "none"),
+    [
+        (["CID", "NR"], ["induces", "no relation"], {"CID": "induces"}, ("NR",)),
+        (["CID", "X"], ["induces", "NA"], {"CID": "induces"}, ("X",)),
+        (["CID", "NR"], [None, None], {"CID": "CID"}, ("NR",)),
+        (["CID", "P2"], ["induces", " "], {"CID": "induces", "P2": "P2"}, ()),
+    ],
+)
+def test_what_stands_for_no_relation_is_none(
+    tmp_path: Path, ids: list[str], texts: list[str | None], relations: dict[str, str], none: tuple[str, ...]
+) -> None:
+    (row,) = json.loads(write_corpus(tmp_path / "made", 1).read_text(encoding="utf-8"))
+    row["labels"] = {"head": [0, 1], "tail": [1, 0], "relation_id": ids, "relation_text": texts}
+    dataset = load_dataset(write(tmp_path / "dev.parquet", [row]))
+    assert ({one.id: one.name for one in dataset.schema.relations}, dataset.schema.none) == (relations, none)
+    (document,) = dataset.documents
+    assert [one.triplet.relation for one in document.labels] == list(relations)
+    assert len(document.unrelated) == len(none)

@@ -101,3 +101,59 @@ def test_parquet_json_and_other_file_systems_are_read_alike(corpus: Path, tmp_pa
         assert "another input" in other.stderr
     found = [[(row["title"], row["triplets"]) for row in rows(tmp_path / name)] for name in (*sources, "remote")]
     assert all(one == found[0] for one in found)
+
+
+def test_what_was_added_to_the_input_is_predicted(corpus: Path, tmp_path: Path) -> None:
+    documents = corpus.read_text(encoding="utf-8").splitlines(keepends=True)
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "b.jsonl").write_text("".join(documents[:6]), encoding="utf-8")
+
+    def predicted() -> list[tuple[str, str]]:
+        done = harness_here(*command(folder, out, server))
+        assert done.returncode == 0, done.stderr
+        return [(Path(row["file"]).name, row["title"]) for row in rows(out)]
+
+    with ChatServer(rule=by_size) as server:
+        assert predicted() == [("b.jsonl", f"Document {number}") for number in range(6)]
+        (folder / "b.jsonl").write_text("".join(documents[:7]), encoding="utf-8")
+        assert predicted()[6:] == [("b.jsonl", "Document 6")]
+        (folder / "a.jsonl").write_text("".join(documents[20:26]), encoding="utf-8")
+        assert predicted() == [
+            *(("a.jsonl", f"Document {number}") for number in range(20, 26)),
+            *(("b.jsonl", f"Document {number}") for number in range(7)),
+        ]
+        (folder / "a.jsonl").unlink()
+        gone = harness_here(*command(folder, out, server))
+    assert "part-00001-0000000000.parquet, which is of no rows that" in gone.stderr
+    assert gone.returncode == 2
+
+
+def test_lines_with_a_mark_blank_lines_and_a_list_are_read(corpus: Path, tmp_path: Path) -> None:
+    documents = corpus.read_text(encoding="utf-8").splitlines()[:9]
+    marked, listed = tmp_path / "marked.jsonl", tmp_path / "listed.jsonl"
+    marked.write_text("\n\n".join(documents[:6]) + "\n\n", encoding="utf-8-sig")
+    listed.write_text(f"[{','.join(documents[:6])}]", encoding="utf-8-sig")
+    with ChatServer(rule=by_size) as server:
+        for path in (marked, listed):
+            done = harness_here(*command(path, tmp_path / path.stem, server, "--json"))
+            assert json.loads(done.stdout)["statuses"] == {"ok": 6}, done.stderr
+    assert [row["row"] for row in rows(tmp_path / "marked")] == list(range(6))
+    assert rows(tmp_path / "marked")[5]["title"] == "Document 5"
+
+
+def test_candidate_pairs_count_in_every_form(tmp_path: Path) -> None:
+    documents = json.loads(write_corpus(tmp_path / "corpus", 2).read_text(encoding="utf-8"))
+    content = [{**one, "candidate_pairs": [[0, 1]]} for one in documents]
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    parquet.write_table(pa.Table.from_pylist(content), tmp_path / "b.parquet")
+    found = []
+    for name in ("a.json", "b.parquet"):
+        out = tmp_path / f"out-{name}"
+        done = harness_here(
+            *("predict", tmp_path / name, "--model", "glidre-minilm", "--out", out, "-M", "threshold=0.001"),
+            *("--display", "none"),
+        )
+        assert done.returncode == 0, done.stderr
+        found.append([{(one["head"], one["tail"]) for one in row["triplets"]} for row in rows(out)])
+    assert found[0] == found[1] == [{(0, 1)}, {(0, 1)}]
