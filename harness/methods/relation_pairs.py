@@ -111,8 +111,8 @@ class RelationPairs(PromptedMethod):
             text = self.settings.relation_texts[relation] if self._by_types else None
             fitting = [ends for types, ends in by_types.items() if text is None or text.type_rank(*types) is not None]
             if fitting:
-                of_relation = (set[int]().union(*one) for one in zip(*fitting, strict=True))
-                asked.append(Asked(relation, *(tuple(sorted(one)) for one in of_relation)))
+                of_heads, of_tails = (sorted(set[int]().union(*one)) for one in zip(*fitting, strict=True))
+                asked.append(Asked(relation, tuple(of_heads), tuple(of_tails)))
         return asked
 
     def _references(self, context: DocumentContext) -> Sequence[str]:
