@@ -59,7 +59,7 @@ class _GroupedReader(AnswerReader[RawTriplet]):
             return []
         content = without_ornaments(line)
         fields = fields_of(content)
-        if self._head is not None and len(fields) > 1 and not content.startswith("("):
+        if self._head is not None and len(fields) > 1 and not self._is_triplet(fields[0]):
             return self._stated(fields, line)
         heading = unescape(content.rstrip(":* ").strip())
         if heading in self._known:
@@ -70,6 +70,11 @@ class _GroupedReader(AnswerReader[RawTriplet]):
         if self._head is not None and colon and all(unescape(tail) in self._known for tail in tails):
             return self._stated([relation.strip(), *tails], line)
         return read_line(line, self._sentences)
+
+    def _is_triplet(self, first: str) -> bool:
+        """Whether a line with this first field is a whole triplet in brackets, not a relation that begins with one."""
+        is_whole = first.count("(") == first.count(")") and unescape(first.strip("() ")) not in self._known
+        return first.startswith("(") and not is_whole
 
     def read_last_line(self, line: str) -> list[RawTriplet | Reject]:
         entries = self.read_line(line)

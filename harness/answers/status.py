@@ -28,8 +28,8 @@ def bad_ending(completion: Completion, *, is_whole: bool) -> tuple[Status, str] 
 _SEVERITY: tuple[Status, ...] = ("ok", "refused", "invalid_output", "truncated")
 
 
-def worst_status(outcomes: Sequence[tuple[Status, str]]) -> tuple[Status, str]:
-    """The status of a document from those of its answers; ok if there are none.
+def worst_status(outcomes: Sequence[tuple[Status, str]], of: str = "answers") -> tuple[Status, str]:
+    """The status of a document from those of its answers, or of what else it is divided into; ok if there are none.
 
     It is ``truncated`` if any answer is, else ``invalid_output`` if any is, else ``refused`` if any is: one
     answer that is not ok leaves the document incomplete. The error tells how many answers have that status.
@@ -38,4 +38,4 @@ def worst_status(outcomes: Sequence[tuple[Status, str]]) -> tuple[Status, str]:
     if status == "ok" or len(outcomes) == 1:
         return status, error
     affected = sum(one == status for one, _ in outcomes)
-    return status, f"{affected} of {len(outcomes)} answers: {error}"
+    return status, f"{affected} of {len(outcomes)} {of}: {error}"

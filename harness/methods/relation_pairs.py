@@ -101,17 +101,18 @@ class RelationPairs(PromptedMethod):
     def _asked(self, document: Document) -> list[Asked]:
         """The relations of the schema, in its order, that some pair of the document may have."""
         kinds = [entity.type for entity in document.entities]
+        by_types: dict[tuple[str, str], tuple[set[int], set[int]]] = {}
+        for head, tail in document.pairs:
+            heads, tails = by_types.setdefault((kinds[head], kinds[tail]), (set(), set()))
+            heads.add(head)
+            tails.add(tail)
         asked = []
         for relation in self._names:
             text = self.settings.relation_texts[relation] if self._by_types else None
-            pairs = [
-                (head, tail)
-                for head, tail in document.pairs
-                if text is None or text.type_rank(kinds[head], kinds[tail]) is not None
-            ]
-            if pairs:
-                heads, tails = ({pair[place] for pair in pairs} for place in (0, 1))
-                asked.append(Asked(relation, tuple(sorted(heads)), tuple(sorted(tails))))
+            fitting = [ends for types, ends in by_types.items() if text is None or text.type_rank(*types) is not None]
+            if fitting:
+                of_heads, of_tails = (sorted(set[int]().union(*one)) for one in zip(*fitting, strict=True))
+                asked.append(Asked(relation, tuple(of_heads), tuple(of_tails)))
         return asked
 
     def _references(self, context: DocumentContext) -> Sequence[str]:

@@ -60,7 +60,7 @@ class Voting:
             drawn = await asyncio.gather(*(sample.extract(document, ask) for sample in self.samples))
         else:
             drawn = [await sample.extract(document, ask) for sample in self.samples]
-        status, error = worst_status([(one.status, one.error) for one in drawn])
+        status, error = worst_status([(one.status, one.error) for one in drawn], "samples")
         return Extraction(
             predictions=voted([one.predictions for one in drawn], self.least_share),
             status=status,

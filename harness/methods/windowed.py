@@ -40,7 +40,7 @@ class Windowed:
             found = await asyncio.gather(*(method.extract(window.document, ask) for window in windows))
         else:
             found = [await method.extract(window.document, ask) for window in windows]
-        status, error = worst_status([(one.status, one.error) for one in found])
+        status, error = worst_status([(one.status, one.error) for one in found], "windows")
         details = [renumbered(one.details, window.numbers) for one, window in zip(found, windows, strict=True)]
         together = {pair for window in windows for pair in _pairs_of(window)}
         return Extraction(

@@ -127,6 +127,10 @@ class Experiment(LlmRun):
             parts.append(f"relations={retrieval.count} by {retrieval.embedder.name}")
         if self.config.window:
             parts.append(f"window={self.config.window}")
+        if self.config.reasoning_effort is not None:
+            parts.append(f"reasoning-effort={self.config.reasoning_effort}")
+        if self.config.thinking_tokens is not None:
+            parts.append(f"thinking-tokens={self.config.thinking_tokens}")
         if self.config.samples > 1:
             parts.append(f"samples={self.config.samples}")
             parts += [f"vote-share={self._vote_share:g}"] if self._vote_share != LEAST_SHARE else []

@@ -91,6 +91,8 @@ def test_only_the_empty_answer_is_left_without_a_pair_or_a_relation(form: Gramma
         ("(Ann | country | Zoë)\nEND", [("Ann", "country", "Zoë")], []),
         ("Ann\n- country | Zoë\nAnn\n- country | Zoë\nEND", [("Ann", "country", "Zoë")], []),
         ("Ann\n- country | Zoë | Bo", [("Ann", "country", "Zoë")], ["truncated_line"]),
+        ("Ann\n- (co-)author | Zoë | Bob\nEND", [("Ann", "(co-)author", "Zoë"), ("Ann", "(co-)author", "Bob")], []),
+        ("Bob\n- (Ann | country | Zoë)\nEND", [("Ann", "country", "Zoë")], []),
         ("Ann is a person who lives somewhere.\nEND", [], ["prose"]),
         ('{"heads": [{"head": "Ann", "relations": [{"relation": "r", "tails": ["Bob"', [("Ann", "r", "Bob")], []),
     ],

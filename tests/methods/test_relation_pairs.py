@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.escaping import escape, unescape
 from harness.methods.base import PromptMethod
 from harness.methods.context import DocumentContext, SchemaContext
 from harness.methods.table import create_method
+from harness.prompting.relations import RelationText
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
 from harness.scoring.official import score
@@ -148,6 +150,20 @@ async def test_entities_of_one_name_are_told_apart() -> None:
     assert any("Luxembourg (2)" in answer for answer in answers.values())
     extraction, _ = await extract(one, document, lambda request: Completion(answers[request], "stop"))
     assert {one.triplet for one in extraction.predictions} == {label.triplet for label in document.labels}
+
+
+async def test_types_are_compared_once_for_all_pairs_that_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = Counter[tuple[str, str, str]]()
+    rank = RelationText.type_rank
+
+    def counted(text: RelationText, head: str, tail: str) -> int | None:
+        compared[text.id, head, tail] += 1
+        return rank(text, head, tail)
+
+    monkeypatch.setattr(RelationText, "type_rank", counted)
+    await extract(method(), DOCUMENT, lambda _: Completion("NONE", "stop"))
+    assert {relation for relation, _, _ in compared} == {relation.id for relation in SAMPLE.schema.relations}
+    assert set(compared.values()) == {1}, "not for every pair of 300 entities"
 
 
 @pytest.mark.parametrize("reasoning", [{}, {"reasoning": "brief"}])

@@ -120,7 +120,7 @@ async def test_a_document_is_only_ok_if_all_its_windows_are() -> None:
     answers = iter(["END", "I cannot say."])
     extraction, _ = await extract(windowed("tagged", 12), _two_windows(), lambda _: Completion(next(answers), "stop"))
     assert extraction.status == "invalid_output"
-    assert extraction.error == "1 of 2 answers: the answer lists nothing and has no end of list"
+    assert extraction.error == "1 of 2 windows: the answer lists nothing and has no end of list"
 
 
 @pytest.mark.parametrize("prompt", [prompt for prompt in VARIANTS if prompt not in LISTS])

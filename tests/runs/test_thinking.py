@@ -39,6 +39,9 @@ def test_thinking_comes_on_top_of_the_answer_and_changes_no_run_without_it() -> 
     assert thinking.settings.sampling.max_tokens == plain.settings.sampling.max_tokens + 512
     asked, more = (one.question()["sampling"] for one in (plain, thinking))
     assert (more["thinking_tokens"], "thinking_tokens" in asked) == (512, False)
+    assert (plain.prompt_label, thinking.prompt_label) == ("tagged", "tagged thinking-tokens=512")
+    effort = prepare(RunConfig("mock", "tagged", "sample", reasoning_effort="low"))
+    assert effort.prompt_label == "tagged reasoning-effort=low", "leaderboards tell them apart"
 
 
 def test_the_server_is_sent_the_budget_and_an_ablation_compares_several(tmp_path: Path) -> None:

@@ -167,6 +167,17 @@ def test_what_is_of_a_document_counts_once_and_decisions_of_every_sample(
         asyncio.run(read_alignable(find_run(results, voting["run_id"]), None, None))
 
 
+def test_what_went_wrong_is_told_of_windows_and_samples(run_arguments: Arguments, results: Path) -> None:
+    def cut(body: dict[str, Any]) -> dict[str, Any]:
+        return completion("(E1 | cou", finish_reason="length" if body["seed"] == 10 else "stop")
+
+    asked = ("--dataset", "sample", "--limit", "1", "--window", "40", *SAMPLED, "--fail-on-error", "1")
+    with ChatServer(rule=cut) as server:
+        run = invoked(*run_arguments(server.base_url, 1, *asked))
+    (record,) = find_run(results, run["run_id"]).documents()
+    assert record.error == "1 of 4 samples: 2 of 2 windows: the answer reached its token limit"
+
+
 def test_probabilities_of_all_candidates_are_not_voted_on(run_arguments: Arguments) -> None:
     refused = CliRunner().invoke(
         app, run_arguments("http://127.0.0.1:9/v1", 1, "--prompt", "related", "-P", "by=pair", *SAMPLED)
