@@ -21,8 +21,14 @@ from harness.types import Document
 
 READ = (".txt", ".jsonl", ".parquet")
 """What the names of files with texts end with."""
+EMPTY = "empty"
+"""Why a text without a word is left out, whatever the filter: there is nothing to ask about."""
 MOST_FILES = 10
 """So many files of a data set of the hub are fetched without being chosen: those of the web have thousands."""
+
+
+_IN_JSON = 'write {"title": "...", "text": "..."}'
+_IN_PARQUET = "give the columns title and text"
 
 
 class PlainText(NamedTuple):
@@ -48,6 +54,8 @@ class TextFilter:
         """Why a text is left out; "" where it is not. Raises ModelUnavailable as of ``written_in``."""
         text = one.text
         words = len(text.split())
+        if not words:
+            return EMPTY
         if words < self.min_words:
             return "too_short"
         if self.max_words is not None and words > self.max_words:
@@ -82,7 +90,7 @@ class TextCollection(Collection[Document]):
                 raise InputError(f"{name}: two texts have the title {one.title!r}; titles must be unique")
             titles.add(one.title)
             digest.update(json.dumps([one.title, one.text]).encode())
-        if not titles and self.left_out:
+        if not titles and self.left_out.keys() - {EMPTY}:
             raise InputError(f"{name}: the filters keep none of its {self.left_out.total():,} texts: allow more")
         if not titles:
             raise InputError(f"{name}: holds no text; give a .txt file, a folder of them, or a .jsonl file")
@@ -157,7 +165,11 @@ def read_texts(path: Path, name: str = "") -> Iterator[PlainText]:
         yield from _read_lines(path, name)
     elif path.suffix == ".parquet":
         for number, row in enumerate(parquet_rows(path, ("title", "text", "language"))):
-            yield _text_of(row, f"{path}, row {number}", f"{name} {number}")
+            if "text" not in row:
+                raise InputError(f"{path}: has no column text; name the column of the texts so")
+            # Data sets of the web have rows without a text.
+            content = {**row, "text": "" if row["text"] is None else row["text"]}
+            yield _text_of(content, f"{path}, row {number}", f"{name} {number}", _IN_PARQUET)
     else:
         raise InputError(f"{path}: give a .txt file, a folder of .txt files, a .jsonl or a .parquet file")
 
@@ -191,14 +203,16 @@ def _read_line(line: str, where: str, default_title: str) -> PlainText:
     return _text_of(content, where, default_title)
 
 
-def _text_of(content: object, where: str, default_title: str) -> PlainText:
+def _text_of(content: object, where: str, default_title: str, form: str = _IN_JSON) -> PlainText:
     match content:
         case {"text": str(text), "title": str(title)} if title:
             pass
+        case {"text": str(text), "title": int(number)} if type(number) is int:
+            title = str(number)
         case {"text": str(text), **more} if more.get("title") is None:
             title = default_title
         case _:
-            raise InputError(f'{where}: write {{"title": "...", "text": "..."}}, both texts, the title optional')
+            raise InputError(f"{where}: {form}, both texts, the title optional")
     language = content.get("language") if isinstance(content, dict) else None
     return PlainText(_storable(title), _storable(text), language if isinstance(language, str) else "")
 

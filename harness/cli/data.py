@@ -239,6 +239,8 @@ def subset(
     if (unseen is None) == (relations is None):
         raise InputError("say which relations: a number with -m, or a file with --relations")
     dataset = load_split(corpus, data_dir)
+    if dataset.in_episodes:
+        raise InputError(f"{corpus}: a file of documents cannot hold episodes; they are read as they are")
     if relations is not None:
         chosen = listed_relations(relations, dataset.schema)
     else:
@@ -248,9 +250,13 @@ def subset(
     kept = without_relations(dataset, chosen) if seen else with_relations(dataset, chosen, pairs_given=given)
     if table := table_beside(target):
         raise InputError(f"{table}: is there already; choose a folder of its own for each choice of relations")
+    if not kept.documents or not kept.schema.relations:
+        what = "document that states none of them" if seen else "document states one of them"
+        raise InputError(f"{corpus}: no {what if kept.schema.relations else 'relation is left'}; choose others")
+    none = kept.schema.none[0] if kept.schema.none else ""
     with document_output(target) as output:
         for document in kept.documents:
-            output.write(document)
+            output.write(document, none)
     write_schema(target.with_name("rel_info.json"), kept.schema)
     relations_kept = kept.schema.relations
     names = ", ".join(relation.name for relation in relations_kept[:15]) + (", ..." if len(relations_kept) > 15 else "")

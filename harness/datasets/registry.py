@@ -50,6 +50,9 @@ def corpus_named(name: str) -> Corpus:
     """The row of that name; InputError with the nearest known name otherwise."""
     if name in CORPORA:
         return CORPORA[name]
+    corpus, _, split = name.partition(":")
+    if corpus in CORPORA and split in CORPORA[corpus].splits:
+        raise InputError(f"{name}: one corpus is named here, and its split apart: {corpus} with --split {split}")
     nearest = difflib.get_close_matches(name.lower(), CORPORA, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(CORPORA)}"
     raise InputError(f"unknown dataset {name!r}: {hint} (or give the path of a DocRED-format .json file)")

@@ -91,14 +91,19 @@ class HeadRelationTail(PromptedMethod):
         return [
             relation.id
             for relation in self.settings.schema.relations
-            if not texts[relation.id].head_types or kind in texts[relation.id].head_types
+            if texts[relation.id].takes_head(kind)
             if self._tails(document, head, relation.id)
         ]
 
     def _tails(self, document: Document, head: int, relation: str) -> list[int]:
-        types = self.settings.relation_texts[relation].tail_types
-        entities = enumerate(document.entities)
-        return [tail for tail, entity in entities if tail != head and (not types or entity.type in types)]
+        """The tails that the relation's text allows and the corpus' candidate pairs have, in the document's order."""
+        takes = self.settings.relation_texts[relation].takes_tail
+        paired = None if document.candidates is None else {other for one, other in document.candidates if one == head}
+        return [
+            tail
+            for tail, entity in enumerate(document.entities)
+            if tail != head and takes(entity.type) and (paired is None or tail in paired)
+        ]
 
     def _relation_question(self, context: DocumentContext, head: int) -> Question[LabelReading]:
         labels = [escape(self._label(one)) for one in self._relations(context.document, head)]

@@ -77,6 +77,7 @@ class RelationText:
     - ``symmetric``: whether the relation holds in both directions.
     - ``transitive``: whether it holds from a to c wherever it holds from a to b and from b to c.
     - ``name``: of the relation, in a file that is the schema of a corpus as well.
+    - ``known_types``: the entity types that its file speaks of; those lists say nothing of any other. Empty: of all.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -92,6 +93,7 @@ class RelationText:
     symmetric: bool = False
     transitive: bool = False
     name: Text | None = None
+    known_types: EntityTypes = ()
 
     def state(self, head: str, tail: str) -> str:
         """The statement about these two names. They are put in as they are, braces included."""
@@ -100,12 +102,21 @@ class RelationText:
 
     def type_rank(self, head: str, tail: str) -> int | None:
         """How far down its lists the relation names these entity types, from 0; None where it does not allow them."""
-        rank = 0
-        for kind, allowed in ((head, self.head_types), (tail, self.tail_types)):
-            if allowed and kind not in allowed:
-                return None
-            rank += allowed.index(kind) if allowed else 0
-        return rank
+        if not self.takes_head(head) or not self.takes_tail(tail):
+            return None
+        sides = ((head, self.head_types), (tail, self.tail_types))
+        return sum(allowed.index(kind) if kind in allowed else len(allowed) for kind, allowed in sides)
+
+    def takes_head(self, kind: str) -> bool:
+        """Whether a head may be of this type: one that is listed, or that the file does not speak of."""
+        return self._takes(kind, self.head_types)
+
+    def takes_tail(self, kind: str) -> bool:
+        """As ``takes_head``, of a tail."""
+        return self._takes(kind, self.tail_types)
+
+    def _takes(self, kind: str, allowed: tuple[str, ...]) -> bool:
+        return not allowed or kind in allowed or (bool(self.known_types) and kind not in self.known_types)
 
 
 @dataclass(frozen=True)
@@ -200,13 +211,15 @@ def read_relation_texts(path: Path) -> Mapping[str, RelationText]:
     tables.pop(DRAFTED_FROM, None)
     texts = {}
     for relation, table in tables.items():
-        if not isinstance(table, dict) or "id" in table:
-            raise InputError(f"{path}, relation {relation}: must be a table of texts without an id of its own")
+        if not isinstance(table, dict) or table.keys() & {"id", "known_types"}:
+            raise InputError(
+                f"{path}, relation {relation}: must be a table of texts without an id or known types of its own"
+            )
         if table.get("none") is True:
             continue
         table.pop("none", None)
         try:
-            texts[relation] = adapter.validate_python({"id": relation, **table})
+            texts[relation] = adapter.validate_python({"id": relation, "known_types": types, **table})
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])

@@ -47,6 +47,7 @@ def pair_scores(
     """The log odds of every candidate's score for all ordered pairs of a document, and those of ``least`` for NA.
 
     ``candidates`` are head, relation id, tail and score (0 to 1); what is not among them has a score below all of them.
+    The pairs are the candidate pairs of the corpus, where it has any: what a model lists beyond them has no score.
     """
     import numpy as np
 
@@ -55,7 +56,8 @@ def pair_scores(
     scores = np.full((len(pairs), len(relations) + 1), _log_odds(LOWEST_KEPT / 2), dtype=np.float32)
     scores[:, -1] = _log_odds(least)
     for head, relation, tail, score in candidates:
-        scores[rows[head, tail], columns[relation]] = _log_odds(score)
+        if (row := rows.get((head, tail))) is not None:
+            scores[row, columns[relation]] = _log_odds(score)
     return PairScores(document.title, relations, np.array(pairs, dtype=np.int32).reshape(-1, 2), scores)
 
 

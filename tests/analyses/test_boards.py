@@ -13,6 +13,7 @@ import pytest
 from harness.analyses.leaderboards import Leaderboard, RunFilter, leaderboards
 from harness.analyses.leaderboards.across import SYSTEM, across, named_system
 from harness.analyses.leaderboards.ranking import MISMATCHED
+from harness.errors import InputError
 from harness.prompting.relations import COUNTED_TYPES
 from harness.redaction import HIDDEN
 from harness.runs import consistency
@@ -378,6 +379,20 @@ def test_a_table_over_corpora_has_a_row_a_system_and_never_mixes_scores(tmp_path
     done = harness_here("leaderboard", "--across", "--results-dir", tmp_path, "--out", tmp_path / "across.parquet")
     assert (done.returncode, (tmp_path / "across.parquet").is_file()) == (0, True)
     assert "columns and rows of its own" in harness_here("leaderboard", "--across", "--reported").stderr
+
+
+def test_imported_files_of_a_named_system_give_their_mean(tmp_path: Path) -> None:
+    for name, recall in (("seed-0", 0.2), ("seed-1", 0.8), ("other", 0.5)):
+        question = {"model": {"name": f"theirs/{name}"}, "dataset": {"name": "cdr", "split": "dev", "sha256": "cdr"}}
+        manifest = {"runner": "imported", "prompt_label": ""}
+        simulated_run(tmp_path, f"cdr-dev-{name}", recall, question=question, manifest=manifest)
+    boards = leaderboards(tmp_path)
+    alone = across(boards).set_index("model")["cdr dev"]
+    table = across(boards, [named_system("Theirs=cdr:theirs/seed-*")]).set_index("model")["cdr dev"]
+    assert set(table.index) == {"Theirs", "theirs/other"}
+    assert table["Theirs"] == pytest.approx((alone["theirs/seed-0"] + alone["theirs/seed-1"]) / 2)
+    with pytest.raises(InputError, match="--system theirs/other: is the name of a model on cdr dev; choose another"):
+        across(boards, [named_system("theirs/other=cdr:theirs/seed-*")])
 
 
 def test_models_trained_for_one_corpus_each_are_one_row(tmp_path: Path) -> None:

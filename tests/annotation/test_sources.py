@@ -151,3 +151,21 @@ def test_what_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path)
         assert done.returncode == 2
         assert told in error_line(done)
     assert not file.parent.exists()
+
+
+def test_rows_without_a_text_are_left_out_and_titles_may_be_numbers(tmp_path: Path) -> None:
+    rows = [{"title": 7, "text": "Anna lives."}, {"title": 8, "text": None}, {"title": 9, "text": " \n"}]
+    (tmp_path / "a.parquet").write_bytes(as_bytes(rows))
+    found = TextCollection(tmp_path / "a.parquet")
+    assert ([one.title for one in found], found.left_out) == (["7"], {"empty": 2})
+    (tmp_path / "a.jsonl").write_text('{"title": 7, "text": "Anna lives."}', encoding="utf-8")
+    assert [one.title for one in TextCollection(tmp_path / "a.jsonl")] == ["7"]
+    (tmp_path / "blank.txt").write_text(" \n", encoding="utf-8")
+    with pytest.raises(InputError, match="holds no text"):
+        TextCollection(tmp_path / "blank.txt")
+    (tmp_path / "b.parquet").write_bytes(as_bytes([{"body": "Anna."}]))
+    with pytest.raises(InputError, match="has no column text; name the column of the texts so"):
+        TextCollection(tmp_path / "b.parquet")
+    (tmp_path / "b.parquet").write_bytes(as_bytes([{"text": b"Anna."}]))
+    with pytest.raises(InputError, match="row 0: give the columns title and text, both texts"):
+        TextCollection(tmp_path / "b.parquet")

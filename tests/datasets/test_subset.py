@@ -138,3 +138,21 @@ def test_an_encoder_takes_the_best_relation_of_each_candidate_pair() -> None:
     scores = np.array([[0.1, 0.3, 2.0], [1.0, 0.0, 0.5], [0.0, 0.0, 1.0]])
     found = PairScores("t", ("P1", "P2"), np.array([[0, 1], [1, 0], [0, 2]]), scores).best([(0, 1), (1, 0)])
     assert [(tuple(one.triplet), one.score) for one in found] == [((0, "P2", 1), -1.7), ((1, "P1", 0), 0.5)]
+
+
+def test_a_subset_keeps_what_labels_call_unrelated_and_is_never_empty(tmp_path: Path) -> None:
+    data = tmp_path / "cdr"
+    data.mkdir()
+    (data / "dev.data").write_bytes((Path(__file__).parent / "corpora" / "dev.data").read_bytes())
+    place = ("--data-dir", data)
+    done = harness_here("data", "subset", "cdr:dev-filtered", tmp_path / "one" / "dev.json", "-m", "1", *place)
+    assert done.returncode == 0, done.stderr
+    before = {one.title: one for one in load_dataset("cdr", "dev-filtered", data).documents}
+    for document in load_dataset(str(tmp_path / "one" / "dev.json")).documents:
+        assert document.unrelated == before[document.title].unrelated
+        assert document.candidates == before[document.title].candidates
+    nothing = harness_here("data", "subset", "cdr:dev", tmp_path / "two" / "dev.json", "-m", "1", "--seen", *place)
+    assert "cdr:dev: no relation is left; choose others" in error_line(nothing)
+    assert not (tmp_path / "two").exists()
+    told = error_line(harness_here("data", "stats", "cdr:dev", *place))
+    assert "cdr:dev: one corpus is named here, and its split apart: cdr with --split dev" in told

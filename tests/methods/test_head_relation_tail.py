@@ -18,7 +18,7 @@ from harness.methods.table import create_method
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.variant import load_variant
 from harness.scoring.official import score
-from harness.types import Completion, Document, Extraction, Request, Sampling, TokenLogprob
+from harness.types import Completion, Document, Entity, Extraction, Request, Sampling, TokenLogprob
 
 SAMPLE = load_dataset("sample")
 TEXTS = relation_texts_for(SAMPLE.schema).by_id
@@ -103,6 +103,25 @@ async def test_perfect_probabilities_give_every_triplet() -> None:
         predictions[document.title] = list(extraction.predictions)
     metrics = score(documents, predictions)
     assert metrics.as_dict()["f1"] == 1.0
+
+
+async def test_only_candidate_pairs_of_the_corpus_are_asked_about() -> None:
+    (first, *_) = {(one.triplet.head, one.triplet.tail) for one in DOCUMENT.labels}
+    extraction, requests = await extract(method(), replace(DOCUMENT, candidates=(first,)))
+    heads = {match["head"] for one in requests if (match := QUESTION.fullmatch(one.messages[-1].content))}
+    assert len(heads) == 1
+    listed = extraction.details["candidates"]
+    assert isinstance(listed, list)
+    assert {(head, tail) for head, _, tail, _ in listed} == {first}
+
+
+async def test_types_that_the_texts_do_not_know_allow_every_pair() -> None:
+    entities = tuple(
+        Entity(tuple(replace(mention, type="ENTITY") for mention in one.mentions)) for one in DOCUMENT.entities
+    )
+    _, requests = await extract(method(), replace(DOCUMENT, entities=entities))
+    heads = {match["head"] for one in requests if (match := QUESTION.fullmatch(one.messages[-1].content))}
+    assert len(heads) == len(entities)
 
 
 async def test_one_token_a_question_and_the_likeliest_relations_only() -> None:

@@ -249,3 +249,14 @@ def test_texts_are_read_once_and_cannot_be_changed() -> None:
 
 def test_the_folder_of_relation_texts_is_no_prompt_variant() -> None:
     assert "relations" not in [variant.name for variant in shipped_variants()]
+
+
+def test_types_that_the_texts_do_not_speak_of_fit_everywhere() -> None:
+    """FewRel names no types: its entities fit the texts that were written for DocRED's."""
+    mother = load_relation_texts("redocred")["P25"]
+    assert mother.type_rank("PER", "PER") == 0
+    assert mother.type_rank("PER", "NUM") is None
+    assert mother.type_rank("ENTITY", "ENTITY") is not None
+    assert mother.type_rank("ENTITY", "NUM") is None
+    assert mother.takes_head("ENTITY")
+    assert not mother.takes_tail("NUM")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +40,10 @@ def test_an_llms_run_proposes_pairs_to_another(tmp_path: Path) -> None:
     assert proposed["proposal"]["source"] == "smollm2-135m"
     refined = harness_json("run", "--model", "mock", "--prompt", "choice", "--refine", run["run_id"], *place)
     assert refined["refinement"]["encoder"]["f1"] == pytest.approx(run["metrics"]["f1"])
+
+
+def test_what_is_listed_beyond_the_candidate_pairs_has_no_score() -> None:
+    document = replace(DOCUMENT, candidates=((0, 1),))
+    scores = pair_scores(document, [[0, "P17", 1, 0.9], [1, "P17", 0, 0.9]], ("P17",), 0.5)
+    assert scores.pairs.tolist() == [[0, 1]]
+    assert scores.scores[0, 0] > scores.scores[0, 1]

@@ -66,8 +66,9 @@ def across(boards: Sequence[Leaderboard], systems: Sequence[NamedSystem] = ()) -
     for one that takes no ranked run, and where two take the same.
 
     Only ranked runs count, so that no cell holds a partial run, labels of a model or another version of the scorer. A
-    system with several runs on a board, such as repetitions, has their mean; several imported or combined runs have
-    other content each, so each has a row of its own, with the end of its run id beside the name. Corpora are scored by
+    system with several runs on a board, such as repetitions, has their mean, and so has one of ``systems``. Other
+    imported or combined runs have other content each, so each has a row of its own, with the end of its run id beside
+    the name. Corpora are scored by
     their own definitions, so there is no mean over columns. Systems are in the order of how many boards they are on,
     then by name.
     """
@@ -83,11 +84,14 @@ def across(boards: Sequence[Leaderboard], systems: Sequence[NamedSystem] = ()) -
             if len(taking) > 1:
                 raise InputError(f"--system {taking[0]} and {taking[1]} both take {row['model']} on {board.title}")
             used.update(taking)
-            rows.append({**row, "model": taking[0]} if taking else row)
+            if not taking and any(one.name == row["model"] for one in systems):
+                raise InputError(f"--system {row['model']}: is the name of a model on {board.title}; choose another")
+            rows.append({**row, "model": taking[0], "named": True} if taking else row)
         several = Counter(map(_system, rows))
         for row in rows:
             system = _system(row)
-            if several[system] > 1 and row["runner"] == PredictionSource.IMPORTED.value:
+            is_imported = row["runner"] == PredictionSource.IMPORTED.value
+            if several[system] > 1 and is_imported and not row.get("named"):
                 system = (f"{system[0]} ({row['run_id'].rpartition('-')[2]})", *system[1:])
             cells.setdefault(system, {}).setdefault(board.title, []).append(float(row["f1"]))
     if unused := [one.name for one in systems if one.name not in used]:
