@@ -88,7 +88,11 @@ def extract_by_llm(extractor: Extractor, texts: Sequence[Text], config: RunConfi
     divided = bool(config.refine or config.candidates)
     titles = {one.title for one in documents}
     windows = [list(_windows(one, extractor.window if divided else None, titles)) for one in documents]
-    corpus = _write_corpus(config.results / "extractions", extractor, [one.document for of in windows for one in of])
+    to_ask = [one.document for of in windows for one in of]
+    if not to_ask:  # blank texts, which only Python can give
+        yield from extractor.extract(texts)
+        return
+    corpus = _write_corpus(config.results / "extractions", extractor, to_ask)
     config = replace(config, dataset=str(corpus))
     for encoder in encoders_to_run(config):
         driver.score(encoder)
@@ -106,7 +110,12 @@ def extract_by_llm(extractor: Extractor, texts: Sequence[Text], config: RunConfi
 
 
 def _windows(document: Document, words: int | None, used: set[str]) -> Iterator[Window]:
-    """The windows of a text, each with a title that is not ``used``; without ``words`` the whole text is one."""
+    """The windows of a text, each with a title that is not ``used``; without ``words`` the whole text is one.
+
+    A text without a sentence has none.
+    """
+    if not any(document.sentences):
+        return
     if words is None:
         yield Window(0, document, tuple(range(len(document.entities))))
         return

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -323,6 +324,10 @@ def test_an_encoder_proposes_the_pairs_of_a_language_model(tmp_path: Path) -> No
     assert not found.relations
     (run,) = (tmp_path / "runs").glob("*-pairwise-*")
     assert json.loads((run / "manifest.json").read_text())["question"]["candidates"].startswith("sha256:")
+    blank: dict[str, Any] = {"relations": "mock", "options": {"answers": str(script)}, "results": tmp_path / "blank"}
+    for asked in ({"candidates": "rcp-minilm"}, {"prompt": "tagged"}):
+        assert [one.entities for one in extract(["", " \n"], **blank, **asked)] == [(), ()]
+    assert not (tmp_path / "blank").exists()
     with pytest.raises(InputError, match="no option 'shots'"):
         extract(BIOGRAPHY, relations="mock", shots=1)
 
@@ -554,3 +559,17 @@ def test_the_packaged_finder_and_encoder_read_a_text_as_they_are() -> None:
     assert [one.text for one in person.mentions] == ["Anne-Marie Weber", "Weber"]
     triplets = [(found.entities[one.head].name, one.name, found.entities[one.tail].name) for one in found.relations]
     assert ("Anne-Marie Weber", "place of birth", "Hamburg") in triplets
+    # What no file can hold is a space or a question mark, and offsets stay.
+    (found,) = extract("Ada \ud800 \x00 was born in London.", options={"threads": 1})
+    assert [found.text[m.start : m.end] for one in found.entities if one.type == "LOC" for m in one.mentions] == [
+        "London"
+    ]
+    wrong: list[tuple[Any, dict[str, Any], str]] = [
+        (b"Ada", {}, "not int"),
+        ([None], {}, "not NoneType"),
+        ("Ada", {"min_score": "0.9"}, "min_score='0.9'"),
+        ("Ada", {"min_score": 2}, "min_score=2"),
+    ]
+    for texts, options, problem in wrong:
+        with pytest.raises(InputError, match=problem):
+            extract(texts, **options)

@@ -77,7 +77,10 @@ def test_markdown_takes_time_in_proportion_to_its_length(mark: str) -> None:
 
 
 def test_links_of_markdown_keep_their_words() -> None:
-    source = "[![Logo](logo.png) Acme](https://x.org/a_(b)) and [Ada [Lovelace]](y), [Zuse][1], __all__ _of_ *them*.\n\n[1]: z"
+    source = (
+        "[![Logo](logo.png) Acme](https://x.org/a_(b)) and [Ada [Lovelace]](y), [Zuse][1], __all__ _of_ *them*."
+        "\n\n[1]: z"
+    )
     text = markdown_text(source.encode()).strip()
     assert text == "Logo Acme and [Ada [Lovelace]](y), Zuse, all of them."
 
