@@ -573,3 +573,23 @@ def test_the_packaged_finder_and_encoder_read_a_text_as_they_are() -> None:
     for texts, options, problem in wrong:
         with pytest.raises(InputError, match=problem):
             extract(texts, **options)
+
+
+def test_scores_of_other_relations_are_no_scores_of_a_run(tmp_path: Path) -> None:
+    """A table of relations that changed beside its file: what an encoder scored before is not what it scores now."""
+    (tmp_path / "a.txt").write_text(BIOGRAPHY)
+    corpus, table = tmp_path / "corpus.json", tmp_path / "rel_info.json"
+    assert (
+        harness_here(
+            "extract", tmp_path / "a.txt", "--format", "docred", "--out", corpus, "--relations", "none"
+        ).returncode
+        == 0
+    )
+    everything = table.read_text()
+    table.write_text('{"P19": "place of birth"}')
+    place = ["--dataset", corpus, "--results-dir", tmp_path / "r", "--display", "none"]
+    assert harness_here("run", "--model", "atlop-minilm", *place).returncode == 0
+    table.write_text(everything)
+    done = harness_here("run", "--model", "mock", "--prompt", "choice", "--refine", "atlop-minilm", *place)
+    assert done.returncode == 2
+    assert "was made with other relations" in error_line(done)
