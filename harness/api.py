@@ -122,14 +122,18 @@ def extract(
     ``harness.extraction.results.triplet_table`` makes a DataFrame of what is returned.
     """
     from harness.extraction.execute import extract_texts
-    from harness.extraction.inputs import Text
+    from harness.extraction.inputs import text_of_string
 
     several = [texts] if isinstance(texts, str) else list(texts)
-    named = tuple(sorted((options or {}).items()))
+    if others := [type(one).__name__ for one in several if not isinstance(one, str)]:
+        raise InputError(f"extract() takes a text or several, as strings, and not {others[0]}")
+    if min_score is not None and not (isinstance(min_score, int | float) and 0 <= min_score <= 1):
+        raise InputError(f"min_score={min_score!r}: write a number from 0 to 1")
+    named = tuple(sorted((name, str(value)) for name, value in (options or {}).items()))
     planned = (entities, relations, str(schema), min_score, named)
     # Models stay loaded from call to call, but for what a language model is asked.
     extraction = _planned(*planned, asked) if asked else _loaded(*planned)
-    read = (Text(str(number), "", text) for number, text in enumerate(several))
+    read = (text_of_string(str(number), "", text) for number, text in enumerate(several))
     return [outcome.extracted for outcome in extract_texts(extraction, read, _Python())]
 
 
@@ -148,8 +152,11 @@ def _planned(
     known = (*OF_RELATIONS, *OF_REQUESTS, "base_url", "results")
     if unknown := sorted(asked.keys() - set(known)):
         raise InputError(f"extract() has no option {unknown[0]!r}; of a language model it has {', '.join(known)}")
+    asked = _with_paths(asked)
+    if isinstance(addresses := asked.get("base_url"), list | tuple):
+        asked["base_url"] = " ".join(addresses)
     config = ExtractionConfig(entities, relations, schema, min_score, options=dict(options))
-    return plan_extraction(config, RunConfig(relations, **{"prompt": "", **_with_paths(asked)}))
+    return plan_extraction(config, RunConfig(relations, **{"prompt": "", **asked}))
 
 
 @lru_cache(4)

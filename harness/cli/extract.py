@@ -231,14 +231,15 @@ class _Reading:
 
     def end(self, out: Path | None) -> None:
         """Say what was found; exit as what could not be read demands."""
+        from harness.extraction.explanation import counted
+
         if self.texts:
             where = f", written to {out}" if out else ""
             found = ", ".join(
-                f"{number:,} {one if number == 1 else several}"
-                for number, one, several in (
-                    (self.texts, "text", "texts"),
-                    (self.entities, "entity", "entities"),
-                    (self.triplets, "triplet", "triplets"),
+                (
+                    counted(self.texts, "text", "texts"),
+                    counted(self.entities, "entity", "entities"),
+                    counted(self.triplets, "triplet", "triplets"),
                 )
             )
             typer.echo(f"{found}{where}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -194,13 +195,14 @@ class GivenEntities:
         if not isinstance(document, PlainDocument):
             raise InputError(f"--entities {self._path}: offsets are of plain texts; {document.title!r} is tokenised")
         offsets = token_offsets(document.text, document.sentences)
-        places = [(start, end, s, t) for s, line in enumerate(offsets) for t, (start, end) in enumerate(line)]
+        places = [(s, t) for s, line in enumerate(offsets) for t in range(len(line))]
+        starts, ends = ([offsets[s][t][side] for s, t in places] for side in (0, 1))
         spans: list[Span] = []
         members: list[list[int]] = []
         for kind, mentions in self._entities.get(document.title, ()):
             cluster = []
             for begin, stop in mentions:
-                inside = [(s, t) for start, end, s, t in places if start < stop and end > begin]
+                inside = places[bisect_right(ends, begin) : bisect_left(starts, stop)]
                 if not inside or inside[0][0] != inside[-1][0]:
                     raise InputError(
                         f"--entities {self._path}: {document.title!r} has no words at {begin} to {stop} of one sentence"

@@ -11,8 +11,8 @@ from harness.visible import one_line
 
 def explanation(document: ExtractedDocument) -> str:
     """Each triplet of a text with its evidence and the scores of its pair; no character acts on a terminal."""
-    counts = f"{len(document.entities):,} entities, {len(document.relations):,} triplets"
-    lines = [f"{document.title}: {counts}"]
+    entities = counted(len(document.entities), "entity", "entities")
+    lines = [f"{document.title}: {entities}, {counted(len(document.relations), 'triplet', 'triplets')}"]
     for number, one in enumerate(document.relations, 1):
         head, tail = document.entities[one.head], document.entities[one.tail]
         score = "" if one.score is None else f", {one.score:.2f}"
@@ -20,6 +20,11 @@ def explanation(document: ExtractedDocument) -> str:
         lines += [f"   sentence {sentence}: {_marked(document, one, sentence)}" for sentence in one.evidence]
         lines += [f"   {line}" for line in _ranking(one)]
     return "\n".join(map(one_line, lines)) + "\n"
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """A number of things in words: ``1 entity``, ``2,000 entities``."""
+    return f"{number:,} {one if number == 1 else several}"
 
 
 def _marked(document: ExtractedDocument, relation: ExtractedRelation, sentence: int) -> str:

@@ -62,7 +62,7 @@ class Graph:
         node = self.nodes.setdefault(key, {"label": entity.name, "type": entity.type, "documents": [], "names": []})
         names = (mention.text for mention in entity.mentions)
         node["names"] += [name for name in dict.fromkeys(names) if name not in node["names"]]
-        if document.title not in node["documents"]:
+        if node["documents"][-1:] != [document.title]:  # each text comes once
             node["documents"].append(document.title)
         return key
 

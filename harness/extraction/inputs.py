@@ -183,6 +183,9 @@ def text_of_json(title: str, source: str, text: str) -> Text:
     """A text that came as a JSON string; InputError if it holds no sentence."""
     if not any(map(str.isalnum, text)):
         raise InputError("holds no sentence: no letter or digit is in its text")
-    # JSON can spell half a surrogate pair, which no UTF-8 file can hold.
-    title, text = (one.encode("utf-8", "replace").decode() for one in (title, text))
-    return Text(title, source, readers.without_control(text))
+    return text_of_string(title.encode("utf-8", "replace").decode(), source, text)
+
+
+def text_of_string(title: str, source: str, text: str) -> Text:
+    """A text that came as a string, which may hold half a surrogate pair, as no file can; offsets stay."""
+    return Text(title, source, readers.without_control(text.encode("utf-8", "replace").decode()))

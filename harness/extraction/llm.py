@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from harness.runs.results import RunResult
     from harness.runs.sources.encoder import EncoderExperiment
 
-TEXTS = "texts.json"
 ANNOTATE = "annotate"
 """The prompt that asks for entities."""
 
@@ -87,8 +86,13 @@ def extract_by_llm(extractor: Extractor, texts: Sequence[Text], config: RunConfi
     documents = [found for found, _ in extractor.find(plain)]
     # An encoder scores all pairs of what it reads, so it gets long texts as it does without a language model.
     divided = bool(config.refine or config.candidates)
-    windows = [list(_windows(one, extractor.window if divided else None)) for one in documents]
-    corpus = _write_corpus(config.results / "extractions", extractor, [one.document for of in windows for one in of])
+    titles = {one.title for one in documents}
+    windows = [list(_windows(one, extractor.window if divided else None, titles)) for one in documents]
+    to_ask = [one.document for of in windows for one in of]
+    if not to_ask:  # blank texts, which only Python can give
+        yield from extractor.extract(texts)
+        return
+    corpus = _write_corpus(config.results / "extractions", extractor, to_ask)
     config = replace(config, dataset=str(corpus))
     for encoder in encoders_to_run(config):
         driver.score(encoder)
@@ -105,14 +109,24 @@ def extract_by_llm(extractor: Extractor, texts: Sequence[Text], config: RunConfi
         yield Outcome(outcome, labelled(document, surest, extractor.system))
 
 
-def _windows(document: Document, words: int | None) -> Iterator[Window]:
-    """The windows of a text, each with a title of its own; without ``words`` the whole text is one."""
+def _windows(document: Document, words: int | None, used: set[str]) -> Iterator[Window]:
+    """The windows of a text, each with a title that is not ``used``; without ``words`` the whole text is one.
+
+    A text without a sentence has none.
+    """
+    if not any(document.sentences):
+        return
     if words is None:
         yield Window(0, document, tuple(range(len(document.entities))))
         return
     windows = windows_with_entities(document, words, WHOLE)
     for number, window in enumerate(windows, 1):
-        title = document.title if len(windows) == 1 else f"{document.title} [{number} of {len(windows)}]"
+        title = document.title
+        if len(windows) > 1:
+            title = f"{title} [{number} of {len(windows)}]"
+            while title in used:  # a text may be called so
+                title += "+"
+            used.add(title)
         yield replace(window, document=replace(window.document, title=title))
 
 
@@ -152,14 +166,19 @@ def _tell(driver: Driver, result: AnnotationResult | RunResult) -> None:
 
 
 def _write_corpus(folder: Path, extractor: Extractor, documents: Iterable[Document]) -> Path:
-    """The documents in DocRED's format, in a folder named by their content."""
+    """The documents in DocRED's format, in a folder named by their content, in a file named by their relations.
+
+    The name of the file is part of a run's question: with other relations the same texts are another run.
+    """
     documents = list(documents)
     table = json_text({one.id: one.name for one in extractor.schema.relations})
     content = "\n".join([table, *(json_text(as_docred(one)) for one in documents)])
-    corpus = folder / hashlib.sha256(content.encode()).hexdigest()[:16] / TEXTS
+    place = folder / hashlib.sha256(content.encode()).hexdigest()[:16]
+    corpus = place / f"texts-{hashlib.sha256(table.encode()).hexdigest()[:6]}.json"
     if not corpus.is_file():
         with document_output(corpus) as output:
             for one in documents:
                 output.write(one)
-        write_schema(corpus.with_name("rel_info.json"), extractor.schema)
+            # Before the corpus has its name: a kill leaves both or no corpus.
+            write_schema(place / "rel_info.json", extractor.schema)
     return corpus

@@ -10,8 +10,8 @@ from harness.types import PredictionSource
 NOTHING = "none"
 """What stands for no relations at all: entities alone."""
 OF_RELATIONS = (
-    "prompt", "prompt_options", "constrain", "candidates", "refine", "refine_options", "adapter", "max_triplets",
-    "max_tokens",
+    "prompt", "prompt_options", "constrain", "relation_texts", "candidates", "refine", "refine_options", "adapter",
+    "max_triplets", "max_tokens",
 )  # fmt: skip
 """The options of a run that say what a language model is asked about relations."""
 OF_REQUESTS = ("max_connections", "max_retries", "timeout_s", "limits")

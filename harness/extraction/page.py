@@ -81,8 +81,8 @@ def page_writer(out: Path, schema: RelationSchema, system: str) -> Iterator[Page
 
     Raises InputError where ``out`` is something else, StorageError where it cannot be written.
     """
-    check_replaceable(out)
-    with new_folder(out) as folder:
+    check_replaceable(out, "--html")
+    with new_folder(out, "--html") as folder:
         pages = Pages.into(folder)
         writer = PageWriter(folder)
         yield writer

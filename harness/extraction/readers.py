@@ -54,26 +54,47 @@ def without_control(text: str) -> str:
     return _CONTROL.sub(" ", text)
 
 
+# No sign that begins a mark may stand inside it: so each mark is looked at once, however many are never closed.
+_TARGET = r"\((?:[^()]|\([^()]*\))*\)"
+"""The address of a link, with pairs of brackets in it."""
+_MARKS = tuple(
+    (re.compile(pattern, re.MULTILINE), kept)
+    for pattern, kept in (
+        (rf"!\[([^\[\]]*)\]{_TARGET}", r"\1"),
+        (rf"\[([^\[\]]+)\](?:{_TARGET}|\[[^\[\]]*\])", r"\1"),
+        (r"^[ \t]*\[[^\[\]\n]+\]:[ \t]+\S.*$", ""),
+        (r"</?[A-Za-z][^<>\n]*>", ""),
+        # A heading, an item of a list and a row of a table are sentences of their own.
+        (r"^[ \t]{0,3}#{1,6}[ \t]+(.*)$", lambda heading: f"\n{heading[1].rstrip().rstrip('#').rstrip()}\n"),
+        (r"^[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+", "\n"),
+        (r"^[ \t]{0,3}(?:>[ \t]?)+", ""),
+        (r"^[ \t:|=*_-]+$", ""),
+        (r"^[ \t]*\|(.*)\|[ \t]*$", lambda row: f"\n{row[1].strip().replace('|', ',')}\n"),
+        (r"(\*\*|__)(?=\S)((?:(?!\1).)+)(?<=\S)\1", r"\2"),
+        (r"(?<!\w)([*_])(?=\S)((?:(?!\1).|(?<=\w)\1(?=\w))+)(?<=\S)\1(?!\w)", r"\2"),
+        (r"`([^`\n]*)`", r"\1"),
+        (r"\n{3,}", "\n\n"),
+    )
+)
+
+
 def markdown_text(content: bytes) -> str:
     """The text of Markdown without its marks: code blocks, addresses of links, signs of emphasis and tables."""
     text = plain_text(content)
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^(```|~~~).*?^\1[^\n]*$", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", text)
-    text = re.sub(r"^\s*\[[^\]]+\]:\s+\S+.*$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"</?[A-Za-z][^>\n]*>", "", text)
-    # A heading, an item of a list and a row of a table are sentences of their own.
-    text = re.sub(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*$", r"\n\1\n", text, flags=re.MULTILINE)
-    text = re.sub(r"^\s*(?:[-*+]|\d+[.)])\s+", "\n", text, flags=re.MULTILINE)
-    text = re.sub(r"^\s{0,3}(?:>\s?)+", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^\s*\|?[\s:|-]*-{3,}[\s:|-]*$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^\s*\|(.*)\|\s*$", lambda row: "\n" + row[1].strip().replace("|", ","), text, flags=re.MULTILINE)
-    text = re.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
-    text = re.sub(r"(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\1(?!\w)", r"\2", text)
-    text = re.sub(r"`([^`\n]*)`", r"\1", text)
-    return re.sub(r"\n{3,}", "\n\n", text)
+    text = _without_comments(text)
+    for mark, kept in _MARKS:
+        text = mark.sub(kept, text)
+    return text
+
+
+def _without_comments(text: str) -> str:
+    kept, place = [], 0
+    while (start := text.find("<!--", place)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[place:start])
+        place = end + 3
+    return "".join([*kept, text[place:]])
 
 
 _BLOCKS = (
@@ -85,16 +106,21 @@ _CELLS = ("td", "th")
 _NOT_TEXT = ("script", "style", "noscript", "template", "nav", "svg", "head", "iframe", "object", "button", "select")
 
 
+_ENDS = "<![CDATA[]]><!---->"
+"""Ends what a page leaves open. Of a mark that never ends, Python's parser looks for the end from each of them on."""
+
+
 def html_text(content: bytes) -> str:
     """The text that a page shows, its blocks as paragraphs; scripts, styles and navigation are left out."""
     try:
         from bs4 import BeautifulSoup
     except ImportError:
         raise ModelUnavailable("HTML needs beautifulsoup4: pip install 'docre-harness[extract]'") from None
-    if b"\0" in content[:65536] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(content[:2], "ascii")
+    if encoding == "ascii" and b"\0" in content[:65536]:
         raise InputError("a binary file, not a page")
     try:
-        page = BeautifulSoup(content, "html.parser")
+        page = BeautifulSoup(content + _ENDS.encode(encoding), "html.parser")
     except RecursionError:
         raise InputError("elements are nested too deep: save the page's text") from None
     paragraphs = (" ".join(part.split()) for part in "".join(_shown(page)).split("\0"))

@@ -226,9 +226,9 @@ def _runs_of(boards: Sequence[ReportBoard]) -> list[ReportRun]:
     return [run for board in boards for run in board.runs]
 
 
-def check_replaceable(out: Path) -> None:
+def check_replaceable(out: Path, flag: str = "--out") -> None:
     if out.exists() and not (out / MARK).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"--out {out} is there and is no report: name another folder, or move it away")
+        raise InputError(f"{flag} {out} is there and is no report: name another folder, or move it away")
 
 
 @contextmanager
@@ -244,7 +244,7 @@ def _without_search_for_cycles() -> Iterator[None]:
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, flag: str = "--out") -> Iterator[Path]:
     """A folder beside ``out`` that takes its place when the block ends without an error, and is removed otherwise.
 
     One process at a time writes a report to a place; another waits. A link is followed first: what it names is
@@ -267,13 +267,13 @@ def new_folder(out: Path) -> Iterator[Path]:
             (folder / inner).mkdir(parents=True)
         (folder / MARK).write_text("Written by `harness report`, which may replace this folder.\n", encoding="utf-8")
         yield folder
-        check_replaceable(place)
+        check_replaceable(place, flag)
         if place.exists():
             place.rename(earlier)
         folder.rename(place)
     except OSError as error:
         raise StorageError(
-            f"cannot write {error.filename or out}: {error.strerror or error}. Free some space or name another --out"
+            f"cannot write {error.filename or out}: {error.strerror or error}. Free some space or name another {flag}"
         ) from error
     finally:
         if lock.is_locked:

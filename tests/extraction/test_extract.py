@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -277,6 +279,38 @@ def test_a_long_text_is_refined_window_by_window_and_keeps_what_the_encoder_foun
     assert len(titles) > 2
 
 
+def test_texts_may_be_called_as_windows_of_another_are(tmp_path: Path) -> None:
+    filler = " ".join(f"The {number}th sentence says nothing at all about any of them." for number in range(60))
+    lines = [{"title": "long", "text": f"{BIOGRAPHY}\n\n{filler}"}]
+    lines += [{"title": f"long [1 of {number}]", "text": "Ada lived in Paris."} for number in range(2, 6)]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    script = tmp_path / "answers.jsonl"
+    script.write_text('{"contains": "", "text": "A"}\n')
+    place = ["--results-dir", tmp_path / "r", "--display", "none", "-M", f"answers={script}"]
+    own = harness_here("extract", tmp_path / "texts.jsonl")
+    done = harness_here("extract", tmp_path / "texts.jsonl", "--relations", "mock", "--refine", "atlop-minilm", *place)
+    assert done.returncode == 0, done.stderr
+    for before, after in zip(own.stdout.splitlines(), done.stdout.splitlines(), strict=True):
+        assert _scored(before).keys() <= _scored(after).keys()
+        assert json.loads(before)["title"] == json.loads(after)["title"]
+
+
+def test_each_schema_has_scores_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(BIOGRAPHY)
+    (tmp_path / "own.json").write_text('{"P19": "born in", "own": "wrote to"}')
+    script = tmp_path / "answers.jsonl"
+    script.write_text('{"contains": "", "text": "Z"}\n')
+    command = ["extract", tmp_path / "a.txt", "--relations", "mock", "--refine", "atlop-minilm", "-R", "hardness=0.01"]
+    command += ["--results-dir", tmp_path / "r", "--display", "none", "-M", f"answers={script}"]
+    schema = ["--schema", tmp_path / "own.json"]
+    assert "--relation-texts names" in error_line(harness_here(*command, *schema))
+    own = harness_here(*command, *schema, "--relation-texts", "names")
+    assert {one["name"] for one in json.loads(own.stdout)["relations"]} == {"born in"}
+    all_of_them = harness_here(*command)
+    assert _scored(all_of_them.stdout).keys() >= _scored(harness_here("extract", tmp_path / "a.txt").stdout).keys()
+    assert harness_here(*command, *schema, "--relation-texts", "names").stdout == own.stdout
+
+
 def test_an_encoder_proposes_the_pairs_of_a_language_model(tmp_path: Path) -> None:
     from harness import extract
 
@@ -290,6 +324,10 @@ def test_an_encoder_proposes_the_pairs_of_a_language_model(tmp_path: Path) -> No
     assert not found.relations
     (run,) = (tmp_path / "runs").glob("*-pairwise-*")
     assert json.loads((run / "manifest.json").read_text())["question"]["candidates"].startswith("sha256:")
+    blank: dict[str, Any] = {"relations": "mock", "options": {"answers": str(script)}, "results": tmp_path / "blank"}
+    for asked in ({"candidates": "rcp-minilm"}, {"prompt": "tagged"}):
+        assert [one.entities for one in extract(["", " \n"], **blank, **asked)] == [(), ()]
+    assert not (tmp_path / "blank").exists()
     with pytest.raises(InputError, match="no option 'shots'"):
         extract(BIOGRAPHY, relations="mock", shots=1)
 
@@ -309,9 +347,11 @@ def test_an_encoder_proposes_the_pairs_of_a_language_model(tmp_path: Path) -> No
         (["--relations", "mock", "--refine", "rcp-minilm"], "it proposes pairs and scores no relation"),
         (["--relations", "mock", "--min-score", "0.5"], "--min-score is the probability of an encoder"),
         (["--merge"], "--merge: jsonl is no graph; write --format graphml, node-link, turtle"),
+        (["--relation-texts", "names"], "--relation-texts is of a language model"),
+        (["--html", Path(__file__)], f"--html {__file__} is there and is no report"),
     ],
 )
-def test_options_that_nothing_would_use_are_refused(tmp_path: Path, options: list[str], problem: str) -> None:
+def test_options_that_nothing_would_use_are_refused(tmp_path: Path, options: list[str | Path], problem: str) -> None:
     (tmp_path / "a.txt").write_text("Ada was born in London.")
     done = harness_here("extract", tmp_path / "a.txt", *options, "--results-dir", tmp_path)
     assert done.returncode == 2
@@ -420,6 +460,17 @@ def test_given_mentions_are_taken_by_their_offsets(tmp_path: Path, extractor: Ex
     assert again.extracted == first.extracted
 
 
+def test_given_mentions_are_found_in_time_in_proportion_to_their_number(tmp_path: Path) -> None:
+    text = Text("t", "-", "Ada was born in London.\n" * 8_000)
+    places = [{"start": 24 * line, "end": 24 * line + 3} for line in range(8_000)]
+    given = tmp_path / "given.jsonl"
+    given.write_text(json.dumps({"title": "t", "entities": [{"type": "PER", "mentions": places}]}) + "\n")
+    started = time.process_time()
+    (entity,) = GivenEntities(given).entities(tokenised(text)).entities
+    assert len(entity.mentions) == 8_000
+    assert time.process_time() - started < 20  # a second or two on a free core; once, minutes
+
+
 def test_end_to_end_scores_of_every_stage(pipeline: str) -> None:
     gold = document(
         "Ada saw London and Acme .\nAda left .",
@@ -471,6 +522,8 @@ def test_a_triplet_is_explained_by_its_sentences_and_what_else_its_pair_could_be
         ("own", 0.0067, -5.0),
     ]
     assert "ranking" not in outcome.extracted.as_json()["relations"][0]
+    (outcome,) = extractor.extract([Text("t", "-", "Ada left.")])
+    assert explanation(outcome.extracted) == "t: 1 entity, 0 triplets\n"
 
 
 def test_names_and_formats() -> None:
@@ -506,3 +559,37 @@ def test_the_packaged_finder_and_encoder_read_a_text_as_they_are() -> None:
     assert [one.text for one in person.mentions] == ["Anne-Marie Weber", "Weber"]
     triplets = [(found.entities[one.head].name, one.name, found.entities[one.tail].name) for one in found.relations]
     assert ("Anne-Marie Weber", "place of birth", "Hamburg") in triplets
+    # What no file can hold is a space or a question mark, and offsets stay.
+    (found,) = extract("Ada \ud800 \x00 was born in London.", options={"threads": 1})
+    assert [found.text[m.start : m.end] for one in found.entities if one.type == "LOC" for m in one.mentions] == [
+        "London"
+    ]
+    wrong: list[tuple[Any, dict[str, Any], str]] = [
+        (b"Ada", {}, "not int"),
+        ([None], {}, "not NoneType"),
+        ("Ada", {"min_score": "0.9"}, "min_score='0.9'"),
+        ("Ada", {"min_score": 2}, "min_score=2"),
+    ]
+    for texts, options, problem in wrong:
+        with pytest.raises(InputError, match=problem):
+            extract(texts, **options)
+
+
+def test_scores_of_other_relations_are_no_scores_of_a_run(tmp_path: Path) -> None:
+    """A table of relations that changed beside its file: what an encoder scored before is not what it scores now."""
+    (tmp_path / "a.txt").write_text(BIOGRAPHY)
+    corpus, table = tmp_path / "corpus.json", tmp_path / "rel_info.json"
+    assert (
+        harness_here(
+            "extract", tmp_path / "a.txt", "--format", "docred", "--out", corpus, "--relations", "none"
+        ).returncode
+        == 0
+    )
+    everything = table.read_text()
+    table.write_text('{"P19": "place of birth"}')
+    place = ["--dataset", corpus, "--results-dir", tmp_path / "r", "--display", "none"]
+    assert harness_here("run", "--model", "atlop-minilm", *place).returncode == 0
+    table.write_text(everything)
+    done = harness_here("run", "--model", "mock", "--prompt", "choice", "--refine", "atlop-minilm", *place)
+    assert done.returncode == 2
+    assert "was made with other relations" in error_line(done)

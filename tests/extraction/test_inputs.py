@@ -58,12 +58,40 @@ def test_markdown_loses_its_marks_and_keeps_its_words() -> None:
     assert not {"*", "[", "`", "|", "code", "http"} & set(text.replace("\n", " ").split(" "))
 
 
+def test_rows_of_a_markdown_table_are_paragraphs() -> None:
+    table = "Offices\n=======\n| City | Land |\n|:-|--:|\n| Giza | Egypt |\n|Lima|Peru|\n\n- Nile\n- Amazon\n***\nEnd."
+    parts = [part.strip() for part in markdown_text(table.encode()).split("\n\n")]
+    assert [part for part in parts if part] == [
+        *("Offices", "City , Land", "Giza , Egypt", "Lima,Peru", "Nile", "Amazon", "End."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["[", "![", "[a](", "[a][", "<!--", "<a", "**a ", " _a", "`a", "# ", "\n", " \n", "-", "|-", "|a", "> ", "```a\n"],
+)
+def test_markdown_takes_time_in_proportion_to_its_length(mark: str) -> None:
+    started = time.process_time()
+    assert "Ada." in markdown_text(f"Ada.\n\n{mark * 100_000}\n\nAda.".encode())
+    assert time.process_time() - started < 20  # less than a second on a free core; once, minutes
+
+
+def test_links_of_markdown_keep_their_words() -> None:
+    source = (
+        "[![Logo](logo.png) Acme](https://x.org/a_(b)) and [Ada [Lovelace]](y), [Zuse][1], __all__ _of_ *them*."
+        "\n\n[1]: z"
+    )
+    text = markdown_text(source.encode()).strip()
+    assert text == "Logo Acme and [Ada [Lovelace]](y), Zuse, all of them."
+
+
 def test_html_gives_the_text_that_is_shown() -> None:
     page = (
         "<html><head><title>T</title><style>p{}</style></head><body><nav>Menu</nav><h1>Ada</h1><!-- no -->"
         "<p>Ada &amp; Charles met in <b>Lon</b>don.<script>alert(1)</script></p><table><tr><td>a</td><td>b</td></tr>"
     )
-    assert html_text(page.encode()) == "Ada\n\nAda & Charles met in London.\n\na, b"
+    text = "Ada\n\nAda & Charles met in London.\n\na, b"
+    assert [html_text(page.encode(encoding)) for encoding in ("utf-8", "utf-16")] == [text, text]
 
 
 def test_what_a_page_hides_is_no_text_of_it() -> None:
@@ -71,7 +99,15 @@ def test_what_a_page_hides_is_no_text_of_it() -> None:
     assert html_text(page.encode()).split() == ["Ada.", "TokyoYes."]
 
 
-@pytest.mark.parametrize("page", [b"<p>Ada.</p>" * 20_000, b"<div>" * 20_000 + b"Ada." + b"</div>" * 20_000])
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<p>Ada.</p>" * 20_000,
+        b"<div>" * 20_000 + b"Ada." + b"</div>" * 20_000,
+        # What never ends.
+        *(b"<p>Ada.</p>" + mark * 60_000 for mark in (b"<!--", b"<a ", b"</x", b"<![CDATA[", b'<a x="')),
+    ],
+)
 def test_a_page_takes_time_in_proportion_to_its_length(page: bytes) -> None:
     started = time.process_time()
     assert html_text(page).startswith("Ada.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.encoders.scores import PAIR_SCORES
+from harness.encoders.scores import PAIR_SCORES, ScoreFile
 from harness.errors import InputError
 from harness.methods.candidates import ALL, GOLD, PairSource, load_pair_source
 from harness.models import resolve_model
@@ -27,7 +27,7 @@ def encoders_to_run(config: RunConfig) -> Iterator[EncoderExperiment]:
     """
     for option, name in _scored_names(config):
         experiment = _encoder_named(option, name, config, None)
-        if experiment and not _is_stored(_folder_of(experiment)):
+        if experiment and not _is_stored(experiment):
             yield experiment
 
 
@@ -50,7 +50,7 @@ def _opened(
     dataset: Dataset,
     documents: Iterable[Document],
 ) -> StoredScores:
-    if experiment and not _is_stored(folder):
+    if experiment and not _is_stored(experiment):
         raise InputError(f"{what}: its scores are not stored; run `{_command(experiment.config)}` first")
     return open_scores(folder, dataset, documents, experiment.seen if experiment else None)
 
@@ -118,8 +118,12 @@ def _folder_of(experiment: EncoderExperiment) -> RunFolder:
     return RunFolder(experiment.config.results / "runs" / experiment.run_id)
 
 
-def _is_stored(folder: RunFolder) -> bool:
-    return folder.has(PAIR_SCORES) and folder.read_manifest().status == COMPLETE
+def _is_stored(experiment: EncoderExperiment) -> bool:
+    """Whether the scores are stored, of the same relations: those of the schema may have changed beside a file."""
+    folder = _folder_of(experiment)
+    if not folder.has(PAIR_SCORES) or folder.read_manifest().status != COMPLETE:
+        return False
+    return ScoreFile(folder.path / PAIR_SCORES).relations == experiment.scorer.relations
 
 
 def _command(config: RunConfig) -> str:
