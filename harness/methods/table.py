@@ -169,8 +169,8 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         )
     if settings.scores_tokens and kind.groups_triplets and settings.form == "json_schema":
         raise InputError(
-            f"-P {SCORES}: prompt {prompt!r} is answered by groups, which have no scores in JSON: use --constrain none, "
-            "another -M constrain_with, or a prompt such as tagged"
+            f"-P {SCORES}: prompt {prompt!r} is answered by groups, which have no scores in JSON: use --constrain "
+            "none, another -M constrain_with, or a prompt such as tagged"
         )
     if settings.least_score and not settings.scores_tokens:
         raise InputError(f"-P {LEAST_SCORE} is of the scores that -P {SCORES}=tokens reads: give both")
