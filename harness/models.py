@@ -83,8 +83,9 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     if base_url:
         return ModelSpec(name=name, runner="openai_api", model_id=name)
     if name and Path(name).is_dir():
+        lacks = "" if _holds_llm(Path(name)) else f", which has {_FILES_OF_ENCODERS[0]}"
         raise InputError(
-            f"model {name}: no trained encoder, which has {_FILES_OF_ENCODERS[0]}; a folder with an LLM's weights is "
+            f"model {name}: no trained encoder{lacks}; a folder with an LLM's weights is "
             f"transformers/{name} or vllm/{name}"
         )
     near = get_close_matches(name, models, n=3, cutoff=0.5)

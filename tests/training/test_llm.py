@@ -461,7 +461,12 @@ def test_the_card_has_a_command_that_runs_and_no_command_shows_a_librarys_warnin
     merged = harness("train", "merge", "--model", model, "--adapter", folder, "--out", tmp_path / "merged")
     assert merged.returncode == 0, merged.stderr
     assert "Warning" not in run.stderr + merged.stderr
-    for name, advice in ((tmp_path / "merged", "is transformers/"), (folder, f"give it as --adapter {folder}")):
+    two = harness("run", "--model", "smollm2-135m", "--prompt", "compact", "--adapter", folder, "--adapter", "other")
+    assert f"--adapter: given as {folder} and as other; leave out one of them" in error_line(two)
+    for name, advice in (
+        (tmp_path / "merged", "no trained encoder; a folder with an LLM's weights is transformers/"),
+        (folder, f"give it as --adapter {folder}"),
+    ):
         refused = harness("run", "--model", name, "--prompt", "compact", "--dataset", "sample")
         assert advice in error_line(refused)
 
