@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,8 @@ MODELS_FILE = Path(__file__).with_name("models.toml")
 ENCODER = PredictionSource.ENCODER.value
 """The ``runner`` of models that score pairs instead of answering prompts."""
 
+_OF_ADAPTERS = "adapter_config.json"
+_LLMS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _FILES_OF_ENCODERS = ("model.safetensors", "0/model.safetensors", "training.json", "glidre_config.json")
 
 
@@ -59,7 +62,11 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
             return replace(spec, runner="openai_api", model_id=name, revision="", extra={})
         return _with_known_file(spec)
     prefixes = {runner.prefix: runner.name for runner in all_declared() if runner.prefix} | {ENCODER: ENCODER}
-    if any((Path(name) / file).is_file() for file in _FILES_OF_ENCODERS):
+    if name and (Path(name) / _OF_ADAPTERS).is_file():
+        raise InputError(
+            f"model {name}: an adapter; give it as --adapter {name}, and as --model what it was trained on"
+        )
+    if any((Path(name) / file).is_file() for file in _FILES_OF_ENCODERS) and not _holds_llm(Path(name)):
         return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
     is_served = base_url or (model_id and provider in PROVIDERS and not Path(name).is_file())
@@ -76,8 +83,9 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
     if base_url:
         return ModelSpec(name=name, runner="openai_api", model_id=name)
     if name and Path(name).is_dir():
+        lacks = "" if _holds_llm(Path(name)) else f", which has {_FILES_OF_ENCODERS[0]}"
         raise InputError(
-            f"model {name}: no trained encoder, which has {_FILES_OF_ENCODERS[0]}; a folder with an LLM's weights is "
+            f"model {name}: no trained encoder{lacks}; a folder with an LLM's weights is "
             f"transformers/{name} or vllm/{name}"
         )
     near = get_close_matches(name, models, n=3, cutoff=0.5)
@@ -86,6 +94,25 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         f"unknown model {name!r}: {hint}`harness models` lists them; provider/name reaches others, "
         f"with provider one of {', '.join([*prefixes, *PROVIDERS])}"
     )
+
+
+def on_runner(name: str, runner: str) -> str:
+    """The value of ``--model`` that has ``runner``, one with a prefix, load the weights that ``name`` stands for.
+
+    Raises InputError for a name that is none.
+    """
+    from runners.registry import all_declared
+
+    declared_runners = {one.name: one for one in all_declared()}
+    if Path(name).is_dir():
+        spec = None
+    elif (spec := resolve_model(name)).runner == runner:
+        return name
+    provider, _, model_id = name.partition("/")
+    prefix = declared_runners[runner].prefix
+    # What another runner would load from a folder or the hub, as `vllm/NAME`.
+    is_prefixed = spec is not None and (one := declared_runners.get(spec.runner)) is not None and one.prefix == provider
+    return f"{prefix}/{model_id if is_prefixed and model_id else name}"
 
 
 def given_base_url(name: str, base_url: str | None) -> str | None:
@@ -99,6 +126,15 @@ def given_base_url(name: str, base_url: str | None) -> str | None:
     except InputError:
         is_elsewhere = False
     return None if is_elsewhere else address
+
+
+def _holds_llm(folder: Path) -> bool:
+    """Whether a folder has the configuration of a language model in the layout of transformers."""
+    try:
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return any(str(one).endswith(_LLMS) for one in content.get("architectures") or ())
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return False
 
 
 def _extra_of_api_model(rows: Iterable[ModelSpec], provider: str, model_id: str) -> Mapping[str, object]:

@@ -41,7 +41,8 @@ _REFUSED = (
 _PART = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])\.(?:default\.)?weight")
 # How an adapter may begin such that the weights of its base stay as they are; the others take a part of them away.
 _KEEP_BASE = (True, False, None, "gaussian", "orthogonal", "eva")
-_GREATEST_ALPHA = 1e9
+GREATEST_ALPHA = 1e9
+"""Of an adapter that is served, alpha is less."""
 # A module's name or its end. peft reads it as a regular expression, and one of any form could take forever.
 _MODULE = re.compile(r"(?!.*\)\*)(?:[\w.\\^$|()-]|\*(?!(?:.*\*){2})){1,200}")
 _LAYER = re.compile(r"\.layers\.(\d+)\.")
@@ -233,7 +234,7 @@ def _check_settings(folder: Path, config: Mapping[str, Any]) -> None:
             if not _MODULE.fullmatch(key) or not _is_expression(key):
                 raise ValueError(f"{pattern} has the key {key!r}, which names no module")
     for alpha in (config["lora_alpha"], *(config.get("alpha_pattern") or {}).values()):
-        if not abs(float(alpha)) < _GREATEST_ALPHA:
+        if not abs(float(alpha)) < GREATEST_ALPHA:
             raise ValueError(f"lora_alpha is {alpha}")
 
 

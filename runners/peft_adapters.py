@@ -13,6 +13,14 @@ from runners.adapters import WEIGHTS, BaseModel
 from runners.safetensors_header import stored_tensors
 
 
+@contextmanager
+def without_future_warnings() -> Iterator[None]:
+    """While in the block, no library warns of what will change: peft asks transformers for names deprecated there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
 class AdaptedModel:
     """Puts adapters into the layers of ``model``, which then answers with the one that is in use.
 
@@ -28,12 +36,13 @@ class AdaptedModel:
             base.check(adapter)
             folder, where = str(adapter.folder), str(model.device)
             try:
-                if self._peft is None:
-                    self._peft = PeftModel.from_pretrained(
-                        model, folder, adapter_name=adapter.sha256, torch_device=where, local_files_only=True
-                    )
-                else:
-                    self._peft.load_adapter(folder, adapter.sha256, torch_device=where, local_files_only=True)
+                with without_future_warnings():
+                    if self._peft is None:
+                        self._peft = PeftModel.from_pretrained(
+                            model, folder, adapter_name=adapter.sha256, torch_device=where, local_files_only=True
+                        )
+                    else:
+                        self._peft.load_adapter(folder, adapter.sha256, torch_device=where, local_files_only=True)
             except Exception as error:  # what the configuration says is handed on to many modules of peft
                 # peft's message of sizes that differ has a line for each tensor, the first of which says little.
                 lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -58,9 +67,7 @@ class AdaptedModel:
 
     def merged(self) -> Any:
         """The model with the first adapter added to its weights."""
-        with warnings.catch_warnings():
-            # peft asks transformers for names that are deprecated there.
-            warnings.simplefilter("ignore", FutureWarning)
+        with without_future_warnings():
             return self._peft.merge_and_unload()
 
     @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ def main() -> NoReturn:
     try:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _leave)
+        if not sys.warnoptions:
+            # They tell of what a library will change, about which no user can do anything; PYTHONWARNINGS shows them.
+            warnings.simplefilter("ignore", FutureWarning)
         # Read when torch is loaded: threads that spin while they wait take the cores from those that work.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         from harness.cli.commands import run_command

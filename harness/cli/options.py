@@ -92,7 +92,8 @@ ExtractModelOption = Annotated[
 def key_values(pairs: list[str] | None, option: str, *, bare: bool = False) -> dict[str, str]:
     """``["a=1", "b=2"]`` as a dictionary; raises InputError for anything else.
 
-    A ``bare`` value, such as ``a`` or the path ``./x=y/z``, has the empty key.
+    A ``bare`` value, such as ``a`` or the path ``./x=y/z``, has the empty key; two values of one key are then refused,
+    of others the last counts.
     """
     values: dict[str, str] = {}
     for pair in pairs or []:
@@ -100,6 +101,9 @@ def key_values(pairs: list[str] | None, option: str, *, bare: bool = False) -> d
         if bare and (not equals or "/" in key):
             key, equals, value = "", "=", pair
         if not equals or not (key or bare) or not (value or not bare):
-            raise InputError(f"{option} {pair!r}: write it as {option} key=value")
+            raise InputError(f"{option} {pair!r}: write it as {option} {'VALUE or KEY=VALUE' if bare else 'key=value'}")
+        if bare and values.get(key, value) != value:
+            which = f" {key}" if key else ""
+            raise InputError(f"{option}{which}: given as {values[key]} and as {value}; leave out one of them")
         values[key] = value
     return values

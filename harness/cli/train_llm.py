@@ -144,6 +144,8 @@ def train_llm(
 def _line(trained: Trained) -> str:
     best, where = trained.best, "documents not seen" if trained.reported else "choosing split"
     f1 = trained.reported["f1"] if trained.reported else None if best is None else best.f1
-    loss = "" if best is None else f", loss {best.loss:.3f} in epoch {best.epoch}"
-    scored = "" if f1 is None else f" F1 {100 * f1:.2f} on {where}"
-    return f"{trained.folder}:{scored}{loss}, {trained.seconds:,.0f} s"
+    told = [] if f1 is None else [f"F1 {100 * f1:.2f} on {where}"]
+    if best is not None:
+        held_out = "" if best.held_out_loss is None else f", {best.held_out_loss:.3f} of documents held out,"
+        told.append(f"loss {best.loss:.3f}{held_out} in epoch {best.epoch}")
+    return f"{trained.folder}: {', '.join([*told, f'{trained.seconds:,.0f} s'])}"

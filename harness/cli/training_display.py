@@ -49,7 +49,9 @@ class TrainingDisplay:
     def epoch(self, line: Epoch, is_best: bool) -> None:
         if self._is_quiet:
             return
-        text = f"{self._name}, epoch {line.epoch}: loss {line.loss:.4f}, {line.seconds:.0f} s"
+        # What the epoch is chosen by stands here: the loss of documents held out, or F1.
+        held_out = "" if line.held_out_loss is None else f", held-out loss {line.held_out_loss:.4f}"
+        text = f"{self._name}, epoch {line.epoch}: loss {line.loss:.4f}{held_out}, {line.seconds:.0f} s"
         if line.f1 is not None and line.precision is not None and line.recall is not None:
             text += f", P {100 * line.precision:.2f} R {100 * line.recall:.2f} F1 {100 * line.f1:.2f}"
         text += " (best)" if is_best else ""

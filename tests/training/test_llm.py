@@ -30,7 +30,7 @@ from harness.training.llm.trainer import AdapterTrainer
 from harness.training.memory import within_memory
 from harness.training.trainer import Epoch
 from runners.adapters import CONFIG, RECORD, WEIGHTS
-from tests.commands import error_line, harness_here
+from tests.commands import error_line, harness, harness_here
 from tests.documents import document
 from tests.encoders.small import Killed, Recorder
 from tests.tiny_llm import tiny_llm
@@ -110,12 +110,12 @@ def test_two_processes_do_not_train_in_one_folder(job: AdapterJob, tmp_path: Pat
 def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJob, tmp_path: Path) -> None:
     train_adapter(replace(job, options={**OPTIONS, "epochs": "1"}), tmp_path, Recorder())
     adapter = json.loads((tmp_path / RECORD).read_text())
-    assert adapter["base"]["name"] == job.run.model
+    assert adapter["base"]["name"] == f"transformers/{job.run.model}"
     assert (adapter["base"]["layers"], adapter["base"]["hidden_size"]) == (2, 32)
     assert adapter["prompt"]["name"] == "compact"
     card = (tmp_path / CARD).read_text()
     assert card.startswith("---\nbase_model: ")
-    assert f"harness run --model {job.run.model} --prompt compact --adapter FOLDER" in card
+    assert f"harness run --model transformers/{job.run.model} --prompt compact --adapter FOLDER" in card
     for part in ("library_name: peft", "6 documents of", "| 1 (kept) |", "There were no documents to report on."):
         assert part in card
     figure = tmp_path / FIGURE
@@ -243,6 +243,12 @@ def test_a_training_asks_about_sampled_pairs(job: AdapterJob, tmp_path: Path) ->
     with pytest.raises(InputError, match="the prompt has no answer for pairs without a relation"):
         train_adapter(replace(job, options=options), tmp_path / "compact", Recorder())
     assert train_adapter(pairwise, tmp_path / "pairwise", Recorder()).best is not None
+    listed = tmp_path / "pairs.json"
+    titles = [one["title"] for one in json.loads(Path(job.train).read_text(encoding="utf-8"))]
+    listed.write_text(json.dumps({title: [] for title in titles}), encoding="utf-8")
+    of_file = replace(pairwise, run=replace(pairwise.run, candidates=str(listed)))
+    with pytest.raises(InputError, match=r"would not ask about those of --candidates .*pairs\.json"):
+        train_adapter(of_file, tmp_path / "listed", Recorder())
 
 
 def test_memory_that_runs_out_is_one_line_and_other_errors_are_theirs(
@@ -310,6 +316,25 @@ def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:
     assert steps_of(replace(job, run=replace(job.run, prompt="rhf"))) == ["relations", "heads", "facts"]
 
 
+def test_an_adapter_of_one_step_is_chosen_by_its_loss_and_has_no_scores_of_its_own(
+    job: AdapterJob, tmp_path: Path
+) -> None:
+    options = {**OPTIONS, "epochs": "1", "exchanges": "1", "choose_documents": "2"}
+    of_step = replace(job, run=replace(job.run, prompt="rhf"), step="relations", report=1, few_shot=2, options=options)
+    trained = train_adapter(of_step, tmp_path / "relations", Recorder())
+    assert trained.best is not None
+    assert (trained.best.f1, trained.reported) == (None, None), "the other steps would be asked with it, too"
+    assert trained.best.held_out_loss is not None
+    assert "one of them alone is not" in (tmp_path / "relations" / CARD).read_text(encoding="utf-8")
+
+
+def test_of_epochs_with_the_same_f1_the_last_is_kept(job: AdapterJob, tmp_path: Path) -> None:
+    options = {**OPTIONS, "lr": "1e-6", "choose_documents": "1"}
+    trained = train_adapter(replace(job, options=options), tmp_path, Recorder())
+    assert trained.best is not None
+    assert (trained.best.f1, trained.best.epoch) == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -319,6 +344,8 @@ def test_every_step_of_a_prompt_can_have_an_adapter(job: AdapterJob) -> None:
         ({"options": {"targets": "nothing"}}, "-O targets=nothing: "),
         ({"options": {"targets": "embed_tokens"}}, "model.embed_tokens is no linear layer"),
         ({"options": {"lr": "inf"}}, "-O lr: Input should be a finite number"),
+        ({"options": {"epochs": "9" * 20}}, "-O epochs: Input should be less than or equal to 10000"),
+        ({"options": {"alpha": "9" * 40}}, "-O alpha: Input should be less than 1000000000"),
         ({"preset": "papers"}, "--preset papers: there is lmrc, lmrc-baseline, autore"),
         ({"step": "heads"}, "--step heads: the prompt asks the documents for extract"),
         ({"few_shot": None, "choose": 30}, r"cannot spare 30 .* give fewer \(--choose, --report\)"),
@@ -399,6 +426,49 @@ def test_the_command_trains_and_says_what_came_of_it(model: Path, corpus: Path, 
     (trained,) = json.loads(done.stdout)
     assert trained["folder"] == str(tmp_path / "seed-0")
     assert "--each-step" in error_line(harness_here(*common, "--step", "facts", "--each-step"))
+
+
+def test_the_card_has_a_command_that_runs_and_no_command_shows_a_librarys_warnings(
+    model: Path, corpus: Path, tmp_path: Path
+) -> None:
+    options = [f"-O{name}={value}" for name, value in OPTIONS.items()]
+    done = harness(
+        "train", "llm", "--model", model, "--prompt", "compact", "--train", corpus, "--choose", 2, "--report", 0,
+        "--few-shot", 2, *options, "--display", "plain", "--out", tmp_path / "out",
+    )  # fmt: skip
+    folder = tmp_path / "out" / "seed-0"
+    assert done.stdout.startswith(f"{folder}: loss "), done.stderr
+    assert " of documents held out, in epoch " in done.stdout
+    assert all(", held-out loss " in line for line in done.stderr.splitlines()), "nothing else is told"
+    card = (folder / CARD).read_text(encoding="utf-8")
+    assert f"--model transformers/{model} --prompt compact --adapter FOLDER" in card
+    on_card = next(line for line in card.splitlines() if line.startswith("    harness "))
+    words = on_card.replace("FOLDER", str(folder)).split()[1:]
+    run = harness(
+        *words,
+        "--dataset",
+        "sample",
+        "--limit",
+        1,
+        "--results-dir",
+        tmp_path / "results",
+        "-M",
+        "device=cpu",
+        "--max-tokens",
+        64,
+    )
+    assert "1/1 documents" in run.stderr, "it is asked, though its answer may be cut"
+    merged = harness("train", "merge", "--model", model, "--adapter", folder, "--out", tmp_path / "merged")
+    assert merged.returncode == 0, merged.stderr
+    assert "Warning" not in run.stderr + merged.stderr
+    two = harness("run", "--model", "smollm2-135m", "--prompt", "compact", "--adapter", folder, "--adapter", "other")
+    assert f"--adapter: given as {folder} and as other; leave out one of them" in error_line(two)
+    for name, advice in (
+        (tmp_path / "merged", "no trained encoder; a folder with an LLM's weights is transformers/"),
+        (folder, f"give it as --adapter {folder}"),
+    ):
+        refused = harness("run", "--model", name, "--prompt", "compact", "--dataset", "sample")
+        assert advice in error_line(refused)
 
 
 def test_few_documents_make_a_table_and_a_curve(model: Path, corpus: Path, tmp_path: Path) -> None:

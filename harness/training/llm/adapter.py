@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from harness.errors import InputError
 from harness.json_files import json_text
 from harness.training.llm.config import ALL_LINEAR, LlmTrainingConfig
 from runners.adapters import FORMAT, RECORD, WEIGHTS
+from runners.peft_adapters import without_future_warnings
 
 
 def new_adapter(model: Any, config: LlmTrainingConfig) -> Any:
@@ -34,9 +34,7 @@ def new_adapter(model: Any, config: LlmTrainingConfig) -> Any:
         use_dora=config.variant == "dora",
     )
     try:
-        with warnings.catch_warnings():
-            # peft asks transformers for names that are deprecated there.
-            warnings.simplefilter("ignore", FutureWarning)
+        with without_future_warnings():
             adapted = get_peft_model(model, lora)
     except ValueError as error:
         raise InputError(f"-O targets={config.targets}: {str(error).splitlines()[0]}") from error
@@ -51,9 +49,8 @@ def new_adapter(model: Any, config: LlmTrainingConfig) -> Any:
 
 def checkpoint_activations(adapted: Any) -> None:
     """Have the model compute activations again in the backward pass instead of keeping them."""
-    with warnings.catch_warnings():
-        # The new name of it is not there in older versions of transformers.
-        warnings.simplefilter("ignore", FutureWarning)
+    # The new name of it is not there in older versions of transformers.
+    with without_future_warnings():
         adapted.enable_input_require_grads()
         # The other way of it cannot be used in several processes.
         adapted.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

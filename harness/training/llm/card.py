@@ -25,16 +25,20 @@ def write_card(
     trained: Trained,
     *,
     is_drawn: bool = False,
+    is_part: bool = False,
 ) -> None:
     """Write the card beside the adapter. ``question`` is that of ``training.json``, ``base`` the value of --model.
 
-    ``is_drawn`` says whether the figure of the curve is there, too.
+    ``is_drawn`` says whether the figure of the curve is there, too; ``is_part`` whether a run takes adapters of other
+    steps besides, so that this one has no scores of its own.
     """
     with storing(folder):
-        (folder / CARD).write_text(_card(question, base, progress, trained, is_drawn), encoding="utf-8")
+        (folder / CARD).write_text(_card(question, base, progress, trained, is_drawn, is_part), encoding="utf-8")
 
 
-def _card(question: Mapping[str, Any], base: str, progress: Progress, trained: Trained, is_drawn: bool) -> str:
+def _card(
+    question: Mapping[str, Any], base: str, progress: Progress, trained: Trained, is_drawn: bool, is_part: bool
+) -> str:
     prompt, data, step = question["asked"]["prompt"], question["data"], question["step"]
     identity = question["asked"]["model"]["identity"]
     use = f"{step}=FOLDER" if step else "FOLDER"
@@ -64,7 +68,7 @@ def _card(question: Mapping[str, Any], base: str, progress: Progress, trained: T
         "",
         "## Scores",
         "",
-        _reported(trained),
+        "A run with the adapters of all steps is scored, one of them alone is not." if is_part else _reported(trained),
         "",
         "| epoch | loss | held-out loss | precision | recall | F1 | seconds |",
         "|---|---|---|---|---|---|---|",
@@ -91,7 +95,8 @@ def _held_out(data: Mapping[str, Any]) -> str:
         return f"The epoch was chosen by `{data['dev']}` (sha256 `{data['dev_sha256']}`).{tested}"
     reported = "" if tested else f", and {data['report']} more were held out to report on"
     return (
-        f"{data['choose']} other documents of it chose the epoch{reported} (split seed {data['split_seed']}).{tested}"
+        f"{data['choose']} other documents of it were held out to choose the epoch by{reported} "
+        f"(split seed {data['split_seed']}).{tested}"
     )
 
 

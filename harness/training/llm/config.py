@@ -7,8 +7,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from runners.adapters import GREATEST_ALPHA
+
 ALL_LINEAR = "all-linear"
 """Stands for every linear layer but the one that makes logits."""
+
+MOST_EPOCHS = 10_000
+"""What each of them learns from is drawn before the first, to know the number of steps."""
 
 
 class LlmTrainingConfig(BaseModel):
@@ -37,7 +42,7 @@ class LlmTrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: int = Field(default=3, ge=1)
+    epochs: int = Field(default=3, ge=1, le=MOST_EPOCHS)
     batch_size: int = Field(default=4, ge=1)
     at_once: int = Field(default=1, ge=1)
     lr: float = Field(default=5e-4, gt=0)
@@ -46,7 +51,7 @@ class LlmTrainingConfig(BaseModel):
     schedule: Literal["linear", "cosine"] = "cosine"
     clip_norm: float = Field(default=1.0, gt=0)
     rank: int = Field(default=16, ge=1)
-    alpha: int = Field(default=32, ge=1)
+    alpha: int = Field(default=32, ge=1, lt=GREATEST_ALPHA)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: str = ALL_LINEAR
     variant: Literal["lora", "rslora", "dora"] = "lora"

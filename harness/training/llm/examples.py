@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import InputError
-from harness.methods.candidates import GoldAndUnrelatedPairs, RankedPairs
+from harness.methods.candidates import AllPairs, GoldAndUnrelatedPairs, GoldPairs, RankedPairs
 from harness.methods.pairs import PairQuestions
 from harness.training.llm.config import LlmTrainingConfig
 from harness.types import Document, Message
@@ -115,13 +115,18 @@ def with_sampled_pairs(method: PromptMethod, ratio: float | None, seed: int) -> 
     Where an encoder proposes the method's pairs, the unrelated ones are among those that it finds likeliest: on
     documents that it was trained on, what it proposes is nearly all related, and would teach no None.
 
-    Raises InputError for a prompt that cannot answer that a pair has no relation.
+    Raises InputError for a prompt that cannot answer that a pair has no relation, and for a list of pairs.
     """
     if ratio is None:
         return method
     if not (isinstance(method, PairQuestions) and method.none):
         raise InputError("-O na: the prompt has no answer for pairs without a relation; use --prompt pairwise")
     proposer = method.source if isinstance(method.source, RankedPairs) else None
+    if proposer is None and not isinstance(method.source, AllPairs | GoldPairs):
+        raise InputError(
+            f"-O na: draws pairs itself, and would not ask about those of --candidates {method.source.name}: leave out "
+            "one of them, or give an encoder as candidates"
+        )
     return replace(method, source=GoldAndUnrelatedPairs(seed=seed, ratio=ratio, is_shuffled=True, proposer=proposer))
 
 

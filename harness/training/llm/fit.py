@@ -17,7 +17,7 @@ from harness.encoders.seen import Seen, seen_by
 from harness.errors import ContextOverflow, InputError
 from harness.json_files import json_text
 from harness.methods.base import PromptMethod
-from harness.models import resolve_model
+from harness.models import load_models, on_runner
 from harness.prompting.variant import load_variant
 from harness.runs.config import RunConfig
 from harness.runs.plan import Experiment, prepare
@@ -168,7 +168,8 @@ async def _trained(
         step=job.step,
     )
     train = exchanges(split.train)
-    answered = split.choose[: config.choose_documents] if config.choose_documents else ()
+    is_part = _is_part(job, method, split.train)
+    answered = split.choose[: config.choose_documents] if config.choose_documents and not is_part else ()
     judged = exchanges(split.choose) if split.choose and not answered else None
     base = _base(job, experiment, runner)
     facts = {
@@ -203,31 +204,38 @@ async def _trained(
             quality = -1.0
         line = replace(line, seconds=line.seconds + time.perf_counter() - started)
         best = trainer.progress
-        is_best = epoch == 1 or quality > best.best_f1
+        # Of epochs alike, such as those without a right triplet yet, the last has learned most.
+        is_best = epoch == 1 or quality >= best.best_f1
         if is_best:
             best.best_f1, best.best_epoch = quality, epoch
             weights = trainer.weights()
             if trainer.is_main_process:
-                save_adapter(folder, trainer.model, weights, base["name"], facts)
+                save_adapter(folder, trainer.model, weights, _loaded(job.run.model), facts)
         trainer.end_epoch(line)
         files.finished()
         watcher.epoch(line, is_best)
-    reported = await _reported(split.report, method, trainer, runner, folder)
+    reported = await _reported(() if is_part else split.report, method, trainer, runner, folder)
     progress = trainer.progress
     seconds = sum(line.seconds for line in progress.curve)
     trained = Trained(folder, progress.curve[progress.best_epoch - 1], reported, seconds)
     if trainer.is_main_process:
         is_drawn = draw_training(folder, progress.curve, progress.best_epoch)
-        write_card(folder, question, base["name"], progress, trained, is_drawn=is_drawn)
+        write_card(folder, question, base["name"], progress, trained, is_drawn=is_drawn, is_part=is_part)
     files.end(trained)
     trainer.wait_for_others()
     return trained
 
 
+def _is_part(job: AdapterJob, method: PromptMethod, documents: Sequence[Document]) -> bool:
+    """Whether other steps of the prompt, for which the adapter is not, would have a share in its scores."""
+    return job.step is not None and any(
+        one.step != job.step for document in documents for one in method.demonstrate(document)
+    )
+
+
 def _experiment(job: AdapterJob, dataset: Dataset) -> Experiment:
     """What a run of the prompt would ask, with the model in this process and the prompt's own number of triplets."""
-    spec = resolve_model(job.run.model)
-    model = job.run.model if spec.runner == RUNNER else f"{RUNNER}/{job.run.model}"
+    model = on_runner(job.run.model, RUNNER)
     variant = load_variant(job.run.prompt)
     most = job.run.max_triplets or variant.description.max_triplets
     # Processes that train together share the cores.
@@ -253,13 +261,24 @@ def _base(job: AdapterJob, experiment: Experiment, runner: TransformersRunner) -
     spec, file = experiment.spec, Path(experiment.spec.model_id).expanduser()
     is_file = is_gguf(spec.model_id) and file.is_file()
     return {
-        "name": job.run.model.removeprefix(f"{RUNNER}/"),
+        "name": _run_as(job.run.model),
         "file_sha256": file_digest(file) if is_file else spec.extra.get("file_sha256"),
         "architecture": model.config.model_type,
         "hidden_size": model.config.hidden_size,
         "layers": model.config.num_hidden_layers,
         "vocabulary": model.config.vocab_size,
     }
+
+
+def _loaded(model: str) -> str:
+    """The model of a training as transformers, and other software, names what it loads."""
+    return on_runner(model, RUNNER).removeprefix(f"{RUNNER}/")
+
+
+def _run_as(model: str) -> str:
+    """The value of ``--model`` by which a run asks the model of a training: a row by its name, on the row's runner."""
+    row = model.removeprefix(f"{RUNNER}/")
+    return row if row in load_models() else on_runner(model, RUNNER) if Path(model).is_dir() else model
 
 
 async def _scores(

@@ -12,7 +12,7 @@ from harness.encoders.seen import SEEN
 from harness.encoders.weights import TRAINING, made_whole, refuse_existing, storing
 from harness.errors import InputError
 from harness.json_files import json_text
-from harness.models import resolve_model
+from harness.models import on_runner, resolve_model
 from harness.runs.config import RunConfig
 from harness.runs.sources.llm import runner_of
 from harness.training.llm.fit import RUNNER
@@ -30,12 +30,11 @@ def merge_adapter(run: RunConfig, adapter_folder: Path, out: Path) -> int:
     """
     refuse_existing(out)
     adapter = read_adapter(adapter_folder)
-    spec = resolve_model(run.model)
+    spec = resolve_model(on_runner(run.model, RUNNER))
     if merged_into(spec.model_id) is not None:
         # The folder has one record of what was learned, which would then lack what the first adapter saw.
         raise InputError(f"{run.model} has an adapter in its weights already: merge into the model without it")
-    model = run.model if spec.runner == RUNNER else f"{RUNNER}/{run.model}"
-    runner: Any = runner_of(run, resolve_model(model), (adapter,))
+    runner: Any = runner_of(run, spec, (adapter,))
     record = {**adapter.record, "format": FORMAT, "merged": {"sha256": adapter.sha256, "rank": adapter.rank}}
     asyncio.run(_store(runner, adapter, record, out))
     return sum(file.stat().st_size for file in out.glob("*.safetensors"))
