@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.annotation.texts import TextCollection, TextFilter, source_of
-from harness.answers.reasoned import REASONING_CHARACTERS
+from harness.answers.reasoned import REASONING_TOKENS
 from harness.datasets.registry import CORPORA, PACKAGE
 from harness.datasets.relation_table import read_schema
 from harness.errors import InputError
@@ -94,7 +94,7 @@ def annotation_of(
         options = {name: value for name, value in options.items() if name not in (REASONING, EVIDENCE)}
     variant = variant.in_language(options.get(LANGUAGE, ENGLISH))
     max_triplets = most_triplets(config, spec, variant, adapters.values())
-    reasoning = REASONING_CHARACTERS if REASONING in options else 0
+    reasoning = REASONING_TOKENS if REASONING in options else 0
     a_triplet = TOKENS_PER_TRIPLET + (TOKENS_PER_EVIDENCE if EVIDENCE in options else 0)
     enough = 64 + max(reasoning + a_triplet * max_triplets, TOKENS_PER_ENTITY * int(options[MAX_ENTITIES]))
     level, form = choose_constraint(config.constrain, runner.supports)

@@ -14,8 +14,10 @@ from harness.answers.option_probabilities import token_at
 from harness.answers.relation_field import FREE_CHARACTER
 from harness.types import Completion, Status, TokenLogprob
 
-REASONING_CHARACTERS = 600
-"""The most characters of reasoning, spaces aside; as many tokens are enough for them."""
+REASONING_WORDS = 100
+"""The most words of reasoning."""
+REASONING_TOKENS = 600
+"""Tokens that are enough for them."""
 REASONING_FIELD = "reasoning"
 """The property that holds it where the answer is JSON."""
 OPENING, MARKER = "Reasoning: ", "\nAnswer:\n"
@@ -31,28 +33,29 @@ _FIELD = re.compile(rf'[\s`]*(?:json\s*)?\{{\s*"{REASONING_FIELD}"\s*:\s*(?=")',
 class ReasonedForm(AnswerForm[Read]):
     """``Reasoning: TEXT``, a line ``Answer:``, then an answer in the form ``answer``.
 
-    TEXT has 1 to ``characters`` characters, single spaces between them and no line break, so that it must end. A
-    grammar holds all of it in one request: the prompt is read once, and budgets and retries see one answer.
-    ``json_schema`` has the property ``reasoning`` before those of the answer. There, and in ``regex``, only the token
-    limit bounds the length: strict modes share no bound, and outlines-core takes minutes to compile one of 100.
+    TEXT has 1 to ``words`` words, single spaces between them and no line break. The length of a word is bounded by the
+    token limit alone: in xgrammar, a bound on characters costs a second for each token. A grammar holds all of it in
+    one request: the prompt is read once, and budgets and retries see one answer. ``json_schema`` has the property
+    ``reasoning`` before those of the answer. There, and in ``regex``, words are not counted either: strict modes share
+    no bound, and outlines-core takes minutes to compile one of 100.
     """
 
     answer: AnswerForm[Read]
-    characters: int = REASONING_CHARACTERS
+    words: int = REASONING_WORDS
 
     def regex(self) -> str:
-        reasoning = f"{FREE_CHARACTER}(?: ?{FREE_CHARACTER})*"
+        reasoning = f"{FREE_CHARACTER}+(?: {FREE_CHARACTER}+)*"
         return f"{regex_literal(OPENING)}{reasoning}{regex_literal(MARKER)}{self.answer.regex()}"
 
     def gbnf(self) -> str:
-        rest = f'(" "? reasoning-character){{0,{self.characters - 1}}}'
-        root = f"{quoted_literal(OPENING)} reasoning-character {rest} {quoted_literal(MARKER)} reasoned-answer"
+        text = f'reasoning-word (" " reasoning-word){{0,{self.words - 1}}}'
+        root = f"{quoted_literal(OPENING)} {text} {quoted_literal(MARKER)} reasoned-answer"
         answer = self.answer.gbnf().removeprefix("root ::= ")
-        return f"root ::= {root}\nreasoning-character ::= {FREE_CHARACTER}\nreasoned-answer ::= {answer}"
+        return f"root ::= {root}\nreasoning-word ::= {FREE_CHARACTER}+\nreasoned-answer ::= {answer}"
 
     def lark(self) -> str:
         # One terminal, whose end shows where it ends.
-        text = f"{FREE_CHARACTER}(?: ?{FREE_CHARACTER}){{0,{self.characters - 1}}}"
+        text = f"{FREE_CHARACTER}+(?: {FREE_CHARACTER}+){{0,{self.words - 1}}}"
         reasoning = f"{regex_literal(OPENING)}{text}{regex_literal(MARKER)}"
         answer = self.answer.lark().removeprefix("start: ")
         return f"start: REASONING reasoned_answer\nREASONING: /{reasoning}/\nreasoned_answer: {answer}"

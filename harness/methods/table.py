@@ -7,7 +7,7 @@ from typing import NamedTuple, get_args
 
 from harness.answers.entity_pairs import PAIR_FORMS
 from harness.answers.grouped import GROUPED_FORMS
-from harness.answers.reasoned import REASONING_CHARACTERS
+from harness.answers.reasoned import REASONING_TOKENS
 from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
@@ -115,7 +115,7 @@ def method_kind(variant: PromptVariant) -> MethodKind:
 def enough_tokens(variant: PromptVariant, options: Mapping[str, str], max_triplets: int) -> int:
     """How many tokens an answer needs: a label's, or those of one line a pair or triplet."""
     kind = method_kind(variant)
-    reasoning = REASONING_CHARACTERS if REASONING in options else 0
+    reasoning = REASONING_TOKENS if REASONING in options else 0
     if kind.states_relations or kind.ranks_candidates:
         return TOKENS_PER_OPTION + reasoning
     a_triplet = TOKENS_PER_TRIPLET + (TOKENS_PER_EVIDENCE if EVIDENCE in options else 0)
