@@ -46,6 +46,16 @@ class TrainingDisplay:
                 f"{self._name}, epoch {epoch}: {done} of {total} batches, loss {loss:.4f}", file=sys.stderr, flush=True
             )
 
+    def judging(self, what: str, done: int, total: int) -> None:
+        self._show(what, done, total, "")
+        if (
+            self._progress is None
+            and not self._is_quiet
+            and (not done or time.monotonic() - self._told >= LINE_EVERY_S)
+        ):
+            self._told = time.monotonic()
+            print(f"{self._name}, {what}: {done} of {total}", file=sys.stderr, flush=True)
+
     def epoch(self, line: Epoch, is_best: bool) -> None:
         if self._is_quiet:
             return

@@ -34,6 +34,9 @@ class _Unwatched:
     def step(self, epoch: int, done: int, total: int, loss: float) -> None:
         pass
 
+    def judging(self, what: str, done: int, total: int) -> None:
+        pass
+
     def epoch(self, line: Epoch, is_best: bool) -> None:
         pass
 

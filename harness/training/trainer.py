@@ -81,6 +81,10 @@ class Watcher(Protocol):
 
     def step(self, epoch: int, done: int, total: int, loss: float) -> None: ...
 
+    def judging(self, what: str, done: int, total: int) -> None:
+        """How far an epoch, or what was kept, has been judged by other documents; ``what`` names it and its units."""
+        ...
+
     def epoch(self, line: Epoch, is_best: bool) -> None: ...
 
 

@@ -116,6 +116,8 @@ class Losses:
         self.steps.append(loss * done - self._sum)
         self._sum = loss * done
 
+    def judging(self, what: str, done: int, total: int) -> None: ...
+
     def epoch(self, line: Any, is_best: bool) -> None: ...
 
 

@@ -37,10 +37,14 @@ class Recorder:
         self.lines: list[Epoch] = []
         self.losses: list[float] = []
         self.taught: list[tuple[int, int]] = []
+        self.judged: list[tuple[str, int, int]] = []
         self._killed_in = killed_in
 
     def teaching(self, done: int, total: int) -> None:
         self.taught.append((done, total))
+
+    def judging(self, what: str, done: int, total: int) -> None:
+        self.judged.append((what, done, total))
 
     def step(self, epoch: int, done: int, total: int, loss: float) -> None:
         self.losses.append(loss)

@@ -62,6 +62,9 @@ def test_a_killed_training_resumes_within_an_epoch_to_the_same_losses(
     assert [line.loss for line in resumed.lines] == [line.loss for line in whole.lines[-len(resumed.lines) :]]
     assert [line.held_out_loss for line in resumed.lines][-1] == whole.lines[-1].held_out_loss
     assert whole.lines[-1].loss < whole.lines[0].loss
+    what, begun, of = whole.judged[0]
+    assert (what, begun) == ("held-out loss, batches", 0)
+    assert of > 0, "who watches hears of what takes long without a step"
     assert (tmp_path / "cut" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
     again = train_adapter(job, tmp_path / "whole", Recorder())
     assert again.as_json() == trained.as_json(), "a finished training is not trained again"
@@ -159,7 +162,9 @@ def test_answers_alone_are_learned_each_token_alike() -> None:
     losses = []
     for at_once in (1, 2):
         config = LlmTrainingConfig(at_once=at_once)
-        losses.append(AdapterTrainer(Model(), config, found, Accelerator(cpu=True)).loss_of(found.all()))
+        losses.append(
+            AdapterTrainer(Model(), config, found, Accelerator(cpu=True)).loss_of(found.all(), lambda *_: None)
+        )
     model = Model()
     expected = []
     for one in exchanges:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,9 @@ RUNNER = "transformers"
 """The runner that a model is trained through: it also answers the documents to choose by."""
 
 ANSWERED_TOGETHER = 8
+
+Judging = Callable[[int, int], None]
+"""Who hears how many of how many documents are answered."""
 
 
 @dataclass(frozen=True)
@@ -194,10 +198,10 @@ async def _trained(
         started, epoch = time.perf_counter(), len(trainer.progress.curve) + 1
         line, quality = Epoch(epoch, loss, seconds), float(epoch)
         if judged is not None:
-            held_out = trainer.loss_of(judged.all())
+            held_out = trainer.loss_of(judged.all(), partial(watcher.judging, "held-out loss, batches"))
             line, quality = replace(line, held_out_loss=held_out), -held_out
         elif answered and (epoch == config.epochs or epoch % config.choose_every == 0):
-            found = await _scores(answered, method, trainer, runner)
+            found = await _scores(answered, method, trainer, runner, partial(watcher.judging, "answering documents"))
             line = replace(line, precision=found["precision"], recall=found["recall"], f1=found["f1"])
             quality = found["f1"]
         elif answered:
@@ -214,7 +218,8 @@ async def _trained(
         trainer.end_epoch(line)
         files.finished()
         watcher.epoch(line, is_best)
-    reported = await _reported(() if is_part else split.report, method, trainer, runner, folder)
+    judging = partial(watcher.judging, "answering documents for the report")
+    reported = await _reported(() if is_part else split.report, method, trainer, runner, folder, judging)
     progress = trainer.progress
     seconds = sum(line.seconds for line in progress.curve)
     trained = Trained(folder, progress.curve[progress.best_epoch - 1], reported, seconds)
@@ -282,11 +287,18 @@ def _run_as(model: str) -> str:
 
 
 async def _scores(
-    documents: Sequence[Document], method: PromptMethod, trainer: AdapterTrainer, runner: TransformersRunner
+    documents: Sequence[Document],
+    method: PromptMethod,
+    trainer: AdapterTrainer,
+    runner: TransformersRunner,
+    judging: Judging,
 ) -> dict[str, Any]:
     """The official scores of the model as it is now, answering as in a run; each process answers its share."""
     trainer.model.eval()
     together = asyncio.Semaphore(ANSWERED_TOGETHER)
+
+    mine, done = trainer.share(documents), itertools.count(1)
+    judging(0, len(mine))
 
     async def predicted(document: Document) -> tuple[Prediction, ...]:
         async with together:
@@ -294,8 +306,9 @@ async def _scores(
                 return (await method.extract(document, runner.generate)).predictions
             except ContextOverflow:  # which a run counts as a document without an answer
                 return ()
+            finally:
+                judging(next(done), len(mine))
 
-    mine = trainer.share(documents)
     found = await asyncio.gather(*map(predicted, mine))
     answers = trainer.gathered([(one.title, list(answer)) for one, answer in zip(mine, found, strict=True)])
     return score(documents, dict(answers)).as_dict()
@@ -307,6 +320,7 @@ async def _reported(
     trainer: AdapterTrainer,
     runner: TransformersRunner,
     folder: Path,
+    judging: Judging,
 ) -> Mapping[str, Any] | None:
     """The scores of what was kept on the reporting documents; None where there are none."""
     if not documents:
@@ -316,4 +330,4 @@ async def _reported(
 
     trainer.wait_for_others()  # the main process stores what is read here
     set_peft_model_state_dict(trainer.model, load_file(folder / WEIGHTS))
-    return await _scores(documents, method, trainer, runner)
+    return await _scores(documents, method, trainer, runner, judging)

@@ -113,11 +113,14 @@ class AdapterTrainer:
         self.progress.curve.append(line)
         self._step_of_epoch, self._losses, self._seconds = 0, 0.0, 0.0
 
-    def loss_of(self, sequences: Sequence[TokenSequence]) -> float:
-        """The mean loss of the answers' tokens, nothing learned."""
+    def loss_of(self, sequences: Sequence[TokenSequence], judged: Callable[[int, int], None]) -> float:
+        """The mean loss of the answers' tokens, nothing learned; ``judged`` hears of each batch, and of how many."""
         self._model.eval()
+        parts, found = self._parts(sequences), 0.0
         with torch.inference_mode():
-            found = sum(float(self._summed(part)) * counts for part, counts in self._parts(sequences))
+            for number, (part, counts) in enumerate(parts):
+                judged(number, len(parts))
+                found += float(self._summed(part)) * counts
         return self._added_up(found) / sum(one.answered for one in sequences)
 
     def _step(self, group: Sequence[TokenSequence]) -> float:
