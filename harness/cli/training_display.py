@@ -48,11 +48,7 @@ class TrainingDisplay:
 
     def judging(self, what: str, done: int, total: int) -> None:
         self._show(what, done, total, "")
-        if (
-            self._progress is None
-            and not self._is_quiet
-            and (not done or time.monotonic() - self._told >= LINE_EVERY_S)
-        ):
+        if self._progress is None and not self._is_quiet and time.monotonic() - self._told >= LINE_EVERY_S:
             self._told = time.monotonic()
             print(f"{self._name}, {what}: {done} of {total}", file=sys.stderr, flush=True)
 
