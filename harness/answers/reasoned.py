@@ -14,8 +14,8 @@ from harness.answers.option_probabilities import token_at
 from harness.answers.relation_field import FREE_CHARACTER
 from harness.types import Completion, Status, TokenLogprob
 
-REASONING_WORDS = 100
-"""The most words of reasoning."""
+REASONING_WORDS, WORD_CHARACTERS = 100, 40
+"""The most words of reasoning, and characters of a word: when words are spent, a model goes on without spaces."""
 REASONING_TOKENS = 600
 """Tokens that are enough for them."""
 REASONING_FIELD = "reasoning"
@@ -24,6 +24,7 @@ OPENING, MARKER = "Reasoning: ", "\nAnswer:\n"
 STATED = "The document states it."
 """The reasoning of answers that are written from labels."""
 
+_WORD = f"{FREE_CHARACTER}{{1,{WORD_CHARACTERS}}}"
 _OPENING = re.compile(r"[\W_]*reasoning\b[\W_]*?:[*_ ]*", re.IGNORECASE)
 _MARKER = re.compile(r"^[ \t*_#>]*(?:final )?answer[ \t*_]*:[*_]*[ \t]*\n?", re.IGNORECASE | re.MULTILINE)
 _FIELD = re.compile(rf'[\s`]*(?:json\s*)?\{{\s*"{REASONING_FIELD}"\s*:\s*(?=")', re.IGNORECASE)
@@ -33,11 +34,11 @@ _FIELD = re.compile(rf'[\s`]*(?:json\s*)?\{{\s*"{REASONING_FIELD}"\s*:\s*(?=")',
 class ReasonedForm(AnswerForm[Read]):
     """``Reasoning: TEXT``, a line ``Answer:``, then an answer in the form ``answer``.
 
-    TEXT has 1 to ``words`` words, single spaces between them and no line break. The length of a word is bounded by the
-    token limit alone: in xgrammar, a bound on characters costs a second for each token. A grammar holds all of it in
-    one request: the prompt is read once, and budgets and retries see one answer. ``json_schema`` has the property
-    ``reasoning`` before those of the answer. There, and in ``regex``, words are not counted either: strict modes share
-    no bound, and outlines-core takes minutes to compile one of 100.
+    TEXT has 1 to ``words`` words of at most ``WORD_CHARACTERS``, single spaces between them and no line break, so that
+    it must end. A bound on all characters with a space allowed before each costs a second for each token in xgrammar.
+    A grammar holds all of it in one request: the prompt is read once, and budgets and retries see one answer.
+    ``json_schema`` has the property ``reasoning`` before those of the answer. There, and in ``regex``, only the token
+    limit bounds the length: strict modes share no bound, and outlines-core takes minutes to compile one of 100.
     """
 
     answer: AnswerForm[Read]
@@ -51,11 +52,11 @@ class ReasonedForm(AnswerForm[Read]):
         text = f'reasoning-word (" " reasoning-word){{0,{self.words - 1}}}'
         root = f"{quoted_literal(OPENING)} {text} {quoted_literal(MARKER)} reasoned-answer"
         answer = self.answer.gbnf().removeprefix("root ::= ")
-        return f"root ::= {root}\nreasoning-word ::= {FREE_CHARACTER}+\nreasoned-answer ::= {answer}"
+        return f"root ::= {root}\nreasoning-word ::= {_WORD}\nreasoned-answer ::= {answer}"
 
     def lark(self) -> str:
         # One terminal, whose end shows where it ends.
-        text = f"{FREE_CHARACTER}+(?: {FREE_CHARACTER}+){{0,{self.words - 1}}}"
+        text = f"{_WORD}(?: {_WORD}){{0,{self.words - 1}}}"
         reasoning = f"{regex_literal(OPENING)}{text}{regex_literal(MARKER)}"
         answer = self.answer.lark().removeprefix("start: ")
         return f"start: REASONING reasoned_answer\nREASONING: /{reasoning}/\nreasoned_answer: {answer}"

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from harness.answers.option import Option, OptionForm
-from harness.answers.reasoned import REASONING_WORDS, STATED, ReasonedForm
+from harness.answers.reasoned import REASONING_WORDS, STATED, WORD_CHARACTERS, ReasonedForm
 from harness.answers.triplets import TripletForm
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
@@ -32,10 +32,11 @@ def test_engines_admit_one_line_of_reasoning_and_then_the_answer(form: GrammarFo
     admitted = {whole: True, alone: False}
     if output == "lines":
         lines = "(E1 | spouse | E2)\nEND"
-        long = " ".join(["è"] * REASONING_WORDS)
+        long = " ".join(["è" * WORD_CHARACTERS] * REASONING_WORDS)
         admitted |= {
             f"Reasoning: {long}\nAnswer:\n{lines}": True,
             f"Reasoning: {long} è\nAnswer:\n{lines}": form == "regex",
+            f"Reasoning: {'è' * (WORD_CHARACTERS + 1)}\nAnswer:\n{lines}": form == "regex",
             f"Reasoning: one\ntwo\nAnswer:\n{lines}": False,
             f"Reasoning: one  two\nAnswer:\n{lines}": False,
             f"Reasoning: \nAnswer:\n{lines}": False,

@@ -271,9 +271,7 @@ def huge_file(tmp_path: Path) -> Iterator[Path]:
         pytest.param(b"[", b"     \n", "ends inside document 0", id="nothing but white space"),
     ],
 )
-def test_200_mb_of_nonsense_fails_in_bounded_memory(
-    huge_file: Path, start: bytes, piece: bytes, says: str
-) -> None:
+def test_200_mb_of_nonsense_fails_in_bounded_memory(huge_file: Path, start: bytes, piece: bytes, says: str) -> None:
     write_repeated(huge_file, start, piece)
     # It takes seconds; what is quadratic in the length would take days.
     child = subprocess.run(
