@@ -9,8 +9,9 @@ from typing import get_args
 
 import pytest
 
+from harness.answers.entities import EntityForm
 from harness.answers.option import Option, OptionForm
-from harness.answers.reasoned import ReasonedForm
+from harness.answers.reasoned import WORD_CHARACTERS, ReasonedForm
 from harness.answers.triplet_reading import parse_triplets
 from harness.answers.triplets import TripletForm
 from harness.datasets.registry import load_dataset
@@ -19,7 +20,7 @@ from harness.methods.settings import choose_constraint
 from harness.methods.table import create_method
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
-from harness.types import CountsTokens, DrawsSamples, GrammarForm, Message, Request, Runner, Sampling
+from harness.types import ConstraintLevel, CountsTokens, DrawsSamples, GrammarForm, Message, Request, Runner, Sampling
 from runners.in_process import InProcessRunner
 from tests.runners.conformance import CONTEXT, ENGINES, Engines, ask, new_runner, only, skip_without
 from tests.variants import VARIANTS, kind_of, settings_of
@@ -132,25 +133,32 @@ async def test_a_list_can_end_at_once_and_must_end_in_its_terminator(runner: Run
 
 @one_loop
 async def test_one_grammar_holds_reasoning_and_the_answer_after_it(runner: Runner) -> None:
-    form = ReasonedForm(TripletForm(("one",), RELATIONS, "closed", 2), characters=24)
+    form = ReasonedForm(TripletForm(("one",), RELATIONS, "closed", 2), words=3)
     completion = await runner.generate(ask("List facts.", 60, form.render(runner.supports.forms[0])))
     apart = form.apart(completion)
     assert (apart.text, apart.finish_reason) == ("END", "stop")
-    assert 1 <= len(apart.reasoning.replace(" ", "")) <= 24
+    words = apart.reasoning.split(" ")
+    assert 1 <= len(words) <= 3
+    assert all(1 <= len(word) <= WORD_CHARACTERS for word in words)
 
 
 @one_loop
-async def test_the_engine_reads_the_grammars_of_all_prompts(runner: Runner) -> None:
-    """The most that a grammar holds: argument types, evidence, and reasoning before the answer."""
+@pytest.mark.parametrize("level", ["typed", "format"])
+async def test_the_engine_reads_the_grammars_of_all_prompts(runner: Runner, level: ConstraintLevel) -> None:
+    """The most that a grammar holds: types or free relations, evidence, and reasoning before the answer."""
     dataset = load_dataset("sample")
     document = next(iter(dataset.documents))
     constraints = set()
+    if level == "format":
+        entities = EntityForm(("Person", "Location"), 40, 10)
+        constraints.add(entities.render(choose_constraint(level, runner.supports)[1]))
     for prompt in VARIANTS:
         kind = kind_of(prompt)
-        if not kind.ranks_candidates:  # these are answered by one token, or as judge
-            _, form = choose_constraint("typed", runner.supports, kind.forms)
+        in_order = prompt in ("compact", "grouped") and level == "format"  # they list relations in the schema's order
+        if not kind.ranks_candidates and not in_order:  # some are answered by one token, or as judge
+            _, form = choose_constraint(level, runner.supports, kind.forms)
             more = {"evidence": "sentences"} if kind.names_evidence else {}
-            settings = replace(settings_of(prompt, dataset.schema, form, reasoning="brief", **more), level="typed")
+            settings = replace(settings_of(prompt, dataset.schema, form, reasoning="brief", **more), level=level)
             demonstrations = create_method(settings).demonstrate(document)
             constraints |= {one.request.constraint for one in {one.step: one for one in demonstrations}.values()}
     assert len(constraints) > 8

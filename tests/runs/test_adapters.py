@@ -140,7 +140,7 @@ def test_an_adapter_is_typed_with_its_step_or_without(tmp_path: Path) -> None:
     typed = [f"{tmp_path}/a=b", "facts=one"]
     assert key_values(typed, "--adapter", bare=True) == {"": f"{tmp_path}/a=b", "facts": "one"}
     assert key_values(["one"], "--adapter", bare=True) == {"": "one"}
-    with pytest.raises(InputError, match="key=value"):
+    with pytest.raises(InputError, match="--adapter VALUE or KEY=VALUE"):
         key_values(["facts="], "--adapter", bare=True)
 
 
