@@ -29,9 +29,9 @@ from harness.types import Completion, Reject, Status
 
 MENTION_CHARACTERS = 80
 MENTION_WORDS = 20
-"""Words of a mention in GBNF; the other notations count its characters."""
+"""Words of a mention in GBNF and Lark; a regular expression counts its characters."""
 WORD_ESCAPES = 4
-"""Characters of a word that JSON escapes, in GBNF."""
+"""Characters of a word that JSON escapes, in GBNF and Lark."""
 
 _OPEN, _CLOSE = '{"entities": [', "]}"
 _TYPE, _MENTIONS, _ENTITY_END = '{"type": "', '", "mentions": [', "]}"
@@ -115,7 +115,7 @@ class EntityForm(AnswerForm[ParsedEntities]):
                 "start": self._answer("entity", quoted_literal(", ")),
                 "entity": f"{quoted_literal(_TYPE)} TYPE {self._mentions('MENTION', quoted_literal(', '))}",
                 "TYPE": quoted_choice(self.types, _MENTIONS),
-                "MENTION": f'/"{_mention_regex()}"/',
+                "MENTION": f'/"{_word_regex()}(?: {_word_regex()}){{0,{MENTION_WORDS - 1}}}"/',
             }
         )
 
@@ -156,6 +156,13 @@ class EntityForm(AnswerForm[ParsedEntities]):
 def _mention_regex() -> str:
     character = f"(?:{_CHARACTER}|{'|'.join(map(regex_literal, _ESCAPED))})"
     return f"{character}(?: ?{character}){{0,{MENTION_CHARACTERS - 1}}}"
+
+
+def _word_regex() -> str:
+    """The words of GBNF's mentions as a regular expression."""
+    run = f"{_CHARACTER}{{1,{MENTION_CHARACTERS}}}"
+    escaped = f"(?:{'|'.join(map(regex_literal, _ESCAPED))})"
+    return f"(?:{run}(?:{escaped}(?:{run})?){{0,{WORD_ESCAPES - 1}}}|(?:{escaped}(?:{run})?){{1,{WORD_ESCAPES}}})"
 
 
 def parse_entities(text: str) -> ParsedEntities:

@@ -10,15 +10,19 @@ from harness.escaping import SEPARATOR, escape
 
 GrammarLevel = Literal["closed", "format"]
 
-# Free relation text: up to 80 characters, with single spaces between them. The ranges hold letters, digits and
-# punctuation as raw characters, which every engine reads alike; white space, controls, "\" and "|" are left out. GBNF
-# counts words and the characters of each: with an optional space before every character most tokens fit in two ways,
-# and xgrammar's mask for a token took 65 ms in place of one. llama.cpp refuses repetitions of over 2,000 in all.
+# The ranges hold letters, digits and punctuation as raw characters, which every engine reads alike; white space,
+# controls, "\" and "|" are left out.
 FREE_CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧、-퟿]"
 _FREE_REGEX = f"{FREE_CHARACTER}(?: ?{FREE_CHARACTER}){{0,79}}"
+"""Free relation text: up to 80 characters, with single spaces between them."""
+
+# The grammars count words and the characters of each: with an optional space before every character most tokens fit in
+# two ways, and xgrammar's mask for a token takes 50 ms in place of one. outlines-core takes long to compile a regular
+# expression of this form. llama.cpp refuses repetitions of over 2,000 in all.
 _WORDS, _WORD_CHARACTERS = 12, 40
 _FREE_WORD = f"{FREE_CHARACTER}{{1,{_WORD_CHARACTERS}}}"
 _FREE_GBNF = f'{_FREE_WORD} (" " {_FREE_WORD}){{0,{_WORDS - 1}}}'
+_FREE_LARK = f"{_FREE_WORD}(?: {_FREE_WORD}){{0,{_WORDS - 1}}}"
 
 
 def allowed_relations(relations: tuple[str, ...], level: GrammarLevel) -> tuple[str, ...] | None:
@@ -38,7 +42,7 @@ def relation_gbnf(relations: tuple[str, ...] | None, closing: str = SEPARATOR) -
 
 def relation_lark(relations: tuple[str, ...] | None, closing: str = SEPARATOR) -> str:
     """The body of a Lark terminal: the relation and the ``closing`` after it, which shows where it ends."""
-    return f"/{_FREE_REGEX}{regex_literal(closing)}/" if relations is None else _closed_quoted(relations, closing)
+    return f"/{_FREE_LARK}{regex_literal(closing)}/" if relations is None else _closed_quoted(relations, closing)
 
 
 def relation_schema(relations: tuple[str, ...] | None) -> dict[str, object]:

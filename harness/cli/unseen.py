@@ -47,6 +47,12 @@ def train_unseen(
     ] = 100,
     fewrel: Annotated[Path | None, typer.Option(help="Folder of FewRel (default: fetched data).")] = None,
     choose: Annotated[int, typer.Option(min=0, help="Documents held out to choose the epoch by.")] = 50,
+    choose_by: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Further relations held out, by which epoch and threshold are chosen (0: trained ones)."
+        ),
+    ] = 0,
     report: Annotated[int, typer.Option(min=1, help="Documents held out to test on.")] = 50,
     start: Annotated[
         str | None,
@@ -85,6 +91,7 @@ def train_unseen(
                     unseen=count,
                     seed=number,
                     sentences=sentences if name == "sentences" else 0,
+                    choose_by=choose_by,
                     choose=choose,
                     report=report,
                     fewrel=fewrel,

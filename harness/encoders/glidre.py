@@ -173,6 +173,11 @@ class Glidre(PairModel):
             self._label_states = None
         return self
 
+    def read_as_labels(self, ids: Tensor, mask: Tensor) -> None:
+        """Replace the names that are read as labels: ``ids`` and ``mask`` [names, tokens]. The names of the
+        configuration's relations have to be the first ones."""
+        self.label_ids, self.label_mask, self._label_states = ids, mask, None
+
     def begin_scoring(self) -> None:
         """Read all labels once, for all documents to come."""
         super().begin_scoring()

@@ -25,6 +25,8 @@ class TrainingConfig(BaseModel):
     - ``focal_gamma``: of the focal losses: ``adaptive_focal`` (KD-DocRE, Tan et al., Findings of ACL 2022) and
       ``focal`` (Lin et al., ICCV 2017), in which relations that hold weigh ``focal_alpha`` and others the rest of 1.
     - ``label_count``: relations in a GLiDRE batch: those that hold, and others drawn up to this number.
+    - ``label_wordings``: each batch of GLiDRE reads a relation by its name or by another wording of it, drawn anew; the
+      shipped wordings are of Re-DocRED's relations.
     - ``teacher_weight``: of the loss against a teacher's scores, where there is a teacher; the labels' loss weighs the
       rest of 1. ``teacher_loss``: ``binary`` cross-entropy to its probabilities, or ``mse``, the mean squared
       difference of margins over NA (KD-DocRE).
@@ -58,6 +60,7 @@ class TrainingConfig(BaseModel):
     focal_gamma: float = Field(default=1.0, ge=0)
     focal_alpha: float = Field(default=0.8, ge=0, le=1)
     label_count: int = Field(default=100, ge=1)
+    label_wordings: bool = False
     evidence_weight: float = Field(default=0.0, ge=0)
     teacher_weight: float = Field(default=0.5, ge=0, le=1)
     teacher_loss: TeacherLoss = "binary"

@@ -6,7 +6,7 @@ import functools
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,7 +30,7 @@ from harness.training.config import TrainingConfig
 from harness.training.data import check_relations, data_record, split_to_train_on
 from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
-from harness.training.held_out import joined, some_of_each, with_relations_of_dev, without_relations
+from harness.training.held_out import joined, labelled, some_of_each, with_relations_to_choose_by, without_relations
 from harness.training.teacher import Teacher
 from harness.types import RELATED, Document, PairScorer, RelationSchema
 
@@ -61,7 +61,8 @@ class TrainingJob:
     lists, by name or Wikidata property. ``sentences`` adds that many of each
     other relation of FewRel, from the folder ``fewrel`` (default: where it was fetched to), to the documents to
     train on. ``start`` is the folder of a trained encoder whose weights are the first ones, where they fit;
-    ``teacher`` that of one whose scores on the training documents are learned beside the labels.
+    ``teacher`` that of one whose scores on the training documents are learned beside the labels. By the relations
+    ``chosen_by`` alone, which are left out of training too, epoch and threshold are chosen.
     """
 
     task: Task
@@ -73,6 +74,7 @@ class TrainingJob:
     few_shot: int | None = None
     seed: int = 0
     unseen: tuple[str, ...] = ()
+    chosen_by: tuple[str, ...] = ()
     without: Path | None = None
     sentences: int = 0
     fewrel: Path | None = None
@@ -144,20 +146,24 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
 
     from harness.encoders.backbone import load_tokenizer
     from harness.encoders.batching import Collator
+    from harness.encoders.glidre import Glidre
     from harness.encoders.plain_text import document_encoder
     from harness.encoders.probing import check_vocabulary
     from harness.encoders.scorer import EncoderScorer
     from harness.training.collation import training_collator
+    from harness.training.label_wordings import with_wordings
     from harness.training.objectives import PairObjective
     from harness.training.trainer import Trainer
 
     schema, split, origin = data_to_train_on(job)
-    trained_relations, chosen_by = len(schema.relations), None
+    trained, chosen_by = schema, None
     if job.task == "glidre":
-        schema, chosen_by = with_relations_of_dev(job, split, schema)
+        schema, chosen_by = with_relations_to_choose_by(job, split, schema, job.chosen_by)
     elif job.task != "rcp":
         check_relations(job, split, schema)
     config, training = job.configs(schema)
+    if training.label_wordings and job.task != "glidre":
+        raise InputError("-O label_wordings=true: only GLiDRE reads the names of relations; leave it out")
     accelerator = begun(training)
     model = new_model(config, attention_dropout=training.attention_dropout)
     changed: frozenset[str] = frozenset()
@@ -201,7 +207,9 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         train = _taught(teacher, train, split.train, watcher)
     if choose and not any(len(document.labels) for document in choose):
         raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
-    collate = training_collator(job.task, training, collator, encoder, split.train, trained_relations)
+    collate = training_collator(job.task, training, collator, encoder, split.train, len(trained.relations))
+    if training.label_wordings and isinstance(model, Glidre) and isinstance(config, GlidreConfig):
+        collate = with_wordings(collate, model, config, len(trained.relations))
     objective = PairObjective(collator, training, choose, chosen_by)
     trainer = Trainer(model, objective, collate, training, [one for one in train if one.pair_count], accelerator)
     files = TrainingFiles(folder, question, seen, trainer, config, changed)
@@ -209,13 +217,15 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     files.resume()
     progress = trainer.run(watcher, files.keep, files.finished)
     # On as many threads as the training: another number adds up in another order, also in a training that follows.
-    tested = load_split(job.test, job.data_dir).schema if job.test and job.task == "glidre" else None
+    tested = trained if job.chosen_by else None
+    if job.test and job.task == "glidre":
+        tested = load_split(job.test, job.data_dir).schema
     scorer = EncoderScorer(folder, {"threads": str(torch.get_num_threads())}, tested)
     reported = reported_scores(scorer, split.report)
     best = progress.curve[progress.best_epoch - 1] if progress.best_epoch else None
-    trained = Trained(folder, best, reported, sum(line.seconds for line in progress.curve))
-    files.end(trained)
-    return trained
+    outcome = Trained(folder, best, reported, sum(line.seconds for line in progress.curve))
+    files.end(outcome)
+    return outcome
 
 
 class Placed(Protocol):
@@ -266,6 +276,11 @@ def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str,
     if unseen:
         schema, split = without_relations(schema, split, unseen)
         origin |= {"unseen": list(unseen)}
+    if job.chosen_by:
+        choose = labelled(split.choose, job.chosen_by)
+        schema, split = without_relations(schema, split, job.chosen_by)
+        split = replace(split, choose=choose)
+        origin |= {"chosen_by": list(job.chosen_by)}
     if not any(len(document.entities) > 1 for document in split.train):
         raise InputError(f"{job.train}: no document has two entities, so there is no pair to train on")
     return schema, split, origin

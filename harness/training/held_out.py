@@ -42,17 +42,22 @@ def labelled(documents: Sequence[Document], relations: Collection[str], *, kept:
     ]
 
 
-def with_relations_of_dev(
-    job: DataJob, split: Split, schema: RelationSchema
+def with_relations_to_choose_by(
+    job: DataJob, split: Split, schema: RelationSchema, chosen_by: Collection[str] = ()
 ) -> tuple[RelationSchema, tuple[int, ...] | None]:
-    """The relations of a training that can be chosen by documents with other ones, and the places of these.
+    """The relations of a training that is chosen by documents with other ones, and the places of these.
 
-    Where ``--dev`` has a label of a relation that ``--train`` lacks, its own relations follow those of the training,
-    and epoch and threshold are chosen over them alone. None: over the relations of the training.
+    The others are those of ``--train`` that it is ``chosen_by``, or all of ``--dev`` where that has a label of a
+    relation that ``--train`` lacks. They follow those of the training, and epoch and threshold are chosen over them
+    alone. None: over the relations of the training.
     """
-    if job.dev is None or all(one.triplet.relation in schema.by_id for doc in split.choose for one in doc.labels):
+    if chosen_by:
+        held_out = load_split(job.train, job.data_dir).schema.relations
+        others = RelationSchema(tuple(one for one in held_out if one.id in chosen_by))
+    elif job.dev is None or all(one.triplet.relation in schema.by_id for doc in split.choose for one in doc.labels):
         return schema, None
-    others = load_split(job.dev, job.data_dir).schema
+    else:
+        others = load_split(job.dev, job.data_dir).schema
     both = joined(schema, others)
     places = {relation.id: place for place, relation in enumerate(both.relations)}
     return both, tuple(places[relation.id] for relation in others.relations)

@@ -26,7 +26,7 @@ from harness.encoders.weights import trained_folder
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
 from harness.training.fit import TrainingJob, train_encoder
-from harness.training.held_out import labelled
+from harness.training.held_out import joined, labelled
 from harness.types import Document, PairScores, RelationSchema, Triplet
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class UnseenJob:
     ``unseen`` relations are drawn by ``seed`` from FewRel's, or from those with at least ``MIN_LABELS`` labels among
     the documents that the fixed split holds out of ``train`` to report on. ``sentences`` of each relation of FewRel
     that is not held out join the documents to train on. ``fewrel`` is its folder, ``options`` are those of training.
+
+    ``choose_by`` further relations, with as many labels among the documents to choose by, are left out of training too:
+    epoch and threshold are chosen over them alone. 0: over the relations that are trained on.
     """
 
     test: Test
@@ -53,6 +56,7 @@ class UnseenJob:
     unseen: int
     seed: int = 0
     sentences: int = 0
+    choose_by: int = 0
     choose: int = CHOOSE
     report: int = REPORT
     fewrel: Path | None = None
@@ -117,6 +121,7 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
     import torch
 
     schema, documents = _test_set(job)
+    chosen_by = _to_choose_by(job, schema)
     training = TrainingJob(
         "glidre",
         job.train,
@@ -124,6 +129,7 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
         report=job.report,
         seed=job.seed,
         unseen=tuple(relation.id for relation in schema.relations),
+        chosen_by=tuple(relation.id for relation in chosen_by.relations),
         sentences=job.sentences,
         fewrel=job.fewrel,
         start=job.start,
@@ -132,7 +138,7 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
     inside = {f"-O {name}": trained_folder(job.options.get(name, MINILM)) for name in ("encoder", "label_encoder")}
     for option, trained in {**inside, "--from": job.start}.items():
         if trained is not None:
-            _refuse_known(option, trained, schema)
+            _refuse_known(option, trained, joined(schema, chosen_by))
     train_encoder(training, folder, watcher)
     # On as many threads as the training, which the next one keeps.
     scored = EncoderScorer(folder, {"threads": str(torch.get_num_threads())}, schema).score(documents)
@@ -165,10 +171,24 @@ def _test_set(job: UnseenJob) -> tuple[RelationSchema, Sequence[Document]]:
         chosen = labelled(documents, drawn)
         return _restricted(dataset.schema, drawn), [document for document in chosen if document.labels]
     documents = split_documents(list(dataset.documents), job.choose, job.report).report
-    labels = Counter(label.triplet.relation for document in documents for label in document.labels)
-    usual = [relation.id for relation in dataset.schema.relations if labels[relation.id] >= MIN_LABELS]
-    drawn = drawn_relations(usual, job.unseen, job.seed, dataset.name)
+    drawn = drawn_relations(_usual(dataset.schema, documents), job.unseen, job.seed, dataset.name)
     return _restricted(dataset.schema, drawn), labelled(documents, drawn)
+
+
+def _to_choose_by(job: UnseenJob, unseen: RelationSchema) -> RelationSchema:
+    """The relations to choose by, drawn by the job's seed from those that are not unseen and measure something."""
+    if not job.choose_by:
+        return RelationSchema(())
+    dataset = load_dataset(job.train)
+    documents = split_documents(list(dataset.documents), job.choose, job.report).choose
+    left = _usual(dataset.schema, documents) - unseen.by_id.keys()
+    return _restricted(dataset.schema, drawn_relations(left, job.choose_by, job.seed, dataset.name))
+
+
+def _usual(schema: RelationSchema, documents: Iterable[Document]) -> set[str]:
+    """The relations that have enough labels among the documents to measure something."""
+    labels = Counter(label.triplet.relation for document in documents for label in document.labels)
+    return {relation.id for relation in schema.relations if labels[relation.id] >= MIN_LABELS}
 
 
 def _restricted(schema: RelationSchema, relations: frozenset[str]) -> RelationSchema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +12,28 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from harness.cli.unseen import summary
 from harness.datasets.registry import load_dataset
 from harness.datasets.splits import Split
 from harness.datasets.subset import drawn_relations
+from harness.encoders.batching import Batch, LabelSampler
 from harness.encoders.checkpoint import read_config
+from harness.encoders.glidre import Glidre
 from harness.encoders.glidre_config import GlidreConfig
+from harness.encoders.scorer import EncoderScorer
 from harness.encoders.scores import ScoreFile
 from harness.encoders.seen import SEEN
+from harness.encoders.text import EncodedDocument
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS
 from harness.errors import InputError
+from harness.prompting.wordings import load_relation_wordings
 from harness.runs.config import RunConfig
 from harness.runs.sources.encoder import PAIR_SCORES, execute_encoder, prepare_encoder
 from harness.scoring.counts import Counts
-from harness.training.fit import TrainingJob, train_encoder
+from harness.training.data import split_to_train_on
+from harness.training.fit import TrainingJob, reported_scores, train_encoder
 from harness.training.held_out import joined, some_of_each, without_relations
 from harness.training.unseen import TESTS, MacroScores, UnseenJob, _test_set, classified, extracted, run_unseen
 from harness.types import Document, PairScores, Relation, RelationSchema
@@ -199,6 +207,74 @@ def test_unseen_relations_are_drawn_held_out_and_tested(
     again = Recorder()
     assert run_unseen(job, tmp_path / "out", again) == result
     assert again.losses == []
+
+
+def test_epoch_and_threshold_can_be_chosen_by_relations_that_are_not_trained_on(
+    corpus: Path, tmp_path: Path, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.training.unseen.MIN_LABELS", 1)
+    few = {**options, "epochs": "1"}
+    job = UnseenJob("documents", str(corpus), 1, choose_by=1, choose=10, report=10, options=few)
+    result = run_unseen(job, tmp_path / "out", Recorder())
+    data = json.loads((tmp_path / "out" / TRAINING).read_text())["question"]["data"]
+    scored = read_config(tmp_path / "out").relations
+    assert data["unseen"] == list(result.relations)
+    assert scored[2:] == tuple(data["chosen_by"]), "one relation, behind those that are trained on"
+    assert set(scored) == RELATIONS.keys() - {*data["unseen"]}
+
+
+def test_relations_to_choose_by_are_not_shown_in_training(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: set[int] = set()
+    sampled = LabelSampler.__call__
+
+    def watched(self: LabelSampler, documents: list[EncodedDocument]) -> Batch:
+        batch = sampled(self, documents)
+        shown.update(batch.relation.tolist())
+        return batch
+
+    monkeypatch.setattr(LabelSampler, "__call__", watched)
+    train_encoder(replace(job, chosen_by=("P36",)), tmp_path / "out", Recorder())
+    relations = read_config(tmp_path / "out").relations
+    assert {relations[one] for one in shown} == RELATIONS.keys() - {"P36"}
+
+
+@pytest.mark.parametrize("frozen", ["true", "false"])
+def test_relations_are_read_in_all_their_wordings_and_stored_without_them(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: str
+) -> None:
+    read: dict[int, set[str]] = defaultdict(set)
+    labels_of = Glidre._labels
+
+    def watched(self: Glidre, relation: Tensor) -> Tensor:
+        if self.training:
+            for one in relation.tolist():
+                read[one].add("".join(map(str, self.label_ids[one].tolist())))
+        return labels_of(self, relation)
+
+    monkeypatch.setattr(Glidre, "_labels", watched)
+    options = {**job.options, "label_wordings": "true", "freeze_label_encoder": frozen, "epochs": "12"}
+    whole = train_encoder(replace(job, options=options), tmp_path / "out", Recorder())
+    wordings = load_relation_wordings()
+    more = sum(len(wordings[one].forward) for one in RELATIONS if one in wordings)
+    assert more > 4
+    assert len(read) == len(RELATIONS) + more
+    assert len({text for texts in read.values() for text in texts}) == len(read)
+    assert read_config(tmp_path / "out").label_names == tuple(RELATIONS.values())
+    scorer = EncoderScorer(tmp_path / "out", {})
+    assert reported_scores(scorer, split_to_train_on(job)[1].report) == whole.reported
+
+
+def test_wordings_are_for_models_that_read_names_and_relations_that_have_some(
+    job: TrainingJob, corpus: Path, tmp_path: Path
+) -> None:
+    words = {"label_wordings": "true"}
+    with pytest.raises(InputError, match="only GLiDRE reads the names"):
+        train_encoder(replace(job, task="atlop", options=words), tmp_path / "one", Recorder())
+    other = replace(job, train=copy_of(corpus, tmp_path / "other", "City", relation="tie"))
+    with pytest.raises(InputError, match="wordings of Wikidata's properties only"):
+        train_encoder(replace(other, options={**job.options, **words}), tmp_path / "two", Recorder())
 
 
 def test_every_seed_draws_its_own_relations() -> None:
