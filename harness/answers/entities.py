@@ -24,6 +24,7 @@ from harness.answers.notation import (
     regex_literal,
     strict_object,
 )
+from harness.answers.relation_field import OTHER_CHARACTERS
 from harness.answers.status import bad_ending
 from harness.types import Completion, Reject, Status
 
@@ -38,7 +39,7 @@ _TYPE, _MENTIONS, _ENTITY_END = '{"type": "', '", "mentions": [', "]}"
 
 # The characters of JSON strings that every engine reads alike when raw, as in the free relations, and the
 # two that JSON escapes.
-_CHARACTER = "[!#-\\[\\]-~¡-ᙿᚁ-῿‐-‧、-퟿]"
+_CHARACTER = f"[!#-\\[\\]-~{OTHER_CHARACTERS}]"
 _ESCAPED = ('\\"', "\\\\")
 
 _MENTION_NAMES = ("mentions", "mention", "names", "spans")

@@ -11,7 +11,6 @@ from typing import Any, cast
 from harness.answers.base import AnswerForm, Output, Read
 from harness.answers.notation import quoted_literal, regex_literal
 from harness.answers.option_probabilities import token_at
-from harness.answers.relation_field import FREE_CHARACTER
 from harness.types import Completion, Status, TokenLogprob
 
 REASONING_WORDS, WORD_CHARACTERS = 100, 40
@@ -24,7 +23,10 @@ OPENING, MARKER = "Reasoning: ", "\nAnswer:\n"
 STATED = "The document states it."
 """The reasoning of answers that are written from labels."""
 
-_WORD = f"{FREE_CHARACTER}{{1,{WORD_CHARACTERS}}}"
+# Chinese has no spaces: its punctuation parts words, too, and is therefore no character of a word.
+_CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧〃-퟿\uf900-\ufefc＂-＋－-９＜-＞＠-\uffee\U00010000-\U0003fffd]"
+_GAP, _END = "[ 、。！，：；？]", "[。！？]"
+_WORD = f"{_CHARACTER}{{1,{WORD_CHARACTERS}}}"
 _OPENING = re.compile(r"[\W_]*reasoning\b[\W_]*?:[*_ ]*", re.IGNORECASE)
 _MARKER = re.compile(r"^[ \t*_#>]*(?:final )?answer[ \t*_]*:[*_]*[ \t]*\n?", re.IGNORECASE | re.MULTILINE)
 _FIELD = re.compile(rf'[\s`]*(?:json\s*)?\{{\s*"{REASONING_FIELD}"\s*:\s*(?=")', re.IGNORECASE)
@@ -34,29 +36,31 @@ _FIELD = re.compile(rf'[\s`]*(?:json\s*)?\{{\s*"{REASONING_FIELD}"\s*:\s*(?=")',
 class ReasonedForm(AnswerForm[Read]):
     """``Reasoning: TEXT``, a line ``Answer:``, then an answer in the form ``answer``.
 
-    TEXT has 1 to ``words`` words of at most ``WORD_CHARACTERS``, single spaces between them and no line break, so that
-    it must end. A bound on all characters with a space allowed before each costs a second for each token in xgrammar.
-    A grammar holds all of it in one request: the prompt is read once, and budgets and retries see one answer.
-    ``json_schema`` has the property ``reasoning`` before those of the answer. There, and in ``regex``, only the token
-    limit bounds the length: strict modes share no bound, and outlines-core takes minutes to compile one of 100.
+    TEXT has 1 to ``words`` words of at most ``WORD_CHARACTERS``, a single space or mark of Chinese punctuation between
+    them and no line break, so that it must end. A bound on all characters with a space allowed before each costs a
+    second for each token in xgrammar. A grammar holds all of it in one request: the prompt is read once, and budgets
+    and retries see one answer. ``json_schema`` has the property ``reasoning`` before those of the answer. There, and in
+    ``regex``, only the token limit bounds the length: strict modes share no bound, and outlines-core takes minutes to
+    compile one of 100.
     """
 
     answer: AnswerForm[Read]
     words: int = REASONING_WORDS
 
     def regex(self) -> str:
-        reasoning = f"{FREE_CHARACTER}+(?: {FREE_CHARACTER}+)*"
+        reasoning = f"{_CHARACTER}+(?:{_GAP}{_CHARACTER}+)*{_END}?"
         return f"{regex_literal(OPENING)}{reasoning}{regex_literal(MARKER)}{self.answer.regex()}"
 
     def gbnf(self) -> str:
-        text = f'reasoning-word (" " reasoning-word){{0,{self.words - 1}}}'
-        root = f"{quoted_literal(OPENING)} {text} {quoted_literal(MARKER)} reasoned-answer"
+        # The text and the marker are one rule: to llguidance they are one token, whose end shows where it ends.
+        text = f"reasoning-word ({_GAP} reasoning-word){{0,{self.words - 1}}} {_END}? {quoted_literal(MARKER)}"
         answer = self.answer.gbnf().removeprefix("root ::= ")
-        return f"root ::= {root}\nreasoning-word ::= {_WORD}\nreasoned-answer ::= {answer}"
+        root = f"root ::= {quoted_literal(OPENING)} reasoning-text reasoned-answer"
+        return f"{root}\nreasoning-text ::= {text}\nreasoning-word ::= {_WORD}\nreasoned-answer ::= {answer}"
 
     def lark(self) -> str:
         # One terminal, whose end shows where it ends.
-        text = f"{_WORD}(?: {_WORD}){{0,{self.words - 1}}}"
+        text = f"{_WORD}(?:{_GAP}{_WORD}){{0,{self.words - 1}}}{_END}?"
         reasoning = f"{regex_literal(OPENING)}{text}{regex_literal(MARKER)}"
         answer = self.answer.lark().removeprefix("start: ")
         return f"start: REASONING reasoned_answer\nREASONING: /{reasoning}/\nreasoned_answer: {answer}"

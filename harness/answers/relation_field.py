@@ -10,19 +10,20 @@ from harness.escaping import SEPARATOR, escape
 
 GrammarLevel = Literal["closed", "format"]
 
-# The ranges hold letters, digits and punctuation as raw characters, which every engine reads alike; white space,
-# controls, "\" and "|" are left out.
-FREE_CHARACTER = "[!-\\[\\]-{}~¡-ᙿᚁ-῿‐-‧、-퟿]"
-_FREE_REGEX = f"{FREE_CHARACTER}(?: ?{FREE_CHARACTER}){{0,79}}"
-"""Free relation text: up to 80 characters, with single spaces between them."""
-
-# The grammars count words and the characters of each: with an optional space before every character most tokens fit in
-# two ways, and xgrammar's mask for a token takes 50 ms in place of one. outlines-core takes long to compile a regular
-# expression of this form. llama.cpp refuses repetitions of over 2,000 in all.
-_WORDS, _WORD_CHARACTERS = 12, 40
-_FREE_WORD = f"{FREE_CHARACTER}{{1,{_WORD_CHARACTERS}}}"
-_FREE_GBNF = f'{_FREE_WORD} (" " {_FREE_WORD}){{0,{_WORDS - 1}}}'
-_FREE_LARK = f"{_FREE_WORD}(?: {_FREE_WORD}){{0,{_WORDS - 1}}}"
+# Free text: the ranges hold letters, digits and punctuation of all scripts as raw characters, which every engine reads
+# alike. White space, controls, surrogates, private use and the two characters that JSON or a line escapes are left out.
+OTHER_CHARACTERS = "¡-ᙿᚁ-῿‐-‧、-퟿\uf900-\ufefc！-\uffee\U00010000-\U0003fffd"
+"""What every range of free text holds beyond ASCII."""
+FREE_CHARACTER = f"[!-\\[\\]-{{}}~{OTHER_CHARACTERS}]"
+# A relation has up to 80 characters, with single spaces between them. The grammars count words and the characters of
+# each: with an optional space before every character most tokens fit in two ways, and xgrammar's mask for a token takes
+# 50 ms in place of one. A regular expression of that form takes outlines-core long to compile. llama.cpp refuses
+# repetitions of over 2,000 in all.
+RELATION_CHARACTERS, RELATION_WORDS = 80, 20
+_FREE_REGEX = f"{FREE_CHARACTER}(?: ?{FREE_CHARACTER}){{0,{RELATION_CHARACTERS - 1}}}"
+_FREE_WORD = f"{FREE_CHARACTER}{{1,{RELATION_CHARACTERS}}}"
+_FREE_GBNF = f'{_FREE_WORD} (" " {_FREE_WORD}){{0,{RELATION_WORDS - 1}}}'
+_FREE_LARK = f"{_FREE_WORD}(?: {_FREE_WORD}){{0,{RELATION_WORDS - 1}}}"
 
 
 def allowed_relations(relations: tuple[str, ...], level: GrammarLevel) -> tuple[str, ...] | None:

@@ -16,7 +16,7 @@ GRAMMAR = EntityForm(("PER", "LOC"), 2, 2)
 LEGAL = (
     [],
     [("PER", ["Zoë É. d'Ab", 'the "old" | (one)'])],
-    [("LOC", ["東京", "C:\\x"]), ("PER", ["x" * 80])],
+    [("LOC", ["東京（都），𠮷", "C:\\x"]), ("PER", ["x" * 80])],
 )
 
 

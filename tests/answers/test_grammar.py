@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from outlines.types import at_most, either
 from outlines.types.dsl import to_regex
 
-from harness.answers.relation_field import GrammarLevel
+from harness.answers.relation_field import RELATION_CHARACTERS, RELATION_WORDS, GrammarLevel
 from harness.answers.triplet_reading import parse_triplets
 from harness.answers.triplets import TripletForm
 from harness.escaping import escape, format_triplet
@@ -44,7 +44,16 @@ texts = st.sampled_from(_FIELDS_LOOKALIKE + _SPECIAL_IN_NOTATIONS + _UNICODE) | 
 )
 # A fault of xgrammar 0.2 that the line forms avoid and that an enumeration cannot.
 MISREAD_BY_XGRAMMAR = re.compile("[\u0080-\u00ff][0-9A-Fa-f]")
-free_relations = st.sampled_from(["country", "spouse’s twin (half)", "x" * 80, "出生地", "a" + " b" * 79])
+free_relations = st.sampled_from(
+    [
+        "country",
+        "spouse’s twin (half)",
+        "x" * RELATION_CHARACTERS,
+        "出生地（市）",
+        "👩 𠮷",
+        "a" + " bcd" * (RELATION_WORDS - 1),
+    ]
+)
 some_examples = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.answers.items import ListForm, parse_list
-from harness.answers.relation_field import GrammarLevel
+from harness.answers.relation_field import RELATION_WORDS, GrammarLevel
 from harness.answers.triplets import TripletForm
 from harness.escaping import escape, format_item, format_triplet
 from harness.types import GrammarForm, RawTriplet
@@ -37,7 +37,9 @@ _NAMES = [
     "[x]",
 ]
 names = st.sampled_from([*_NAMES, "two\nlines", "a, b", "Star Trek: Voyager", "", "東京", "D.C."])
-free_texts = st.sampled_from(["country", "spouse’s twin (half)", "x" * 80, "出生地", "a" + " b" * 79])
+free_texts = st.sampled_from(
+    ["country", "spouse’s twin (half)", "x" * 80, "出生地（市）", "a" + " b" * (RELATION_WORDS - 1)]
+)
 some_examples = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

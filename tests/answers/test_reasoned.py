@@ -22,6 +22,8 @@ FORMS: tuple[GrammarForm, ...] = get_args(GrammarForm)
 TRIPLETS = [RawTriplet("E1", "spouse", "E2")]
 LISTING = ReasonedForm(TripletForm(("E1", "E2"), ("spouse", "child"), "closed", 4))
 OPTIONS = ReasonedForm(OptionForm((Option("A"), Option("B"))))
+# 150 characters, as the prompt allows, without a space.
+CHINESE = ("第2句说E1是E2（当时的首都）的市长，任期五年；他的妻子E3：“生于1867年”、卒于1934年？" * 4)[:147] + "两者。"
 REASONING = [name for name in VARIANTS if not kind_of(name).ranks_candidates]
 
 
@@ -37,6 +39,8 @@ def test_engines_admit_one_line_of_reasoning_and_then_the_answer(form: GrammarFo
             f"Reasoning: {long}\nAnswer:\n{lines}": True,
             f"Reasoning: {long} è\nAnswer:\n{lines}": form == "regex",
             f"Reasoning: {'è' * (WORD_CHARACTERS + 1)}\nAnswer:\n{lines}": form == "regex",
+            f"Reasoning: {CHINESE}\nAnswer:\n{lines}": True,
+            f"Reasoning: {CHINESE}。\nAnswer:\n{lines}": False,
             f"Reasoning: one\ntwo\nAnswer:\n{lines}": False,
             f"Reasoning: one  two\nAnswer:\n{lines}": False,
             f"Reasoning: \nAnswer:\n{lines}": False,
