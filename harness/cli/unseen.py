@@ -23,6 +23,7 @@ Examples:
   harness train unseen --train dev_revised.json --seeds 3
   harness train unseen --train dev_revised.json --test sentences --fewrel data/fewrel --sentences 100 -m 5 -m 10
   harness train unseen --train dev_revised.json --test sentences --from results/encoders/pretrained/seed-0
+  harness train unseen --train dev_revised.json --test documents --choose-by 5 -O label_wordings=true
 
 \b
 Macro scores in percent, mean and deviation over the seeds. On documents every pair may hold any of the m
