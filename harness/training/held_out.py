@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from harness.datasets.registry import load_split
+from harness.datasets.registry import load_dataset, load_split
 from harness.datasets.splits import Split
 from harness.errors import InputError
 from harness.training.data import DataJob
@@ -31,6 +32,14 @@ def without_relations(schema: RelationSchema, split: Split, unseen: Collection[s
     return RelationSchema(seen), Split(train, choose, report)
 
 
+def left_by(schema: RelationSchema, unseen: Collection[str]) -> RelationSchema:
+    """The schema without the relations that are unseen; InputError if none is left."""
+    left = schema.within(schema.by_id.keys() - unseen)
+    if not left.relations:
+        raise InputError(f"all {len(schema.relations)} relations are held out: leave one to choose by and report on")
+    return left
+
+
 def labelled(documents: Sequence[Document], relations: Collection[str], *, kept: bool = True) -> list[Document]:
     """The documents with the labels of some relations only (or, not ``kept``, of the others)."""
     return [
@@ -43,16 +52,17 @@ def labelled(documents: Sequence[Document], relations: Collection[str], *, kept:
 
 
 def with_relations_of_dev(
-    job: DataJob, split: Split, schema: RelationSchema
+    job: DataJob, split: Split, schema: RelationSchema, unseen: Collection[str] = ()
 ) -> tuple[RelationSchema, tuple[int, ...] | None]:
     """The relations of a training that can be chosen by documents with other ones, and the places of these.
 
     Where ``--dev`` has a label of a relation that ``--train`` lacks, its own relations follow those of the training,
-    and epoch and threshold are chosen over them alone. None: over the relations of the training.
+    and epoch and threshold are chosen over them alone, but for those that are ``unseen``. None: over the relations of
+    the training.
     """
     if job.dev is None or all(one.triplet.relation in schema.by_id for doc in split.choose for one in doc.labels):
         return schema, None
-    others = load_split(job.dev, job.data_dir).schema
+    others = left_by(load_split(job.dev, job.data_dir).schema, unseen)
     both = joined(schema, others)
     places = {relation.id: place for place, relation in enumerate(both.relations)}
     return both, tuple(places[relation.id] for relation in others.relations)
@@ -61,6 +71,14 @@ def with_relations_of_dev(
 def joined(first: RelationSchema, second: RelationSchema) -> RelationSchema:
     """The relations of both; an id that both have keeps its first name."""
     return RelationSchema((*first.relations, *(one for one in second.relations if one.id not in first.by_id)))
+
+
+def fewrel_in(folder: Path | None) -> Dataset:
+    """FewRel's dev split, from its folder or where it was fetched to; errors name the option ``--fewrel``."""
+    try:
+        return load_dataset("fewrel", None, folder)
+    except InputError as error:
+        raise InputError(str(error).replace("--data-dir", "--fewrel")) from error
 
 
 def some_of_each(dataset: Dataset, count: int, seed: int) -> list[Document]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from harness.datasets.content import relation_keys
 from harness.datasets.gold import with_gold
-from harness.datasets.registry import load_dataset
+from harness.datasets.registry import load_split
 from harness.datasets.splits import CHOOSE, REPORT, split_documents
 from harness.datasets.subset import drawn_relations
 from harness.encoders.backbone import MINILM
@@ -26,7 +26,7 @@ from harness.encoders.weights import trained_folder
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
 from harness.training.fit import TrainingJob, train_encoder
-from harness.training.held_out import labelled
+from harness.training.held_out import fewrel_in, labelled
 from harness.types import Document, PairScores, RelationSchema, Triplet
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class UnseenJob:
     options: Mapping[str, str] = field(default_factory=dict)
     start: Path | None = None
     """The folder of a GLiDRE that the training begins with; it must not have been trained on the drawn relations."""
+    data_dir: Path | None = None
+    """The folder of the files of ``train``, where that is a corpus."""
 
     @property
     def trained_as(self) -> Test:
@@ -123,9 +125,10 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
         choose=job.choose,
         report=job.report,
         seed=job.seed,
-        unseen=tuple(relation.id for relation in schema.relations),
+        unseen=schema.relations,
         sentences=job.sentences,
         fewrel=job.fewrel,
+        data_dir=job.data_dir,
         start=job.start,
         options=job.options,
     )
@@ -157,7 +160,7 @@ def _refuse_known(option: str, folder: Path, schema: RelationSchema) -> None:
 
 def _test_set(job: UnseenJob) -> tuple[RelationSchema, Sequence[Document]]:
     """The drawn relations, and the documents to test on with the labels of these only."""
-    dataset = load_dataset("fewrel", None, job.fewrel) if job.test == "sentences" else load_dataset(job.train)
+    dataset = fewrel_in(job.fewrel) if job.test == "sentences" else load_split(job.train, job.data_dir)
     with_gold(dataset, "training")
     if job.test == "sentences":
         documents: Sequence[Document] = tuple(dataset.documents)
