@@ -225,6 +225,9 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
         return
     if silver := data_of(results[0].folder).get("silver"):
         typer.echo(silver)
+    if fields["without"]:
+        left_out = ", ".join(data_of(results[0].folder).get("unseen", ()))
+        typer.echo(f"relations left out: {left_out or 'none, as no relation that the file lists is in this corpus'}")
     for trained in results:
         typer.echo(_line(trained, task))
     if len(results) > 1:

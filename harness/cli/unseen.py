@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import ClusterOption, DisplayOption, JsonOption, WorkersOption, key_values
+from harness.cli.options import ClusterOption, DataDirOption, DisplayOption, JsonOption, WorkersOption, key_values
 from harness.cli.tables import mean_and_deviation, print_table
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ it was cut off.
 
 
 def train_unseen(
-    train: Annotated[str, typer.Option(help="A corpus or DocRED-format file to train on.")],
+    train: Annotated[str, typer.Option(help="A corpus, NAME:SPLIT or file to train on, or several with +.")],
     test: Annotated[
         list[str] | None, typer.Option(help="documents, pairs or sentences; repeatable (default: all).")
     ] = None,
@@ -59,6 +59,7 @@ def train_unseen(
         str | None,
         typer.Option("--from", help="A GLiDRE to begin with, which has not been trained on the relations held out."),
     ] = None,
+    data_dir: DataDirOption = None,
     option: Annotated[
         list[str] | None, typer.Option("-O", "--option", metavar="KEY=VALUE", help="As of train glidre; repeatable.")
     ] = None,
@@ -98,6 +99,7 @@ def train_unseen(
                     fewrel=fewrel,
                     options=key_values(option, "-O"),
                     start=first,
+                    data_dir=data_dir,
                 )
                 folder = out / job.trained_as / f"m-{count}" / f"seed-{number}"
                 trainings.append(NamedTraining(f"{name}, m = {count}, seed {number}", folder, partial(run_unseen, job)))

@@ -61,7 +61,7 @@ def fetch_from_hub(
     """
     match = _NAME.fullmatch(name)
     if match is None:
-        raise InputError(f"{name}: write hf://owner/name, or hf://owner/name@revision")
+        raise InputError(f"{name}: write hf://owner/name, and @revision behind it where one is meant")
     import httpx2
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError

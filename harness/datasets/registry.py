@@ -50,6 +50,11 @@ def corpus_named(name: str) -> Corpus:
     """The row of that name; InputError with the nearest known name otherwise."""
     if name in CORPORA:
         return CORPORA[name]
+    if name.startswith("hf:"):
+        raise InputError(
+            f"{name}: a data set of the hub is fetched first: `harness data fetch hf://owner/name --target FOLDER`. "
+            "Then give one of its files"
+        )
     corpus, _, split = name.partition(":")
     if corpus in CORPORA and split in CORPORA[corpus].splits:
         raise InputError(f"{name}: one corpus is named here, and its split apart: {corpus} with --split {split}")
@@ -71,6 +76,8 @@ def load_split(name: str, data_dir: Path | None = None) -> Dataset:
     """
     if AND in name and not Path(name).exists():
         return joined([load_split(one, data_dir) for one in name.split(AND)])
+    if not name.strip():
+        raise InputError(f"a corpus or file has no name: write NAME:SPLIT or a path, on both sides of a {AND}")
     corpus, _, split = name.partition(":")
     return load_dataset(corpus, split or None, data_dir) if corpus in CORPORA else load_dataset(name)
 
@@ -99,7 +106,7 @@ def load_dataset(
     Raises InputError for unknown names and splits, missing files, and files that are not valid.
     """
     data_dir = Path(data_dir) if data_dir else None
-    if name_or_path not in CORPORA and _looks_like_path(name_or_path):
+    if name_or_path not in CORPORA and _looks_like_path(name_or_path) and not name_or_path.startswith("hf:"):
         return _load_file(Path(name_or_path), split, each)
     corpus = corpus_named(name_or_path)
     split = split or corpus.default_split

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel
 
 from harness.datasets.docred import sha256_of
-from harness.datasets.registry import entity_types_of, load_dataset, load_split
+from harness.datasets.registry import entity_types_of, load_split
 from harness.datasets.splits import CHOOSE, REPORT, Split
 from harness.datasets.subset import named_in, same_relations
 from harness.encoders.checkpoint import new_model, start_from
@@ -30,9 +30,17 @@ from harness.training.config import TrainingConfig
 from harness.training.data import check_relations, data_record, split_to_train_on
 from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
-from harness.training.held_out import joined, labelled, some_of_each, with_relations_to_choose_by, without_relations
+from harness.training.held_out import (
+    fewrel_in,
+    joined,
+    labelled,
+    left_by,
+    some_of_each,
+    with_relations_to_choose_by,
+    without_relations,
+)
 from harness.training.teacher import Teacher
-from harness.types import RELATED, Document, PairScorer, RelationSchema
+from harness.types import RELATED, Document, PairScorer, Relation, RelationSchema
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -57,8 +65,8 @@ class TrainingJob:
 
     The documents are those of a DataJob. ``options`` are fields of TrainingConfig and of ModelConfig or GlidreConfig.
 
-    The relations ``unseen`` are left out of all labels and of the label set, and so are those that the file ``without``
-    lists, by name or Wikidata property. ``sentences`` adds that many of each
+    The relations ``unseen``, and those that the file ``without`` lists, are left out of all labels and of the label set
+    of ``train``, ``dev`` and ``test``, by name or Wikidata property. ``sentences`` adds that many of each
     other relation of FewRel, from the folder ``fewrel`` (default: where it was fetched to), to the documents to
     train on. ``start`` is the folder of a trained encoder whose weights are the first ones, where they fit;
     ``teacher`` that of one whose scores on the training documents are learned beside the labels. By the relations
@@ -73,8 +81,8 @@ class TrainingJob:
     report: int = REPORT
     few_shot: int | None = None
     seed: int = 0
-    unseen: tuple[str, ...] = ()
-    chosen_by: tuple[str, ...] = ()
+    unseen: tuple[Relation, ...] = ()
+    chosen_by: tuple[Relation, ...] = ()
     without: Path | None = None
     sentences: int = 0
     fewrel: Path | None = None
@@ -157,8 +165,11 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
 
     schema, split, origin = data_to_train_on(job)
     trained, chosen_by = schema, None
+    tested = trained if job.chosen_by else None
     if job.task == "glidre":
-        schema, chosen_by = with_relations_to_choose_by(job, split, schema, job.chosen_by)
+        if job.test is not None:
+            tested = left_by(load_split(job.test, job.data_dir).schema, origin.get("unseen", ()))
+        schema, chosen_by = with_relations_to_choose_by(job, split, schema, job.chosen_by, origin.get("unseen", ()))
     elif job.task != "rcp":
         check_relations(job, split, schema)
     config, training = job.configs(schema)
@@ -209,7 +220,8 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         raise InputError(f"{job.dev or job.train}: no document to choose by has a label; give labelled ones as --dev")
     collate = training_collator(job.task, training, collator, encoder, split.train, len(trained.relations))
     if training.label_wordings and isinstance(model, Glidre) and isinstance(config, GlidreConfig):
-        collate = with_wordings(collate, model, config, len(trained.relations))
+        left_out = [relation.name for relation in job.unseen]
+        collate = with_wordings(collate, model, config, len(trained.relations), left_out)
     objective = PairObjective(collator, training, choose, chosen_by)
     trainer = Trainer(model, objective, collate, training, [one for one in train if one.pair_count], accelerator)
     files = TrainingFiles(folder, question, seen, trainer, config, changed)
@@ -217,9 +229,6 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     files.resume()
     progress = trainer.run(watcher, files.keep, files.finished)
     # On as many threads as the training: another number adds up in another order, also in a training that follows.
-    tested = trained if job.chosen_by else None
-    if job.test and job.task == "glidre":
-        tested = load_split(job.test, job.data_dir).schema
     scorer = EncoderScorer(folder, {"threads": str(torch.get_num_threads())}, tested)
     reported = reported_scores(scorer, split.report)
     best = progress.curve[progress.best_epoch - 1] if progress.best_epoch else None
@@ -268,19 +277,23 @@ def data_to_train_on(job: TrainingJob) -> tuple[RelationSchema, Split, dict[str,
     dataset, split, origin = split_to_train_on(job, needs_labels=not learns_from_teacher_alone)
     schema = dataset.schema
     if job.sentences:
-        sentences = load_dataset("fewrel", None, job.fewrel)
+        sentences = fewrel_in(job.fewrel)
         schema = joined(schema, sentences.schema)
         split = Split([*split.train, *some_of_each(sentences, job.sentences, job.seed)], split.choose, split.report)
         origin |= {"sentences": job.sentences, "sentences_sha256": sentences.sha256}
-    unseen = (*job.unseen, *(same_relations(schema, named_in(job.without)) if job.without else ()))
-    if unseen:
+    left_out = (*job.unseen, *(named_in(job.without) if job.without else ()))
+    if left_out:
+        judged_by = [load_split(one, job.data_dir).schema for one in (job.dev, job.test) if one is not None]
+        same = (id for one in (schema, *judged_by) for id in same_relations(one, left_out))
+        unseen = tuple(dict.fromkeys((*(one.id for one in job.unseen), *same)))
         schema, split = without_relations(schema, split, unseen)
-        origin |= {"unseen": list(unseen)}
+        origin |= {"unseen": list(unseen)} if unseen else {}
     if job.chosen_by:
-        choose = labelled(split.choose, job.chosen_by)
-        schema, split = without_relations(schema, split, job.chosen_by)
+        others = [one.id for one in job.chosen_by]
+        choose = labelled(split.choose, others)
+        schema, split = without_relations(schema, split, others)
         split = replace(split, choose=choose)
-        origin |= {"chosen_by": list(job.chosen_by)}
+        origin |= {"chosen_by": others}
     if not any(len(document.entities) > 1 for document in split.train):
         raise InputError(f"{job.train}: no document has two entities, so there is no pair to train on")
     return schema, split, origin

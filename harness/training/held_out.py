@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from harness.datasets.registry import load_split
+from harness.datasets.registry import load_dataset, load_split
 from harness.datasets.splits import Split
 from harness.errors import InputError
 from harness.training.data import DataJob
-from harness.types import Dataset, Document, RelationSchema
+from harness.types import Dataset, Document, Relation, RelationSchema
 
 
 def without_relations(schema: RelationSchema, split: Split, unseen: Collection[str]) -> tuple[RelationSchema, Split]:
@@ -31,6 +32,14 @@ def without_relations(schema: RelationSchema, split: Split, unseen: Collection[s
     return RelationSchema(seen), Split(train, choose, report)
 
 
+def left_by(schema: RelationSchema, unseen: Collection[str]) -> RelationSchema:
+    """The schema without the relations that are unseen; InputError if none is left."""
+    left = schema.within(schema.by_id.keys() - unseen)
+    if not left.relations:
+        raise InputError(f"all {len(schema.relations)} relations are held out: leave one to choose by and report on")
+    return left
+
+
 def labelled(documents: Sequence[Document], relations: Collection[str], *, kept: bool = True) -> list[Document]:
     """The documents with the labels of some relations only (or, not ``kept``, of the others)."""
     return [
@@ -43,21 +52,24 @@ def labelled(documents: Sequence[Document], relations: Collection[str], *, kept:
 
 
 def with_relations_to_choose_by(
-    job: DataJob, split: Split, schema: RelationSchema, chosen_by: Collection[str] = ()
+    job: DataJob,
+    split: Split,
+    schema: RelationSchema,
+    chosen_by: tuple[Relation, ...] = (),
+    unseen: Collection[str] = (),
 ) -> tuple[RelationSchema, tuple[int, ...] | None]:
     """The relations of a training that is chosen by documents with other ones, and the places of these.
 
-    The others are those of ``--train`` that it is ``chosen_by``, or all of ``--dev`` where that has a label of a
-    relation that ``--train`` lacks. They follow those of the training, and epoch and threshold are chosen over them
-    alone. None: over the relations of the training.
+    The others are those that it is ``chosen_by``, or all of ``--dev`` where that has a label of a relation that
+    ``--train`` lacks, but for those that are ``unseen``. They follow those of the training, and epoch and threshold are
+    chosen over them alone. None: over the relations of the training.
     """
     if chosen_by:
-        held_out = load_split(job.train, job.data_dir).schema.relations
-        others = RelationSchema(tuple(one for one in held_out if one.id in chosen_by))
+        others = RelationSchema(chosen_by)
     elif job.dev is None or all(one.triplet.relation in schema.by_id for doc in split.choose for one in doc.labels):
         return schema, None
     else:
-        others = load_split(job.dev, job.data_dir).schema
+        others = left_by(load_split(job.dev, job.data_dir).schema, unseen)
     both = joined(schema, others)
     places = {relation.id: place for place, relation in enumerate(both.relations)}
     return both, tuple(places[relation.id] for relation in others.relations)
@@ -66,6 +78,14 @@ def with_relations_to_choose_by(
 def joined(first: RelationSchema, second: RelationSchema) -> RelationSchema:
     """The relations of both; an id that both have keeps its first name."""
     return RelationSchema((*first.relations, *(one for one in second.relations if one.id not in first.by_id)))
+
+
+def fewrel_in(folder: Path | None) -> Dataset:
+    """FewRel's dev split, from its folder or where it was fetched to; errors name the option ``--fewrel``."""
+    try:
+        return load_dataset("fewrel", None, folder)
+    except InputError as error:
+        raise InputError(str(error).replace("--data-dir", "--fewrel")) from error
 
 
 def some_of_each(dataset: Dataset, count: int, seed: int) -> list[Document]:

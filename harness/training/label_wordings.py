@@ -6,7 +6,7 @@ compare meanings, which is what it is asked to do with relations that it was not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -45,15 +45,17 @@ class DrawnWordings:
         return replace(batch, relation=self.places[batch.relation, drawn])
 
 
-def with_wordings(collate: Collate, model: Glidre, config: GlidreConfig, relations: int) -> DrawnWordings:
+def with_wordings(
+    collate: Collate, model: Glidre, config: GlidreConfig, relations: int, left_out: Collection[str] = ()
+) -> DrawnWordings:
     """The collator for the first ``relations`` of the configuration, whose other wordings the model is given to read.
 
     The wordings are the shipped ones for Wikidata's properties, read from head to tail. They stand behind the names of
-    all relations, and are not stored with the model. A wording that names another relation of the configuration is left
-    out. Raises InputError where no relation has one.
+    all relations, and are not stored with the model. A wording that names another relation, of the configuration or of
+    those ``left_out`` of the training, is not read. Raises InputError where no relation has one.
     """
     wordings = load_relation_wordings()
-    taken = set(config.label_names)
+    taken = {*config.label_names, *(label_name(one, config.label_style) for one in left_out)}
     rows: list[list[int]] = []
     others: list[str] = []
     for place, relation in enumerate(config.relations[:relations]):

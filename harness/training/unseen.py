@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from harness.datasets.content import relation_keys
 from harness.datasets.gold import with_gold
-from harness.datasets.registry import load_dataset
+from harness.datasets.registry import load_split
 from harness.datasets.splits import CHOOSE, REPORT, split_documents
-from harness.datasets.subset import drawn_relations
+from harness.datasets.subset import drawn_relations, same_relations
 from harness.encoders.backbone import MINILM
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.seen import seen_by
@@ -26,7 +26,7 @@ from harness.encoders.weights import trained_folder
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
 from harness.training.fit import TrainingJob, train_encoder
-from harness.training.held_out import joined, labelled
+from harness.training.held_out import fewrel_in, joined, labelled
 from harness.types import Document, PairScores, RelationSchema, Triplet
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class UnseenJob:
     options: Mapping[str, str] = field(default_factory=dict)
     start: Path | None = None
     """The folder of a GLiDRE that the training begins with; it must not have been trained on the drawn relations."""
+    data_dir: Path | None = None
+    """The folder of the files of ``train``, where that is a corpus."""
 
     @property
     def trained_as(self) -> Test:
@@ -128,10 +130,11 @@ def run_unseen(job: UnseenJob, folder: Path, watcher: Watcher) -> UnseenResult:
         choose=job.choose,
         report=job.report,
         seed=job.seed,
-        unseen=tuple(relation.id for relation in schema.relations),
-        chosen_by=tuple(relation.id for relation in chosen_by.relations),
+        unseen=schema.relations,
+        chosen_by=chosen_by.relations,
         sentences=job.sentences,
         fewrel=job.fewrel,
+        data_dir=job.data_dir,
         start=job.start,
         options=job.options,
     )
@@ -163,7 +166,7 @@ def _refuse_known(option: str, folder: Path, schema: RelationSchema) -> None:
 
 def _test_set(job: UnseenJob) -> tuple[RelationSchema, Sequence[Document]]:
     """The drawn relations, and the documents to test on with the labels of these only."""
-    dataset = load_dataset("fewrel", None, job.fewrel) if job.test == "sentences" else load_dataset(job.train)
+    dataset = fewrel_in(job.fewrel) if job.test == "sentences" else load_split(job.train, job.data_dir)
     with_gold(dataset, "training")
     if job.test == "sentences":
         documents: Sequence[Document] = tuple(dataset.documents)
@@ -179,9 +182,9 @@ def _to_choose_by(job: UnseenJob, unseen: RelationSchema) -> RelationSchema:
     """The relations to choose by, drawn by the job's seed from those that are not unseen and measure something."""
     if not job.choose_by:
         return RelationSchema(())
-    dataset = load_dataset(job.train)
+    dataset = load_split(job.train, job.data_dir)
     documents = split_documents(list(dataset.documents), job.choose, job.report).choose
-    left = _usual(dataset.schema, documents) - unseen.by_id.keys()
+    left = _usual(dataset.schema, documents) - set(same_relations(dataset.schema, unseen.relations))
     return _restricted(dataset.schema, drawn_relations(left, job.choose_by, job.seed, dataset.name))
 
 

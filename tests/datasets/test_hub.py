@@ -53,7 +53,11 @@ def test_files_in_docreds_form_are_fetched_and_read(tmp_path: Path, monkeypatch:
 
 
 def test_what_cannot_be_fetched_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "write hf://owner/name" in error_line(harness_here("data", "fetch", "hf://name"))
+    assert "write hf://owner/name, and @revision" in error_line(harness_here("data", "fetch", "hf://name"))
+    for command in (("stats", "hf://owner/name"), ("stats", "hf:/owner"), ("show", "hf://owner/name")):
+        assert "a data set of the hub is fetched first" in error_line(harness_here("data", *command))
+    told = error_line(harness_here("run", "--model", "mock", "--prompt", "hrt", "--dataset", "hf://owner/name"))
+    assert "a data set of the hub is fetched first" in told
     with Hub(REPOSITORY, {"data.arrow": json.dumps({}).encode()}, "datasets") as hub:
         at(hub, monkeypatch, tmp_path)
         told = error_line(harness_here("data", "fetch", f"hf://{REPOSITORY}"))

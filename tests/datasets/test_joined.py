@@ -126,3 +126,9 @@ def test_any_labels_stand_before_none(folder: Path) -> None:
     (folder / "test.json").write_text(json.dumps(unlabelled), encoding="utf-8")
     for name in ("docred:distant+docred:test", "docred:test+docred:distant"):
         assert {one.kind for one in load_split(name, folder).label_sources} == {"distant"}
+
+
+@pytest.mark.parametrize("name", ["docred:train+", "+docred:train", "", " "])
+def test_a_corpus_without_a_name_is_refused(folder: Path, name: str) -> None:
+    with pytest.raises(InputError, match="has no name: write NAME:SPLIT or a path"):
+        load_split(name, folder)

@@ -105,7 +105,7 @@ def test_an_adaptive_threshold_is_learned_with_its_loss(job: TrainingJob, tmp_pa
         ({"options": {"typed_markers": "true"}}, "-O typed_markers: there is attention_dropout"),
         ({"options": {"adaptive": "true"}}, "it follows from the loss"),
         ({"options": {"pooling": "max"}}, "-O pooling"),
-        ({"unseen": tuple(RELATIONS)}, "all 4 relations are held out"),
+        ({"unseen": tuple(Relation(*one) for one in RELATIONS.items())}, "all 4 relations are held out"),
     ],
 )
 def test_unfit_requests_are_refused(job: TrainingJob, tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -235,7 +235,7 @@ def test_relations_to_choose_by_are_not_shown_in_training(
         return batch
 
     monkeypatch.setattr(LabelSampler, "__call__", watched)
-    train_encoder(replace(job, chosen_by=("P36",)), tmp_path / "out", Recorder())
+    train_encoder(replace(job, chosen_by=(Relation("P36", RELATIONS["P36"]),)), tmp_path / "out", Recorder())
     relations = read_config(tmp_path / "out").relations
     assert {relations[one] for one in shown} == RELATIONS.keys() - {"P36"}
 
@@ -352,6 +352,79 @@ def test_a_start_that_left_the_relations_out_is_tested_on_them(
     (tmp_path / "part" / SEEN).unlink()
     with pytest.raises(InputError, match="which relations it was trained on is unknown"):
         run_unseen(replace(unseen, start=tmp_path / "part"), tmp_path / "other", Recorder())
+
+
+def test_relations_left_out_neither_choose_nor_are_reported_on(
+    job: TrainingJob, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RelationSchema | None] = []
+
+    class Recorded(EncoderScorer):
+        def __init__(self, folder: Path, options: dict[str, str], schema: RelationSchema | None = None) -> None:
+            asked.append(schema)
+            super().__init__(folder, options, schema)
+
+    monkeypatch.setattr("harness.encoders.scorer.EncoderScorer", Recorded)
+    dev = copy_of(corpus, tmp_path / "dev", "City", "link")
+    test = copy_of(corpus, tmp_path / "test", "Village")
+    listed = tmp_path / "left_out.txt"
+    listed.write_text("P17\nLink 1\n", encoding="utf-8")
+    job = replace(job, dev=dev, test=test, without=listed, options={**job.options, "epochs": "1"})
+    trained = train_encoder(job, tmp_path / "tiny", Recorder())
+    left = list(RELATIONS)[1:]
+    assert read_config(tmp_path / "tiny").relations == (*left, "X0", "X2", "X3")
+    assert [[one.id for one in schema.relations] for schema in asked if schema] == [left]
+    assert trained.reported
+    gold = {(d.title, one.triplet) for d in load_dataset(test).documents for one in d.labels}
+    assert trained.reported["gold"] == len([one for one in gold if one[1].relation != "P17"])
+    listed.write_text("\n".join(f"link {place}" for place in range(4)), encoding="utf-8")
+    with pytest.raises(InputError, match="all 4 relations are held out: leave one to choose by and report on"):
+        train_encoder(replace(job, test=dev, dev=None), tmp_path / "other", Recorder())
+
+
+def test_unseen_relations_are_left_out_by_name_where_training_has_other_ids(
+    options: dict[str, str], corpus: Path, tmp_path: Path
+) -> None:
+    corpus = Path(copy_of(corpus, tmp_path / "open", "City"))
+    for name in (corpus.name, "rel_info.json"):
+        text = corpus.with_name(name).read_text(encoding="utf-8").replace('"P36"', '"SPOUSE"')
+        corpus.with_name(name).write_text(text.replace('"capital"', '"Spouse"'), encoding="utf-8")
+    few = {**options, "epochs": "1"}
+    job = UnseenJob("sentences", str(corpus), 3, choose=4, report=4, fewrel=fewrel(tmp_path), options=few)
+    assert set(run_unseen(job, tmp_path / "out", Recorder()).relations) == {"P17", "P26", "P40"}
+    assert read_config(tmp_path / "out").relations == ("P1376", "P131")
+
+
+@pytest.mark.parametrize(("listed", "told"), [("Country", "P17"), ("countri", "none, as no relation")])
+def test_the_command_says_which_relations_it_left_out(
+    options: dict[str, str], corpus: Path, tmp_path: Path, listed: str, told: str
+) -> None:
+    (tmp_path / "left_out.txt").write_text(listed, encoding="utf-8")
+    fields = [word for key, value in {**options, "epochs": "1"}.items() for word in ("-O", f"{key}={value}")]
+    done = harness(
+        *("train", "glidre", "--train", str(corpus), "--choose", "4", "--report", "4", "--out", str(tmp_path / "out")),
+        *("--without-relations", str(tmp_path / "left_out.txt"), *fields),
+    )
+    assert f"relations left out: {told}" in done.stdout
+
+
+def test_a_missing_fewrel_is_named_by_its_option(corpus: Path, tmp_path: Path) -> None:
+    told = error_line(
+        harness("train", "unseen", "--train", str(corpus), "--test", "sentences", "--fewrel", str(tmp_path / "no"))
+    )
+    assert told.endswith("with --fewrel")
+
+
+def test_unseen_takes_splits_of_corpora(options: dict[str, str], corpus: Path, tmp_path: Path) -> None:
+    corpus = Path(copy_of(corpus, tmp_path / "docred", "City"))
+    corpus.rename(corpus.with_name("train_annotated.json"))
+    fields = [word for key, value in {**options, "epochs": "1"}.items() for word in ("-O", f"{key}={value}")]
+    rows = harness_json(
+        *("train", "unseen", "--train", "docred:train", "--data-dir", str(corpus.parent), "--test", "pairs"),
+        *("-m", "1", "--seeds", "1", "--choose", "4", "--report", "14", "--out", str(tmp_path / "out"), "--json"),
+        *fields,
+    )
+    assert [(row["test"], row["tested"]) for row in rows] == [("pairs", 14)]
 
 
 def test_too_many_unseen_relations_are_refused(corpus: Path, tmp_path: Path) -> None:

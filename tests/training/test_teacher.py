@@ -179,7 +179,7 @@ def test_the_teacher_is_part_of_the_question(trained: Path, job: TrainingJob, tm
 def test_unfit_teachers_are_refused(job: TrainingJob, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="would be held out: hold out the same"):
         train_encoder(replace(job, choose=3), tmp_path / "split", Recorder())
-    relation = load_dataset(job.train).schema.relations[0].id
+    relation = load_dataset(job.train).schema.relations[0]
     with pytest.raises(InputError, match="does not score the relations"):
         train_encoder(replace(job, unseen=(relation,)), tmp_path / "relations", Recorder())
     with pytest.raises(InputError, match="cannot be read"):

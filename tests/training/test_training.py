@@ -194,9 +194,9 @@ def test_weights_of_another_encoder_are_no_beginning(
         train_encoder(replace(job, start=tmp_path / "nowhere"), tmp_path / "third", Recorder())
 
 
-def corpus_relation(job: TrainingJob) -> str:
+def corpus_relation(job: TrainingJob) -> Relation:
     """A relation of the job's corpus."""
-    return load_dataset(job.train).schema.relations[0].id
+    return load_dataset(job.train).schema.relations[0]
 
 
 def test_patience_ends_a_training(job: TrainingJob, tmp_path: Path) -> None:
