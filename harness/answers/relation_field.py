@@ -15,9 +15,9 @@ GrammarLevel = Literal["closed", "format"]
 OTHER_CHARACTERS = "¡-ᙿᚁ-῿‐-‧、-퟿\uf900-\ufefc！-\uffee\U00010000-\U0003fffd"
 """What every range of free text holds beyond ASCII."""
 FREE_CHARACTER = f"[!-\\[\\]-{{}}~{OTHER_CHARACTERS}]"
-# A relation has up to 80 characters, with single spaces between them. GBNF counts words and the characters of each: with
-# an optional space before every character most tokens fit in two ways, and xgrammar's mask for a token took 65 ms in
-# place of one. llama.cpp refuses repetitions of over 2,000 in all.
+# A relation has up to 80 characters, with single spaces between them. GBNF counts words and the characters of each:
+# with an optional space before every character most tokens fit in two ways, and xgrammar's mask for a token took 65 ms
+# in place of one. llama.cpp refuses repetitions of over 2,000 in all.
 RELATION_CHARACTERS, RELATION_WORDS = 80, 20
 _FREE_REGEX = f"{FREE_CHARACTER}(?: ?{FREE_CHARACTER}){{0,{RELATION_CHARACTERS - 1}}}"
 _FREE_WORD = f"{FREE_CHARACTER}{{1,{RELATION_CHARACTERS}}}"
