@@ -28,10 +28,11 @@ from harness.records.manifest import Spent
 from harness.records.question import PROPOSES_PAIRS
 from harness.runs.chosen_settings import record_search
 from harness.runs.config import RunConfig
-from harness.runs.execute import Observer, OutOfBudget, execute, prices_of
+from harness.runs.execute import Observer, OutOfBudget, Stopped, execute, prices_of
 from harness.runs.plan import prepare
 from harness.runs.planned_run import question_digest
 from harness.runs.results import RunResult
+from harness.store import RunFolder
 from harness.types import Dataset, Usage
 
 if TYPE_CHECKING:
@@ -81,11 +82,13 @@ class Search:
     chosen: Tried
     ending: str
     impossible: Sequence[tuple[Cell, str]]
+    unfinished: int = 0
+    """Tokens that were paid for a run that the budget stopped: it is not among ``tried``."""
 
     @property
     def paid(self) -> int:
         """Tokens that were paid for, over all rounds."""
-        return sum(one.paid for one in self.tried)
+        return sum(one.paid for one in self.tried) + self.unfinished
 
     @property
     def name(self) -> str:
@@ -167,27 +170,42 @@ async def run_search(
     check_split(config, dataset)
     most = min(config.limit or len(dataset.documents), len(dataset.documents))
     left = [cell for cell, _ in planned]
-    count, paid, ending = min(first_documents, most), Usage(0, 0), "one is left"
+    count, paid, ending, unfinished = min(first_documents, most), Usage(0, 0), "one is left", 0
     started, prices = time.monotonic(), prices_of(planned[0][1])
     tried: list[Tried] = []
     best: list[Tried] = []
     async with RunnerSession(planned[0][1].runner) as session:
         for number in itertools.count(1):
             results: list[Tried] = []
+            under_way: RunFolder | None = None
             try:
                 for place, cell in enumerate(left, 1):
+                    under_way = None
                     limits = _rest(config.limits, paid, prices, time.monotonic() - started)
                     made = configuration(replace(config, limit=count, limits=limits), cell)
                     experiment = prepare(made, dataset=dataset)
+                    under_way = RunFolder(config.results / "runs" / experiment.run_id)
                     result = await execute(experiment, observe(place, len(left), cell), session=session)
                     results.append(Tried(number, count, cell, result))
                     paid = _sum(paid, result.manifest.spent)
             except OutOfBudget:
+                spent = under_way.read_manifest().spent if under_way else None
+                before, paid = _tokens(paid), _sum(paid, spent)
+                unfinished = _tokens(paid) - before
                 if not best:
-                    raise
+                    # What stopped the run names what was left of the budget, not the budget.
+                    raise OutOfBudget(
+                        f"{_told(config.limits)} does not end the first round ({_tokens(paid):,} tokens are paid): "
+                        "type the same command with more to go on"
+                    ) from None
                 tried += results
                 ending = "the budget was used up"
                 break
+            except Stopped:
+                seconds = config.limits.seconds
+                if seconds is None or time.monotonic() - started < seconds:
+                    raise
+                raise Stopped(f"--max-time {seconds:g} s is over. The same command resumes") from None
             best = sorted(results, key=_rank)[: 1 if count == most else math.ceil(len(results) / reduction)]
             tried += [replace(one, kept=one in best) for one in results]
             left = [one.cell for one in results if one in best]
@@ -198,7 +216,7 @@ async def run_search(
     seen = itertools.islice(dataset.documents, max(one.documents for one in tried))
     chosen = best[0]
     record_search(chosen.result.folder, chosen.cell, [content_hash(document) for document in seen])
-    return Search(config.model, tuple(axes), tried, chosen, ending, impossible)
+    return Search(config.model, tuple(axes), tried, chosen, ending, impossible, unfinished)
 
 
 def _rank(one: Tried) -> tuple[float, int]:
@@ -211,10 +229,20 @@ def _sum(paid: Usage, spent: Spent | None) -> Usage:
     return Usage(paid.prompt_tokens + spent.prompt_tokens, paid.completion_tokens + spent.completion_tokens)
 
 
+def _tokens(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.completion_tokens
+
+
+def _told(limits: Limits) -> str:
+    """The limits of tokens and dollars, as they are typed."""
+    tokens = f"--max-tokens-total {limits.tokens}" if limits.tokens is not None else ""
+    return " ".join(filter(None, [tokens, f"--max-cost {limits.cost_usd:g}" if limits.cost_usd is not None else ""]))
+
+
 def _rest(limits: Limits, paid: Usage, prices: Prices | None, seconds: float) -> Limits:
     """What is left of a budget after what was paid in this time; raises OutOfBudget where no tokens or dollars are."""
     if limits.tokens is not None:
-        tokens = limits.tokens - paid.prompt_tokens - paid.completion_tokens
+        tokens = limits.tokens - _tokens(paid)
         limits = replace(limits, tokens=tokens)
         if tokens <= 0:
             raise OutOfBudget("--max-tokens-total is used up: type the same command with more")

@@ -119,6 +119,24 @@ class StoredConfig(StoredModel):
     """What relations were compared by."""
     relations_per_pair: str = "any"
     """``one`` where every candidate pair was known to hold exactly one relation."""
+    temperature: NumberAsWritten | None = None
+    """Of the draw of tokens; 0 is greedy."""
+    top_p: NumberAsWritten | None = None
+    """The probability mass that is drawn from."""
+    max_triplets: int | None = None
+    """The longest list that was asked for; None left it to model and prompt."""
+    max_tokens: int | None = None
+    """The longest answer that was asked for; None left it to the question."""
+
+    @property
+    def decoding(self) -> list[str]:
+        """What was asked for of these four, each as ``name=value``."""
+        return [
+            *([f"temperature={self.temperature:g}"] if self.temperature else []),
+            *([f"top-p={self.top_p:g}"] if self.top_p not in (None, 1) else []),
+            *([f"max-triplets={self.max_triplets}"] if self.max_triplets is not None else []),
+            *([f"max-tokens={self.max_tokens}"] if self.max_tokens is not None else []),
+        ]
 
 
 class Session(StoredModel):
@@ -232,9 +250,12 @@ class Asked(StoredModel):
 
     @property
     def label(self) -> str:
-        """What tables show as the prompt: ``prompt_label``, or of combined runs what voted, and the least share."""
+        """What tables show as the prompt: ``prompt_label`` and what was asked for of the decoding.
+
+        Of combined runs it is what voted, and the least share.
+        """
         if not self.combines:
-            return self.prompt_label
+            return " ".join([self.prompt_label, *self.config.decoding]) if self.prompt_label else ""
         # An id is dataset, split, what was run, and a checksum; its parts hold no hyphen.
         names = Counter("-".join(one.run_id.split("-")[2:-1]) or one.run_id for one in self.combines)
         voted = ", ".join(f"{count} {name}" if count > 1 else name for name, count in sorted(names.items()))

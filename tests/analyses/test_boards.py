@@ -97,6 +97,26 @@ def test_repetitions_are_one_row_with_mean_and_deviation(tmp_path: Path) -> None
     assert row["requests"] == DOCUMENTS
 
 
+def test_rows_that_differ_in_their_decoding_tell_so(tmp_path: Path) -> None:
+    config = {"dataset": "sample", "split": None, "data_dir": None}
+    asked = [
+        {},
+        {"temperature": 0, "top_p": 1.0},
+        {"temperature": 0.7, "top_p": 0.9},
+        {"max_triplets": 30, "max_tokens": 512},
+    ]
+    for number, more in enumerate(asked):
+        told = {"prompt_label": "tagged", "config": {**config, **more}}
+        simulated_run(tmp_path, f"m{number}", 0.5, manifest=told)
+    prompts = only_board(tmp_path).ranked.set_index("model")["prompt"]
+    assert list(prompts.sort_index()) == [
+        "tagged",
+        "tagged",
+        "tagged temperature=0.7 top-p=0.9",
+        "tagged max-triplets=30 max-tokens=512",
+    ]
+
+
 def test_the_interval_is_around_the_score(tmp_path: Path) -> None:
     write_systems(tmp_path, {"a": 0.5})
     row = only_board(tmp_path).ranked.iloc[0]

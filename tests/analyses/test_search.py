@@ -17,6 +17,7 @@ from harness.errors import InputError
 from harness.runs.config import RunConfig
 from harness.runs.execute import OutOfBudget
 from harness.runs.plan import prepare
+from harness.store import run_folders
 from tests.commands import error_line, harness_here
 
 AXES = ("refs=name,id", "types=shown,hidden")
@@ -55,10 +56,13 @@ async def test_the_last_whole_round_decides_if_the_budget_ends(config: RunConfig
     assert found.ending == "the budget was used up"
     assert found.chosen.round == 1
     assert round_one <= found.paid < whole.paid
+    spent = [one.read_manifest().spent for one in run_folders(elsewhere.results)]
+    assert found.paid == sum(one.prompt_tokens + one.completion_tokens for one in spent if one), "the stopped run, too"
     resumed = await search(elsewhere, *AXES)
     assert resumed.ending == "one is left"
-    with pytest.raises(OutOfBudget):
-        await search(replace(config, results=config.results / "third", limits=Limits(tokens=10)), *AXES)
+    limits = Limits(tokens=round_one - 10)
+    with pytest.raises(OutOfBudget, match=f"^--max-tokens-total {limits.tokens} does not end the first round"):
+        await search(replace(config, results=config.results / "third", limits=limits), *AXES)
 
 
 @pytest.mark.parametrize("unit", ["tokens", "cost_usd"])

@@ -131,7 +131,7 @@ def _system(run_id: str, manifest: Asked) -> str:
     question = manifest.question.as_json()
     sampling = {name: value for name, value in question.get("sampling", {}).items() if name != "seed"}
     fixed = {name: value for name, value in question.items() if name not in ("repeat", "shots", "sampling")}
-    return json.dumps([manifest.runner, manifest.label, fixed, sampling], sort_keys=True)
+    return json.dumps([manifest.runner, manifest.prompt_label, fixed, sampling], sort_keys=True)
 
 
 def repetitions_as_one(entries: Sequence[Entry]) -> list[Entry]:
