@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -20,6 +21,7 @@ ENCODER = PredictionSource.ENCODER.value
 """The ``runner`` of models that score pairs instead of answering prompts."""
 
 _OF_ADAPTERS = "adapter_config.json"
+_SEED = re.compile(r"seed-\d+")
 _LLMS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _FILES_OF_ENCODERS = ("model.safetensors", "0/model.safetensors", "training.json", "glidre_config.json")
 
@@ -67,7 +69,7 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
             f"model {name}: an adapter; give it as --adapter {name}, and as --model what it was trained on"
         )
     if any((Path(name) / file).is_file() for file in _FILES_OF_ENCODERS) and not _holds_llm(Path(name)):
-        return ModelSpec(name=Path(name).resolve().name, runner=ENCODER, model_id=name)
+        return ModelSpec(name=_name_of_encoder(Path(name).resolve()), runner=ENCODER, model_id=name)
     provider, _, model_id = name.partition("/")
     is_served = base_url or (model_id and provider in PROVIDERS and not Path(name).is_file())
     if is_gguf(name) and provider not in prefixes and not is_served:
@@ -94,6 +96,11 @@ def resolve_model(name: str, base_url: str | None = None) -> ModelSpec:
         f"unknown model {name!r}: {hint}`harness models` lists them; provider/name reaches others, "
         f"with provider one of {', '.join([*prefixes, *PROVIDERS])}"
     )
+
+
+def _name_of_encoder(folder: Path) -> str:
+    """The folder's name, with that of the folder above where it is one of several seeds: ``atlop-docred/seed-0``."""
+    return f"{folder.parent.name}/{folder.name}" if _SEED.fullmatch(folder.name) else folder.name
 
 
 def on_runner(name: str, runner: str) -> str:

@@ -161,3 +161,13 @@ def test_a_bad_row_is_named(row: str, problem: str, tmp_path: Path) -> None:
 def test_rows_say_which_api_models_cannot_be_held_to_a_json_schema(name: str, strict: bool) -> None:
     spec = resolve_model(name)
     assert create_runner(spec, RunnerOptions()).supports.forms == (("json_schema",) if strict else ())
+
+
+def test_an_encoder_of_one_of_several_seeds_is_named_with_the_folder_above(tmp_path: Path) -> None:
+    for name in ("atlop-docred/seed-0", "atlop-redocred/seed-0", "mine"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "model.safetensors").touch()
+    names = [
+        resolve_model(str(tmp_path / one)).name for one in ("atlop-docred/seed-0", "atlop-redocred/seed-0", "mine")
+    ]
+    assert names == ["atlop-docred/seed-0", "atlop-redocred/seed-0", "mine"]

@@ -81,7 +81,7 @@ def leaderboard(
       harness leaderboard --model 'qwen*' --columns rank,prompt,f1,interval,p
       harness leaderboard --dataset redocred --reported --out leaderboard.md
       harness leaderboard --across --split test
-      harness leaderboard --across --split dev --system 'ATLOP=docred:*/atlop-docred/*,redocred:*/atlop-redocred/*'
+      harness leaderboard --across --split dev --system 'ATLOP=docred:atlop-docred/*,redocred:atlop-redocred/*'
       harness leaderboard --unseen --dataset 'fewrel*' --out unseen.csv
     """
     from harness.analyses.leaderboards import RunFilter, leaderboards

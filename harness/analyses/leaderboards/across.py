@@ -95,7 +95,13 @@ def across(boards: Sequence[Leaderboard], systems: Sequence[NamedSystem] = ()) -
                 system = (f"{system[0]} ({row['run_id'].rpartition('-')[2]})", *system[1:])
             cells.setdefault(system, {}).setdefault(board.title, []).append(float(row["f1"]))
     if unused := [one.name for one in systems if one.name not in used]:
-        raise InputError(f"--system {unused[0]}: no ranked run is of its datasets and models")
+        there = sorted({f"{board.dataset}:{row['model']}" for board in ranked for row in records(board.ranked)})
+        raise InputError(
+            f"--system {unused[0]}: no ranked run is of its datasets and models; such are {', '.join(there[:8])}"
+            + (f" and {len(there) - 8} more" if len(there) > 8 else "")
+            if there
+            else f"--system {unused[0]}: there is no ranked run"
+        )
     order = sorted(cells, key=lambda system: (-len(cells[system]), system))
     titles = [board.title for board in ranked]
     table = [
