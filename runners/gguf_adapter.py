@@ -6,8 +6,7 @@ matrices' B are put into that order, too. Source: llama.cpp's ``convert_hf_to_gg
 
 from __future__ import annotations
 
-import os
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,13 +58,12 @@ def as_gguf(adapter: Adapter, header: GgufHeader) -> Path:
     tensors = dict(_tensors(adapter, header))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        os.close(descriptor)
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
         try:
-            _write(Path(partial), tensors, str(header.architecture), float(adapter.config["lora_alpha"]))
-            Path(partial).replace(path)
+            _write(partial, tensors, str(header.architecture), float(adapter.config["lora_alpha"]))
+            partial.replace(path)
         finally:
-            Path(partial).unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
             f"the converted adapter cannot be kept under {path.parent} ({error}); set $HARNESS_CACHE_DIR to a folder "

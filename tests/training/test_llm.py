@@ -123,6 +123,8 @@ def test_the_folder_tells_what_the_adapter_is_for_and_what_it_saw(job: AdapterJo
         assert part in card
     figure = tmp_path / FIGURE
     assert ("![Loss and F1 by epoch](curve.svg)" in card) == figure.is_file() == (find_spec("matplotlib") is not None)
+    modes = {(tmp_path / name).stat().st_mode for name in (CONFIG, WEIGHTS)}
+    assert len(modes) == 1, "who may read the configuration may read the weights"
     lora = json.loads((tmp_path / CONFIG).read_text())
     assert (lora["r"], lora["base_model_name_or_path"]) == (4, job.run.model)
     from harness.datasets.registry import load_dataset
@@ -330,7 +332,9 @@ def test_an_adapter_of_one_step_is_chosen_by_its_loss_and_has_no_scores_of_its_o
     assert trained.best is not None
     assert (trained.best.f1, trained.reported) == (None, None), "the other steps would be asked with it, too"
     assert trained.best.held_out_loss is not None
-    assert "one of them alone is not" in (tmp_path / "relations" / CARD).read_text(encoding="utf-8")
+    card = (tmp_path / "relations" / CARD).read_text(encoding="utf-8")
+    assert "one of them alone is not" in card
+    assert "choose_documents" not in card
 
 
 def test_of_epochs_with_the_same_f1_the_last_is_kept(job: AdapterJob, tmp_path: Path) -> None:
@@ -439,14 +443,14 @@ def test_the_card_has_a_command_that_runs_and_no_command_shows_a_librarys_warnin
     options = [f"-O{name}={value}" for name, value in OPTIONS.items()]
     done = harness(
         "train", "llm", "--model", model, "--prompt", "compact", "--train", corpus, "--choose", 2, "--report", 0,
-        "--few-shot", 2, *options, "--display", "plain", "--out", tmp_path / "out",
+        "--few-shot", 2, *options, "-P", "types=hidden", "--display", "plain", "--out", tmp_path / "out",
     )  # fmt: skip
     folder = tmp_path / "out" / "seed-0"
     assert done.stdout.startswith(f"{folder}: loss "), done.stderr
     assert " of documents held out, in epoch " in done.stdout
     assert all(", held-out loss " in line for line in done.stderr.splitlines()), "nothing else is told"
     card = (folder / CARD).read_text(encoding="utf-8")
-    assert f"--model transformers/{model} --prompt compact --adapter FOLDER" in card
+    assert f"--model transformers/{model} --prompt compact -P types=hidden --adapter FOLDER" in card
     on_card = next(line for line in card.splitlines() if line.startswith("    harness "))
     words = on_card.replace("FOLDER", str(folder)).split()[1:]
     run = harness(

@@ -64,7 +64,7 @@ def save_adapter(folder: Path, model: Any, trained: Mapping[str, Any], base: str
     """
     import torch
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     # The vocabulary is the base model's: peft need not look for the base model's configuration to find that out.
     tensors = get_peft_model_state_dict(model, dict(trained), save_embedding_layers=False)
@@ -74,7 +74,8 @@ def save_adapter(folder: Path, model: Any, trained: Mapping[str, Any], base: str
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{WEIGHTS}.partial"
-        save_file(weights, partial, metadata={"format": "pt"})
+        # What safetensors writes itself, only the user may read.
+        partial.write_bytes(save(weights, metadata={"format": "pt"}))
         partial.replace(folder / WEIGHTS)
         settings.save_pretrained(str(folder))
         (folder / RECORD).write_text(json_text({"format": FORMAT, **facts}, indent=2) + "\n", encoding="utf-8")

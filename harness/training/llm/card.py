@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from harness.json_files import json_text
 from harness.training.llm.figure import FIGURE
 
 if TYPE_CHECKING:
+    from harness.runs.config import RunConfig
     from harness.training.folder import Trained
     from harness.training.trainer import Progress
 
@@ -20,6 +22,7 @@ CARD = "README.md"
 def write_card(
     folder: Path,
     question: Mapping[str, Any],
+    run: RunConfig,
     base: str,
     progress: Progress,
     trained: Trained,
@@ -29,19 +32,41 @@ def write_card(
 ) -> None:
     """Write the card beside the adapter. ``question`` is that of ``training.json``, ``base`` the value of --model.
 
-    ``is_drawn`` says whether the figure of the curve is there, too; ``is_part`` whether a run takes adapters of other
-    steps besides, so that this one has no scores of its own.
+    ``run`` is what was asked for, whose options a run with the adapter takes, too. ``is_drawn`` says whether the figure
+    of the curve is there, too; ``is_part`` whether a run takes adapters of other steps besides, so that this one has no
+    scores of its own.
     """
     with storing(folder):
-        (folder / CARD).write_text(_card(question, base, progress, trained, is_drawn, is_part), encoding="utf-8")
+        (folder / CARD).write_text(
+            _card(question, _command(run, base, question["step"]), base, progress, trained, is_drawn, is_part),
+            encoding="utf-8",
+        )
+
+
+def _command(run: RunConfig, base: str, step: str | None) -> str:
+    """The command that asks as the training did; the folder of the adapter is left open."""
+    options = [word for key, value in run.prompt_options.items() for word in ("-P", f"{key}={value}")]
+    candidates = ["--candidates", run.candidates] if run.candidates else []
+    adapter = f"{step}=FOLDER" if step else "FOLDER"
+    return shlex.join(
+        ["harness", "run", "--model", base, "--prompt", run.prompt, *options, *candidates, "--adapter", adapter]
+    )
 
 
 def _card(
-    question: Mapping[str, Any], base: str, progress: Progress, trained: Trained, is_drawn: bool, is_part: bool
+    question: Mapping[str, Any],
+    command: str,
+    base: str,
+    progress: Progress,
+    trained: Trained,
+    is_drawn: bool,
+    is_part: bool,
 ) -> str:
     prompt, data, step = question["asked"]["prompt"], question["data"], question["step"]
     identity = question["asked"]["model"]["identity"]
-    use = f"{step}=FOLDER" if step else "FOLDER"
+    settings = dict(question["training"])
+    if is_part:  # its epoch is chosen by the loss, whatever these say
+        settings = {name: value for name, value in settings.items() if not name.startswith("choose_")}
     # JSON strings are YAML, whatever a name holds.
     header = [
         "---",
@@ -58,7 +83,7 @@ def _card(
         f"For `{base}` ({_identity(identity)}).",
         f"Prompt options: {_settings(prompt['options'])}.",
         "",
-        f"    harness run --model {base} --prompt {prompt['name']} --adapter {use}",
+        f"    {command}",
         "",
         "## Data",
         "",
@@ -84,7 +109,7 @@ def _card(
         *([f"![Loss and F1 by epoch]({FIGURE})", ""] if is_drawn else []),
         "## Training",
         "",
-        f"{_settings(question['training'])}; {trained.seconds:,.0f} seconds.",
+        f"{_settings(settings)}; {trained.seconds:,.0f} seconds.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -225,7 +225,7 @@ async def _trained(
     trained = Trained(folder, progress.curve[progress.best_epoch - 1], reported, seconds)
     if trainer.is_main_process:
         is_drawn = draw_training(folder, progress.curve, progress.best_epoch)
-        write_card(folder, question, base["name"], progress, trained, is_drawn=is_drawn, is_part=is_part)
+        write_card(folder, question, job.run, base["name"], progress, trained, is_drawn=is_drawn, is_part=is_part)
     files.end(trained)
     trainer.wait_for_others()
     return trained

@@ -46,6 +46,9 @@ async def _store(runner: Any, adapter: Adapter, record: Mapping[str, Any], out: 
         # All or nothing: weights without the record would run as those of a model that has seen nothing.
         with made_whole(out) as folder, storing(out):
             model.save_pretrained(folder)
+            # What safetensors writes itself, only the user may read: as open to others as the configuration.
+            for weights in folder.glob("*.safetensors"):
+                shutil.copymode(folder / "config.json", weights)
             tokenizer.save_pretrained(folder)
             (folder / RECORD).write_text(json_text(record, indent=2) + "\n", encoding="utf-8")
             for name in (TRAINING, SEEN):
