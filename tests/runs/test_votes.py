@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from harness.analyses.sweep import read_alignable
 from harness.cli.main import app
 from harness.datasets.registry import load_dataset
-from harness.errors import InputError
+from harness.errors import InputError, RequestError
 from harness.methods.table import create_method
 from harness.methods.voting import Voting, voted
 from harness.store import find_run
-from harness.types import Completion, Prediction, TokenLogprob, Triplet, Usage
+from harness.types import Completion, Prediction, Request, TokenLogprob, Triplet, Usage
 from runners.samples import shared_usage
 from tests.chat_server import ChatServer, Fault, Rule, completion
 from tests.runs.test_retry import invoked
@@ -284,3 +284,34 @@ async def test_samples_that_are_all_perfect_find_every_triplet(prompt: str, reas
     assert {one.triplet for one in extraction.predictions} == {label.triplet for label in document.labels}
     assert {one.score for one in extraction.predictions} == {1.0}
     assert {request.repeat for request in requests} == {0, 1, 2}
+
+
+class Collecting:
+    """Answers as where requests are collected for a batch: all are asked at once, and the first sample's fails."""
+
+    first_alone = False
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    async def slot(self) -> None:
+        await asyncio.sleep(0)
+
+    async def __call__(self, request: Request) -> Completion:
+        if request.repeat == 0:
+            raise RequestError("no answer to this one")
+        await asyncio.sleep(0.05)
+        self.answered += 1
+        return Completion("END", "stop")
+
+
+@pytest.mark.parametrize("words", [None, 40])
+async def test_a_sample_without_an_answer_ends_the_document_once_all_others_are_answered(words: int | None) -> None:
+    dataset = load_dataset("sample")
+    document = next(iter(dataset.documents))
+    settings = replace(settings_of("tagged", dataset.schema), window=words)
+    samples = tuple(create_method(replace(settings, repeat=number)) for number in range(3))
+    ask = Collecting()
+    with pytest.raises(RequestError, match="no answer to this one"):
+        await Voting(samples, 0.5).extract(document, ask)
+    assert ask.answered == 2 * (1 if words is None else 2), "what was under way has ended"
