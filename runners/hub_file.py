@@ -151,8 +151,8 @@ def _download(
 def _out_of_reach(spec: ModelSpec, error: BaseException) -> ModelUnavailable:
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
     return ModelUnavailable(
-        f"{spec.name}: cannot be fetched from the hub ({_first_line(cause)}); type the same command again to resume, or "
-        "give a file with --from FILE.gguf"
+        f"{spec.name}: cannot be fetched from the hub ({_first_line(cause)}); type the same command again to resume, "
+        "or give a file with --from FILE.gguf"
     )
 
 

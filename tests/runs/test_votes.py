@@ -236,6 +236,8 @@ def test_runs_combine_and_the_outcome_is_ranked_only_if_all_are(run_arguments: A
     assert "not over the same documents" in str(refused.exception)
     alone = CliRunner().invoke(app, ["combine", runs[0], runs[0], *at])
     assert "at least two" in str(alone.exception)
+    nameless = CliRunner().invoke(app, ["combine", *runs[:2], *at, "--name", " "])
+    assert "--name is empty" in str(nameless.exception)
 
 
 def test_a_part_that_is_not_ranked_keeps_the_outcome_off_the_ranking(run_arguments: Arguments, results: Path) -> None:
