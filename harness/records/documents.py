@@ -114,4 +114,4 @@ class Record(Checked):
     requests: Count
     """How many answers the document took."""
     seconds: Number
-    """From sending the first request to the last answer."""
+    """While a request of the document was being answered, in whichever session."""

@@ -149,6 +149,8 @@ class Completion:
     adjusted: tuple[str, ...] = ()
     server: str = ""
     batch: str = ""
+    answered_at: float | None = field(default=None, compare=False)
+    """Unix time at which it was stored, of an answer from the journal; None: just now."""
 
     @property
     def may_be_cut(self) -> bool:

@@ -318,3 +318,14 @@ async def test_a_sample_without_an_answer_ends_the_document_once_all_others_are_
     with pytest.raises(RequestError, match="no answer to this one"):
         await Voting(samples, 0.5).extract(document, ask)
     assert ask.answered == 2 * (1 if words is None else 2), "what was under way has ended"
+
+
+def test_documents_took_as_long_when_the_journal_answers(run_arguments: Arguments, results: Path) -> None:
+    with ChatServer(rule=several, latency_s=0.2) as server:
+        times = []
+        for more in ((), (), ("--vote-share", "0.25")):
+            run = invoked(*run_arguments(server.base_url, 2, *SAMPLED, *more))
+            times += [record.seconds for record in find_run(results, run["run_id"]).documents()]
+        assert server.answered.total() == 2
+    assert times[2:] == pytest.approx(times[:2] * 2, abs=0.1)
+    assert all(one >= 0.2 for one in times)
