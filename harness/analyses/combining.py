@@ -54,8 +54,8 @@ def combine_runs(
     """Store, under ``name``, the triplets that at least the share ``least_share`` of the runs predicted.
 
     Each run has one vote; a triplet's share is its score. The run is not ranked if one of its parts is not. Raises
-    InputError for fewer than two runs, for one that is named twice, without a name, for runs over other documents, and for one that
-    names no relations.
+    InputError for fewer than two runs, for one that is named twice, without a name, for runs over other documents, and
+    for one that names no relations.
     """
     parts = sorted((RunResult.load(folder) for folder in folders), key=lambda one: one.folder.run_id)
     if len({one.folder.run_id for one in parts}) < max(2, len(parts)):
