@@ -49,6 +49,8 @@ class ScoredRun:
     documents: Sequence[ScoredDocument]
     without_score: int = 0
     """Predicted triplets without a score, which count at every threshold."""
+    system: tuple[str, str] = ("", "")
+    """The model and the prompt, whose scores only have one scale."""
     option: str = ""
     """The option of the prompt that runs at a threshold, in hundredths; empty where there is none."""
 
@@ -97,9 +99,16 @@ def read_scored(folder: RunFolder, place: DataPlace = WHEREVER) -> ScoredRun:
             "relation-pairs, choice, judge, statements; those that list triplets with -P scores=tokens), and so do "
             "encoders"
         )
-    option = _threshold_option(manifest.question)
+    question = manifest.question
     return ScoredRun(
-        folder.run_id, dataset.name, dataset.split, len(dataset.documents), documents, without_score, option
+        run_id=folder.run_id,
+        dataset=dataset.name,
+        split=dataset.split,
+        documents_in_split=len(dataset.documents),
+        documents=documents,
+        without_score=without_score,
+        system=(question.model.name, question.prompt.name),
+        option=_threshold_option(question),
     )
 
 

@@ -142,6 +142,12 @@ def threshold(
     points = curve(read.documents)
     best = best_of(points, in_hundredths=bool(read.option))
     other = read_scored(find_run(results_dir, report), place) if report else None
+    if other and other.system != read.system:
+        systems = (" with ".join(filter(None, one.system)) for one in (other, read))
+        raise InputError(
+            f"--report {other.run_id}: is of {next(systems)}, and the threshold is chosen for {next(systems)}, whose "
+            "scores are others; name a run of the same"
+        )
     seen = {document.content for document in read.documents}
     unseen = [document for document in other.documents if document.content not in seen] if other else []
     if other and not unseen:

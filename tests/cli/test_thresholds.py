@@ -69,6 +69,15 @@ def test_where_all_thresholds_are_equal_nothing_is_chosen_or_recorded(tmp_path: 
     assert not (Path(run["run_dir"]) / "chosen").exists()
 
 
+def test_a_threshold_is_not_reported_on_scores_of_another_system(tmp_path: Path) -> None:
+    run = scored_run(tmp_path, scored, "--limit", "4")
+    encoder = harness_json("run", "--model", "atlop-minilm", "--dataset", "sample", "--results-dir", str(tmp_path))
+    place = ["--results-dir", str(tmp_path)]
+    refused = harness("sweep", "threshold", run["run_id"], "--report", encoder["run_id"], *place)
+    assert refused.returncode == 2
+    assert "is of atlop-minilm, and the threshold is chosen for scripted with tagged" in error_line(refused)
+
+
 def test_the_option_that_is_told_gives_the_scores_that_are_told(tmp_path: Path) -> None:
     run = scored_run(tmp_path, scored)
     told = json.loads(
