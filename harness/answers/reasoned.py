@@ -118,9 +118,8 @@ def _split(text: str) -> tuple[str, int, str]:
         return "", 0, ""
     end = text.find("\n", begin)
     end = len(text) if end < 0 else end + 1
-    *_, inline = (None, *_INLINE.finditer(text, begin, end))
-    if inline:
-        return text[begin : inline.start()].strip(), inline.end(), ""
+    if markers := list(_INLINE.finditer(text, begin, end)):
+        return text[begin : markers[-1].start()].strip(), markers[-1].end(), ""
     return text[begin:end].strip(), end, ""
 
 
