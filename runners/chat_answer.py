@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from runners.label_tokens import labels_alone
 from runners.prompt_length import is_cut
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+_OTHER_TAGS = {"<thinking>": "</thinking>", "<thought>": "</thought>", "[THINK]": "[/THINK]"}
+_CLOSE_ALONE = re.compile(rf"^[ \t]*{THINK_CLOSE}[ \t]*$", re.MULTILINE)
 _OF_A_MESSAGE = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "name"})
 _OF_A_CHOICE = frozenset({
     "index", "finish_reason", "native_finish_reason", "stop_reason", "message", "logprobs", "text", "delta",
@@ -107,17 +110,22 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
 def split_thinking(text: str, *, constrained: bool = False) -> tuple[str, str]:
     """Split ``(answer, thinking)`` where a model wrote its thinking inline.
 
-    Some chat templates put the opening tag into the prompt, so a closing tag alone ends the thinking,
-    unless the text was ``constrained``: then the tag can only be part of the answer.
+    Some chat templates put the opening tag into the prompt, so a closing tag alone ends the thinking. In text that was
+    ``constrained`` it does in a line of its own, which no grammar admits, where the server passed the grammar over;
+    within a line it can only be part of the answer.
     """
     stripped = text.lstrip()
-    if stripped.startswith(THINK_OPEN):
-        thinking, _, answer = stripped.removeprefix(THINK_OPEN).partition(THINK_CLOSE)
-        return answer.lstrip(), thinking.strip()
-    if not constrained and THINK_CLOSE in text:
-        thinking, _, answer = text.partition(THINK_CLOSE)
-        return answer.lstrip(), thinking.strip()
-    return text, ""
+    for opening, closing in {THINK_OPEN: THINK_CLOSE, **_OTHER_TAGS}.items():
+        if stripped.startswith(opening):
+            thinking, _, answer = stripped.removeprefix(opening).partition(closing)
+            return answer.lstrip(), thinking.strip()
+    place = text.find(THINK_CLOSE)
+    if constrained:
+        alone = _CLOSE_ALONE.search(text)
+        place = text.find(THINK_CLOSE, alone.start()) if alone else -1
+    if place < 0:
+        return text, ""
+    return text[place + len(THINK_CLOSE) :].lstrip(), text[:place].strip()
 
 
 def _first_choice(body: object) -> Mapping[str, object]:

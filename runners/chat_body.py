@@ -40,7 +40,7 @@ def chat_body(
             body["logprobs"] = True
             body["top_logprobs"] = asked_alternatives(request, provider)
     if provider.seed_field:
-        body[provider.seed_field] = sampling.seed + request.repeat
+        body[provider.seed_field] = request.seed
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     template = dict(spec.chat) if provider.template_options else {}

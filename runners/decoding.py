@@ -96,7 +96,7 @@ class _ChosenTokens:
         self._tokenizer = tokenizer
         self._end_tokens = frozenset(end_tokens)
         self._vocabulary = len(tokenizer)
-        self._draws = [torch.Generator().manual_seed(_seed(row.request)) for row in rows]
+        self._draws = [torch.Generator().manual_seed(row.request.seed) for row in rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """``input_ids``: [rows, length]; ``scores``: [rows, vocabulary], the model's logits as they are."""
@@ -178,7 +178,3 @@ class _FinishedRows:
         import torch
 
         return torch.tensor([row.is_over for row in self._rows], device=input_ids.device)
-
-
-def _seed(request: Request) -> int:
-    return request.sampling.seed + request.repeat

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +75,7 @@ def fetch_from_hub(spec: ModelSpec, progress: Progress = lambda _line: None) -> 
     """The first file of the row's model, downloaded where it is not there; a download that was cut off resumes.
 
     ``$HF_ENDPOINT`` names another hub. Raises ModelUnavailable if the hub cannot be reached, does not have the file,
-    or has another than before, and StorageError if the file cannot be kept.
+    has another than before or none in GGUF, and StorageError if the file cannot be kept. What is not used is removed.
     """
     repository, first = str(spec.extra[REPOSITORY]), str(spec.extra[FILE])
     known = _records().get(spec.name)
@@ -87,6 +87,8 @@ def fetch_from_hub(spec: ModelSpec, progress: Progress = lambda _line: None) -> 
     progress(f"fetching {spec.name} from {repository} (once, about {spec.extra.get('download_mb')} MB)")
     revision, sums = _download(spec, repository, names, folder, before)
     if before and sums != before.sha256:
+        # Where a known file lies, runs take it for that file.
+        _remove(folder / name for name in names if sums[Path(name).name] != before.sha256.get(Path(name).name))
         raise ModelUnavailable(
             f"{spec.name}: {first} has another checksum than at its first download: it was altered on the way or at "
             f"the hub, so it is not used; if that is right, remove the entry {spec.name} of {_place()}"
@@ -104,6 +106,7 @@ def _download(
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
+        LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -118,6 +121,8 @@ def _download(
             f"{spec.name}: {repository} is gated: accept its licence at the hub and set $HF_TOKEN, or give a file with "
             "--from FILE.gguf"
         ) from None
+    except LocalEntryNotFoundError as error:  # The client's word for a hub that did not answer as it should.
+        raise _out_of_reach(spec, error) from None
     except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError) as error:
         raise ModelUnavailable(f"{spec.name}: {repository} does not have {names[0]} ({_first_line(error)})") from None
     except (OSError, httpx2.HTTPError) as error:
@@ -126,17 +131,34 @@ def _download(
                 f"{spec.name} cannot be kept under {folder} ({error.strerror}); set $HARNESS_CACHE_DIR to a folder "
                 "with enough space"
             ) from None
-        raise ModelUnavailable(
-            f"{spec.name}: cannot be fetched from the hub ({_first_line(error)}); type the same command again to "
-            "resume, or give a file with --from FILE.gguf"
-        ) from None
+        raise _out_of_reach(spec, error) from None
     sums = {Path(name).name: file_digest(folder / name) for name in names}
     stated = _stated_sums(info)
-    for name in names:
-        if stated.get(name, sums[Path(name).name]) != sums[Path(name).name]:
-            (folder / name).unlink()
-            raise ModelUnavailable(f"{spec.name}: {name} arrived damaged and was removed: type the same command again")
+    damaged = [name for name in names if stated.get(name, sums[Path(name).name]) != sums[Path(name).name]]
+    if not damaged:
+        try:
+            read_gguf_header(folder / names[0])
+        except InputError:  # Such as the page of a proxy, where the hub states no checksum.
+            damaged = names
+    if damaged:
+        _remove(folder / name for name in damaged)
+        raise ModelUnavailable(
+            f"{spec.name}: {', '.join(damaged)} arrived damaged and was removed: type the same command again"
+        )
     return info.sha or "", sums
+
+
+def _out_of_reach(spec: ModelSpec, error: BaseException) -> ModelUnavailable:
+    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    return ModelUnavailable(
+        f"{spec.name}: cannot be fetched from the hub ({_first_line(cause)}); type the same command again to resume, "
+        "or give a file with --from FILE.gguf"
+    )
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _stated_sums(info: ModelInfo) -> dict[str, str]:

@@ -27,7 +27,7 @@ def sampling_params(request: Request, copies: int = 0, labels: LabelTokens = NO_
         max_tokens=sampling.max_tokens,
         temperature=sampling.temperature,
         top_p=sampling.top_p,
-        seed=sampling.seed + request.repeat,
+        seed=request.seed,
         stop=list(sampling.stop),
         structured_outputs=_structured_outputs(request.constraint),
         output_kind=RequestOutputKind.FINAL_ONLY,

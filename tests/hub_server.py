@@ -17,7 +17,8 @@ class Hub(ThreadingHTTPServer):
 
     ``asked`` are the paths requested.
 
-    ``cut_at`` ends the next file after so many bytes; ``gated`` refuses everything.
+    ``cut_at`` ends the next file after so many bytes; ``gated`` refuses everything; ``failing`` answers 500 for files.
+    ``sent`` are contents that files are sent with in place of their own, whose checksums are told if ``states_sums``.
     """
 
     def __init__(self, repository: str, files: dict[str, bytes], kind: str = "models") -> None:
@@ -27,8 +28,11 @@ class Hub(ThreadingHTTPServer):
         self.content = f"/{repository}/resolve/" if kind == "models" else f"/{kind}/{repository}/resolve/"
         self.asked: list[str] = []
         self.ranges: list[str] = []
+        self.sent: dict[str, bytes] = {}
         self.cut_at = 0
         self.gated = False
+        self.failing = False
+        self.states_sums = True
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
@@ -68,10 +72,16 @@ class HubHandler(BaseHTTPRequestHandler):
             ]
             self._send(json.dumps(tree).encode(), with_body)
         elif path.startswith(hub.api):
-            info = {"id": hub.repository, "sha": REVISION, "siblings": [_sibling(*file) for file in hub.files.items()]}
+            siblings = [_sibling(*file) for file in hub.files.items()]
+            if not hub.states_sums:
+                siblings = [{"rfilename": one["rfilename"]} for one in siblings]
+            info = {"id": hub.repository, "sha": REVISION, "siblings": siblings}
             self._send(json.dumps(info).encode(), with_body)
         elif (name := path.removeprefix(f"{hub.content}{REVISION}/")) in hub.files:
-            self._send(hub.files[name], with_body)
+            if hub.failing:
+                self._refuse(400, "")
+            else:
+                self._send(hub.sent.get(name, hub.files[name]), with_body)
         else:
             self._refuse(404, "EntryNotFound" if f"/{hub.repository}/" in path else "RepoNotFound")
 

@@ -54,12 +54,14 @@ def combine_runs(
     """Store, under ``name``, the triplets that at least the share ``least_share`` of the runs predicted.
 
     Each run has one vote; a triplet's share is its score. The run is not ranked if one of its parts is not. Raises
-    InputError for fewer than two runs, for one that is named twice, for runs over other documents, and for one that
-    names no relations.
+    InputError for fewer than two runs, for one that is named twice, without a name, for runs over other documents, and
+    for one that names no relations.
     """
     parts = sorted((RunResult.load(folder) for folder in folders), key=lambda one: one.folder.run_id)
     if len({one.folder.run_id for one in parts}) < max(2, len(parts)):
         raise InputError("combine at least two different runs, each named once")
+    if not name.strip():
+        raise InputError("--name is empty: leaderboards name the outcome by it")
     if not 0 < least_share <= 1:
         raise InputError(f"--least-share {least_share:g}: give a share above 0, up to 1")
     for one in parts:

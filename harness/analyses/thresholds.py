@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.datasets.content import content_hash
 from harness.datasets.gold import with_gold
 from harness.errors import InputError
-from harness.records.question import PROPOSES_PAIRS
+from harness.methods.questions import LEAST
+from harness.prompting.variant import LEAST_SCORE, SCORES
+from harness.records.question import PROPOSES_PAIRS, Question
 from harness.runs.planned_run import Scope
 from harness.runs.stored_config import config_to_score
 from harness.runs.stored_data import WHEREVER, DataPlace, run_data
@@ -47,6 +49,14 @@ class ScoredRun:
     documents: Sequence[ScoredDocument]
     without_score: int = 0
     """Predicted triplets without a score, which count at every threshold."""
+    system: tuple[str, str] = ("", "")
+    """The model and the prompt, whose scores only have one scale."""
+    option: str = ""
+    """The option of the prompt that runs at a threshold, in hundredths; empty where there is none."""
+
+    def typed(self, threshold: float) -> str:
+        """What to type to run at a threshold; empty where no option does."""
+        return f"-P {self.option}={round(100 * threshold)}" if self.option else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,25 @@ def read_scored(folder: RunFolder, place: DataPlace = WHEREVER) -> ScoredRun:
             "relation-pairs, choice, judge, statements; those that list triplets with -P scores=tokens), and so do "
             "encoders"
         )
-    return ScoredRun(folder.run_id, dataset.name, dataset.split, len(dataset.documents), documents, without_score)
+    question = manifest.question
+    return ScoredRun(
+        run_id=folder.run_id,
+        dataset=dataset.name,
+        split=dataset.split,
+        documents_in_split=len(dataset.documents),
+        documents=documents,
+        without_score=without_score,
+        system=(question.model.name, question.prompt.name),
+        option=_threshold_option(question),
+    )
+
+
+def _threshold_option(question: Question) -> str:
+    """The option by which a run like this one, and no vote, predicts what has a score from a threshold on."""
+    options = question.prompt.options if question.prompt and not question.votes else {}
+    if SCORES in options:
+        return LEAST_SCORE
+    return LEAST if LEAST in options else ""
 
 
 def scores_of(document: Document, record: DocumentRecord) -> dict[Triplet, float]:
@@ -133,11 +161,31 @@ def at(documents: Sequence[ScoredDocument], threshold: float) -> ThresholdPoint:
     return ThresholdPoint(threshold, Scores.of(Counts(correct, len(kept), gold)))
 
 
-def best_of(points: Sequence[ThresholdPoint]) -> ThresholdPoint:
-    """The point with the highest F1; of several the one with the highest threshold. Raises InputError without any."""
+def best_of(points: Sequence[ThresholdPoint], in_hundredths: bool = False) -> ThresholdPoint:
+    """The point with the highest F1; of several the one with the highest threshold. Raises InputError without any.
+
+    With ``in_hundredths`` the threshold is one that an option of the prompt can have, above 0.
+    """
     if not points:
         raise InputError("the run has no triplet with a score: there is no threshold to choose")
-    return max(points, key=lambda point: (point.scores.f1, point.threshold))
+    among = _in_hundredths(points) if in_hundredths else points
+    return max(among, key=lambda point: (point.scores.f1, point.threshold))
+
+
+def _in_hundredths(points: Sequence[ThresholdPoint]) -> list[ThresholdPoint]:
+    """What each threshold of whole hundredths gives that leaves any triplet with a score."""
+    found, place = list[ThresholdPoint](), -1
+    for hundredths in range(100, 0, -1):
+        while place + 1 < len(points) and points[place + 1].threshold >= hundredths / 100:
+            place += 1
+        if place >= 0:
+            found.append(replace(points[place], threshold=hundredths / 100))
+    return found or [replace(points[-1], threshold=0.01)]
+
+
+def has_best(points: Sequence[ThresholdPoint]) -> bool:
+    """Whether F1 depends on the threshold at all."""
+    return len({point.scores.f1 for point in points}) > 1
 
 
 def shown_points(points: Sequence[ThresholdPoint]) -> list[ThresholdPoint]:

@@ -22,6 +22,21 @@ class LabelReading:
     logprobs: tuple[float, ...] | None
     label_mass: float = 0.0
     rejects: tuple[Reject, ...] = ()
+    unread: frozenset[int] = frozenset()
+    """The places of the labels that no returned token begins."""
+
+    def odds_against_last(self) -> list[float]:
+        """The log odds of every other label against the last one.
+
+        Where neither was returned, nothing tells which of them is likelier: the odds are -infinity, so that what a
+        server with few alternatives leaves out is not taken for an answer. Raises ValueError where nothing was read.
+        """
+        if self.logprobs is None:
+            raise ValueError("no label could be read")
+        *others, last = self.logprobs
+        if len(others) not in self.unread:
+            return [one - last for one in others]
+        return [-math.inf if place in self.unread else one - last for place, one in enumerate(others)]
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,8 @@ def read_labels(tokens: Sequence[TokenLogprob], labels: Sequence[str]) -> LabelR
         if not (begun := word.strip().casefold()):
             continue
         fitting = [place for place, label in enumerate(folded) if label.startswith(begun)]
+        if fitting and begun == folded[-1]:
+            fitting = [len(folded) - 1]
         for place in fitting:
             mass[place] += probability / len(fitting)
     found = sum(mass)
@@ -89,4 +106,5 @@ def read_labels(tokens: Sequence[TokenLogprob], labels: Sequence[str]) -> LabelR
         return LabelReading(None)
     floor = max(min(least, missing) / len(labels), 1e-12)
     total = sum(max(one, floor) for one in mass)
-    return LabelReading(tuple(math.log(max(one, floor) / total) for one in mass), found)
+    unread = frozenset(place for place, one in enumerate(mass) if not one > 0)
+    return LabelReading(tuple(math.log(max(one, floor) / total) for one in mass), found, unread=unread)

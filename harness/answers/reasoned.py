@@ -29,6 +29,7 @@ _GAP, _END = "[ 、。！，：；？]", "[。！？]"
 _WORD = f"{_CHARACTER}{{1,{WORD_CHARACTERS}}}"
 _OPENING = re.compile(r"[\W_]*reasoning\b[\W_]*?:[*_ ]*", re.IGNORECASE)
 _MARKER = re.compile(r"^[ \t*_#>]*(?:final )?answer[ \t*_]*:[*_]*[ \t]*\n?", re.IGNORECASE | re.MULTILINE)
+_INLINE = re.compile(r"(?<=[\s*_])(?:final )?answer[*_]*:[*_]*[ \t]*", re.IGNORECASE)
 _FIELD = re.compile(rf'[\s`]*(?:json\s*)?\{{\s*"{REASONING_FIELD}"\s*:\s*(?=")', re.IGNORECASE)
 
 
@@ -79,7 +80,8 @@ class ReasonedForm(AnswerForm[Read]):
     def apart(self, completion: Completion) -> Completion:
         """The completion whose text is the answer alone, its reasoning apart, its log-probabilities from there on.
 
-        Without a marker, a first line that calls itself reasoning is taken for it, and nothing else.
+        Without a marker in a line of its own, a first line that calls itself reasoning is taken for it, up to the last
+        marker within it, and nothing else.
         """
         text = completion.text
         reasoning, start, prefix = _split(text)
@@ -116,6 +118,8 @@ def _split(text: str) -> tuple[str, int, str]:
         return "", 0, ""
     end = text.find("\n", begin)
     end = len(text) if end < 0 else end + 1
+    if markers := list(_INLINE.finditer(text, begin, end)):
+        return text[begin : markers[-1].start()].strip(), markers[-1].end(), ""
     return text[begin:end].strip(), end, ""
 
 

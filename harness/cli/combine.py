@@ -13,7 +13,10 @@ from harness.cli.options import JsonOption, ResultsOption, RunDataDirOption, Run
 
 def combine(
     runs: Annotated[list[str], typer.Argument(help="Two or more runs (folder, id, or part of its id).")],
-    least_share: Annotated[float, typer.Option(help="Least share of runs that predict a triplet.")] = 0.5,
+    least_share: Annotated[
+        float,
+        typer.Option(help="Least share of runs that predict a triplet; of two runs, 0.5 is either and 1 is both."),
+    ] = 0.5,
     name: Annotated[str, typer.Option(help="The name of the outcome, for the leaderboard.")] = "votes",
     dataset: RunDatasetOption = None,
     data_dir: RunDataDirOption = None,

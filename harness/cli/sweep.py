@@ -118,16 +118,16 @@ def threshold(
     """Score a stored run at every threshold of its triplets' scores: its precision-recall curve.
 
     A threshold must not be reported on the documents it was chosen on: choose it on one split and report another. The
-    runs stay as they are. With the prompt hrt, -P least=N runs at a threshold, from the journal; with
-    -P scores=tokens, -P least_score=N does. Which documents chose it is recorded beside the run, so that a run of these
-    documents at this threshold is not ranked.
+    runs stay as they are. Where an option of the prompt runs at a threshold (-P least=N; with -P scores=tokens
+    -P least_score=N), the best one is in whole hundredths, as it is typed, and told with it. Which documents chose it
+    is recorded beside the run, so that a run of these documents at this threshold is not ranked.
 
     \b
     Examples:
       harness sweep threshold dev_choose-qwen-hrt
       harness sweep threshold dev_choose-qwen-hrt --report dev_report-qwen-hrt --out curve.svg
     """
-    from harness.analyses.thresholds import at, best_of, curve, read_scored, shown_points
+    from harness.analyses.thresholds import at, best_of, curve, has_best, read_scored, shown_points
     from harness.cli.figures import check_output
     from harness.cli.sweep_files import TABLE, write_points
     from harness.errors import InputError
@@ -140,8 +140,14 @@ def threshold(
     folder, place = find_run(results_dir, run), DataPlace(dataset, data_dir)
     read = read_scored(folder, place)
     points = curve(read.documents)
-    best = best_of(points)
+    best = best_of(points, in_hundredths=bool(read.option))
     other = read_scored(find_run(results_dir, report), place) if report else None
+    if other and other.system != read.system:
+        systems = (" with ".join(filter(None, one.system)) for one in (other, read))
+        raise InputError(
+            f"--report {other.run_id}: is of {next(systems)}, and the threshold is chosen for {next(systems)}, whose "
+            "scores are others; name a run of the same"
+        )
     seen = {document.content for document in read.documents}
     unseen = [document for document in other.documents if document.content not in seen] if other else []
     if other and not unseen:
@@ -157,7 +163,7 @@ def threshold(
             "documents": len(read.documents),
             "without_score": read.without_score,
             "points": [point.as_json() for point in shown_points(points)],
-            "chosen": best.as_json(),
+            "chosen": {**best.as_json(), "option": read.typed(best.threshold) or None},
             "reported": reported and other and {**reported.as_json(), "run_id": other.run_id, "documents": len(unseen)},
         }
         typer.echo(strict_json.dumps(content))
@@ -169,7 +175,12 @@ def threshold(
         if read.without_score:
             typer.echo(f"certain  {read.without_score:,} triplets without a score, which no threshold leaves out")
         _print_curve(shown_points(points))
-        typer.echo(f"threshold {best.threshold:.3g} is best on these documents (F1 {_percent(best.scores.f1)})")
+        if not has_best(points):
+            typer.echo(f"F1 is {_percent(best.scores.f1)} at every threshold: there is nothing to choose")
+            return
+        option = read.typed(best.threshold)
+        shown = f"{best.threshold:.2f} ({option})" if option else f"{best.threshold:.3g}"
+        typer.echo(f"threshold {shown} is best on these documents (F1 {_percent(best.scores.f1)})")
         if reported and other:
             scores = reported.scores
             typer.echo(
@@ -178,7 +189,8 @@ def threshold(
             )
         else:
             typer.echo("report it on others, with --report RUN or another split")
-    record_choice(folder, THRESHOLD, best.threshold, seen)
+    if has_best(points):
+        record_choice(folder, THRESHOLD, best.threshold, seen)
 
 
 def _print_curve(points: Sequence[ThresholdPoint]) -> None:

@@ -29,8 +29,8 @@ STATUS_OF_ERROR: tuple[tuple[type[RunnerError], Status], ...] = (
 class DocumentResult:
     """What became of one document.
 
-    ``requests`` counts the completions it took; ``seconds`` is the time from sending the first request to the last
-    answer, without the time in the queue.
+    ``requests`` counts the completions it took; ``seconds`` is the time in which they were being answered, without the
+    time in the queue, whichever session asked.
     """
 
     document: Document

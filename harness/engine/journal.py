@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Protocol, Self
@@ -27,7 +27,8 @@ JOURNAL_FILE = "journal.sqlite"
 
 LAYOUT_VERSION = 1
 _SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling))
-_COMPLETION_FIELDS, _USAGE_FIELDS = (tuple(field.name for field in fields(kind)) for kind in (Completion, Usage))
+_COMPLETION_FIELDS = tuple(field.name for field in fields(Completion) if field.name != "answered_at")
+_USAGE_FIELDS = tuple(field.name for field in fields(Usage))
 BUSY_TIMEOUT_S = 60.0
 ASKED_AGAIN = "such requests are asked for again"
 
@@ -168,11 +169,12 @@ class Journal:
 
     def get(self, key: bytes) -> Completion | None:
         """The stored answer, or None if this request was never answered, or its answer cannot be read."""
-        row = self._first_row("SELECT CAST(completion AS BLOB) FROM answers WHERE key = ?", key)
+        row = self._first_row("SELECT CAST(completion AS BLOB), created FROM answers WHERE key = ?", key)
         if row is None:
             return None
         try:
-            return completion_from_json(row[0])
+            completion = completion_from_json(row[0])
+            return replace(completion, answered_at=row[1]) if isinstance(row[1], float) else completion
         except InputError:
             if not self._has_unreadable:
                 self._has_unreadable = True

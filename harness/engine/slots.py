@@ -75,15 +75,16 @@ class Slots:
 class DocumentAsk:
     """Asks for one document, within ``slots``; one slot was taken before the document was started.
 
-    ``requests`` counts the completions; ``seconds`` is the time from sending the first to the last answer.
+    ``requests`` counts the completions; ``seconds`` is the time in which at least one of them was being answered, also
+    those of another session that the journal gave: neither waiting for a place nor the pause between two sessions is
+    the document's.
     """
 
     first_alone = True
 
     def __init__(self, ask: Ask, slots: Slots, document: int) -> None:
         self.requests = 0
-        self._begun = time.monotonic()
-        self._sent = self._answered = math.inf
+        self._answered: list[tuple[float, float]] = []
         self._ask = ask
         self._slots = slots
         self._document = document
@@ -107,14 +108,17 @@ class DocumentAsk:
         finally:
             self._slots.give_back()
         self.requests += 1
-        self._answered = time.monotonic()
-        # An answer from the journal took its seconds in another session.
-        self._sent = min(self._sent, max(self._begun, self._answered - completion.latency_s))
+        end = time.time() if completion.answered_at is None else completion.answered_at
+        self._answered.append((end - completion.latency_s, end))
         return completion
 
     @property
     def seconds(self) -> float:
-        return self._answered - self._sent if self.requests else 0.0
+        seconds, last = 0.0, -math.inf
+        for begin, end in sorted(self._answered):
+            seconds += max(0.0, end - max(begin, last))
+            last = max(last, end)
+        return seconds
 
     def close(self) -> None:
         """Free the slots that no request used."""

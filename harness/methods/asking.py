@@ -60,6 +60,17 @@ async def ask_all(
     return [task.result() for task in tasks]
 
 
+async def all_of(work: Iterable[Awaitable[Result]]) -> list[Result]:
+    """What ``work`` gives, in its order, once all of it has ended: nothing goes on asking for a document that is over.
+
+    Raises what ends the run rather than what ends the document.
+    """
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    if errors := [one for one in outcomes if isinstance(one, BaseException)]:
+        raise min(errors, key=_ends_document_only)
+    return [one for one in outcomes if not isinstance(one, BaseException)]
+
+
 async def aside(ask: Ask, work: Callable[[], Result]) -> Result:
     """What ``work`` gives, computed in a thread so that it holds up no other document.
 

@@ -10,7 +10,6 @@ score.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +19,7 @@ from harness.answers.label import LabelForm, LabelReading
 from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
-from harness.methods.questions import LEAST, LOWEST_KEPT, number_of
+from harness.methods.questions import LEAST, LOWEST_KEPT, logistic, number_of
 from harness.types import Ask, Document, Extraction, Prediction, Triplet
 
 STEP = "answer"
@@ -40,7 +39,8 @@ class HeadRelationTail(PromptedMethod):
     """Two rounds of questions of one token each.
 
     The score of a triplet is the logistic function of w * log P(relation | head) + v * log(P(tail | head, relation) /
-    P(none | head, relation)), with w = ``relation_weight`` / 100 and v = ``tail_weight`` / 100; it is predicted from
+    P(none | head, relation)), with w = ``relation_weight`` / 100 and v = ``tail_weight`` / 100; where neither tail nor
+    none was returned by the server, it is 0 (unless v is). It is predicted from
     ``least`` / 100 on. The ``relations`` likeliest relations of a head are asked about. Argument types come from the
     relation texts. The details of an extraction count the ``questions`` and hold the ``candidates``: head, relation
     id, tail, score.
@@ -144,7 +144,8 @@ class HeadRelationTail(PromptedMethod):
         for one, reading in zip(asked, readings, strict=True):
             if reading.logprobs is None:
                 continue
-            *tails, none = reading.logprobs
-            for tail, logprob in zip(self._tails(document, one.head, one.relation), tails, strict=True):
-                weighed = relation_weight * one.logprob + tail_weight * (logprob - none)
-                yield Prediction(Triplet(one.head, one.relation, tail), score=round(1 / (1 + math.exp(-weighed)), 5))
+            tails = self._tails(document, one.head, one.relation)
+            for tail, odds in zip(tails, reading.odds_against_last(), strict=True):
+                # Without a weight, odds say nothing, also those that are infinite.
+                weighed = relation_weight * one.logprob + (tail_weight * odds if tail_weight else 0.0)
+                yield Prediction(Triplet(one.head, one.relation, tail), score=round(logistic(weighed), 5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,3 +101,8 @@ def number_of(settings: MethodSettings, name: str) -> int:
     if name not in settings.options:
         raise InputError(f"prompt {settings.variant.name!r} needs [numbers.{name}] in its file")
     return int(settings.options[name])
+
+
+def logistic(value: float) -> float:
+    """The logistic function, also of an infinite ``value``."""
+    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0

@@ -5,7 +5,6 @@ An LLM is so what LMRC trains an encoder for (Li et al., 2024): it proposes the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from harness.answers.option import ANSWER_FIELD, Option, OptionForm, OptionReadi
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.candidates import AllPairs, Pair
 from harness.methods.context import DocumentContext
-from harness.methods.questions import LEAST, LOWEST_KEPT, number_of
+from harness.methods.questions import LEAST, LOWEST_KEPT, logistic, number_of
 from harness.types import RELATED, Ask, Document, Extraction, Prediction, Triplet
 
 STEP = "related"
@@ -30,9 +29,10 @@ class Relatedness(PromptedMethod):
     """A question for every head, or for every ordered pair; at level ``typed`` only of types that a relation allows.
 
     Of a head, one token shows P(tail | head) over all tails and none: a pair's score is the logistic function of
-    w * log(P(tail | head) / P(none | head)), with w = ``weight`` / 100. Of a pair, the score is the probability of yes
-    against no; without log-probabilities it is 1 or 0. A pair is predicted from ``least`` / 100 on, with the
-    relation ``RELATED``. The details of an extraction count the ``questions`` and hold the ``candidates``.
+    w * log(P(tail | head) / P(none | head)), with w = ``weight`` / 100, and 0 where neither was returned. Of a pair,
+    the score is the probability of yes against no; without log-probabilities it is 1 or 0. A pair is predicted from
+    ``least`` / 100 on, with the relation ``RELATED``. The details of an extraction count the ``questions`` and hold
+    the ``candidates``.
     """
 
     @property
@@ -109,9 +109,8 @@ class Relatedness(PromptedMethod):
             if reading.logprobs is None:
                 yield from [0.0] * tails
                 continue
-            *logprobs, none = reading.logprobs
-            for logprob in logprobs:
-                yield 1 / (1 + math.exp(weight * (none - logprob)))
+            for odds in reading.odds_against_last():
+                yield logistic(weight * odds)
 
 
 def _score(reading: OptionReading) -> float:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.alignment.decisions import as_details, decisions_of
 from harness.answers.status import worst_status
+from harness.methods.asking import all_of
 from harness.methods.base import Demonstration, PromptMethod
 from harness.methods.windowed import OF_THE_DOCUMENT
 from harness.types import Ask, Document, Extraction, PacedAsk, Prediction, Triplet
@@ -48,8 +48,9 @@ def _named(evidence: Sequence[tuple[int, ...]], least_share: float) -> tuple[int
 class Voting:
     """Each of ``samples`` is the same method under another number of repetition; they are asked in their order.
 
-    A document is only ``ok`` if all its samples are; what the others state counts all the same. Details are summed,
-    but for those of the document, and ``samples`` tells how many there were.
+    A document is only ``ok`` if all its samples are; what the others state counts all the same. A sample without an
+    answer ends the document with its error: a vote of fewer would be another method, and the answers that were drawn
+    are in the journal. Details are summed, but for those of the document, and ``samples`` tells how many there were.
     """
 
     samples: tuple[PromptMethod, ...]
@@ -57,7 +58,7 @@ class Voting:
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         if isinstance(ask, PacedAsk) and not ask.first_alone:
-            drawn = await asyncio.gather(*(sample.extract(document, ask) for sample in self.samples))
+            drawn = await all_of(sample.extract(document, ask) for sample in self.samples)
         else:
             drawn = [await sample.extract(document, ask) for sample in self.samples]
         status, error = worst_status([(one.status, one.error) for one in drawn], "samples")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.answers.status import worst_status
+from harness.methods.asking import all_of
 from harness.methods.base import Demonstration, PromptMethod
 from harness.methods.found_entities import renumbered
 from harness.methods.settings import MethodSettings
@@ -37,7 +37,7 @@ class Windowed:
     async def extract(self, document: Document, ask: Ask) -> Extraction:
         windows, method = self.windows(document), self._method()
         if isinstance(ask, PacedAsk) and not ask.first_alone:
-            found = await asyncio.gather(*(method.extract(window.document, ask) for window in windows))
+            found = await all_of(method.extract(window.document, ask) for window in windows)
         else:
             found = [await method.extract(window.document, ask) for window in windows]
         status, error = worst_status([(one.status, one.error) for one in found], "windows")

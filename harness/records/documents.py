@@ -46,8 +46,9 @@ class _OptionAnswer(Checked):
 
     @model_validator(mode="after")
     def _fits(self) -> _OptionAnswer:
-        if self.options.count(None) != 1:
-            raise ValueError("one of the options must be null: none of the relations")
+        # Where a pair is known to hold a relation, none of them was no option.
+        if self.options.count(None) > 1:
+            raise ValueError("only one of the options can be null: none of the relations")
         if any(one is not None and len(one) != len(self.options) for one in (self.probabilities, self.encoder)):
             raise ValueError("each option must have a probability")
         return self
@@ -113,4 +114,4 @@ class Record(Checked):
     requests: Count
     """How many answers the document took."""
     seconds: Number
-    """From sending the first request to the last answer."""
+    """While a request of the document was being answered, in whichever session."""

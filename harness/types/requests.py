@@ -40,6 +40,10 @@ class Constraint:
     """The grammar in that notation."""
 
 
+SAMPLES_OF_A_SEED = 1_000_000
+"""So many numbers lie between the draws of one seed and those of the next."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """Decoding parameters. Temperature 0 is greedy; ``max_tokens`` bounds the completion."""
@@ -82,6 +86,15 @@ class Request:
     """The checksum of the LoRA adapter that answers; empty for the model as it is."""
     more: int = field(default=0, compare=False)
     """It changes no answer."""
+
+    @property
+    def seed(self) -> int:
+        """What the draw of tokens begins with, from 0 and below 2**31.
+
+        The samples of a seed follow each other, as a server numbers several answers to one request. Those of another
+        seed are far away: seeds are averaged on leaderboards, so they must not have draws in common.
+        """
+        return (self.sampling.seed * SAMPLES_OF_A_SEED + self.repeat) % 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +149,8 @@ class Completion:
     adjusted: tuple[str, ...] = ()
     server: str = ""
     batch: str = ""
+    answered_at: float | None = field(default=None, compare=False)
+    """Unix time at which it was stored, of an answer from the journal; None: just now."""
 
     @property
     def may_be_cut(self) -> bool:

@@ -33,6 +33,7 @@ def probabilities(*tokens: TokenLogprob) -> list[float] | None:
         pytest.param([TokenLogprob(" Oslo", 0.0)], [0, 0, 1, 0], id="without alternatives"),
         pytest.param([token(_Paris=0.9)], None, id="no label"),
         pytest.param([], None, id="no log-probabilities"),
+        pytest.param([token(_N=0.4, _none=0.6)], [0.4 / 3, 0.4 / 3, 0, 0.6 + 0.4 / 3], id="none begins as names do"),
     ],
 )
 def test_probabilities_of_labels(tokens: list[TokenLogprob], expected: list[float] | None) -> None:
@@ -66,3 +67,22 @@ def test_an_answer_that_begins_no_label_is_rejected_and_whole() -> None:
     reading = form.read(other)
     assert (reading.logprobs, reading.rejects) == (None, (Reject("no_label", "Paris"),))
     assert form.status(other, reading) == ("ok", "")
+
+
+def test_a_name_that_begins_like_none_takes_nothing_of_it() -> None:
+    for name in ("None", "none", "Nonesuch Records"):
+        reading = read_labels([token(_none=0.9, _Oslo=0.1)], (name, "Oslo", "none"))
+        assert reading.logprobs is not None
+        assert [round(math.exp(one), 2) for one in reading.logprobs] == [0, 0.1, 0.9]
+    begun = read_labels([token(_Nones=0.8, _none=0.2)], ("Nonesuch Records", "Oslo", "none")).odds_against_last()
+    assert begun[0] == pytest.approx(math.log(4))
+
+
+def test_of_what_was_not_returned_nothing_is_likelier_than_none() -> None:
+    few = read_labels([token(_Oslo=0.9)], LABELS)
+    assert few.odds_against_last()[:2] == [-math.inf, -math.inf]
+    assert few.odds_against_last()[2] > 0
+    with_none = read_labels([token(_Oslo=0.8, _none=0.1)], LABELS)
+    assert all(-math.inf < odds < 0 for odds in with_none.odds_against_last()[:2])
+    with pytest.raises(ValueError, match="no label"):
+        read_labels([], LABELS).odds_against_last()

@@ -15,7 +15,7 @@ from harness.analyses.thresholds import CERTAIN, ScoredDocument, at, best_of, cu
 from harness.errors import InputError
 from harness.store import DocumentRecord
 from harness.types import Document, Extraction, Prediction, Triplet
-from tests.chat_server import ChatServer, completion
+from tests.chat_server import ChatServer, Rule, completion
 from tests.commands import error_line, harness, harness_here, harness_json
 
 A, B, C, D = (Triplet(0, "P17", tail) for tail in (1, 2, 3, 4))
@@ -44,6 +44,72 @@ def test_few_points_are_shown_with_both_ends() -> None:
 def test_nothing_to_choose_from_is_said() -> None:
     with pytest.raises(InputError, match="no triplet with a score"):
         best_of(curve([ScoredDocument("one", b"1", frozenset({A}), {})]))
+
+
+def test_a_threshold_that_an_option_can_have_gives_what_the_option_gives() -> None:
+    scores = {A: 0.347, B: 0.3449, C: 0.34, D: 0.0143}
+    documents = [ScoredDocument("one", b"1", frozenset({A, B}), scores)]
+    assert best_of(curve(documents)).threshold == 0.3449
+    typed = best_of(curve(documents), in_hundredths=True)
+    assert (typed.threshold, typed.scores.correct, typed.scores.predicted) == (0.34, 2, 3)
+    assert typed.scores == at(documents, 0.34).scores
+    few = [ScoredDocument("one", b"1", frozenset({D}), {D: 0.0143})]
+    assert best_of(curve(few), in_hundredths=True) == replace(at(few, 0.01), threshold=0.01)
+    for hundredths in range(1, 101):
+        exact = [
+            ScoredDocument("one", b"1", frozenset({A}), {A: round(hundredths / 100, 5), B: hundredths / 100 - 1e-5})
+        ]
+        assert best_of(curve(exact), in_hundredths=True).threshold == hundredths / 100
+
+
+def test_where_all_thresholds_are_equal_nothing_is_chosen_or_recorded(tmp_path: Path) -> None:
+    run = scored_run(tmp_path, lambda _body: spelt("(E1 | country | E2)\nEND"))
+    told = harness_here("sweep", "threshold", run["run_id"], "--results-dir", str(tmp_path)).stdout
+    assert "at every threshold: there is nothing to choose" in told
+    assert not (Path(run["run_dir"]) / "chosen").exists()
+
+
+def test_a_threshold_is_not_reported_on_scores_of_another_system(tmp_path: Path) -> None:
+    run = scored_run(tmp_path, scored, "--limit", "4")
+    encoder = harness_json("run", "--model", "atlop-minilm", "--dataset", "sample", "--results-dir", str(tmp_path))
+    place = ["--results-dir", str(tmp_path)]
+    refused = harness("sweep", "threshold", run["run_id"], "--report", encoder["run_id"], *place)
+    assert refused.returncode == 2
+    assert "is of atlop-minilm, and the threshold is chosen for scripted with tagged" in error_line(refused)
+
+
+def test_the_option_that_is_told_gives_the_scores_that_are_told(tmp_path: Path) -> None:
+    run = scored_run(tmp_path, scored)
+    told = json.loads(
+        harness_here("sweep", "threshold", run["run_id"], "--results-dir", str(tmp_path), "--json").stdout
+    )
+    option = told["chosen"]["option"]
+    assert option.startswith("-P least_score=")
+    again = scored_run(tmp_path, scored, *option.split())
+    assert {name: again["metrics"][name] for name in ("f1", "predicted")} == {
+        name: told["chosen"][name] for name in ("f1", "predicted")
+    }
+    (recorded,) = (Path(run["run_dir"]) / "chosen").iterdir()
+    assert json.loads(recorded.read_text(encoding="utf-8"))["value"] == told["chosen"]["threshold"]
+    assert again["chosen_by_documents"].startswith(f"{option} was chosen by"), "which keeps the run off the ranking"
+
+
+def scored_run(results: Path, rule: Rule, *more: str) -> dict[str, Any]:
+    """A run of ``tagged`` with scores over the sample; what it prints as JSON."""
+    asked = ["run", "--model", "scripted", "--dataset", "sample", "--prompt", "tagged", "-P", "scores=tokens", "--json"]
+    place = ["--results-dir", str(results), "-M", "probe=false", "-M", "constrain_with=gbnf"]
+    with ChatServer(rule) as server:
+        done = harness_here(*asked, *place, "--base-url", server.base_url, *more)
+    content: dict[str, Any] = json.loads(done.stdout)
+    return content
+
+
+def spelt(text: str) -> dict[str, Any]:
+    """An answer with the log-probabilities of its tokens, all alike."""
+    tokens = [{"token": text[place : place + 4], "logprob": -0.1} for place in range(0, len(text), 4)]
+    answer = completion(text)
+    answer["choices"][0]["logprobs"] = {"content": [{**one, "top_logprobs": [one]} for one in tokens]}
+    return answer
 
 
 def test_a_threshold_is_chosen_on_a_run_and_reported_on_other_documents(tmp_path: Path) -> None:

@@ -111,6 +111,35 @@ async def test_the_seconds_of_a_document_are_its_own() -> None:
     assert results == pytest.approx([0.03] * 4, abs=0.001)
 
 
+async def test_seconds_of_answers_from_the_journal_are_those_they_took_without_pauses() -> None:
+    """Two answers at once, one an hour later in another session, and one that is new."""
+    times = [(1000.0, 4.0), (1001.0, 3.0), (4600.0, 2.0), (None, 1.5)]
+
+    class Steps:
+        async def extract(self, document: Document, ask: Ask) -> Extraction:
+            for place in range(len(times)):
+                await ask(Request((Message("user", f"{document.title} {place}"),)))
+            return Extraction(predictions=())
+
+    async def ask(request: Request) -> Completion:
+        answered_at, latency_s = times[int(request.messages[0].content[-1])]
+        return Completion("END", "stop", latency_s=latency_s, answered_at=answered_at)
+
+    (result,) = [
+        result
+        async for result in run_documents(
+            documents(1),
+            Steps(),
+            lambda _document: ask,
+            connections=4,
+            stop=StopSignal(),
+            outages=Outages(),
+            on_finished=lambda _result: None,
+        )
+    ]
+    assert result.seconds == pytest.approx(5.0 + 2.0 + 1.5)
+
+
 async def test_no_more_requests_are_held_than_the_connections_can_soon_send() -> None:
     held, most = 0, 0
 

@@ -171,3 +171,15 @@ def test_worked_examples_hold_the_beginning_of_the_answer() -> None:
     assert roles == ["system", "user", "assistant", "user", "assistant"]
     assert QUESTION.match(request.messages[2].content)
     assert request.messages[2].content.split()[-1] != "Relation:"
+
+
+async def test_tails_that_a_server_leaves_out_with_none_are_no_candidates() -> None:
+    """A server with few alternatives is sure of one tail: of the others nothing is known."""
+    one = method({"least": "1", "relation_weight": "0"})
+
+    async def ask(request: Request) -> Completion:
+        relation = request.messages[-1].content.endswith("Relation:")
+        return probable({"country": 1.0} if relation else {escape(DOCUMENT.entities[0].name): 1.0})
+
+    extraction = await one.extract(DOCUMENT, ask)
+    assert {prediction.triplet.tail for prediction in extraction.predictions} <= {0}

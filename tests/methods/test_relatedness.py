@@ -52,7 +52,7 @@ def perfect(document: Document, request: Request) -> Completion:
 
 
 async def test_perfect_probabilities_of_every_head_find_all_related_pairs() -> None:
-    method = create_method(replace(settings_of("related", SAMPLE.schema, least="90"), max_top_logprobs=100))
+    method = create_method(replace(settings_of("related", SAMPLE.schema), max_top_logprobs=100))
     predictions = {}
     for document in DOCUMENTS:
         extraction, requests = await extract(method, document, lambda request: perfect(document, request))  # noqa: B023

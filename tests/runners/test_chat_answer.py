@@ -119,6 +119,16 @@ def test_a_constrained_answer_may_hold_a_closing_tag() -> None:
     assert split_thinking("(a</think>| r| b)", constrained=True) == ("(a</think>| r| b)", "")
 
 
+@pytest.mark.parametrize("constrained", [False, True])
+def test_thinking_before_a_grammar_that_was_passed_over_is_no_part_of_the_answer(constrained: bool) -> None:
+    opened_by_the_template = "(E3 | country | E4) perhaps.\n</think>\n\n(E1 | country | E2)\nEND"
+    split = split_thinking(opened_by_the_template, constrained=constrained)
+    assert split == ("(E1 | country | E2)\nEND", "(E3 | country | E4) perhaps.")
+    for opening, closing in (("<thinking>", "</thinking>"), ("<thought>", "</thought>"), ("[THINK]", "[/THINK]")):
+        assert split_thinking(f"{opening}Hm.{closing}END", constrained=constrained) == ("END", "Hm.")
+        assert split_thinking(f"{opening}Hm, and cut", constrained=constrained) == ("", "Hm, and cut")
+
+
 def test_truncated_thinking_leaves_no_text() -> None:
     completion = read(chat("<think>and then", "length"))
     assert (completion.text, completion.finish_reason) == ("", "length")

@@ -26,7 +26,7 @@ def test_a_plain_request_carries_messages_limits_and_seed() -> None:
         "messages": [{"role": "system", "content": "Extract."}, {"role": "user", "content": "A text."}],
         "max_tokens": 50,
         "temperature": 0.0,
-        "seed": 3,
+        "seed": 3_000_000,
     }
 
 
@@ -44,8 +44,14 @@ def test_openais_own_types_take_the_body(provider: str) -> None:
     assert set(sent) <= fields
 
 
-def test_repeats_of_a_request_get_different_seeds() -> None:
-    assert body("together", replace(ASKED, repeat=2))["seed"] == 5
+def test_repeats_of_a_request_get_the_next_seeds_and_no_two_seeds_have_one_in_common() -> None:
+    sent = [
+        [body("together", replace(ASKED, repeat=repeat, sampling=Sampling(seed=seed)))["seed"] for repeat in range(4)]
+        for seed in (0, 1, 2, 2_147, 10**12, -1)
+    ]
+    assert sent[:2] == [[0, 1, 2, 3], [1_000_000, 1_000_001, 1_000_002, 1_000_003]]
+    assert len({one for of_a_seed in sent for one in of_a_seed}) == 6 * 4
+    assert all(isinstance(one, int) and 0 <= one < 2**31 for of_a_seed in sent for one in of_a_seed)
 
 
 def test_top_p_and_stop_are_sent_only_when_set() -> None:
@@ -66,7 +72,7 @@ def test_the_token_limit_goes_into_the_providers_field(provider: str, field: str
 def test_the_seed_is_renamed_or_left_out_where_it_would_be_refused(provider: str, field: str | None) -> None:
     sent = body(provider)
     assert "seed" not in sent
-    assert field is None or sent[field] == 3
+    assert field is None or sent[field] == 3_000_000
 
 
 @pytest.mark.parametrize("model", ["o4-mini", "gpt-5-mini"])

@@ -13,7 +13,7 @@ from harness.cli.models import fetch
 from harness.errors import InputError, ModelUnavailable
 from harness.models import resolve_model
 from harness.types import ModelSpec, RunnerOptions
-from runners.hub_file import fetch_from_hub, register_file
+from runners.hub_file import fetch_from_hub, is_hub_row, register_file
 from runners.llama_cpp import LlamaCppRunner
 from tests.hub_server import REVISION, Hub
 from tests.runners.gguf_files import LLAMA, write_gguf
@@ -82,8 +82,28 @@ def test_another_file_than_at_the_first_download_is_not_used(hub: Hub, row: Mode
     hub.files[NAMES[0]] += b"!"
     with pytest.raises(ModelUnavailable, match="another checksum than at its first download"):
         fetch_from_hub(row)
-    assert resolve_model("tiny-gguf").extra or resolve_model("tiny-gguf").model_id == str(path)
+    assert is_hub_row(resolve_model("tiny-gguf")), "a run does not take what lies there for the known file"
+    assert not path.exists()
     assert any(REVISION in asked for asked in hub.asked), "the commit of the first download is asked for again"
+
+
+@pytest.mark.parametrize("states_sums", [True, False])
+def test_pages_in_place_of_files_are_removed_all_at_once(hub: Hub, row: ModelSpec, states_sums: bool) -> None:
+    hub.states_sums = states_sums
+    hub.sent = dict.fromkeys(NAMES, b"<html>Please log in</html>")
+    with pytest.raises(ModelUnavailable, match=f"{NAMES[0]}, {NAMES[1]} arrived damaged and was removed"):
+        fetch_from_hub(row)
+    assert is_hub_row(resolve_model("tiny-gguf"))
+    hub.sent = {}
+    path = fetch_from_hub(row)
+    assert [path.with_name(name).read_bytes() for name in NAMES] == list(hub.files.values())
+
+
+def test_a_hub_that_fails_is_not_one_without_the_file(hub: Hub, row: ModelSpec) -> None:
+    hub.failing = True
+    with pytest.raises(ModelUnavailable, match="cannot be fetched from the hub") as raised:
+        fetch_from_hub(row)
+    assert "\n" not in str(raised.value)
 
 
 def test_what_the_hub_does_not_have_is_told_in_one_line(hub: Hub, row: ModelSpec) -> None:

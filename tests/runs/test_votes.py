@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from harness.analyses.sweep import read_alignable
 from harness.cli.main import app
 from harness.datasets.registry import load_dataset
-from harness.errors import InputError
+from harness.errors import InputError, RequestError
 from harness.methods.table import create_method
 from harness.methods.voting import Voting, voted
 from harness.store import find_run
-from harness.types import Completion, Prediction, TokenLogprob, Triplet, Usage
+from harness.types import Completion, Prediction, Request, Sampling, TokenLogprob, Triplet, Usage
 from runners.samples import shared_usage
 from tests.chat_server import ChatServer, Fault, Rule, completion
 from tests.runs.test_retry import invoked
@@ -28,6 +28,7 @@ from tests.variants import extract, settings_of
 Arguments = Callable[..., list[str]]
 SURE, LIKELY, RARE = "(E1 | country | E2)\n", "(E2 | country | E1)\n", "(E1 | capital | E2)\n"
 SAMPLED = ("--samples", "4", "--temperature", "0.7", "--seed", "10")
+TEN = Request((), Sampling(seed=10)).seed
 
 
 def by_seed(body: dict[str, Any]) -> dict[str, Any]:
@@ -85,9 +86,9 @@ def test_a_server_that_can_draws_all_samples_in_one_request(run_arguments: Argum
     rule = Asked(several)
     with ChatServer(rule=rule) as server:
         run = invoked(*run_arguments(server.base_url, 2, *SAMPLED))
-        assert rule.numbers == [(4, 10)] * 2
+        assert rule.numbers == [(4, TEN)] * 2
         assert scores(results, run["run_id"]) == [[0.5, 1.0]] * 2, "as if they had been asked for one by one"
-        one_by_one = sum(by_seed({"seed": seed})["usage"]["completion_tokens"] for seed in range(10, 14))
+        one_by_one = sum(by_seed({"seed": seed})["usage"]["completion_tokens"] for seed in range(TEN, TEN + 4))
         assert run["usage"] | {"cached_tokens": 0} == {
             "requests": 8, "prompt_tokens": 2 * 10, "completion_tokens": 2 * one_by_one, "cached_tokens": 0,
         }  # fmt: skip
@@ -96,10 +97,10 @@ def test_a_server_that_can_draws_all_samples_in_one_request(run_arguments: Argum
         invoked(*run_arguments(server.base_url, 2, *SAMPLED))
         assert not rule.numbers
         larger = invoked(*run_arguments(server.base_url, 2, "--samples", "6", *SAMPLED[2:]))
-        assert rule.numbers == [(2, 14)] * 2, "only the samples that are missing"
+        assert rule.numbers == [(2, TEN + 4)] * 2, "only the samples that are missing"
         assert scores(results, larger["run_id"]) == [[0.5, 1.0]] * 2
     texts = [[step["text"] for step in record.steps] for record in find_run(results, larger["run_id"]).documents()]
-    assert texts == [[by_seed({"seed": 10 + n})["choices"][0]["message"]["content"] for n in range(6)]] * 2
+    assert texts == [[by_seed({"seed": TEN + n})["choices"][0]["message"]["content"] for n in range(6)]] * 2
 
 
 def test_samples_are_drawn_together_up_to_the_first_that_is_there(run_arguments: Arguments) -> None:
@@ -107,7 +108,7 @@ def test_samples_are_drawn_together_up_to_the_first_that_is_there(run_arguments:
     with ChatServer(rule=rule) as server:
         invoked(*run_arguments(server.base_url, 1, "--repeat", "2", *SAMPLED[2:]))
         invoked(*run_arguments(server.base_url, 1, "--samples", "5", *SAMPLED[2:]))
-    assert rule.numbers == [(None, 12), (2, 10), (2, 13)]
+    assert rule.numbers == [(None, TEN + 2), (2, TEN), (2, TEN + 3)]
 
 
 def test_a_budget_that_holds_one_answer_is_asked_for_one_at_a_time(run_arguments: Arguments) -> None:
@@ -115,7 +116,7 @@ def test_a_budget_that_holds_one_answer_is_asked_for_one_at_a_time(run_arguments
     with ChatServer(rule=rule) as server:
         limits = ("--max-tokens", "1000", "--max-tokens-total", "3500")
         invoked(*run_arguments(server.base_url, 1, *SAMPLED, *limits))
-    assert rule.numbers == [(None, 10), (3, 11)]
+    assert rule.numbers == [(None, TEN), (3, TEN + 1)]
 
 
 @pytest.mark.parametrize("behaviour", ["refuses", "ignores"])
@@ -129,7 +130,7 @@ def test_where_n_is_refused_or_ignored_samples_are_asked_for_one_by_one(
     ) as server:
         run = invoked(*run_arguments(server.base_url, 2, *SAMPLED, "--max-connections", "1"))
     assert scores(results, run["run_id"]) == [[0.5, 1.0]] * 2
-    assert sorted(seed for _, seed in rule.numbers) == [seed for seed in range(10, 14) for _ in range(2)]
+    assert sorted(seed for _, seed in rule.numbers) == [seed for seed in range(TEN, TEN + 4) for _ in range(2)]
     assert [n for n, _ in rule.numbers if n] == ([4] if behaviour == "ignores" else [])
     assert caplog.text.count("samples are asked for one by one from now on") == 1
 
@@ -140,7 +141,7 @@ def test_a_server_that_gives_fewer_answers_is_asked_for_the_others(
     rule = Asked(lambda body: several({**body, "n": min(body.get("n", 1), 3)}))
     with ChatServer(rule=rule) as server:
         run = invoked(*run_arguments(server.base_url, 1, *SAMPLED))
-    assert rule.numbers == [(4, 10), (None, 13)]
+    assert rule.numbers == [(4, TEN), (None, TEN + 3)]
     assert scores(results, run["run_id"]) == [[0.5, 1.0]]
     assert "the server gave 3 of 4 answers in one call" in caplog.text
 
@@ -169,7 +170,7 @@ def test_what_is_of_a_document_counts_once_and_decisions_of_every_sample(
 
 def test_what_went_wrong_is_told_of_windows_and_samples(run_arguments: Arguments, results: Path) -> None:
     def cut(body: dict[str, Any]) -> dict[str, Any]:
-        return completion("(E1 | cou", finish_reason="length" if body["seed"] == 10 else "stop")
+        return completion("(E1 | cou", finish_reason="length" if body["seed"] == TEN else "stop")
 
     asked = ("--dataset", "sample", "--limit", "1", "--window", "40", *SAMPLED, "--fail-on-error", "1")
     with ChatServer(rule=cut) as server:
@@ -219,8 +220,8 @@ def test_the_tokens_of_several_answers_are_divided_among_them() -> None:
 def test_runs_combine_and_the_outcome_is_ranked_only_if_all_are(run_arguments: Arguments, results: Path) -> None:
     with ChatServer(rule=by_seed) as server:
         runs = [
-            invoked(*run_arguments(server.base_url, 2, "--seed", seed, *more))["run_id"]
-            for seed, more in (("0", ()), ("1", ()), ("2", ()), ("1", ("--limit", "1")))
+            invoked(*run_arguments(server.base_url, 2, "--repeat", number, *more))["run_id"]
+            for number, more in (("0", ()), ("1", ()), ("2", ()), ("1", ("--limit", "1")))
         ]
     at = ["--results-dir", str(results)]
     votes = invoked("combine", *runs[:3], *at)
@@ -235,6 +236,8 @@ def test_runs_combine_and_the_outcome_is_ranked_only_if_all_are(run_arguments: A
     assert "not over the same documents" in str(refused.exception)
     alone = CliRunner().invoke(app, ["combine", runs[0], runs[0], *at])
     assert "at least two" in str(alone.exception)
+    nameless = CliRunner().invoke(app, ["combine", *runs[:2], *at, "--name", " "])
+    assert "--name is empty" in str(nameless.exception)
 
 
 def test_a_part_that_is_not_ranked_keeps_the_outcome_off_the_ranking(run_arguments: Arguments, results: Path) -> None:
@@ -284,3 +287,45 @@ async def test_samples_that_are_all_perfect_find_every_triplet(prompt: str, reas
     assert {one.triplet for one in extraction.predictions} == {label.triplet for label in document.labels}
     assert {one.score for one in extraction.predictions} == {1.0}
     assert {request.repeat for request in requests} == {0, 1, 2}
+
+
+class Collecting:
+    """Answers as where requests are collected for a batch: all are asked at once, and the first sample's fails."""
+
+    first_alone = False
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    async def slot(self) -> None:
+        await asyncio.sleep(0)
+
+    async def __call__(self, request: Request) -> Completion:
+        if request.repeat == 0:
+            raise RequestError("no answer to this one")
+        await asyncio.sleep(0.05)
+        self.answered += 1
+        return Completion("END", "stop")
+
+
+@pytest.mark.parametrize("words", [None, 40])
+async def test_a_sample_without_an_answer_ends_the_document_once_all_others_are_answered(words: int | None) -> None:
+    dataset = load_dataset("sample")
+    document = next(iter(dataset.documents))
+    settings = replace(settings_of("tagged", dataset.schema), window=words)
+    samples = tuple(create_method(replace(settings, repeat=number)) for number in range(3))
+    ask = Collecting()
+    with pytest.raises(RequestError, match="no answer to this one"):
+        await Voting(samples, 0.5).extract(document, ask)
+    assert ask.answered == 2 * (1 if words is None else 2), "what was under way has ended"
+
+
+def test_documents_took_as_long_when_the_journal_answers(run_arguments: Arguments, results: Path) -> None:
+    with ChatServer(rule=several, latency_s=0.2) as server:
+        times = []
+        for more in ((), (), ("--vote-share", "0.25")):
+            run = invoked(*run_arguments(server.base_url, 2, *SAMPLED, *more))
+            times += [record.seconds for record in find_run(results, run["run_id"]).documents()]
+        assert server.answered.total() == 2
+    assert times[2:] == pytest.approx(times[:2] * 2, abs=0.1)
+    assert all(one >= 0.2 for one in times)
