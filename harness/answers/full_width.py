@@ -1,8 +1,8 @@
 """Lines with the punctuation of Chinese and Japanese, written as they would be with that of English.
 
-A model that answers in Chinese writes ``（E1，导演，E2）`` or ``1、导演`` where nothing holds it to a grammar. Names hold
-such marks, too, so a line that has the very form asked for is read as it is, and so is
-one that holds no entry in either way.
+A model that answers in Chinese writes ``（E1，导演，E2）`` or ``1、导演`` where nothing holds it to a grammar. Names
+hold such marks, too. So a line that has the very form asked for is read as it is, and so is one in which nothing is
+found this way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 _MARKS = str.maketrans(
     {
         **dict(zip("（）［］【】〔〕＜＞｛｝", "()[][]()<>{}", strict=True)),
-        **dict(zip("｜，、；：＊“”「」『』＂", "|,,;:*\"\"\"\"\"\"\"", strict=True)),
+        **dict(zip("｜，、；：＊“”「」『』＂", '|,,;:*"""""""', strict=True)),
         "。": ".",
         "．": ".",
         "　": " ",

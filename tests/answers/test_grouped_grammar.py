@@ -115,7 +115,6 @@ def test_relations_that_look_like_bullets_and_numbers_are_read_as_they_stand(for
     assert (read.entries, read.rejects, read.terminated) == (tuple(stated), (), True)
 
 
-
 @pytest.mark.parametrize("form", GROUPED_FORMS)
 async def test_perfect_answers_come_back_whole(form: GrammarForm) -> None:
     dataset = load_dataset("redocred", "dev", redocred_dir())
