@@ -98,8 +98,8 @@ class GroupedForm(ListingForm[RawTriplet]):
         return "\n".join([*lines, TERMINATOR])
 
     def read(self, completion: Completion) -> Parsed[RawTriplet]:
-        known, truncated = frozenset(self.entities), completion.may_be_cut
-        return parse_grouped(completion.text, known, truncated=truncated, sentences=self.sentences)
+        known, relations, truncated = frozenset(self.entities), frozenset(self.relations), completion.may_be_cut
+        return parse_grouped(completion.text, known, relations, truncated=truncated, sentences=self.sentences)
 
     def _field(self, triplet: RawTriplet) -> str:
         tail = escape(triplet.tail)

@@ -30,21 +30,30 @@ _COMMA = re.compile(r"\s*[,;]\s*")
 
 
 def parse_grouped(
-    text: str, known: frozenset[str], *, truncated: bool = False, sentences: int = 0
+    text: str,
+    known: frozenset[str],
+    relations: frozenset[str] = frozenset(),
+    *,
+    truncated: bool = False,
+    sentences: int = 0,
 ) -> Parsed[RawTriplet]:
     """Read the triplets of a grouped answer; never fails, and takes time linear in its length.
 
-    ``known`` are the references of the document. ``truncated`` says that generation stopped at the token limit: the
+    ``known`` are the references of the document. What is one of ``relations`` is read as it stands, whatever bullet or
+    number it begins with. ``truncated`` says that generation stopped at the token limit: the
     last tail is then not taken, since ``E1`` may be the beginning of ``E12``. ``sentences`` is as of
     ``parse_triplets``.
     """
-    return _GroupedReader(text, truncated, known, sentences).read()
+    return _GroupedReader(text, truncated, known, relations, sentences).read()
 
 
 class _GroupedReader(AnswerReader[RawTriplet]):
-    def __init__(self, text: str, truncated: bool, known: frozenset[str], sentences: int) -> None:
+    def __init__(
+        self, text: str, truncated: bool, known: frozenset[str], relations: frozenset[str], sentences: int
+    ) -> None:
         super().__init__(text, truncated)
         self._known = known
+        self._relations = relations
         self._sentences = sentences
         self._head: str | None = None
 
@@ -55,6 +64,9 @@ class _GroupedReader(AnswerReader[RawTriplet]):
         if line and unescape(line) in self._known:
             self._head = unescape(line)
             return []
+        exact = fields_of(line[2:]) if line.startswith("- ") and has_separator(line) else [""]
+        if self._head is not None and unescape(exact[0]) in self._relations:
+            return self._stated(exact, line)
         if says_nothing(line):
             return []
         content = without_ornaments(line)

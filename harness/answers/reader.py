@@ -16,17 +16,18 @@ Code fences, rulers and empty lines are passed over. Identical entries are count
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from harness.answers.base import AnswerForm
+from harness.answers.full_width import half_width
 from harness.answers.json_values import JsonNode, find_json
 from harness.answers.status import bad_ending
 from harness.escaping import TERMINATOR
 from harness.types import Completion, Reject, Status
 
-ORNAMENTS = "`*.,; \t\r"
+ORNAMENTS = "`*.,;。，； \t\r"
 """What stands around a line without saying anything."""
 
 Entry = TypeVar("Entry", bound=Hashable)
@@ -111,7 +112,7 @@ class AnswerReader(ABC, Generic[Entry]):
             line_feed = self.text.find("\n", position)
             end = len(self.text) if line_feed < 0 else line_feed
             line = self.text[position:end].strip()
-            if line.strip(ORNAMENTS) == TERMINATOR:
+            if line == TERMINATOR or (line.strip(ORNAMENTS) == TERMINATOR and not self.is_exact(line)):
                 self.terminated = True
                 self._reject_rest(end)
                 return
@@ -123,8 +124,19 @@ class AnswerReader(ABC, Generic[Entry]):
                 self.terminated = block.closed
                 position = _after_ornaments(self.text, block.end)
             else:
-                self._add(self.read_line(line) if line_feed >= 0 else self.read_last_line(line))
+                self._add(self._read(line, self.read_line if line_feed >= 0 else self.read_last_line))
                 position = end + 1
+
+    def _read(self, line: str, read: Callable[[str], Sequence[Entry | Reject]]) -> Sequence[Entry | Reject]:
+        """The entries of a line, with the punctuation of Chinese read as that of English where this gives any."""
+        plain = line if self.is_exact(line) else half_width(line)
+        entries = read(plain)
+        rejects = [entry for entry in entries if isinstance(entry, Reject)]
+        if plain == line or not entries or len(rejects) < len(entries):
+            return entries
+        if any(reject.reason == "truncated_line" for reject in rejects):
+            return [Reject(reject.reason, line) for reject in rejects]
+        return read(line)
 
     def _json(self, start: int, end: int) -> tuple[JsonNode, list[Entry | Reject]] | None:
         """The JSON that begins in the line ``[start, end)``, unless it is part of some other text.

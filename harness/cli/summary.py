@@ -253,7 +253,8 @@ def proposal_lines(proposal: ProposalScores | None, encoder: EncoderOrigin | Non
         (
             "their errors",
             f"{proposal.share_of_errors:.1%} of {proposal.missed + proposal.wrong:,}: "
-            f"{proposal.not_proposed:,} missed with their pair, {proposal.unrelated:,} on unrelated pairs",
+            f"{proposal.not_proposed:,} missed with their pair, {proposal.unrelated:,} on unrelated pairs"
+            + (f"; {proposal.not_offered:,} missed as no option had their relation" if proposal.not_offered else ""),
         ),
     ]
     if saved := proposal.saved:

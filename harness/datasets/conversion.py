@@ -32,6 +32,8 @@ def convert(
 ) -> int:
     """Write the documents of ``source`` to ``target``, with ``rel_info.json`` beside it; returns how many there are.
 
+    Without a relation there is no such table, which would hold none.
+
     ``source`` is a file in a form of ``READERS``, told by its name or by ``form``, a folder of brat's annotations, or
     one of DWIE's, of which ``tag`` chooses the documents. With ``corpus``, its conventions hold: relations, names of
     types, direction of labels, candidate pairs, and who wrote the labels of a file of that name. Without, the relations
@@ -55,7 +57,7 @@ def convert(
             raise InputError(
                 f"{table}: lacks the relation {missing[0]!r} of {source}; add it, or choose another folder"
             )
-    if table is None:
+    if table is None and schema.relations:
         write_schema(target.with_name(RELATION_TABLE), schema)
     return output.count
 

@@ -1,8 +1,9 @@
 """spaCy's DocBin: documents with entities, and relations as in spaCy's own tutorial on relation extraction.
 
-An entity is a span of ``doc.ents``; those with the same ``ent_id_`` (or ``kb_id_``) are mentions of one. Relations are
-in ``doc._.rel``, stored with the file (``store_user_data=True``): (first token of the head, of the tail) -> {relation:
-probability}, of which those from 0.5 on hold. A document's title is ``doc.user_data["title"]``, or its number.
+An entity is a span of ``doc.ents``; those with the same ``ent_id_`` (or ``kb_id_``) are mentions of one, but for
+``NIL``. Relations are in ``doc._.rel``, stored with the file (``store_user_data=True``): (first token of the head, of
+the tail) -> {relation: probability}, of which those from 0.5 on hold. A document's title is
+``doc.user_data["title"]``, or its number.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 HOLDS = 0.5
 """The probability from which on a relation holds."""
+_NOT_LINKED = ("", "NIL")
+"""The second is what spaCy's entity linker gives an entity that it does not know."""
 _RELATIONS = ("._.", "rel", None, None)
 """Where spaCy keeps the values of the extension ``doc._.rel``."""
 
@@ -85,7 +88,7 @@ def _document(doc: Doc, title: str, schema: RelationSchema | None, labelled_by: 
             raise Fault("needs a token and a label", "ents", number)
         if inside[0][0] != inside[-1][0]:
             raise Fault(f"{shown(span.text)} goes over the end of a sentence", "ents", number)
-        key = span.ent_id_ or span.kb_id_ or f"mention {number}"
+        key = next((id for id in (span.ent_id_, span.kb_id_) if id not in _NOT_LINKED), f"mention {number}")
         name = " ".join(span.text.split())
         mentions.setdefault(key, []).append(Mention(name, *inside[0], inside[-1][1] + 1, span.label_))
         of_token[span.start] = key

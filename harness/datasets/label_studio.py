@@ -57,11 +57,17 @@ def _document(title: str, fields: Fields, schema: RelationSchema | None, labelle
             ((*path, number), object_of(one, *path, number))
             for number, one in enumerate(list_of(member_of(annotation, "result", *path[:2]), *path))
         ]
-    mentions = {
-        text_of(member_of(one, "id", *where), *where, "id"): _mention(one, text, where)
-        for where, one in results
-        if one.get("type") == "labels"
-    }
+    mentions: dict[str, TextMention] = {}
+    for where, one in results:
+        kind = one.get("type")
+        if kind == "labels":
+            id = text_of(member_of(one, "id", *where), *where, "id")
+            mention = _mention(one, text, where)
+            # Labels of two kinds for one span have its id.
+            if mentions.setdefault(id, mention)[:2] != mention[:2]:
+                raise Fault(f"{shown(id)} is that of another span; ids must be unique", *where, "id")
+        elif isinstance(kind, str) and kind.endswith("labels"):
+            raise Fault(f"{shown(kind)} are spans of no plain text; label a Text object with Labels", *where, "type")
     stated, same = _relations(results, mentions)
     joined = [one._replace(entity=same.of(id)) for id, one in mentions.items()]
     sentences, entities = entities_in(text, joined)

@@ -32,6 +32,7 @@ NOT_INCLUDED = "not_include"
 """The relation of a pair that the hypernym filter took out: no candidate, and its entities stay."""
 
 _REVERSED = re.compile("2:[^:]*:1")
+_NUMBERS = re.compile("-?[0-9]{1,9}(?::-?[0-9]{1,9})*")
 
 Sentences = tuple[tuple[str, ...], ...]
 
@@ -41,13 +42,14 @@ def read_pair_lines(
 ) -> Iterator[Document]:
     """Yield the documents one by one; entities in the order of the pairs, each known by its id.
 
-    A line that is there twice is read once. Raises InputError with file, document and column at the first fault.
+    A line that is there twice is read once, and tabs at its end are left out. Raises InputError with file, document
+    and column at the first fault.
     """
     seen: dict[str, str] = {}
     with open_text(path) as lines:
         try:
             for number, line in enumerate(lines, 1):
-                text = line.rstrip("\r\n")
+                text = line.rstrip("\r\n\t")
                 title = text.partition("\t")[0]
                 if not text.strip() or seen.get(title) == text:
                     continue
@@ -62,6 +64,8 @@ def read_pair_lines(
                     raise refusal(path, f"line {number}", {"title": title}, fault) from None
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    if not seen:
+        raise InputError(f"{path}: is empty; give a file with a document a line")
 
 
 def _document(columns: list[str], schema: RelationSchema | None, labelled_by: LabelSource) -> Document:
@@ -127,7 +131,6 @@ def _entity(pair: list[str], first: int, sentences: Sentences, where: tuple[str,
 
 
 def _numbers(text: str, *where: str | int) -> list[int]:
-    try:
-        return [int(part) for part in text.split(":")]
-    except ValueError:
-        raise Fault(f"{shown(text)} is no list of numbers apart by colons", *where) from None
+    if not _NUMBERS.fullmatch(text):
+        raise Fault(f"{shown(text)} is no list of numbers apart by colons", *where)
+    return [int(part) for part in text.split(":")]

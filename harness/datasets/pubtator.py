@@ -2,9 +2,10 @@
 
 Li et al. (2016), "BioCreative V CDR task corpus", Database; Luo et al. (2022), "BioRED", Briefings in Bioinformatics. A
 document is ``ID|t|title``, ``ID|a|abstract``, a line ``ID, start, end, name, type, identifiers`` for each mention, and
-a line ``ID, relation, identifier, identifier`` for each relation (BioRED adds a column), apart by tabs. Blank lines end
-documents. Offsets count characters of the title, one space, the abstract. An entity is all mentions of one identifier;
-mentions without one (``-1``) are left out, and a mention of several is one of each, as in Christopoulou et al. (2019).
+a line ``ID, relation, identifier, identifier`` for each relation (BioRED adds a column), apart by tabs. A line
+of another document ends one, and so does a title after a blank line. Offsets count characters of the title, one space,
+the abstract. An entity is all mentions of one identifier; mentions without one (``-1``) are left out, and a mention of
+several is one of each, as in Christopoulou et al. (2019).
 """
 
 from __future__ import annotations
@@ -82,21 +83,29 @@ def read_pubtator(
             yield _document(record, schema, labelled_by)
         except Fault as found:
             raise refusal(path, f"document {index}", {"title": record.title}, found) from None
+    if not titles:
+        raise InputError(f"{path}: is empty; give a file with documents")
 
 
 def _records(path: Path) -> Iterator[tuple[_Record, Fault | None]]:
     """The documents' lines in turn, with the first fault in them."""
     record: _Record | None = None
     fault: Fault | None = None
+    is_ended = False
     with open_text(path) as lines:
         try:
             for number, line in enumerate(lines, 1):
                 text = line.rstrip("\r\n")
+                if not text.strip():
+                    is_ended = True
+                    continue
                 title = re.split(r"[|\t]", text, maxsplit=1)[0]
-                if record and (not text.strip() or title != record.title):
+                begins = title != (record.title if record else None) or (is_ended and text.startswith(f"{title}|t|"))
+                if record and begins:
                     yield record, fault
                     record = fault = None
-                if not text.strip() or fault:
+                is_ended = False
+                if fault:
                     continue
                 record = record or _Record(title)
                 try:

@@ -149,7 +149,12 @@ class Glidre(PairModel):
         return states if self.label_projection is None else self.label_projection(states)
 
     def _read_labels(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """The mean over the tokens of names, special ones included: ids and mask [k, t] to [k, label width]."""
+        """The mean over the tokens of names, special ones included: ids and mask [k, t] to [k, label width].
+
+        Columns that none of them uses are left out: of thousands of names one may be very long.
+        """
+        width = int(mask.any(0).nonzero().max()) + 1
+        ids, mask = ids[:, :width], mask[:, :width]
         states = self.label_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         weights = mask[:, :, None].to(states.dtype)
         mean: Tensor = (states * weights).sum(1) / weights.sum(1)
@@ -157,8 +162,11 @@ class Glidre(PairModel):
 
     @torch.no_grad()
     def _all_label_states(self) -> Tensor:
-        parts = zip(*(torch.split(one, LABELS_AT_ONCE) for one in (self.label_ids, self.label_mask)), strict=True)
-        return torch.cat([self._read_labels(ids, mask) for ids, mask in parts])
+        # Those of one length are read together.
+        order = self.label_mask.sum(1).argsort(stable=True)
+        parts = torch.split(order, LABELS_AT_ONCE)
+        states = torch.cat([self._read_labels(self.label_ids[part], self.label_mask[part]) for part in parts])
+        return states[order.argsort()]
 
     @property
     def _is_label_encoder_frozen(self) -> bool:

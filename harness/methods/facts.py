@@ -99,12 +99,16 @@ class FactSteps(PromptedMethod):
         return answers.extraction(predictions, {"found": found} if found else {})
 
     def demonstrate(self, document: Document) -> list[Demonstration]:
-        """Every question that the labels lead to; lists and facts up to ``max_triplets``."""
+        """Every question that the labels lead to; lists and facts up to ``max_triplets``, what is given as it is."""
         if len(document.entities) < 2:
             return []
         context, most = self.context(document), self.settings.max_triplets
-        relations = self._gold_relations(document)[:most]
-        heads = {relation: _gold_heads(document, relation)[:most] for relation in relations}
+        relations = self._gold_relations(document)
+        if RELATIONS in self._asked:
+            relations = relations[:most]
+        heads = {relation: _gold_heads(document, relation) for relation in relations}
+        if HEADS in self._asked:
+            heads = {relation: found[:most] for relation, found in heads.items()}
         said = []
         if RELATIONS in self._asked:
             said.append(self.demonstration(self._relations_question(context), self._names(relations)))

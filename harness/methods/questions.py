@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,10 +50,16 @@ class CandidateRelations:
     settings: MethodSettings
 
     def questions(self, document: Document) -> tuple[PairQuestion, ...]:
+        source = candidates_of(self.settings)
+        asked = self.of_pairs(document, source.pairs(document))
+        return tuple(PairQuestion(pair, relations) for pair, relations in asked.items() if relations)
+
+    def of_pairs(self, document: Document, pairs: Iterable[Pair]) -> dict[Pair, tuple[str, ...]]:
+        """The relations that each of these candidate pairs is asked about."""
         source, limit = candidates_of(self.settings), number_of(self.settings, OPTIONS)
         proposed = source.relations(document)
-        questions = []
-        for pair in source.pairs(document):
+        asked = {}
+        for pair in pairs:
             relations: Sequence[str] = proposed.get(pair, ())
             if isinstance(source, GoldPairs):
                 relations = self._with_distractors(document, pair, relations, limit)
@@ -61,9 +67,8 @@ class CandidateRelations:
                 relations = relations[:limit]
             else:
                 relations = self._in_order(self._fitting(document, pair)[:limit])
-            if relations:
-                questions.append(PairQuestion(pair, tuple(relations)))
-        return tuple(questions)
+            asked[pair] = tuple(relations)
+        return asked
 
     def pair_count(self, document: Document) -> int:
         return len(candidates_of(self.settings).pairs(document))

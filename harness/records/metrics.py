@@ -157,13 +157,15 @@ class ProposalScores(StoredModel):
     pairs: StoredScores
     """Of the pairs: related or not."""
     perfect_llm: StoredScores
-    """Of an LLM that answers all proposed pairs rightly."""
+    """Of an LLM that answers all that is asked about the proposed pairs rightly."""
     missed: Count
     """Gold triplets that were not found."""
     wrong: Count
     """Triplets that were found and are not gold."""
     not_proposed: Count
     """Missed ones whose pair was not proposed."""
+    not_offered: Count | None = None
+    """Missed ones whose pair was proposed, and asked about other relations only; None where it was about all."""
     unrelated: Count
     """Wrong ones whose pair has no relation."""
     share_of_errors: Number

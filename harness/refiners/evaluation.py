@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from harness.methods.candidates import Pair, PairSource
+from harness.methods.questions import CandidateRelations
 from harness.refiners.task_distribution import HardPairs
 from harness.scoring.counts import Counts, Scores
 from harness.scoring.resampling import Resampling
@@ -62,23 +63,34 @@ def refinement_scores(documents: Iterable[Document], hard_pairs: HardPairs, refi
     }
 
 
-def proposal_scores(documents: Iterable[Document], source: PairSource, predicted: Predicted) -> dict[str, Any]:
+def proposal_scores(
+    documents: Iterable[Document], source: PairSource, predicted: Predicted, options: CandidateRelations | None = None
+) -> dict[str, Any]:
     """What ``metrics.json`` holds of candidate pairs and what became of them; fractions are 0 to 1.
 
     ``pairs`` are the micro scores of related or not, as in LMRC's Table 5; ``perfect_llm`` the triplet scores of a
     model that answers all proposed pairs rightly. Of all errors, missed and wrong triplets, those ``not_proposed``
-    (missed with their pair) and those on ``unrelated`` pairs are the proposal's: ``share_of_errors``.
+    (missed with their pair) and those on ``unrelated`` pairs are the proposal's: ``share_of_errors``. With ``options``,
+    a pair is asked about some relations only: no model can state the others, and missed triplets of proposed pairs with
+    such a relation are ``not_offered``.
     """
     pairs: list[Counts] = []
     perfect: list[Counts] = []
     missed = wrong = not_proposed = unrelated = 0
+    not_offered = None if options is None else 0
     for document in documents:
         gold = gold_triplets(document)
         related = {_pair(triplet) for triplet in gold}
         proposed = set(source.pairs(document))
         found = {prediction.triplet for prediction in predicted[document.title]}
         pairs.append(Counts(len(proposed & related), len(proposed), len(related)))
-        perfect.append(_counts({triplet for triplet in gold if _pair(triplet) in proposed}, gold))
+        possible = {triplet for triplet in gold if _pair(triplet) in proposed}
+        if options is not None and not_offered is not None:
+            offered = options.of_pairs(document, sorted(proposed & related))
+            without = {triplet for triplet in possible if triplet.relation not in offered[_pair(triplet)]}
+            not_offered += len(without - found)
+            possible -= without
+        perfect.append(_counts(possible, gold))
         missed += len(gold - found)
         wrong += len(found - gold)
         not_proposed += sum(_pair(triplet) not in proposed for triplet in gold - found)
@@ -91,6 +103,7 @@ def proposal_scores(documents: Iterable[Document], source: PairSource, predicted
         "missed": missed,
         "wrong": wrong,
         "not_proposed": not_proposed,
+        "not_offered": not_offered,
         "unrelated": unrelated,
         "share_of_errors": (not_proposed + unrelated) / errors if errors else 0.0,
     }

@@ -20,6 +20,7 @@ from harness.scoring.steps import score_steps
 from harness.types import Document, Request
 
 if TYPE_CHECKING:
+    from harness.methods.questions import CandidateRelations
     from harness.refiners.task_distribution import HardPairs
 
 ALL_PAIRS = "pairwise"
@@ -90,12 +91,19 @@ def metrics_of(
         from harness.refiners.evaluation import proposal_scores
 
         content["proposal"] = {
-            **proposal_scores(documents, source, totals.by_title),
+            **proposal_scores(documents, source, totals.by_title, _options(llm.settings)),
             "saved": _saved_against_all_pairs(documents, llm.settings, totals.usage, llm.samples),
         }
     if is_scored and llm and (retrieval := llm.settings.retrieval):
         content["retrieval"] = retrieval_scores(retrieval, documents)
     return Metrics.model_validate(content)
+
+
+def _options(settings: MethodSettings) -> CandidateRelations | None:
+    """The relations that candidate pairs are asked about; None where it is all of them."""
+    from harness.methods.questions import OPTIONS, CandidateRelations
+
+    return CandidateRelations(settings) if OPTIONS in settings.options else None
 
 
 def _found(documents: Iterable[Document], totals: RunTotals) -> Iterator[Found]:

@@ -94,6 +94,7 @@ def test_only_the_empty_answer_is_left_without_a_pair_or_a_relation(form: Gramma
         ("Ann\n- (co-)author | Zoë | Bob\nEND", [("Ann", "(co-)author", "Zoë"), ("Ann", "(co-)author", "Bob")], []),
         ("Bob\n- (Ann | country | Zoë)\nEND", [("Ann", "country", "Zoë")], []),
         ("Ann is a person who lives somewhere.\nEND", [], ["prose"]),
+        ("Ann：\n· country：Zoë、Bob。\nEND。", [("Ann", "country", "Zoë"), ("Ann", "country", "Bob")], []),
         ('{"heads": [{"head": "Ann", "relations": [{"relation": "r", "tails": ["Bob"', [("Ann", "r", "Bob")], []),
     ],
 )
@@ -101,6 +102,17 @@ def test_answers_of_models_without_a_grammar(text: str, entries: list[tuple[str,
     read = parse_grouped(text, frozenset(["Ann", "Zoë", "Bob"]), truncated=reasons == ["truncated_line"])
     assert [tuple(one) for one in read.entries] == entries
     assert [one.reason for one in read.rejects] == reasons
+
+
+@pytest.mark.parametrize("form", ["gbnf", "json_schema"])
+def test_relations_that_look_like_bullets_and_numbers_are_read_as_they_stand(form: GrammarForm) -> None:
+    relations = ("•", "–", "**", "-", "1. FC", "2) two", "`code`", "- dash", "* star", "a: b", "A | B", "END.")
+    grammar = GroupedForm(("Ann", "END.", "- Bob"), relations)
+    stated = [RawTriplet("Ann", one, "- Bob") for one in relations] + [RawTriplet("END.", "•", "Ann")]
+    text = grammar.write(stated, "json" if form == "json_schema" else "lines")
+    assert {judge(text) for judge in judges(grammar.render(form)).values()} == {True}
+    read = grammar.read(Completion(text, "stop"))
+    assert (read.entries, read.rejects, read.terminated) == (tuple(stated), (), True)
 
 
 @pytest.mark.parametrize("form", GROUPED_FORMS)

@@ -16,7 +16,7 @@ from harness.escaping import format_item
 CASES = yaml.safe_load((Path(__file__).parent / "list_parsing_cases.yaml").read_text(encoding="utf-8"))
 KNOWN = {
     *("country", "place of birth", "capital", "E1", "E5", "E12"),
-    *("A, B", "1. FC Köln", "Star Trek: Voyager", "END", "D.C."),
+    *("A, B", "1. FC Köln", "Star Trek: Voyager", "END", "D.C.", "END."),
 }
 REASONS = {"malformed", "empty_field", "truncated_line", "after_end", "prose"}
 

@@ -12,6 +12,8 @@ from harness.datasets.conversion import convert
 from harness.datasets.corpora import CORPORA
 from harness.datasets.docbin import read_docbin
 from harness.datasets.dwie import read_dwie
+from harness.datasets.label_studio import read_label_studio
+from harness.datasets.pubtator import read_pubtator
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.types import Triplet
@@ -38,6 +40,9 @@ ANN = "T1\tPER 0 4\tAnna\nT2\tLOC 14 18\tRome\nR1\tlives Arg1:T1 Arg2:T2\n"
         ("a.PubTator", PUBTATOR_ROWS.replace("\t0\t7", "\t²\t7"), "line 3: .* is no title, abstract, mention"),
         ("a.PubTator", PUBTATOR_ROWS.replace("\t7\t", f"\t{'9' * 5000}\t"), "line 3: .* is no title, abstract"),
         ("a.data", PAIR_ROW.replace("\t0\t1\t0\t", "\t-5\t0\t0\t"), "tokens -5 to 0 are no part of one sentence"),
+        ("a.PubTator", "\n\n", "a.PubTator: is empty; give a file with documents"),
+        ("a.data", "\n", "a.data: is empty; give a file with a document a line"),
+        ("a.data", PAIR_ROW.replace("\t2\t3\t", "\t٢\t3\t"), "'٢' is no list of numbers apart by colons"),
         ("a.data", PAIR_ROW.replace("\tD1\t", "\t\t"), r"pair\[0\]\.id: is empty"),
         ("a.data", PAIR_ROW.removeprefix("1"), "id: is empty; begin the line with the document's id"),
         ("a.ann", ANN.replace(" 0 4", " ² 4"), "line 1: write id, tab, type with start and end"),
@@ -138,3 +143,69 @@ def test_a_score_against_cdr_is_over_its_candidate_pairs(tmp_path: Path) -> None
     convert(data / "dev.data", tmp_path / "made" / "dev.json", CORPORA["cdr"])
     made = harness_json("score", run["run_id"], "--gold", tmp_path / "made" / "dev.json", *results)
     assert made["metrics"]["f1"] == run["metrics"]["f1"]
+
+
+def test_tabs_at_the_end_of_a_line_of_pairs_and_blank_lines_within_a_document_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "dev.data").write_text(f"{PAIR_ROW}\t\t\n", encoding="utf-8")
+    text = PUBTATOR_ROWS.replace("bad.\n", "bad.\n\n") + "1\tCID\tD1\tD2\n"
+    other = "".join(f"2{line[1:]}" if line[:1] == "1" else line for line in text.splitlines(keepends=True))
+    (tmp_path / "a.PubTator").write_text(f"{text}\n{other}", encoding="utf-8")
+    (row,) = load_dataset(str(tmp_path / "dev.data")).documents
+    assert [one.triplet for one in row.labels] == [Triplet(0, "CID", 1)]
+    documents = list(read_pubtator(tmp_path / "a.PubTator"))
+    assert [(one.title, len(one.entities), len(one.labels)) for one in documents] == [("1", 2, 1), ("2", 2, 1)]
+
+
+def test_what_the_entity_linker_does_not_know_is_not_one_entity(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy")
+    from spacy.tokens import Doc, DocBin, Span
+
+    doc = Doc(spacy.blank("en").vocab, words=["Anna", "met", "Ben", "and", "Ben", "in", "Rome"])
+    linked = [(0, "NIL"), (2, "Q1"), (4, "Q1"), (6, "NIL")]
+    doc.ents = [Span(doc, token, token + 1, "X", kb_id=id) for token, id in linked]
+    DocBin(attrs=["ENT_IOB", "ENT_TYPE", "ENT_KB_ID"], docs=[doc]).to_disk(tmp_path / "a.spacy")
+    (document,) = read_docbin(tmp_path / "a.spacy")
+    assert [[one.name for one in entity.mentions] for entity in document.entities] == [
+        ["Anna"],
+        ["Ben", "Ben"],
+        ["Rome"],
+    ]
+
+
+def test_documents_without_a_relation_are_converted_without_a_table_and_read_back(tmp_path: Path) -> None:
+    (tmp_path / "in.PubTator").write_text(PUBTATOR_ROWS, encoding="utf-8")
+    assert convert(tmp_path / "in.PubTator", tmp_path / "out" / "dev.json") == 1
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["dev.json"]
+    (document,) = load_dataset(str(tmp_path / "out" / "dev.json")).documents
+    assert (len(document.entities), document.labels) == (2, ())
+
+
+def _span(id: str, start: int, end: int, kind: str = "labels") -> dict[str, object]:
+    return {"id": id, "type": kind, "value": {"start": start, "end": end, "labels": ["PER"]}}
+
+
+@pytest.mark.parametrize(
+    ("results", "says"),
+    [
+        ([_span("a", 0, 4), _span("a", 9, 12)], r"result\[1\]\.id: 'a' is that of another span; ids must be unique"),
+        ([_span("a", 0, 4, "hypertextlabels")], r"result\[0\]\.type: 'hypertextlabels' are spans of no plain text"),
+    ],
+)
+def test_spans_of_label_studio_are_not_lost_in_silence(
+    results: list[dict[str, object]], says: str, tmp_path: Path
+) -> None:
+    task = {"id": 1, "data": {"text": "Anna met Ben."}, "annotations": [{"result": results}]}
+    (tmp_path / "a.json").write_text(json.dumps([task]), encoding="utf-8")
+    with pytest.raises(InputError, match=says):
+        list(read_label_studio(tmp_path / "a.json"))
+
+
+def test_a_span_of_label_studio_with_labels_of_two_kinds_is_one(tmp_path: Path) -> None:
+    task = {
+        "id": 1,
+        "data": {"text": "Anna met Ben."},
+        "annotations": [{"result": [_span("a", 0, 4), _span("b", 9, 12), _span("a", 0, 4)]}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps([task]), encoding="utf-8")
+    (document,) = read_label_studio(tmp_path / "a.json")
+    assert [[one.name for one in entity.mentions] for entity in document.entities] == [["Anna"], ["Ben"]]

@@ -170,6 +170,31 @@ def test_scores_of_a_relation_do_not_depend_on_the_others(
     assert single[:, 0] == pytest.approx(together[:, 1])
 
 
+def test_one_long_name_among_many_lengthens_its_own_part_only(
+    tiny_encoder: Callable[[str], str], schema: RelationSchema
+) -> None:
+    model, _, _ = build(tiny_encoder("bert"), schema)
+    names = [f"{number} " * (1 + number % 4) for number in range(700)]
+    names[5] = "word " * 12
+    read = load_tokenizer(model.config.label_encoder)(names, padding=True, return_tensors="pt")
+    model.read_as_labels(read["input_ids"], read["attention_mask"])
+    sizes = []
+    model.label_encoder.register_forward_pre_hook(
+        lambda _module, _args, given: sizes.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    model.begin_scoring()
+    states, lengths = model._label_states, read["attention_mask"].sum(1)
+    assert states is not None
+    assert [rows for rows, _ in sizes] == [256, 256, 188]
+    assert [width for _, width in sizes[:2]] == [int(lengths.sort().values[place]) for place in (255, 511)]
+    assert max(lengths) == sizes[2][1] > 2 * sizes[1][1]
+    with torch.no_grad():
+        for place in (0, 3, 5, 255, 256, 699):
+            ids = read["input_ids"][place : place + 1, : lengths[place]]
+            alone = model.label_encoder(input_ids=ids).last_hidden_state[0].mean(0)
+            torch.testing.assert_close(states[place], alone)
+
+
 def test_sampled_labels_hold_all_that_is_gold_and_name_their_columns(
     tiny_encoder: Callable[[str], str], schema: RelationSchema, documents: list[Document]
 ) -> None:

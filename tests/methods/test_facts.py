@@ -353,3 +353,17 @@ async def test_given_steps_are_not_asked_and_the_others_ask_the_same_as_ever() -
     extraction, _ = await extract(one, DOCUMENT, perfect(one, DOCUMENT))
     assert "found" not in extraction.details
     assert triplets(extraction) == {tuple(label.triplet) for label in DOCUMENT.labels}
+
+
+@pytest.mark.parametrize(("prompt", "given"), [("facts", "none"), ("relations-facts", "relations"), ("rhf", "heads")])
+def test_what_is_not_asked_for_is_not_cut_to_the_longest_list(prompt: str, given: str) -> None:
+    document = next(one for one in redocred().documents if len(one.labels) > 30)
+    first = set(list(redocred().schema.by_id)[:3])
+    assert not {label.triplet.relation for label in document.labels[:3]} <= first
+    options = {} if prompt == "facts" else {"given": given}
+    shown = METHODS[prompt](replace(settings(prompt, redocred(), **options), max_triplets=3)).demonstrate(document)
+    whole = METHODS[prompt](replace(settings(prompt, redocred(), **options), max_triplets=1000)).demonstrate(document)
+    assert len(shown) == len(whole)
+    if prompt != "rhf":
+        (one,), (other,) = shown, whole
+        assert one.answer.splitlines() == [*other.answer.splitlines()[:3], "END"]

@@ -135,6 +135,27 @@ async def test_classifying_the_gold_pairs_perfectly_scores_100(tmp_path: Path) -
     assert (proposal["pairs"]["f1"], proposal["perfect_llm"]["f1"], proposal["share_of_errors"]) == (1.0, 1.0, 0.0)
 
 
+@pytest.mark.parametrize("candidates", ["all", "gold"])
+async def test_the_bound_of_a_perfect_llm_knows_which_relations_are_options(candidates: str, tmp_path: Path) -> None:
+    config = RunConfig(
+        "mock", "judge", dataset="sample", limit=4, results=tmp_path, candidates=candidates,
+        prompt_options={"options": "2"},
+    )  # fmt: skip
+    experiment = prepare(config)
+    result = await run(all_knowing(experiment))
+    asked = {
+        (record.title, answer["pair"][0], answer["options"][0], answer["pair"][1])
+        for record in result.folder.documents()
+        for answer in record.details["answers"]  # type: ignore[attr-defined] # a list in every record of this method
+    }
+    gold = {(document.title, *label.triplet) for document in experiment.documents for label in document.labels}
+    proposal = result.metrics.as_json()["proposal"]
+    assert (proposal["pairs"]["recall"], proposal["not_proposed"]) == (1.0, 0)
+    assert proposal["perfect_llm"]["recall"] == len(gold & asked) / len(gold) == result.metrics.official.recall
+    assert proposal["not_offered"] == len(gold - asked) == proposal["missed"]
+    assert (proposal["not_offered"] > 0) == (candidates == "all")
+
+
 async def test_an_encoder_proposes_what_it_scores_above_na(imported: RunResult) -> None:
     results = imported.folder.path.parents[1]
     config = RunConfig(
