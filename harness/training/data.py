@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from harness.datasets.content import content_hash
 from harness.datasets.gold import label_source_of, with_gold
-from harness.datasets.joined import AND
+from harness.datasets.joined import AND, annotated_by_itself
 from harness.datasets.registry import load_split
 from harness.datasets.splits import SPLIT_SEED, Split, few_shot, split_documents
 from harness.errors import InputError
@@ -56,6 +56,8 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
     if not documents:
         raise InputError(f"--train {job.train}: there is no document in it")
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
+    if dataset.annotated:
+        origin |= {"annotated": {name: len(relations) for name, relations in dataset.annotated.items()}}
     judged_by = dataset if job.dev is None else with_gold(load_split(job.dev, job.data_dir), "--dev")
     if silver := label_source_of(judged_by).silver:
         origin |= {"silver": silver}
@@ -63,7 +65,7 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
         split = split_documents(documents, job.choose, held_out)
         origin |= {"choose": job.choose, "report": held_out, "split_seed": SPLIT_SEED}
     else:
-        split = Split(documents, list(judged_by.documents), ())
+        split = Split(documents, _judging(judged_by, dataset), ())
         if AND in job.train:
             _refuse_shared(f"--dev {job.dev}", split.choose, split.train)
         if not split.choose:
@@ -74,9 +76,14 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
     if job.test is not None:
         test = with_gold(load_split(job.test, job.data_dir), "--test")
         origin |= {"test": test.name, "test_sha256": test.sha256}
-        split = Split(split.train, split.choose, list(test.documents))
+        split = Split(split.train, split.choose, _judging(test, dataset))
         _refuse_shared(f"--test {job.test}", split.report, (*split.train, *split.choose))
     return dataset, split, origin
+
+
+def _judging(dataset: Dataset, trained: Dataset) -> Sequence[Document]:
+    """The documents of ``--dev`` or ``--test``; beside joined corpora, each judges relations of its own corpus only."""
+    return annotated_by_itself(dataset) if trained.annotated else list(dataset.documents)
 
 
 def _refuse_shared(given: str, judged: Sequence[Document], used: Sequence[Document]) -> None:

@@ -40,7 +40,7 @@ from harness.training.held_out import (
     without_relations,
 )
 from harness.training.teacher import Teacher
-from harness.types import RELATED, Document, PairScorer, Relation, RelationSchema
+from harness.types import RELATED, Document, PairScorer, Prediction, Relation, RelationSchema
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -305,8 +305,22 @@ def reported_scores(scorer: PairScorer, documents: Sequence[Document]) -> Mappin
 
     if not documents:
         return None
-    found = {scores.title: scores.predictions() for scores in scorer.score(documents)}
+    found = {
+        document.title: told_of(document, scores.predictions())
+        for document, scores in zip(documents, scorer.score(documents), strict=True)
+    }
     return score(documents, found).as_dict()
+
+
+def told_of(document: Document, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+    """The predictions that the document's labels can judge.
+
+    Of relations that its corpus does not annotate nobody knows whether they hold, and a run over it leaves them out.
+    """
+    if document.annotated is None:
+        return predictions
+    known = {*document.annotated, RELATED}
+    return [one for one in predictions if one.triplet.relation in known]
 
 
 def reported_percent(reported: Mapping[str, float | int | None], task: str, name: str = "f1") -> float:
