@@ -225,6 +225,9 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
         return
     if silver := data_of(results[0].folder).get("silver"):
         typer.echo(silver)
+    if annotated := data_of(results[0].folder).get("annotated"):
+        each = ", ".join(f"{name} {count:,}" for name, count in annotated.items())
+        typer.echo(f"relations by corpus: {each}; a document teaches those of its own corpus")
     if fields["without"]:
         left_out = ", ".join(data_of(results[0].folder).get("unseen", ()))
         typer.echo(f"relations left out: {left_out or 'none, as no relation that the file lists is in this corpus'}")

@@ -166,7 +166,7 @@ class Corpus:
         return PACKAGE / self.name if self.is_packaged else cache_dir() / self.name
 
     def folder_in(self, data_dir: Path | None, file: CorpusFile | None = None) -> Path:
-        """The folder of the corpus' files where a user names ``data_dir``: that, or the folder of the corpus' name in it.
+        """The folder of the corpus' files where a user names ``data_dir``: that, or the corpus' own folder in it.
 
         So one folder serves several corpora, whose files have the same names. With ``file``, the inner folder has to
         hold that one.

@@ -53,6 +53,7 @@ class DocumentOutput:
 
     path: Path
     rows: Rows
+    file: IO[bytes]
     count: int = 0
 
     def write(self, document: Document, none: str = "") -> None:
@@ -60,6 +61,13 @@ class DocumentOutput:
         with _storing(self.path):
             self.rows.add(as_docred(document, none))
         self.count += 1
+
+    def leave_as(self, path: Path) -> None:
+        """End the file under another name, since not all documents came to be written; its own stays as it was."""
+        with _storing(path):
+            self.rows.close()
+            self.file.close()
+            _unfinished(self.path).replace(path)
 
 
 @contextmanager
@@ -73,14 +81,14 @@ def document_output(path: Path) -> Iterator[DocumentOutput]:
     form = format_of(path)
     if form not in ("docred", "parquet") or path.suffix.lower() == ".gz" or path.name in RELATION_TABLES:
         raise InputError(f"{path}: documents are written as .json or .parquet; name such a file")
-    partial = path.with_name(f"{path.name}.tmp")
+    partial = _unfinished(path)
     with _storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = partial.open("wb")
     rows: Rows | None = None
     try:
         rows = ParquetRows(file) if form == "parquet" else JsonRows(file)
-        yield DocumentOutput(path, rows)
+        yield DocumentOutput(path, rows, file)
         with _storing(path):
             rows.close()
             file.close()
@@ -92,6 +100,11 @@ def document_output(path: Path) -> Iterator[DocumentOutput]:
                 rows.abandon()
             file.close()
         partial.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    """Where a file is while it is written."""
+    return path.with_name(f"{path.name}.tmp")
 
 
 def write_schema(path: Path, schema: RelationSchema) -> None:

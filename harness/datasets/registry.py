@@ -74,13 +74,17 @@ def load_split(name: str, data_dir: Path | None = None) -> Dataset:
 
     Several of them with ``+`` between are one, as of ``joined``.
     """
-    if AND in name and not Path(name).exists():
-        names = name.split(AND)
+    if len(names := names_in(name)) > 1:
         return joined([load_split(one, data_dir) for one in names], names)
     if not name.strip():
         raise InputError(f"a corpus or file has no name: write NAME:SPLIT or a path, on both sides of a {AND}")
     corpus, _, split = name.partition(":")
     return load_dataset(corpus, split or None, data_dir) if corpus in CORPORA else load_dataset(name)
+
+
+def names_in(name: str) -> list[str]:
+    """The corpora or files of ``A+B``; a file whose own name has a ``+`` is one."""
+    return [name] if Path(name).exists() else name.split(AND)
 
 
 def entity_types_of(name: str) -> tuple[str, ...]:
@@ -101,9 +105,9 @@ def load_dataset(
     """Load one split of a corpus of the table, or a DocRED-format file; every document is validated here.
 
     ``data_dir`` holds the files of a downloaded corpus in place of the cache, itself or in a folder of the corpus'
-    name; packaged corpora and file paths do not use it. For a path, ``split`` is only the name to record (default "all"), and the schema is the table beside
-    the file (``relation_table.RELATION_TABLES``), or else the relation ids found in it, each its own name. ``each`` is
-    called with every document while it is read for the first time.
+    name; packaged corpora and file paths do not use it. For a path, ``split`` is only the name to record (default
+    "all"), and the schema is the table beside the file (``relation_table.RELATION_TABLES``), or else the relation ids
+    found in it, each its own name. ``each`` is called with every document while it is read for the first time.
     Raises InputError for unknown names and splits, missing files, files that are not valid, and for several corpora.
     """
     data_dir = Path(data_dir) if data_dir else None
@@ -161,11 +165,11 @@ def load_dataset(
 
 def refuse_several(name: str) -> None:
     """Raise InputError where several corpora or files are named, ``A+B``, and one is to be."""
-    if AND in name and not Path(name).exists():
-        first, *others = name.split(AND)
+    first, *others = names_in(name)
+    if others:
         raise InputError(
-            f"{name}: one corpus or file is named here, and only trainings, `harness data` and `harness schema new` join "
-            f"several: take {first.strip() or 'the first'} and {', '.join(others)} one after the other; `harness "
+            f"{name}: one corpus or file is named here, and only trainings, `harness data` and `harness schema new` "
+            f"join several: take {first.strip() or 'the first'} and {', '.join(others)} one after the other; `harness "
             "leaderboard --across` shows runs over several in one table"
         )
 

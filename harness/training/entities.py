@@ -119,7 +119,7 @@ def entity_scores(finder: EntityFinder, documents: Sequence[Document]) -> dict[s
 
 
 def refuse_other_types(train: str) -> None:
-    """Raise InputError where joined corpora mark entities of other types: mentions of one's would be none in another."""
+    """Raise InputError where joined corpora mark entities of other types: what one marks would be none in another."""
     from harness.datasets.joined import AND
     from harness.datasets.registry import entity_types_of
 

@@ -28,9 +28,7 @@ def training_loss(output: Output, batch: Batch, config: TrainingConfig) -> Tenso
     return loss
 
 
-def relation_loss(
-    logits: Tensor, labels: Tensor, config: TrainingConfig, annotated: Tensor | None = None
-) -> Tensor:
+def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig, annotated: Tensor | None = None) -> Tensor:
     """The chosen loss: logits [p, relations + 1] with NA last, labels [p, relations].
 
     It is the mean over pairs, ``focal`` the sum. Where documents of several corpora are joined, ``annotated``

@@ -162,8 +162,8 @@ class Dataset:
     """One split of a corpus. ``documents`` can be iterated again and again, and may stream from disk.
 
     ``sha256`` is the checksum of the file that the documents came from. ``label_sources`` are those of its documents,
-    each with the title of the first. ``annotated`` are the ids of the relations of each of several corpora, by its name,
-    where they are joined and have others; empty where all documents are annotated with all relations.
+    each with the title of the first. ``annotated`` are the ids of the relations of each of several corpora, by its
+    name, where they are joined and have other ones; empty where all documents are annotated with all relations.
     """
 
     name: str
