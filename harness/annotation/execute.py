@@ -126,8 +126,8 @@ async def annotate(
 
     Only a document that ends ``ok`` and has an entity is written: a broken-off list would call pairs
     unrelated that nobody judged. ``results/annotations/<id>/`` holds the manifest, a record of every
-    document, and the corpus where ``out`` is empty. A file is JSON or Parquet, by its name. Answers in the journal are
-    not asked for again. ``session`` and ``first`` are as of ``execute``.
+    document, and the corpus where ``out`` is empty. A file is JSON, JSON lines or Parquet, by its name. Answers in the
+    journal are not asked for again. ``session`` and ``first`` are as of ``execute``.
     Raises InputError where ``out`` would mix with another corpus, and Stopped; the documents that were finished before
     the stop are then in the files that ``left_unfinished`` names.
     """
@@ -283,8 +283,8 @@ def _annotated(result: DocumentResult, source: LabelSource) -> Document:
 
 def _check_place(file: Path, files: Sequence[Path]) -> None:
     """The table of relations must stand beside a file, and must not take the place of another corpus's."""
-    if file.suffix not in (".json", ".parquet"):
-        raise InputError(f"--out {file}: name a .json or a .parquet file")
+    if file.suffix not in (".json", ".jsonl", ".parquet"):
+        raise InputError(f"--out {file}: name a .json, a .jsonl or a .parquet file")
     if list(files).count(file) > 1:
         raise InputError(f"--out {file}: is given twice")
     if file.suffix == ".parquet" and find_spec("pyarrow") is None:

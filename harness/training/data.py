@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from harness.datasets.joined import AND, annotated_by_itself
 from harness.datasets.registry import load_split
 from harness.datasets.splits import SPLIT_SEED, Split, few_shot, split_documents
 from harness.errors import InputError
+from harness.label_source import LabelSource
 from harness.types import Dataset, Document, RelationSchema
 
 
@@ -119,6 +121,16 @@ def check_relations(job: DataJob, split: Split, schema: RelationSchema) -> None:
         f"--dev {job.dev}: document {title!r} has a label of relation {relation!r}{others}, which --train {job.train} "
         f"does not have: {remedy}"
     )
+
+
+def labels_record(documents: Sequence[Document]) -> dict[str, Any]:
+    """What ``training.json`` says of the labels that are learned: who wrote them, how many, and with evidence."""
+    labels = [label for document in documents for label in document.labels]
+    return {
+        "labels": len(labels),
+        "with_evidence": sum(bool(label.evidence) for label in labels),
+        "label_source": asdict(LabelSource.merged(document.label_source for document in documents)),
+    }
 
 
 def data_record(job: DataJob, split: Split, origin: Mapping[str, Any]) -> dict[str, Any]:
