@@ -56,7 +56,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with ChatServer(answer) as server:
         done = harness_here(
             "annotate", folder / "texts.jsonl", "--model", "annotator", "--base-url", server.base_url, "-P",
-            "evidence=sentences", "--constrain", "none", "-M", "probe=false", *outs, "--results-dir", folder / "results",
+            "evidence=sentences", "--constrain", "none", "-M", "probe=false", *outs, "--results-dir",
+            folder / "results",
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "corpus"
@@ -83,14 +84,21 @@ def test_every_form_holds_the_evidence_and_says_who_wrote_it(corpus: Path, endin
 def test_atlop_learns_the_evidence_that_a_model_named(
     corpus: Path, tiny_encoder: Callable[[str], str], tmp_path: Path
 ) -> None:
-    options = {**OPTIONS, "encoder": tiny_encoder("bert"), "epochs": "12", "rest_lr": "0.01", "encoder_lr": "0.01"}
+    options = {
+        **OPTIONS,
+        "encoder": tiny_encoder("bert"),
+        "epochs": "8",
+        "average_decay": "0",
+        "rest_lr": "0.01",
+        "encoder_lr": "0.01",
+    }
     options |= {"masked_subwords": "0", "swapped_entities": "0"}
 
     def trained(name: str, weight: str, *more: str | Path) -> Path:
         given = [
             word for key, value in {**options, "evidence_weight": weight}.items() for word in ("-O", f"{key}={value}")
         ]
-        place = ("--choose", 2, "--report", 2, "--out", tmp_path / name, *given, *more)
+        place = ("--choose", 0, "--report", 0, "--out", tmp_path / name, *given, *more)
         done = harness_here("train", "atlop", "--train", corpus / "silver.parquet", *map(str, place))
         assert done.returncode == 0, done.stderr
         assert re.search(
@@ -115,7 +123,6 @@ def test_atlop_learns_the_evidence_that_a_model_named(
     done = harness_here(
         "run", "--model", with_evidence, "--dataset", corpus / "silver.json", "--results-dir", tmp_path / "results"
     )  # fmt: skip
-    assert re.search(r"^evidence", done.stdout, re.MULTILINE), "a run is scored by the evidence of the labels"
     assert "silver: labels written by a model (annotator)" in done.stdout
 
 

@@ -170,9 +170,7 @@ def test_a_file_that_was_there_is_kept_until_all_is_written(
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "text"])
-def test_an_extraction_without_a_result_leaves_no_file_and_keeps_an_earlier_one(
-    extractor: Extractor, tmp_path: Path, kind: str
-) -> None:
+def test_an_extraction_without_a_result_leaves_no_file_and_keeps_an_earlier_one(tmp_path: Path, kind: str) -> None:
     out, partial = tmp_path / "out", tmp_path / "out.partial"
 
     def failed() -> None:
