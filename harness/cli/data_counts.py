@@ -14,7 +14,7 @@ from harness.errors import InputError
 from harness.label_source import NO_LABELS, LabelSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from harness.datasets.corpus import Published
     from harness.datasets.statistics import Statistics
@@ -67,7 +67,7 @@ def data_stats(
     if as_json:
         content = {**counted.as_dict(), **episodes, "labels": asdict(source)}
         if parts:
-            content["joined"] = [_part(one) for one in parts]
+            content["joined"] = {name: _numbers(one) for name, one in parts.items()}
         typer.echo(json.dumps({**content, **({"published": asdict(published)} if published else {})}))
         return
     mean = counted.per_document
@@ -96,25 +96,28 @@ def data_validate(file: CorporaArgument, split: SplitOption = None, data_dir: Da
     from harness.datasets.remarks import remarks
 
     parts, dataset = _loaded(file, split, data_dir)
-    for one in parts:
-        typer.echo(f"{one.name} {one.split}: {_valid(one)}")
-    again = sum(len(one.documents) for one in parts) - len(dataset.documents) if parts else 0
+    for name, one in parts.items():
+        typer.echo(f"{name}: {_valid(one)}")
+    again = sum(len(one.documents) for one in parts.values()) - len(dataset.documents) if parts else 0
     typer.echo(f"{file}: {_valid(dataset)}" + (f"; {again:,} stand in several, and count once" if again else ""))
     for line in remarks(dataset.documents, dataset.schema):
         typer.echo(f"  {line}")
 
 
-def _loaded(name: str, split: str | None, data_dir: Path | None) -> tuple[Sequence[Dataset], Dataset]:
-    """What is named, and before it its parts where it is several; InputError for a split beside such names."""
-    from harness.datasets.joined import joined
-    from harness.datasets.registry import CORPORA, load_dataset, load_split, names_in
+def _loaded(name: str, split: str | None, data_dir: Path | None) -> tuple[Mapping[str, Dataset], Dataset]:
+    """What is named, and before it its parts by their names where it is several.
 
-    if split is not None and name not in CORPORA and len(names_in(name)) > 1:
+    Raises InputError for a split beside several names.
+    """
+    from harness.datasets.joined import joined
+    from harness.datasets.registry import load_dataset, load_split, names_in
+
+    if len(names := names_in(name)) == 1:
+        return {}, load_split(name, data_dir) if split is None else load_dataset(name, split, data_dir)
+    if split is not None:
         raise InputError(f"--split {split}: of several corpora each is named with its split, as in cdr:{split}")
-    if len(names := names_in(name)) > 1:
-        parts = [load_split(one, data_dir) for one in names]
-        return parts, joined(parts, names)
-    return (), load_split(name, data_dir) if split is None else load_dataset(name, split, data_dir)
+    parts = {one: load_split(one, data_dir) for one in names}
+    return parts, joined(list(parts.values()), list(parts))
 
 
 def _valid(dataset: Dataset) -> str:
@@ -123,17 +126,16 @@ def _valid(dataset: Dataset) -> str:
     return f"{len(dataset.documents):,} documents, all valid{told}"
 
 
-def _part(dataset: Dataset) -> dict[str, object]:
-    numbers = {"documents": len(dataset.documents), "relations": len(dataset.schema.relations)}
-    return {"name": dataset.name, "split": dataset.split, **numbers}
+def _numbers(dataset: Dataset) -> dict[str, int]:
+    return {"documents": len(dataset.documents), "relations": len(dataset.schema.relations)}
 
 
-def _parts_in_words(parts: Sequence[Dataset]) -> str:
+def _parts_in_words(parts: Mapping[str, Dataset]) -> str:
     def words(relations: int) -> str:
         return f"{relations:,} relation{'' if relations == 1 else 's'}"
 
     return ", ".join(
-        f"{one.name} {one.split} ({len(one.documents):,}, {words(len(one.schema.relations))})" for one in parts
+        f"{name} ({len(one.documents):,}, {words(len(one.schema.relations))})" for name, one in parts.items()
     )
 
 

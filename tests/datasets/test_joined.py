@@ -159,16 +159,18 @@ def test_joined_corpora_are_counted_and_checked(folder: Path) -> None:
     name = "docred:train+redocred:train+docred:dev"
     counted = json.loads(harness_here("data", "stats", name, *place, "--json").stdout)
     assert (counted["documents"], counted["triplets"], counted["labels_with_evidence"]) == (6, 22, 18)
-    assert [(one["name"], one["documents"]) for one in counted["joined"]] == [
-        *(("docred", 4), ("redocred", 4), ("docred", 2)),
-    ]
+    assert {name: one["documents"] for name, one in counted["joined"].items()} == {
+        "docred:train": 4,
+        "redocred:train": 4,
+        "docred:dev": 2,
+    }
     shown = harness_here("data", "stats", name, *place).stdout
-    assert "docred train (4, 4 relations), redocred train (4, 4 relations), docred dev (2, 4 relations)" in shown
+    assert "docred:train (4, 4 relations), redocred:train (4, 4 relations), docred:dev (2, 4 relations)" in shown
     told = harness_here("data", "validate", name, *place).stdout.splitlines()
     assert told[:4] == [
-        "docred train: 4 documents, all valid",
-        "redocred train: 4 documents, all valid",
-        "docred dev: 2 documents, all valid",
+        "docred:train: 4 documents, all valid",
+        "redocred:train: 4 documents, all valid",
+        "docred:dev: 2 documents, all valid",
         f"{name}: 6 documents, all valid; 4 stand in several, and count once",
     ]
     told_of_split = harness_here("data", "validate", name, "--split", "dev", *place)

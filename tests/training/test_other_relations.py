@@ -26,12 +26,14 @@ from harness.runs.plan import prepare
 from harness.training.config import TrainingConfig
 from harness.training.data import split_to_train_on
 from harness.training.fit import TrainingJob, data_to_train_on, reported_scores, told_of, train_encoder
+from harness.training.llm.fit import AdapterJob, train_adapter
 from harness.training.losses import relation_loss
 from harness.types import Dataset, Prediction, Triplet
 from tests.commands import error_line, harness, harness_here
 from tests.corpora import RELATIONS, write_corpus
 from tests.encoders.small import OPTIONS, Recorder
 from tests.paths import SHARED_DATA
+from tests.tiny_llm import tiny_llm
 
 FIXTURES = Path(__file__).resolve().parents[1] / "datasets" / "corpora"
 TOWNS, DRUGS = tuple(RELATIONS), ("CID",)
@@ -247,3 +249,26 @@ def test_runs_and_scores_are_of_one_corpus(
     done = harness_here(*arguments, "redocred:dev+cdr:dev", "--data-dir", folder)
     assert done.returncode == 2
     assert "take redocred:dev and cdr:dev one after the other" in error_line(done)
+
+
+def test_an_adapter_learns_and_is_chosen_by_the_relations_of_each_corpus(folder: Path, tmp_path: Path) -> None:
+    run = RunConfig(model=str(tiny_llm(tmp_path / "model")), prompt="tagged")
+    options = {
+        "epochs": "1",
+        "batch_size": "2",
+        "lr": "0.01",
+        "rank": "4",
+        "max_length": "4096",
+        "choose_documents": "2",
+    }
+    job = AdapterJob(run, "redocred:dev+cdr:train", choose=2, report=1, few_shot=2, options=options, data_dir=folder)
+    trained = train_adapter(job, tmp_path / "adapter", Recorder())
+    record = json.loads((tmp_path / "adapter" / "training.json").read_text(encoding="utf-8"))
+    assert record["question"]["data"]["annotated"] == {"redocred": 4, "cdr": 1}
+    assert trained.reported is not None
+    with pytest.raises(InputError, match="-O na: is drawn from the pairs of one corpus"):
+        train_adapter(
+            replace(job, run=replace(run, prompt="pairwise"), options={**options, "na": "1"}),
+            tmp_path / "na",
+            Recorder(),
+        )
