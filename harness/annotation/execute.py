@@ -214,7 +214,12 @@ class _Writing:
             left_unfinished(file).unlink(missing_ok=True)
 
     def leave(self) -> None:
-        """Leave what was written, and all that has ended since, under another name, with its relations."""
+        """Leave what was written, and all that has ended since, under another name, with its relations.
+
+        Where a file is there from an earlier annotation, nothing is left: the table beside it is its own.
+        """
+        if any(file.exists() for file in self.files):
+            return
         for result in sorted(self._held.values(), key=lambda one: self._places[one.document.title]):
             self.write(result)
         if not self.counts.written["documents"]:

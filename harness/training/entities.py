@@ -120,10 +120,9 @@ def entity_scores(finder: EntityFinder, documents: Sequence[Document]) -> dict[s
 
 def refuse_other_types(train: str) -> None:
     """Raise InputError where joined corpora mark entities of other types: what one marks would be none in another."""
-    from harness.datasets.joined import AND
-    from harness.datasets.registry import entity_types_of
+    from harness.datasets.registry import entity_types_of, names_in
 
-    first, *others = train.split(AND)
+    first, *others = names_in(train)
     for other in others:
         if set(entity_types_of(other)) != set(entity_types_of(first)):
             raise InputError(

@@ -190,6 +190,10 @@ def test_a_stop_leaves_the_finished_documents_and_the_same_command_goes_on(
     assert sorted(one.name for one in out.parent.iterdir()) == ["mine.json", "mine.parquet", "rel_info.json"]
     manifest = json.loads((Path(done["run_dir"]) / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["sessions"][1]["replayed"] == manifest["sessions"][0]["sent"] > 1
+    table = (out.parent / "rel_info.json").read_text(encoding="utf-8")
+    again = harness(*arguments, *outs, "--schema", "open", "--constrain", "none", *slow[:-1], 1)
+    assert (again.returncode, (out.parent / "rel_info.json").read_text(encoding="utf-8")) == (3, table)
+    assert sorted(one.name for one in out.parent.iterdir()) == ["mine.json", "mine.parquet", "rel_info.json"]
 
 
 def test_documents_that_ended_before_an_earlier_one_are_left_in_the_order_of_the_texts(tmp_path: Path) -> None:
