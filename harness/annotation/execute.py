@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.annotation.plan import AnnotationRun
-from harness.datasets.docred_output import document_output, write_schema
+from harness.datasets.docred_output import DocumentOutput, document_output, write_schema
 from harness.datasets.registry import CORPORA
 from harness.engine.asking import Asker
+from harness.engine.budget import BudgetExhausted
 from harness.engine.documents import DocumentResult, run_documents
 from harness.engine.journal import JOURNAL_FILE, Journal
 from harness.engine.session import RunnerSession
+from harness.engine.stop import Interrupted
 from harness.errors import InputError, ModelUnavailable
 from harness.label_source import LabelSource
 from harness.methods.annotate import relation_of
 from harness.records.manifest import CompleteManifest
 from harness.runs.batch import in_batches
-from harness.runs.execute import First, Observer, asker_of, supervise
+from harness.runs.execute import First, Observer, Stopped, asker_of, supervise
 from harness.runs.failures import Failure, failures_of
 from harness.runs.manifest import RunManifest
 from harness.runs.totals import RunTotals
@@ -123,9 +126,10 @@ async def annotate(
 
     Only a document that ends ``ok`` and has an entity is written: a broken-off list would call pairs
     unrelated that nobody judged. ``results/annotations/<id>/`` holds the manifest, a record of every
-    document, and the corpus where ``out`` is empty. A file is JSON or Parquet, by its name. Answers in the journal are
-    not asked for again. ``session`` and ``first`` are as of ``execute``.
-    Raises InputError where ``out`` would mix with another corpus, and Stopped.
+    document, and the corpus where ``out`` is empty. A file is JSON, JSON lines or Parquet, by its name. Answers in the
+    journal are not asked for again. ``session`` and ``first`` are as of ``execute``.
+    Raises InputError where ``out`` would mix with another corpus, and Stopped; the documents that were finished before
+    the stop are then in the files that ``left_unfinished`` names.
     """
     if session is None:
         async with RunnerSession(experiment.runner) as own:
@@ -140,45 +144,130 @@ async def annotate(
         manifest = RunManifest(folder, experiment.asked(), journal)
         manifest.begin()
 
+        writing = _Writing(files, LabelSource("model", experiment.spec.name), experiment)
+
         async def work() -> AnnotationCounts:
             if first is not None:
                 await first(asker, journal, folder, "")
-            return await _annotate_all(experiment, folder, files, asker, observer)
+            return await _annotate_all(experiment, folder, writing, asker, observer)
 
-        counts = await supervise(work(), experiment, folder, asker, manifest, observer)
+        try:
+            counts = await supervise(work(), experiment, folder, asker, manifest, observer)
+        except Stopped as stopped:
+            if not writing.left:
+                raise
+            those = "document that is finished is" if writing.counts.written["documents"] == 1 else "documents are"
+            told = f"{writing.counts.written['documents']:,} {those} in {', '.join(map(str, writing.left))}"
+            raise type(stopped)(f"{stopped}; {told} until all are") from None
         return AnnotationResult(files, folder, manifest.complete(counts.as_json(), asker.traffic))
 
 
-async def _annotate_all(
-    experiment: AnnotationRun, folder: RunFolder, files: Sequence[Path], asker: Asker, observer: Observer
-) -> AnnotationCounts:
-    counts = AnnotationCounts()
-    with folder.document_writer() as records, ExitStack() as stack:
-        outputs = [stack.enter_context(document_output(file)) for file in files]
-        async for result in run_documents(
-            experiment.documents,
-            experiment.method(),
-            lambda _document: partial(asker.answer, home=[]),
-            connections=asker.endpoints.connections,
-            when_more=asker.endpoints.when_more,
-            stop=asker.stop,
-            outages=asker.session.outages,
-            on_finished=observer.finished,
-        ):
-            record = DocumentRecord.of(result.document.title, result.extraction, result.requests, result.seconds)
-            records.write(record)
-            counts.totals.add(record)
-            if reason := _reason_to_drop(result, experiment.fewest):
-                counts.dropped[reason] += 1
-            else:
-                document = _annotated(result, LabelSource("model", experiment.spec.name))
-                for output in outputs:
-                    output.write(document)
-                counts.add_written(document)
-        if relations := experiment.settings.schema.relations or tuple(map(relation_of, counts.relation_ids)):
-            for table in dict.fromkeys(file.with_name(RELATIONS_FILE) for file in files):
+def left_unfinished(file: Path) -> Path:
+    """Where an annotation that was stopped leaves what it had written of a file: ``corpus.partial.json``."""
+    return file.with_suffix(f".partial{file.suffix}")
+
+
+@dataclass
+class _Writing:
+    """Documents on their way to ``files``: those that ended are counted, and written in the order of the texts.
+
+    ``left`` are the files that a stop left behind. Some documents end before an earlier one: they are held until that
+    has ended, too, and written all the same when the annotation is stopped.
+    """
+
+    files: Sequence[Path]
+    source: LabelSource
+    experiment: AnnotationRun
+    counts: AnnotationCounts = field(default_factory=AnnotationCounts)
+    left: list[Path] = field(default_factory=list)
+    _outputs: list[DocumentOutput] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
+    _held: dict[str, DocumentResult] = field(default_factory=dict)
+
+    def begin(self, stack: ExitStack) -> None:
+        self._outputs = [stack.enter_context(document_output(file)) for file in self.files]
+
+    def numbered(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """The documents, with their places remembered."""
+        for place, document in enumerate(documents):
+            self._places[document.title] = place
+            yield document
+
+    def hold(self, result: DocumentResult) -> None:
+        self._held[result.document.title] = result
+
+    def write(self, result: DocumentResult) -> None:
+        """Write the document, or count why it is dropped."""
+        self._held.pop(result.document.title, None)
+        self._places.pop(result.document.title, None)
+        if reason := _reason_to_drop(result, self.experiment.fewest):
+            self.counts.dropped[reason] += 1
+            return
+        document = _annotated(result, self.source)
+        for output in self._outputs:
+            output.write(document)
+        self.counts.add_written(document)
+
+    def end(self) -> None:
+        """What an earlier stop left behind is no longer needed."""
+        for file in self.files:
+            left_unfinished(file).unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """Leave what was written, and all that has ended since, under another name, with its relations.
+
+        Where a file is there from an earlier annotation, nothing is left: the table beside it is its own.
+        """
+        if any(file.exists() for file in self.files):
+            return
+        for result in sorted(self._held.values(), key=lambda one: self._places[one.document.title]):
+            self.write(result)
+        if not self.counts.written["documents"]:
+            return
+        for output in self._outputs:
+            place = left_unfinished(output.path)
+            output.leave_as(place)
+            self.left.append(place)
+        self.write_relations()
+
+    def write_relations(self) -> None:
+        """Write the table of relations beside each file: those of the schema, or of an open one those that occurred."""
+        schema = self.experiment.settings.schema
+        if relations := schema.relations or tuple(map(relation_of, self.counts.relation_ids)):
+            for table in dict.fromkeys(file.with_name(RELATIONS_FILE) for file in self.files):
                 write_schema(table, RelationSchema(relations))
-    return counts
+
+
+async def _annotate_all(
+    experiment: AnnotationRun, folder: RunFolder, writing: _Writing, asker: Asker, observer: Observer
+) -> AnnotationCounts:
+    def finished(result: DocumentResult) -> None:
+        writing.hold(result)
+        observer.finished(result)
+
+    with folder.document_writer() as records, ExitStack() as stack:
+        writing.begin(stack)
+        try:
+            async for result in run_documents(
+                writing.numbered(experiment.documents),
+                experiment.method(),
+                lambda _document: partial(asker.answer, home=[]),
+                connections=asker.endpoints.connections,
+                when_more=asker.endpoints.when_more,
+                stop=asker.stop,
+                outages=asker.session.outages,
+                on_finished=finished,
+            ):
+                record = DocumentRecord.of(result.document.title, result.extraction, result.requests, result.seconds)
+                records.write(record)
+                writing.counts.totals.add(record)
+                writing.write(result)
+            writing.write_relations()
+        except (Interrupted, BudgetExhausted, asyncio.CancelledError):
+            writing.leave()
+            raise
+    writing.end()
+    return writing.counts
 
 
 def _reason_to_drop(result: DocumentResult, fewest: Mapping[str, int]) -> str:
@@ -199,13 +288,13 @@ def _annotated(result: DocumentResult, source: LabelSource) -> Document:
 
 def _check_place(file: Path, files: Sequence[Path]) -> None:
     """The table of relations must stand beside a file, and must not take the place of another corpus's."""
-    if file.suffix not in (".json", ".parquet"):
-        raise InputError(f"--out {file}: name a .json or a .parquet file")
+    if file.suffix not in (".json", ".jsonl", ".parquet"):
+        raise InputError(f"--out {file}: name a .json, a .jsonl or a .parquet file")
     if list(files).count(file) > 1:
         raise InputError(f"--out {file}: is given twice")
     if file.suffix == ".parquet" and find_spec("pyarrow") is None:
         raise ModelUnavailable(f"--out {file}: writing Parquet needs pip install 'docre-harness[parquet]'")
     table = file.with_name(RELATIONS_FILE)
-    is_ours = any(one.exists() for one in files if one.parent == file.parent)
+    is_ours = any(one.exists() or left_unfinished(one).exists() for one in files if one.parent == file.parent)
     if file == table or (table.exists() and not is_ours):
         raise InputError(f"--out {file}: {table} would be overwritten; name a file in a folder of its own")

@@ -33,7 +33,7 @@ def annotate(
     ],
     out: Annotated[
         list[Path] | None,
-        typer.Option(help="The .json or .parquet file to write, or both in turn (default: in the results folder)."),
+        typer.Option(help="The .json, .jsonl or .parquet file to write; repeatable (default: in the results folder)."),
     ] = None,
     file: Annotated[
         list[str] | None,

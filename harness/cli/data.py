@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from harness.cli.data_counts import STATS_HELP, VALIDATE_HELP, data_stats, data_validate
 from harness.cli.options import DataDirOption, JsonOption
 from harness.errors import InputError
-from harness.label_source import NO_LABELS, LabelSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from harness.datasets.corpus import Corpus, Published
-    from harness.datasets.statistics import Statistics
+    from harness.datasets.corpus import Corpus
     from harness.types import Document, RelationSchema
 
 app = typer.Typer(help="Fetch, count, convert and check corpora.", no_args_is_help=True)
@@ -39,7 +35,7 @@ def list_corpora(as_json: JsonOption = False) -> None:
         typer.echo(json.dumps([_row(corpus) for corpus in CORPORA.values()]))
         return
     for corpus in CORPORA.values():
-        here = [name for name in corpus.listed_splits if corpus.splits[name].path_in(corpus.folder).is_file()]
+        here = _row(corpus)["here"]
         where = f"here: {', '.join(here)}" if here else "not here"
         typer.echo(f"{corpus.name:<9} {corpus.language}  {corpus.source} ({where})")
 
@@ -57,6 +53,7 @@ def show(
     \b
     Examples:
       harness data show cdr
+      harness data show cdr --data-dir data/cdr
       harness data show cdr --split dev --document 7542793 --data-dir data/cdr
     """
     from harness.datasets.registry import corpus_named, load_dataset
@@ -69,7 +66,7 @@ def show(
         _show_document(found, dataset.schema, as_json)
         return
     corpus = corpus_named(name)
-    row = _row(corpus)
+    row = _row(corpus, data_dir)
     if as_json:
         typer.echo(json.dumps(row))
         return
@@ -83,8 +80,9 @@ def show(
             typer.echo(f"{key:<16} {', '.join(value) if isinstance(value, list) else value}")
 
 
-def _row(corpus: Corpus) -> dict[str, Any]:
-    """A corpus as JSON values."""
+def _row(corpus: Corpus, data_dir: Path | None = None) -> dict[str, Any]:
+    """A corpus as JSON values; its files are in ``data_dir``, if a user names that."""
+    folder = corpus.folder_in(data_dir)
     return {
         "name": corpus.name,
         "source": corpus.source,
@@ -97,7 +95,8 @@ def _row(corpus: Corpus) -> dict[str, Any]:
         "relations": corpus.relations.name,
         "entity_types": list(corpus.entity_types),
         "fetched_from": "; or ".join(one for one in (corpus.url, corpus.page) if one),
-        "folder": str(corpus.folder),
+        "folder": str(folder),
+        "here": [name for name in corpus.listed_splits if corpus.splits[name].path_in(folder).is_file()],
         "published": {split: {**one.counts, "source": one.source} for split, one in corpus.published.items()},
         "notes": corpus.notes,
     }
@@ -239,6 +238,11 @@ def subset(
     if (unseen is None) == (relations is None):
         raise InputError("say which relations: a number with -m, or a file with --relations")
     dataset = load_split(corpus, data_dir)
+    if dataset.annotated:
+        raise InputError(
+            f"{corpus}: one file cannot say which relations each of its documents tells of, and these corpora have "
+            "other ones: write a file of each"
+        )
     if dataset.in_episodes:
         raise InputError(f"{corpus}: a file of documents cannot hold episodes; they are read as they are")
     if relations is not None:
@@ -263,113 +267,5 @@ def subset(
     typer.echo(f"{target}: {output.count:,} documents of {len(kept.schema.relations)} relations: {names}")
 
 
-@app.command()
-def stats(
-    name_or_file: Annotated[str, typer.Argument(help="A corpus such as redocred or sample, or a DocRED-format file.")],
-    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Count documents, entities, pairs and triplets as Table 1 of the LMRC paper does, beside published counts.
-
-    \b
-    Examples:
-      harness data stats sample
-      harness data stats cdr --split train --data-dir data/cdr
-      harness data stats dev_revised.json --json
-    """
-    from harness.datasets.episodes import episode_counts
-    from harness.datasets.registry import CORPORA, load_dataset
-    from harness.datasets.statistics import statistics
-
-    dataset = load_dataset(name_or_file, split, data_dir)
-    counted = statistics(dataset.documents)
-    episodes = episode_counts(dataset.documents) if dataset.in_episodes else {}
-    source = LabelSource.merged(dataset.label_sources)
-    corpus = CORPORA.get(name_or_file)
-    published = corpus and corpus.published.get(dataset.split.removesuffix("-filtered"))
-    if as_json:
-        content = {**counted.as_dict(), **episodes, "labels": asdict(source)}
-        typer.echo(json.dumps({**content, **({"published": asdict(published)} if published else {})}))
-        return
-    mean = counted.per_document
-    rows = [
-        ("documents", f"{counted.documents:,}"),
-        ("sentences", f"{counted.sentences:,} ({mean(counted.sentences):.1f} a document)"),
-        (
-            "words",
-            f"{counted.words:,} ({mean(counted.words):.0f} a document, {counted.longest_document} the longest)",
-        ),
-        ("entities", f"{counted.entities:,} ({mean(counted.entities):.1f} a document)"),
-        ("mentions", f"{counted.mentions:,} ({mean(counted.mentions):.1f} a document)"),
-        ("candidate pairs", f"{counted.candidate_pairs:,}"),
-        *_label_rows(counted, len(dataset.schema.relations), source),
-        *([("episodes", _in_words(episodes))] if episodes else []),
-        ("shared names", f"{counted.shared_names} in {counted.documents_with_shared_names} documents"),
-        ("entity types", ", ".join(f"{name} {count:,}" for name, count in counted.entity_types.items())),
-        *(_published_rows(counted, published) if published else []),
-    ]
-    for label, value in rows:
-        typer.echo(f"{label:<16} {value}")
-
-
-def _in_words(episodes: Mapping[str, int]) -> str:
-    count = episodes["episodes"]
-    support, relations = (episodes[name] / count for name in ("support_documents", "asked_relations"))
-    return f"{count:,}, each with {support:.3g} support documents and {relations:.2f} relations"
-
-
-def _label_rows(counted: Statistics, relations: int, source: LabelSource) -> list[tuple[str, str]]:
-    """What the labels tell, and who wrote them."""
-    if counted.unlabelled_documents:
-        who = f"{counted.unlabelled_documents:,} of {counted.documents:,} documents have none"
-    else:
-        who = source.silver or "gold"
-    labelled = counted.labelled_na_pairs
-    stated = counted.stated_labels - counted.triplets
-    told = [
-        ("NA pairs", f"{counted.na_pairs:,}" + (f" ({labelled:,} of them labelled so)" if labelled else "")),
-        ("related pairs", f"{counted.related_pairs:,} ({counted.multi_relation_pairs:,} with several relations)"),
-        ("triplets", f"{counted.triplets:,} ({counted.intra_share:.1%} intra-sentence)"),
-        *([("labels stated", f"{counted.stated_labels:,}, {stated:,} of them again")] if stated else []),
-        ("relations used", f"{counted.relations_used} of {relations}"),
-    ]
-    return [*(told if counted.unlabelled_documents < counted.documents else ()), ("labels", who)]
-
-
-def _published_rows(counted: Statistics, published: Published) -> list[tuple[str, str]]:
-    """The counts of a paper beside ours."""
-    ours = counted.as_dict()
-    told = [
-        f"{name.replace('_', ' ')} {count:,}" + ("" if ours[name] == count else f" (here {ours[name]:,})")
-        for name, count in published.counts.items()
-        if ours[name] is not None
-    ]
-    agree = all(ours[name] in (count, None) for name, count in published.counts.items())
-    rows = [("published", f"{', '.join(told)}: {'as here' if agree else 'not all as here'} ({published.source})")]
-    return [*rows, *([("", published.note)] if published.note else [])]
-
-
-@app.command()
-def validate(
-    file: Annotated[str, typer.Argument(help="A DocRED-format file, or redocred or sample.")],
-    split: Annotated[str | None, typer.Option(help="train, dev or test.")] = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Check a file: one line on the first thing wrong in it, or how many documents are fine.
-
-    What is valid and may still be a mistake follows, a line for each kind.
-
-    \b
-    Example:
-      harness data validate my_corpus.json
-    """
-    from harness.datasets.registry import load_dataset
-    from harness.datasets.remarks import remarks
-
-    dataset = load_dataset(file, split, data_dir)
-    source = LabelSource.merged(dataset.label_sources)
-    told = "; not all have labels" if source == NO_LABELS else f"; {source.silver}" if source.silver else ""
-    typer.echo(f"{file}: {len(dataset.documents):,} documents, all valid{told}")
-    for line in remarks(dataset.documents, dataset.schema):
-        typer.echo(f"  {line}")
+app.command("stats", help=STATS_HELP)(data_stats)
+app.command("validate", help=VALIDATE_HELP)(data_validate)

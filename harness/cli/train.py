@@ -202,9 +202,11 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
     from harness.cli.display import default_display
     from harness.cli.training_display import each_trained
     from harness.encoders.scorer import encoder_folder
-    from harness.encoders.weights import data_of
+    from harness.encoders.weights import data_of, read_record
+    from harness.label_source import LabelSource
     from harness.training.entities import train_entity_finder
     from harness.training.fit import TrainingJob, start_folder, train_encoder
+    from harness.training.folder import LEARNED
     from harness.training.on_ray import NamedTraining
 
     train = train_entity_finder if task == "entities" else train_encoder
@@ -225,6 +227,14 @@ def _train(task: Task, fields: Mapping[str, Any], out: Path, display: Display | 
         return
     if silver := data_of(results[0].folder).get("silver"):
         typer.echo(silver)
+    if learned := (read_record(results[0].folder) or {}).get(LEARNED):
+        source = LabelSource(**learned["label_source"])
+        evidence = f", {learned['with_evidence']:,} with evidence" if learned["with_evidence"] else ""
+        written = f"; {source.silver}" if source.silver and source.silver != silver else ""
+        typer.echo(f"learned: {learned['labels']:,} labels{evidence}{written}")
+    if annotated := data_of(results[0].folder).get("annotated"):
+        each = ", ".join(f"{name} {count:,}" for name, count in annotated.items())
+        typer.echo(f"relations by corpus: {each}; a document teaches those of its own corpus")
     if fields["without"]:
         left_out = ", ".join(data_of(results[0].folder).get("unseen", ()))
         typer.echo(f"relations left out: {left_out or 'none, as no relation that the file lists is in this corpus'}")

@@ -165,6 +165,18 @@ class Corpus:
         """Where the files are unless the user says otherwise: the cache, or the package."""
         return PACKAGE / self.name if self.is_packaged else cache_dir() / self.name
 
+    def folder_in(self, data_dir: Path | None, file: CorpusFile | None = None) -> Path:
+        """The folder of the corpus' files where a user names ``data_dir``: that, or the corpus' own folder in it.
+
+        So one folder serves several corpora, whose files have the same names. With ``file``, the inner folder has to
+        hold that one.
+        """
+        if data_dir is None or self.is_packaged:
+            return self.folder
+        inner = data_dir / self.name
+        is_there = inner.is_dir() if file is None else file.path_in(inner).is_file()
+        return inner if is_there else data_dir
+
     def relation_table(self, folder: Path) -> Path:
         """The relation table of files in a folder; it may be missing."""
         beside = folder / self.relations.name

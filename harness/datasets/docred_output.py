@@ -30,18 +30,21 @@ class Rows(Protocol):
 
 @dataclass
 class JsonRows:
-    """Writes documents to an open file as a JSON list, one a line."""
+    """Writes documents to an open file as a JSON list, one a line, or ``as_lines`` without brackets and commas."""
 
     file: IO[bytes]
+    as_lines: bool = False
     _begun: bool = False
 
     def add(self, document: Mapping[str, Any]) -> None:
         text = json_text(document, ensure_ascii=False)
-        self.file.write(((",\n" if self._begun else "[\n") + text).encode())
+        before = "" if self.as_lines else ",\n" if self._begun else "[\n"
+        self.file.write((before + text + ("\n" if self.as_lines else "")).encode())
         self._begun = True
 
     def close(self) -> None:
-        self.file.write(b"\n]\n" if self._begun else b"[]\n")
+        if not self.as_lines:
+            self.file.write(b"\n]\n" if self._begun else b"[]\n")
 
     def abandon(self) -> None:
         """Nothing is held."""
@@ -53,6 +56,7 @@ class DocumentOutput:
 
     path: Path
     rows: Rows
+    file: IO[bytes]
     count: int = 0
 
     def write(self, document: Document, none: str = "") -> None:
@@ -61,26 +65,33 @@ class DocumentOutput:
             self.rows.add(as_docred(document, none))
         self.count += 1
 
+    def leave_as(self, path: Path) -> None:
+        """End the file under another name, since not all documents came to be written; its own stays as it was."""
+        with _storing(path):
+            self.rows.close()
+            self.file.close()
+            _unfinished(self.path).replace(path)
+
 
 @contextmanager
 def document_output(path: Path) -> Iterator[DocumentOutput]:
     """A file in DocRED's format that takes its name when the block ends without an error, or else never appears.
 
-    One named ``.parquet`` has a document a row, any other is a JSON list. Raises InputError for a name by which the
-    file would be read as something else, StorageError where it cannot be written, ModelUnavailable where pyarrow is
-    needed and not installed.
+    One named ``.parquet`` has a document a row, one named ``.jsonl`` a line, any other is a JSON list. Raises
+    InputError for a name by which the file would be read as something else, StorageError where it cannot be written,
+    ModelUnavailable where pyarrow is needed and not installed.
     """
     form = format_of(path)
     if form not in ("docred", "parquet") or path.suffix.lower() == ".gz" or path.name in RELATION_TABLES:
-        raise InputError(f"{path}: documents are written as .json or .parquet; name such a file")
-    partial = path.with_name(f"{path.name}.tmp")
+        raise InputError(f"{path}: documents are written as .json, .jsonl or .parquet; name such a file")
+    partial = _unfinished(path)
     with _storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = partial.open("wb")
     rows: Rows | None = None
     try:
-        rows = ParquetRows(file) if form == "parquet" else JsonRows(file)
-        yield DocumentOutput(path, rows)
+        rows = ParquetRows(file) if form == "parquet" else JsonRows(file, path.suffix.lower() == ".jsonl")
+        yield DocumentOutput(path, rows, file)
         with _storing(path):
             rows.close()
             file.close()
@@ -92,6 +103,11 @@ def document_output(path: Path) -> Iterator[DocumentOutput]:
                 rows.abandon()
             file.close()
         partial.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    """Where a file is while it is written."""
+    return path.with_name(f"{path.name}.tmp")
 
 
 def write_schema(path: Path, schema: RelationSchema) -> None:

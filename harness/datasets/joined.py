@@ -3,15 +3,22 @@
 Files that label the same texts hold the same documents (``content_hash``). Of a document that several hold, the labels
 that humans wrote stand, and of these those of the file that is named last: of Re-DocRED for a document of DocRED.
 Documents of one file are never one: FewRel has a sentence again with another pair.
+
+Corpora that annotate other relations are joined, too: each document then says which relations its labels tell of
+(``Document.annotated``), and of the others it teaches nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 from harness.datasets.content import content_hash
+from harness.datasets.corpora import CORPORA
 from harness.errors import InputError
 from harness.label_source import NO_LABELS, LabelSource
 from harness.types import Dataset, Document, Relation, RelationSchema
@@ -20,16 +27,22 @@ AND = "+"
 """What stands between the names."""
 
 
-def joined(datasets: Sequence[Dataset]) -> Dataset:
+def joined(datasets: Sequence[Dataset], given: Sequence[str] = ()) -> Dataset:
     """The documents of all datasets in the order in which they first appear, and the relations of all.
 
-    Two documents of one title with different texts both stay, the second with the name of its dataset in the title.
-    Raises InputError where a relation has two names, or a name means two relations.
+    ``given`` are the names or paths that the user wrote, by which files of one name are told apart. Two documents of
+    one title with different texts both stay, the second with the name of its dataset in the title.
+    Raises InputError where a relation has two names, or where a name means two relations of files.
     """
+    datasets = _told_apart(datasets, given)
+    schema = _schema(datasets)
+    annotated = _annotated(datasets, schema)
     by_content: dict[bytes, tuple[str, list[Document]]] = {}
-    for dataset in datasets:
+    for dataset, key in zip(datasets, _keys(datasets), strict=True):
         here: dict[bytes, list[Document]] = {}
         for document in dataset.documents:
+            if annotated and document.annotated is None:
+                document = replace(document, annotated=annotated[key])
             here.setdefault(content_hash(document), []).append(document)
         for content, several in here.items():
             known = by_content.get(content)
@@ -48,11 +61,48 @@ def joined(datasets: Sequence[Dataset]) -> Dataset:
     return Dataset(
         AND.join(dataset.name for dataset in datasets),
         AND.join(dataset.split for dataset in datasets),
-        _schema(datasets),
+        schema,
         documents,
         hashlib.sha256(" ".join(dataset.sha256 for dataset in datasets).encode()).hexdigest(),
         sources,
+        annotated,
     )
+
+
+def annotated_by_itself(dataset: Dataset) -> Sequence[Document]:
+    """The documents of a dataset that is used beside joined ones, each with the relations that its labels tell of."""
+    relations = tuple(dataset.schema.by_id)
+    return [one if one.annotated is not None else replace(one, annotated=relations) for one in dataset.documents]
+
+
+def _told_apart(datasets: Sequence[Dataset], given: Sequence[str]) -> list[Dataset]:
+    """The datasets; files of one name are named with as many of their folders as tell them apart."""
+    paths = {place: Path(one).absolute() for place, one in enumerate(given) if one.partition(":")[0] not in CORPORA}
+    named = list(datasets)
+    for place, path in paths.items():
+        name = datasets[place].name
+        others = [one for other, one in paths.items() if one != path and datasets[other].name == name]
+        if any(one.parent == path.parent for one in others):
+            name = path.name
+        if apart := [one for one in others if one.parent != path.parent]:
+            depth = next(n for n in count(2) if all(one.parts[-n:-1] != path.parts[-n:-1] for one in apart))
+            name = "/".join((*path.parts[-depth:-1], name))
+        named[place] = replace(datasets[place], name=name)
+    return named
+
+
+def _keys(datasets: Sequence[Dataset]) -> list[str]:
+    """A name for each dataset; splits of one corpus are told by it and the split."""
+    often = Counter(dataset.name for dataset in datasets)
+    return [one.name if often[one.name] == 1 else f"{one.name}:{one.split}" for one in datasets]
+
+
+def _annotated(datasets: Sequence[Dataset], schema: RelationSchema) -> Mapping[str, tuple[str, ...]]:
+    """The relations of each dataset; empty where all have the same."""
+    every = schema.by_id.keys()
+    if all(dataset.schema.by_id.keys() == every for dataset in datasets):
+        return {}
+    return {key: tuple(one.schema.by_id) for key, one in zip(_keys(datasets), datasets, strict=True)}
 
 
 def _trust(several: Sequence[Document]) -> int:
@@ -63,7 +113,7 @@ def _trust(several: Sequence[Document]) -> int:
 
 def _schema(datasets: Sequence[Dataset]) -> RelationSchema:
     relations: dict[str, Relation] = {}
-    by_name: dict[str, str] = {}
+    by_name: dict[str, tuple[str, str]] = {}
     for dataset in datasets:
         for one in dataset.schema.relations:
             known = relations.setdefault(one.id, one)
@@ -72,7 +122,9 @@ def _schema(datasets: Sequence[Dataset]) -> RelationSchema:
                     f"{dataset.name}: relation {one.id} is called {one.name!r}, and {known.name!r} in a corpus named "
                     "before it: give both one table of relations"
                 )
-            if (other := by_name.setdefault(one.name, one.id)) != one.id:
+            other, owner = by_name.setdefault(one.name, (one.id, dataset.name))
+            # The ids of published corpora are theirs: "part of" is P361 in Re-DocRED and part_of in DWIE.
+            if other != one.id and not {dataset.name, owner} <= CORPORA.keys():
                 raise InputError(
                     f"{dataset.name}: relation {one.id} is called {one.name!r}, as {other} is in a corpus named before "
                     "it: give both one table of relations"

@@ -74,12 +74,17 @@ def load_split(name: str, data_dir: Path | None = None) -> Dataset:
 
     Several of them with ``+`` between are one, as of ``joined``.
     """
-    if AND in name and not Path(name).exists():
-        return joined([load_split(one, data_dir) for one in name.split(AND)])
+    if len(names := names_in(name)) > 1:
+        return joined([load_split(one, data_dir) for one in names], names)
     if not name.strip():
         raise InputError(f"a corpus or file has no name: write NAME:SPLIT or a path, on both sides of a {AND}")
     corpus, _, split = name.partition(":")
     return load_dataset(corpus, split or None, data_dir) if corpus in CORPORA else load_dataset(name)
+
+
+def names_in(name: str) -> list[str]:
+    """The corpora or files of ``A+B``; a file whose own name has a ``+`` is one."""
+    return [name] if Path(name).exists() else name.split(AND)
 
 
 def entity_types_of(name: str) -> tuple[str, ...]:
@@ -99,21 +104,22 @@ def load_dataset(
 ) -> Dataset:
     """Load one split of a corpus of the table, or a DocRED-format file; every document is validated here.
 
-    ``data_dir`` holds the files of a downloaded corpus in place of the cache; packaged corpora and file paths
-    do not use it. For a path, ``split`` is only the name to record (default "all"), and the schema is the table beside
-    the file (``relation_table.RELATION_TABLES``), or else the relation ids found in it, each its own name. ``each`` is
-    called with every document while it is read for the first time.
-    Raises InputError for unknown names and splits, missing files, and files that are not valid.
+    ``data_dir`` holds the files of a downloaded corpus in place of the cache, itself or in a folder of the corpus'
+    name; packaged corpora and file paths do not use it. For a path, ``split`` is only the name to record (default
+    "all"), and the schema is the table beside the file (``relation_table.RELATION_TABLES``), or else the relation ids
+    found in it, each its own name. ``each`` is called with every document while it is read for the first time.
+    Raises InputError for unknown names and splits, missing files, files that are not valid, and for several corpora.
     """
     data_dir = Path(data_dir) if data_dir else None
+    refuse_several(name_or_path)
     if name_or_path not in CORPORA and _looks_like_path(name_or_path) and not name_or_path.startswith("hf:"):
         return _load_file(Path(name_or_path), split, each)
     corpus = corpus_named(name_or_path)
     split = split or corpus.default_split
     if split not in corpus.splits:
         raise InputError(f"{corpus.name} has no split {split!r}; it has {', '.join(corpus.listed_splits)}")
-    folder = corpus.folder if data_dir is None or corpus.is_packaged else data_dir
     file = corpus.splits[split]
+    folder = corpus.folder_in(data_dir, file)
     path, relations = file.path_in(folder), corpus.relation_table(folder)
     if file.packaged_relations:
         relations = PACKAGE / file.packaged_relations
@@ -155,6 +161,17 @@ def load_dataset(
         chosen = drawn_relations(schema.by_id, count, seed, corpus.name)
         return with_relations(dataset, chosen, pairs_given=True)
     return replace(dataset, documents=testing(documents, schema)) if file.tests_unseen else dataset
+
+
+def refuse_several(name: str) -> None:
+    """Raise InputError where several corpora or files are named, ``A+B``, and one is to be."""
+    first, *others = names_in(name)
+    if others:
+        raise InputError(
+            f"{name}: one corpus or file is named here, and only trainings, `harness data` and `harness schema new` "
+            f"join several: take {first.strip() or 'the first'} and {', '.join(others)} one after the other; `harness "
+            "leaderboard --across` shows runs over several in one table"
+        )
 
 
 def sentences_in(

@@ -20,7 +20,7 @@ class Statistics:
       ones.
       ``labelled_na_pairs`` are those of which a label says that they have none, as CDR's NR does.
     - ``stated_labels``: the labels as the file states them, a repeated one each time, and of them those that are
-      intra, ``intra_stated_labels``.
+      intra, ``intra_stated_labels``; ``labels_with_evidence`` name a sentence, ``evidence_sentences`` so many in all.
     - ``triplets``: distinct (head, relation, tail) of a document. Intra: head and tail have mentions in one
       and the same sentence; inter: they have not.
     - ``words``: tokens; ``longest_document`` is the largest number of tokens in one document.
@@ -42,6 +42,8 @@ class Statistics:
     multi_relation_pairs: int
     stated_labels: int
     intra_stated_labels: int
+    labels_with_evidence: int
+    evidence_sentences: int
     triplets: int
     intra_triplets: int
     shared_names: int
@@ -99,6 +101,8 @@ _TOLD_BY_LABELS = (
         "stated_labels",
         "intra_stated_labels",
         "inter_stated_labels",
+        "labels_with_evidence",
+        "evidence_sentences",
         "related_pairs",
         "na_pairs",
         "multi_relation_pairs",
@@ -137,6 +141,8 @@ def statistics(documents: Iterable[Document]) -> Statistics:
             multi_relation_pairs=sum(count > 1 for count in relations_of_pair.values()),
             stated_labels=len(document.labels),
             intra_stated_labels=sum(is_intra[label.triplet] for label in document.labels),
+            labels_with_evidence=sum(bool(label.evidence) for label in document.labels),
+            evidence_sentences=sum(len(set(label.evidence)) for label in document.labels),
             triplets=len(triplets),
             intra_triplets=sum(is_intra.values()),
             shared_names=shared_names,
@@ -158,6 +164,8 @@ def statistics(documents: Iterable[Document]) -> Statistics:
         multi_relation_pairs=totals["multi_relation_pairs"],
         stated_labels=totals["stated_labels"],
         intra_stated_labels=totals["intra_stated_labels"],
+        labels_with_evidence=totals["labels_with_evidence"],
+        evidence_sentences=totals["evidence_sentences"],
         triplets=totals["triplets"],
         intra_triplets=totals["intra_triplets"],
         shared_names=totals["shared_names"],

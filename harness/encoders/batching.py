@@ -28,6 +28,7 @@ class Batch:
     - ``document``, ``head``, ``tail``, ``sentence_distance``, ``token_distance`` [p]: the candidate pairs of each
       document, by default all h != t in row-major order.
     - ``labels`` [p, r]: whether the relation holds; ``relation`` [r]: its number among the model's relations.
+    - ``annotated`` [b, r]: whether the labels of the document tell of the relation; [b, 0] where all tell of all.
     - ``evidence`` [p, sentences]: the mean over a pair's labels of the shares of their evidence sentences, rows
       of zeros where none is marked; ``sentence`` [b, l]: the sentence of each subword, and ``word_start`` [b, l]:
       whether it is the first of its word.
@@ -53,6 +54,7 @@ class Batch:
     sentence_distance: Tensor
     token_distance: Tensor
     labels: Tensor
+    annotated: Tensor
     relation: Tensor
     evidence: Tensor
     taught: Tensor
@@ -185,11 +187,17 @@ class Collator:
                 evidence[place, list(set(marked))] += 1 / max(len(set(marked)), 1)
             first += document.pair_count
         evidence /= np.maximum(evidence.sum(1, keepdims=True), 1e-9)
+        annotated = np.zeros((len(documents), 0), dtype=bool)
+        if any(one.annotated is not None for one in documents):
+            every = np.ones(self.relations, dtype=bool)
+            annotated = np.stack([every if one.annotated is None else one.annotated for one in documents])
+            annotated = annotated[:, relation.numpy()]
         taught = [one.taught[:, relation.numpy()] for one in documents if one.taught is not None]
         tensors = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
         return {
             **tensors,
             "labels": torch.from_numpy(labels),
+            "annotated": torch.from_numpy(annotated),
             "relation": relation,
             "evidence": torch.from_numpy(evidence),
             "taught": torch.from_numpy(np.concatenate(taught)) if taught else torch.zeros(total, 0),
@@ -205,7 +213,8 @@ class Collator:
 class LabelSampler:
     """Batches with some of the relations only: all that hold in the batch, and others drawn up to ``count``.
 
-    They are drawn and shuffled by torch's random numbers, whose state a resumed training restores.
+    Of relations that no document of the batch tells of, none is drawn. They are drawn and shuffled by torch's random
+    numbers, whose state a resumed training restores.
     """
 
     collator: Collator
@@ -217,10 +226,11 @@ class LabelSampler:
         """As the collator's, of the drawn relations only."""
         import torch
 
-        holds = torch.zeros(self.relations, dtype=torch.bool)
+        holds, is_told = (torch.zeros(self.relations, dtype=torch.bool) for _ in range(2))
         for document in documents:
             holds[torch.from_numpy(document.labels[:, 2])] = True
-        gold, others = holds.nonzero()[:, 0], (~holds).nonzero()[:, 0]
+            is_told |= True if document.annotated is None else torch.from_numpy(document.annotated[: self.relations])
+        gold, others = holds.nonzero()[:, 0], (~holds & is_told).nonzero()[:, 0]
         drawn = torch.cat([gold, others[torch.randperm(len(others))][: max(self.count - len(gold), 0)]])
         return self.collator(documents, drawn[torch.randperm(len(drawn))])
 

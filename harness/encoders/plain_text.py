@@ -10,6 +10,7 @@ from harness.encoders.glidre_config import GlidreConfig
 from harness.encoders.text import (
     DocumentEncoder,
     EncodedDocument,
+    annotated_relations,
     candidate_pairs,
     distances,
     indexed_labels,
@@ -68,6 +69,7 @@ class PlainDocumentEncoder:
             labels=np.array(labels, dtype=np.int64).reshape(-1, 3),
             evidence=evidence,
             pairs=candidate_pairs(document),
+            annotated=annotated_relations(document, self.config.relations),
         )
 
 

@@ -46,6 +46,7 @@ class EncodedDocument:
       score, and ``attended`` [p, sentences]: where its attention to the pair lies, if there is a teacher for these.
     - ``pairs`` [p, 2]: head and tail of the pairs that the model goes over; None: all h != t, in row-major order.
     - ``candidates`` [c, 2]: those of them that the corpus defines and are scored; None: all.
+    - ``annotated`` [r]: whether the labels tell of a relation of the model; None: of all.
     """
 
     title: str
@@ -63,6 +64,7 @@ class EncodedDocument:
     attended: NDArray[np.float16] | None = None
     pairs: Integers | None = None
     candidates: Integers | None = None
+    annotated: NDArray[np.bool_] | None = None
 
     @property
     def entity_count(self) -> int:
@@ -133,6 +135,7 @@ class DocumentEncoder:
             # Reasoning goes over the matrix of all pairs.
             pairs=candidates if self.config.reasoning == "none" else None,
             candidates=candidates,
+            annotated=annotated_relations(document, self.config.relations),
         )
 
     def _marked(self, document: Document) -> tuple[list[str], list[int], list[int]]:
@@ -178,6 +181,19 @@ def candidate_pairs(document: Document) -> Integers | None:
     import numpy as np
 
     return None if document.candidates is None else np.array(document.candidates, dtype=np.int64).reshape(-1, 2)
+
+
+def annotated_relations(document: Document, relations: tuple[str, ...]) -> NDArray[np.bool_] | None:
+    """Whether the document's labels tell of each of ``relations`` [r]; None where they tell of all.
+
+    Whether a pair is related, which a candidate proposer learns, is told by any corpus of its own relations.
+    """
+    import numpy as np
+
+    if document.annotated is None or relations == (RELATED,):
+        return None
+    annotated = set(document.annotated)
+    return np.array([relation in annotated for relation in relations], dtype=bool)
 
 
 def pair_rows(pairs: int | Integers, head: Integers, tail: Integers) -> Integers:

@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -35,6 +36,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 class Writer(Protocol):
     def write(self, outcome: Outcome) -> None: ...
+
+
+class _Written(Protocol):
+    """A text file that is written to."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
 
 
 def format_of(name: str | None, out: Path | None, *, explain: bool = False, merge: bool = False) -> str:
@@ -87,15 +96,19 @@ def writer(
             file.write(graph.text())
     else:
         with _opened(out) as file:
-            yield _Csv(file) if kind == "csv" else _Explained(file) if kind == "text" else _Lines(file, explain)
+            rows = _Csv(file) if kind == "csv" else _Explained(file) if kind == "text" else _Lines(file, explain)
+            yield rows
+            rows.end()
 
 
 @contextmanager
-def _opened(out: Path | None, *, whole: bool = False) -> Iterator[IO[str]]:
+def _opened(out: Path | None, *, whole: bool = False) -> Iterator[_Written]:
     """The file to write, or standard output.
 
     What a file has is kept until all is written: until then results are in ``FILE.partial``, which stays where the
-    writing is stopped. With ``whole``, nothing of a stopped writing stays.
+    writing is stopped. It is opened at once, so that a place that cannot be written is told before models run, and
+    what it holds of an earlier command goes with the first result; one without a result leaves nothing. With
+    ``whole``, nothing of a stopped writing stays.
     """
     if out is None:
         yield sys.stdout
@@ -103,22 +116,42 @@ def _opened(out: Path | None, *, whole: bool = False) -> Iterator[IO[str]]:
     is_device = out.exists() and not out.is_file()
     is_replaced = not is_device and (whole or out.exists())
     place = out.with_name(f"{out.name}.partial") if is_replaced else out
+    is_new = not place.exists()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        emptied = None
         try:
-            with place.open("w", encoding="utf-8", newline="") as file:
-                yield file
+            with place.open("w" if whole or is_device else "a", encoding="utf-8", newline="") as file:
+                emptied = None if whole or is_device else _Emptied(file)
+                yield emptied or file
             if is_replaced:
                 place.replace(out)
         finally:
-            if whole and is_replaced:
+            if (whole and is_replaced) or (is_new and emptied and not emptied.is_written):
                 place.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
 
 
+@dataclass
+class _Emptied:
+    """A file whose earlier content goes with the first write."""
+
+    file: IO[str]
+    is_written: bool = False
+
+    def write(self, text: str) -> int:
+        if not self.is_written:
+            self.file.truncate(0)
+            self.is_written = True
+        return self.file.write(text)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
 class _Lines:
-    def __init__(self, file: IO[str], explain: bool) -> None:
+    def __init__(self, file: _Written, explain: bool) -> None:
         self._file = file
         self._explain = explain
 
@@ -127,9 +160,12 @@ class _Lines:
         self._file.write(json_text(content, ensure_ascii=False) + "\n")
         self._file.flush()
 
+    def end(self) -> None:
+        self._file.write("")
+
 
 class _Explained:
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: _Written) -> None:
         self._file = file
         self._before = ""
 
@@ -138,14 +174,24 @@ class _Explained:
         self._file.flush()
         self._before = "\n"
 
+    def end(self) -> None:
+        self._file.write("")
+
 
 class _Csv:
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: _Written) -> None:
         self._file = file
         self._rows = csv.writer(file, lineterminator="\n")
-        self._rows.writerow(TRIPLET_COLUMNS)
+        self._begun = False
+
+    def end(self) -> None:
+        """The names of the columns, also where there is no text."""
+        if not self._begun:
+            self._rows.writerow(TRIPLET_COLUMNS)
+            self._begun = True
 
     def write(self, outcome: Outcome) -> None:
+        self.end()
         for row in triplet_rows(outcome.extracted):
             self._rows.writerow([safe_cell(value) for value in row.values()])
         self._file.flush()

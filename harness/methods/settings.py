@@ -55,7 +55,8 @@ class MethodSettings:
     ``alignment`` says what becomes of relations outside the schema; None rejects them.
     ``retrieval`` chooses the relations of the schema that each document is asked about; None: all.
     ``window`` is the most words that are asked about at once; None: whole documents.
-    ``in_episodes`` says that documents are queries of few-shot episodes, which bring their relations and shots.
+    ``in_episodes`` says that documents are queries of few-shot episodes, which bring their relations and shots;
+    ``in_corpora`` that they are of several corpora, each with relations of its own.
     """
 
     variant: PromptVariant
@@ -78,6 +79,7 @@ class MethodSettings:
     retrieval: RelationRetrieval | None = None
     adapters: Mapping[str, str] = field(default_factory=dict)
     in_episodes: bool = False
+    in_corpora: bool = False
     window: int | None = None
 
     @property

@@ -12,7 +12,7 @@ from harness.errors import InputError
 from harness.methods.base import PromptMethod
 from harness.methods.candidates import ALL, GOLD
 from harness.methods.choice import choice, judge, single_choice, statements
-from harness.methods.episodes import InEpisodes
+from harness.methods.episodes import InCorpora, InEpisodes
 from harness.methods.facts import facts, relation_facts, relations_facts, rhf
 from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.pairs import classify, pairwise
@@ -184,12 +184,19 @@ def create_method(settings: MethodSettings) -> PromptMethod:
     if settings.questions and (not kind.takes_questions or settings.candidates):
         able = " and ".join(name for name, other in METHODS.items() if other.takes_questions)
         raise InputError(f"prompt {prompt!r}: --refine decides what is asked, which {able} take, without --candidates")
+    if settings.in_corpora and (settings.shots or settings.retrieval or settings.window):
+        raise InputError(
+            "documents of several corpora are asked about the relations of their own: leave out --shots, "
+            "--retrieve-relations and --window, or train on one corpus"
+        )
     if kind.takes_candidates and settings.candidates is None and settings.questions is None:
         raise InputError(
             f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD}, {ALL}, FILE or ENCODER"
         )
     if not (kind.takes_candidates or kind.narrows_to_candidates) and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")
+    if settings.in_corpora:
+        return InCorpora(settings, create_method)
     if settings.window is not None:
         _check_windows(settings, kind)
         return Windowed(settings, settings.window, create_method)

@@ -61,7 +61,7 @@ class RunConfig:
         in_prompt=True,
     )
     data_dir: Path | None = run_option(
-        "Folder with train/dev/test_revised.json and rel_info.json (default: fetched data).",
+        "Folder with the corpus' files, or with a folder of its name (default: fetched data).",
         None,
         sources=_ANY_SOURCE,
         annotates=False,

@@ -217,6 +217,7 @@ def prepare(config: RunConfig, *, model_needed: bool = True, dataset: Dataset | 
         retrieval=load_retrieval(config, dataset.schema),
         adapters={step: adapter.sha256 for step, adapter in adapters.items()},
         in_episodes=dataset.in_episodes,
+        in_corpora=bool(dataset.annotated),
         window=config.window,
     )
     entities = entities_of(config, spec, dataset, runner)

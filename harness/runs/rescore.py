@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.gold import with_gold
-from harness.datasets.registry import CORPORA, load_dataset, load_split
+from harness.datasets.registry import CORPORA, load_dataset, load_split, refuse_several
 from harness.datasets.relation_table import schema_beside
 from harness.encoders.entities import LLM_FINDER
 from harness.encoders.seen import seen_by, seen_of
@@ -156,6 +156,7 @@ def score_against(folder: RunFolder, gold: str | Path, train: Path | None, data_
 
 def score_submission(predictions: Path, gold: str | Path, train: Path | None, data_dir: Path | None = None) -> Metrics:
     """The metrics of a predictions file against labels as of ``gold_of``."""
+    refuse_several(str(gold))
     training = None if train is None else read_training(train)
     scorer = Scorer()
     if Path(gold).is_file():
@@ -175,8 +176,9 @@ def score_submission(predictions: Path, gold: str | Path, train: Path | None, da
 def gold_of(gold: str | Path, data_dir: Path | None = None) -> Dataset:
     """The documents of ``--gold``, a file or ``NAME:SPLIT``, which is read as the literature on the corpus does.
 
-    Raises InputError where it has no labels.
+    Raises InputError where it has no labels, and for several corpora, whose scores are not one.
     """
+    refuse_several(str(gold))
     return with_gold(load_split(str(gold), data_dir), "--gold")
 
 

@@ -80,6 +80,7 @@ def _find(folder: RunFolder, manifest: Asked, place: DataPlace, remedy: str) -> 
             )
     else:
         said = [place.data_dir] if place.data_dir else []
+        said += [one / recorded.dataset for one in said if recorded.dataset in CORPORA]
         said += [CORPORA[place.dataset].folder] if place.dataset else []
         known = [CORPORA[recorded.dataset].folder] if recorded.dataset in CORPORA else []
         folders = [*known, *_near(folder)]
@@ -99,8 +100,9 @@ def _recorded(config: StoredConfig, split: str) -> tuple[Path, tuple[str, ...]]:
     corpus = CORPORA.get(config.dataset)
     if corpus is None:
         return Path(config.dataset), (Path(config.dataset).name,)
-    folder = Path(config.data_dir) if config.data_dir and not corpus.is_packaged else corpus.folder
-    return corpus.splits[split].path_in(folder), corpus.splits[split].names
+    file = corpus.splits[split]
+    folder = corpus.folder_in(Path(config.data_dir) if config.data_dir else None, file)
+    return file.path_in(folder), file.names
 
 
 def _load(folder: RunFolder, manifest: Asked, path: Path) -> Dataset:

@@ -13,23 +13,25 @@ if TYPE_CHECKING:
 
 
 def margins(
-    labels: Iterable[tuple[np.ndarray, int | np.ndarray]], scores: Iterable[np.ndarray]
+    labels: Iterable[tuple[np.ndarray, int | np.ndarray, np.ndarray | None]], scores: Iterable[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far each (pair, relation) scores above NA, and whether it is a label; flat, over all documents.
 
     Of each document: ``labels`` [k, 3] (head, tail, number of the relation) with its pairs [p, 2], or the number of its
-    entities where they are all in row-major order, and the ``scores`` [p, relations + 1] of these, NA last.
+    entities where they are all in row-major order, and whether its labels tell of each relation [relations] (None: of
+    all; others are left out); and the ``scores`` [p, relations + 1] of these pairs, NA last.
     """
     import numpy as np
 
     above: list[np.ndarray] = [np.zeros(0, dtype=np.float32)]
     gold: list[np.ndarray] = [np.zeros(0, dtype=bool)]
-    for (labelled, pairs), of_document in zip(labels, scores, strict=True):
+    for (labelled, pairs, annotated), of_document in zip(labels, scores, strict=True):
         holds = np.zeros((len(of_document), of_document.shape[1] - 1), dtype=bool)
         head, tail, relation = labelled.T
         holds[pair_rows(pairs, head, tail), relation] = True
-        above.append((of_document[:, :-1] - of_document[:, -1:]).ravel())
-        gold.append(holds.ravel())
+        told = slice(None) if annotated is None else annotated
+        above.append((of_document[:, :-1] - of_document[:, -1:])[:, told].ravel())
+        gold.append(holds[:, told].ravel())
     return np.concatenate(above), np.concatenate(gold)
 
 

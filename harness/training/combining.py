@@ -15,7 +15,7 @@ from harness.encoders.ensemble import EnsembleScorer, check_alike
 from harness.encoders.entities.finder import EntityFinder
 from harness.encoders.scorer import EncoderScorer
 from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
-from harness.encoders.text import candidate_pairs, indexed_labels
+from harness.encoders.text import annotated_relations, candidate_pairs, indexed_labels
 from harness.encoders.weights import CONFIG, TRAINING, WEIGHTS, data_of, fields_of, made_whole, refuse_existing, storing
 from harness.environment import package_versions
 from harness.errors import InputError
@@ -109,7 +109,11 @@ def _chosen(folder: Path, documents: Sequence[Document]) -> tuple[float, Scores]
     """The best threshold of an ensemble, whose own is 0, on the documents to choose by, and the scores there."""
     scorer = EnsembleScorer(folder)
     labels = [
-        (_label_array(one, scorer.relations), len(one.entities) if (pairs := candidate_pairs(one)) is None else pairs)
+        (
+            _label_array(one, scorer.relations),
+            len(one.entities) if (pairs := candidate_pairs(one)) is None else pairs,
+            annotated_relations(one, scorer.relations),
+        )
         for one in documents
     ]
     above, gold = margins(labels, (one.scores for one in scorer.score(documents)))

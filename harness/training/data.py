@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.datasets.content import content_hash
 from harness.datasets.gold import label_source_of, with_gold
-from harness.datasets.joined import AND
+from harness.datasets.joined import AND, annotated_by_itself
 from harness.datasets.registry import load_split
 from harness.datasets.splits import SPLIT_SEED, Split, few_shot, split_documents
 from harness.errors import InputError
+from harness.label_source import LabelSource
 from harness.types import Dataset, Document, RelationSchema
 
 
@@ -56,6 +58,8 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
     if not documents:
         raise InputError(f"--train {job.train}: there is no document in it")
     origin: dict[str, Any] = {"train": dataset.name, "train_sha256": dataset.sha256}
+    if dataset.annotated:
+        origin |= {"annotated": {name: len(relations) for name, relations in dataset.annotated.items()}}
     judged_by = dataset if job.dev is None else with_gold(load_split(job.dev, job.data_dir), "--dev")
     if silver := label_source_of(judged_by).silver:
         origin |= {"silver": silver}
@@ -63,7 +67,7 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
         split = split_documents(documents, job.choose, held_out)
         origin |= {"choose": job.choose, "report": held_out, "split_seed": SPLIT_SEED}
     else:
-        split = Split(documents, list(judged_by.documents), ())
+        split = Split(documents, _judging(judged_by, dataset), ())
         if AND in job.train:
             _refuse_shared(f"--dev {job.dev}", split.choose, split.train)
         if not split.choose:
@@ -74,9 +78,14 @@ def split_to_train_on(job: DataJob, *, needs_labels: bool = True) -> tuple[Datas
     if job.test is not None:
         test = with_gold(load_split(job.test, job.data_dir), "--test")
         origin |= {"test": test.name, "test_sha256": test.sha256}
-        split = Split(split.train, split.choose, list(test.documents))
+        split = Split(split.train, split.choose, _judging(test, dataset))
         _refuse_shared(f"--test {job.test}", split.report, (*split.train, *split.choose))
     return dataset, split, origin
+
+
+def _judging(dataset: Dataset, trained: Dataset) -> Sequence[Document]:
+    """The documents of ``--dev`` or ``--test``; beside joined corpora, each judges relations of its own corpus only."""
+    return annotated_by_itself(dataset) if trained.annotated else list(dataset.documents)
 
 
 def _refuse_shared(given: str, judged: Sequence[Document], used: Sequence[Document]) -> None:
@@ -112,6 +121,16 @@ def check_relations(job: DataJob, split: Split, schema: RelationSchema) -> None:
         f"--dev {job.dev}: document {title!r} has a label of relation {relation!r}{others}, which --train {job.train} "
         f"does not have: {remedy}"
     )
+
+
+def labels_record(documents: Sequence[Document]) -> dict[str, Any]:
+    """What ``training.json`` says of the labels that are learned: who wrote them, how many, and with evidence."""
+    labels = [label for document in documents for label in document.labels]
+    return {
+        "labels": len(labels),
+        "with_evidence": sum(bool(label.evidence) for label in labels),
+        "label_source": asdict(LabelSource.merged(document.label_source for document in documents)),
+    }
 
 
 def data_record(job: DataJob, split: Split, origin: Mapping[str, Any]) -> dict[str, Any]:

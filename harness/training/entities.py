@@ -118,6 +118,20 @@ def entity_scores(finder: EntityFinder, documents: Sequence[Document]) -> dict[s
     return scores
 
 
+def refuse_other_types(train: str) -> None:
+    """Raise InputError where joined corpora mark entities of other types: what one marks would be none in another."""
+    from harness.datasets.registry import entity_types_of, names_in
+
+    first, *others = names_in(train)
+    for other in others:
+        if set(entity_types_of(other)) != set(entity_types_of(first)):
+            raise InputError(
+                f"--train {train}: {first} marks {', '.join(entity_types_of(first))} and {other} "
+                f"{', '.join(entity_types_of(other))}: a finder would learn that what one of them does not mark is no "
+                "mention; train a finder for each"
+            )
+
+
 def train_entity_finder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
     """Train, keep the best weights in ``folder``, and score the reporting documents with what was kept.
 
@@ -143,6 +157,7 @@ def train_entity_finder(job: TrainingJob, folder: Path, watcher: Watcher) -> Tra
     from harness.training.folder import Trained, TrainingFiles, finished_training
     from harness.training.trainer import Trainer
 
+    refuse_other_types(job.train)
     _, split, origin = data_to_train_on(job)
     of_model, of_training = split_options(job.options, EntityConfig)
     training = with_options(TrainingConfig(seed=job.seed, rest_lr=1e-3, average_decay=0.99, epochs=20), of_training)

@@ -27,7 +27,7 @@ from harness.encoders.seen import SEEN, Seen, seen_by, write_seen
 from harness.encoders.weights import WEIGHTS, data_of, trained_folder
 from harness.errors import InputError
 from harness.training.config import TrainingConfig
-from harness.training.data import check_relations, data_record, split_to_train_on
+from harness.training.data import check_relations, data_record, labels_record, split_to_train_on
 from harness.training.earlier import refuse_seen
 from harness.training.folder import Trained, TrainingFiles, finished_training
 from harness.training.held_out import (
@@ -40,7 +40,7 @@ from harness.training.held_out import (
     without_relations,
 )
 from harness.training.teacher import Teacher
-from harness.types import RELATED, Document, PairScorer, Relation, RelationSchema
+from harness.types import RELATED, Document, PairScorer, Prediction, Relation, RelationSchema
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -205,6 +205,12 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         if not (folder / SEEN).is_file():
             write_seen(folder, seen, question)
         return finished
+    learned = labels_record(split.train)
+    if training.evidence_weight and job.few_shot is None and not learned["with_evidence"]:
+        raise InputError(
+            f"-O evidence_weight={training.evidence_weight:g}: no label of --train {job.train} names a sentence: leave "
+            "it out, or annotate with -P evidence=sentences"
+        )
     tokenizer = load_tokenizer(config.encoder)
     collator = Collator(tokenizer, config.window, config.overlap, len(config.relations))
     encoder = document_encoder(tokenizer, config)
@@ -224,7 +230,7 @@ def train_encoder(job: TrainingJob, folder: Path, watcher: Watcher) -> Trained:
         collate = with_wordings(collate, model, config, len(trained.relations), left_out)
     objective = PairObjective(collator, training, choose, chosen_by)
     trainer = Trainer(model, objective, collate, training, [one for one in train if one.pair_count], accelerator)
-    files = TrainingFiles(folder, question, seen, trainer, config, changed)
+    files = TrainingFiles(folder, question, seen, trainer, config, changed, learned)
     files.begin()
     files.resume()
     progress = trainer.run(watcher, files.keep, files.finished)
@@ -305,8 +311,22 @@ def reported_scores(scorer: PairScorer, documents: Sequence[Document]) -> Mappin
 
     if not documents:
         return None
-    found = {scores.title: scores.predictions() for scores in scorer.score(documents)}
+    found = {
+        document.title: told_of(document, scores.predictions())
+        for document, scores in zip(documents, scorer.score(documents), strict=True)
+    }
     return score(documents, found).as_dict()
+
+
+def told_of(document: Document, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+    """The predictions that the document's labels can judge.
+
+    Of relations that its corpus does not annotate nobody knows whether they hold, and a run over it leaves them out.
+    """
+    if document.annotated is None:
+        return predictions
+    known = {*document.annotated, RELATED}
+    return [one for one in predictions if one.triplet.relation in known]
 
 
 def reported_percent(reported: Mapping[str, float | int | None], task: str, name: str = "f1") -> float:

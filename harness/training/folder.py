@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 CURVE, STATE, LOCK = "curve.csv", "training.state", "training.lock"
 
+LEARNED = "learned"
+"""In ``training.json``, beside the question: which labels were learned, by whom, and how many have evidence."""
+
 STORED_EVERY = 20.0
 """Seconds from one stored state to the next: an epoch over one document takes less time than storing it."""
 
@@ -95,14 +98,21 @@ class TrainingFolder:
     """What a training writes into its folder while it runs, and what it resumes from."""
 
     def __init__(
-        self, folder: Path, question: Mapping[str, Any], seen: Seen, trainer: Resumable, weights: str = WEIGHTS
+        self,
+        folder: Path,
+        question: Mapping[str, Any],
+        seen: Seen,
+        trainer: Resumable,
+        weights: str = WEIGHTS,
+        learned: Mapping[str, Any] | None = None,
     ) -> None:
-        """``weights`` names the file of the best weights."""
+        """``weights`` names the file of the best weights; ``learned`` are the labels, as of ``labels_record``."""
         self.folder = folder
         self._weights = weights
         self._question = question
         self._seen = seen
         self._trainer = trainer
+        self._learned = {} if learned is None else {LEARNED: learned}
         self._stored = time.monotonic()
 
     def begin(self) -> None:
@@ -111,7 +121,7 @@ class TrainingFolder:
             self._lock()
             self._check_again()
             write_seen(self.folder, self._seen, self._question)
-            self._write({"question": self._question})
+            self._write({"question": self._question, **self._learned})
 
     def _check_again(self) -> None:
         """InputError where another process has trained here since this one looked, before it had the lock."""
@@ -176,6 +186,7 @@ class TrainingFolder:
         self._write(
             {
                 "question": self._question,
+                **self._learned,
                 "result": trained.as_json(),
                 "curve": [asdict(line) for line in self._trainer.progress.curve],
                 "versions": package_versions(),
@@ -205,9 +216,10 @@ class TrainingFiles(TrainingFolder):
         trainer: Trainer,
         config: Config,
         changed: frozenset[str],
+        learned: Mapping[str, Any] | None = None,
     ) -> None:
         """``changed`` names the weights that another training had changed before this one."""
-        super().__init__(folder, question, seen, trainer)
+        super().__init__(folder, question, seen, trainer, learned=learned)
         self._config = config
         self._changed = changed
 

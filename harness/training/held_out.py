@@ -18,7 +18,7 @@ def without_relations(schema: RelationSchema, split: Split, unseen: Collection[s
     """The schema and the documents of a split as if some relations did not exist.
 
     A document that is labelled with nothing else, as a sentence of FewRel is, does not train: it would teach that
-    its pair is unrelated. Raises InputError if no relation is left.
+    its pair is unrelated. Nor does one whose corpus annotates nothing else. Raises InputError if no relation is left.
     """
     seen = tuple(relation for relation in schema.relations if relation.id not in unseen)
     if not seen:
@@ -26,10 +26,14 @@ def without_relations(schema: RelationSchema, split: Split, unseen: Collection[s
     train = [
         document
         for document, before in zip(labelled(split.train, unseen, kept=False), split.train, strict=True)
-        if document.labels or not before.labels
+        if (document.labels or not before.labels) and _teaches(document, {one.id for one in seen})
     ]
     choose, report = (labelled(part, unseen, kept=False) for part in (split.choose, split.report))
     return RelationSchema(seen), Split(train, choose, report)
+
+
+def _teaches(document: Document, relations: Collection[str]) -> bool:
+    return document.annotated is None or any(one in relations for one in document.annotated)
 
 
 def left_by(schema: RelationSchema, unseen: Collection[str]) -> RelationSchema:

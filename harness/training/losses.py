@@ -13,7 +13,8 @@ from harness.training.config import TeacherLoss, TrainingConfig
 
 def training_loss(output: Output, batch: Batch, config: TrainingConfig) -> Tensor:
     """What a step minimises: the losses against labels, a teacher and evidence, weighed as ``config`` says."""
-    loss = relation_loss(output.logits, batch.labels, config)
+    annotated = batch.annotated[batch.document] if batch.annotated.shape[1] else None
+    loss = relation_loss(output.logits, batch.labels, config, annotated)
     if batch.taught.shape[1]:
         # As the labels' loss, the sum over pairs where that is focal.
         pairs = int(_is_taught(batch.taught).sum()) if config.loss == "focal" else 1
@@ -27,41 +28,51 @@ def training_loss(output: Output, batch: Batch, config: TrainingConfig) -> Tenso
     return loss
 
 
-def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig) -> Tensor:
+def relation_loss(logits: Tensor, labels: Tensor, config: TrainingConfig, annotated: Tensor | None = None) -> Tensor:
     """The chosen loss: logits [p, relations + 1] with NA last, labels [p, relations].
 
-    It is the mean over pairs, ``focal`` the sum.
+    It is the mean over pairs, ``focal`` the sum. Where documents of several corpora are joined, ``annotated``
+    [p, relations] says whether the corpus of the pair tells of the relation. Of those that it does not tell of, the
+    pair teaches nothing: neither that they hold, nor that they do not, nor on which side of them NA is.
     """
     if config.loss == "focal":
-        return focal(_above_na(logits), labels, config.focal_alpha, config.focal_gamma)
+        return focal(_above_na(logits), labels, config.focal_alpha, config.focal_gamma, annotated)
     if config.loss == "binary":
-        return functional.binary_cross_entropy_with_logits(_above_na(logits), labels.to(logits.dtype))
+        above, wanted = _above_na(logits), labels.to(logits.dtype)
+        if annotated is not None:
+            above, wanted = above[annotated], wanted[annotated]
+        return functional.binary_cross_entropy_with_logits(above, wanted)
     if config.loss == "adaptive_focal":
-        return adaptive_focal(logits, labels, config.focal_gamma)
-    return adaptive_threshold(logits, labels)
+        return adaptive_focal(logits, labels, config.focal_gamma, annotated)
+    return adaptive_threshold(logits, labels, annotated)
 
 
-def focal(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
+def focal(logits: Tensor, labels: Tensor, alpha: float, gamma: float, annotated: Tensor | None = None) -> Tensor:
     """The focal loss of each pair and relation [p, relations], summed (Lin et al., ICCV 2017).
 
-    Relations that hold weigh ``alpha``, others ``1 - alpha``; ``gamma`` turns down what is already right.
+    Relations that hold weigh ``alpha``, others ``1 - alpha``; ``gamma`` turns down what is already right. What is not
+    ``annotated`` has no part.
     """
     wanted = labels.to(logits.dtype)
     cross_entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     weight = (1 - alpha) + (2 * alpha - 1) * wanted
     # The probability of being wrong, by the logistic function of the wrong side, keeps its digits near 0.
     wrong = torch.sigmoid(logits * (1 - 2 * wanted))
-    return (weight * wrong**gamma * cross_entropy).sum()
+    each = weight * wrong**gamma * cross_entropy
+    return each.sum() if annotated is None else each[annotated].sum()
 
 
-def adaptive_threshold(logits: Tensor, labels: Tensor) -> Tensor:
-    """Relations that hold are to score above NA, all others below it (ATLOP, Zhou et al., AAAI 2021)."""
+def adaptive_threshold(logits: Tensor, labels: Tensor, annotated: Tensor | None = None) -> Tensor:
+    """Relations that hold are to score above NA, all others below it (ATLOP, Zhou et al., AAAI 2021).
+
+    What is not ``annotated`` has no part in either sum.
+    """
     always = labels.new_ones(len(labels), 1)
     above = logits.masked_fill(~torch.cat([labels, always], 1), -torch.inf).log_softmax(1)
-    return -(above[:, :-1].masked_fill(~labels, 0.0).sum(1) + _log_na(logits, labels)).mean()
+    return -(above[:, :-1].masked_fill(~labels, 0.0).sum(1) + _log_na(logits, labels, annotated)).mean()
 
 
-def adaptive_focal(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
+def adaptive_focal(logits: Tensor, labels: Tensor, gamma: float, annotated: Tensor | None = None) -> Tensor:
     """As ``adaptive_threshold``, but each relation that holds is ranked against NA alone, the hard ones first.
 
     The adaptive focal loss of KD-DocRE (Tan et al., Findings of ACL 2022): with P(r) = exp(l_r) / (exp(l_r) +
@@ -72,13 +83,13 @@ def adaptive_focal(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
     # By the logarithm, since the gradient of a power is not finite at a probability of 0.
     weight = (gamma * functional.logsigmoid(-margins)).exp()
     above = (weight * functional.logsigmoid(margins)).masked_fill(~labels, 0.0)
-    return -(above.sum(1) + _log_na(logits, labels)).mean()
+    return -(above.sum(1) + _log_na(logits, labels, annotated)).mean()
 
 
-def _log_na(logits: Tensor, labels: Tensor) -> Tensor:
-    """The logarithm of NA's probability among NA and the relations that do not hold, [p]."""
-    holds = functional.pad(labels, (0, 1))
-    return logits.masked_fill(holds, -torch.inf).log_softmax(1)[:, -1]
+def _log_na(logits: Tensor, labels: Tensor, annotated: Tensor | None) -> Tensor:
+    """The logarithm of NA's probability among NA and the relations that do not hold and are ``annotated``, [p]."""
+    left_out = functional.pad(labels if annotated is None else labels | ~annotated, (0, 1))
+    return logits.masked_fill(left_out, -torch.inf).log_softmax(1)[:, -1]
 
 
 def evidence_loss(attention: Tensor, evidence: Tensor) -> Tensor:

@@ -78,10 +78,17 @@ class PairObjective:
             document.of_candidates(found)
             for document, found in zip(self.choose, inference.scores(self.choose), strict=True)
         )
-        above, gold = margins([(self._labels(document), document.scored_pairs) for document in self.choose], scores)
+        labels = [(self._labels(one), one.scored_pairs, self._annotated(one)) for one in self.choose]
+        above, gold = margins(labels, scores)
         threshold = best_threshold(above, gold) if self.config.choose_threshold else 0.0
         found, unshifted = scores_at(above, gold, threshold), scores_at(above, gold)
         return Judged(found.precision, found.recall, found.f1, unshifted.f1, threshold)
+
+    def _annotated(self, document: EncodedDocument) -> np.ndarray | None:
+        """Whether the document's labels tell of the columns of its scores; None where they tell of all."""
+        if self.relations is None or document.annotated is None:
+            return document.annotated
+        return document.annotated[list(self.relations)]
 
     def _labels(self, document: EncodedDocument) -> np.ndarray:
         """The labels of a document, whose relations are the columns of its scores."""

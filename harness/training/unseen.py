@@ -25,7 +25,7 @@ from harness.encoders.seen import seen_by
 from harness.encoders.weights import trained_folder
 from harness.errors import InputError
 from harness.scoring.counts import Counts, Scores
-from harness.training.fit import TrainingJob, train_encoder
+from harness.training.fit import TrainingJob, told_of, train_encoder
 from harness.training.held_out import fewrel_in, joined, labelled
 from harness.types import Document, PairScores, RelationSchema, Triplet
 
@@ -217,7 +217,10 @@ def classified(
 def extracted(documents: Iterable[Document], scored: Iterable[PairScores], schema: RelationSchema) -> dict[str, Counts]:
     """Counts by relation over all pairs of the documents, of what scores above NA."""
     judged = (
-        ({label.triplet for label in document.labels}, {prediction.triplet for prediction in scores.predictions()})
+        (
+            {label.triplet for label in document.labels},
+            {prediction.triplet for prediction in told_of(document, scores.predictions())},
+        )
         for document, scores in zip(documents, scored, strict=True)
     )
     return _counted(judged, schema)

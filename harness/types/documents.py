@@ -86,7 +86,9 @@ class Document:
     ``candidates`` are the ordered pairs that can have a relation by the corpus' definition, such as chemical and
     disease; None: all. Other pairs are not asked about, and predictions for them are not scored. ``episode`` is that of
     a document that is a query in one; its labels are those of the episode's relations. ``unseen`` are the relations
-    that it is asked about in a test of relations that training does not have; empty in any other.
+    that it is asked about in a test of relations that training does not have; empty in any other. ``annotated`` are the
+    ids of the relations that its labels tell of, where corpora of other relations are joined; None: all. Of another
+    relation nothing is known in this document.
     """
 
     title: str
@@ -102,6 +104,7 @@ class Document:
     candidates: tuple[tuple[int, int], ...] | None = None
     episode: Episode | None = None
     unseen: tuple[Relation, ...] = ()
+    annotated: tuple[str, ...] | None = None
 
     def within(self, relations: Container[str]) -> Self:
         """The document with its labels of these relations only, by id."""
@@ -159,7 +162,8 @@ class Dataset:
     """One split of a corpus. ``documents`` can be iterated again and again, and may stream from disk.
 
     ``sha256`` is the checksum of the file that the documents came from. ``label_sources`` are those of its documents,
-    each with the title of the first.
+    each with the title of the first. ``annotated`` are the ids of the relations of each of several corpora, by its
+    name, where they are joined and have other ones; empty where all documents are annotated with all relations.
     """
 
     name: str
@@ -171,6 +175,7 @@ class Dataset:
     documents: Collection[Document]
     sha256: str
     label_sources: Mapping[LabelSource, str] = field(default_factory=dict)
+    annotated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def in_episodes(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from harness.datasets.registry import load_dataset
 from tests.annotation.gold import as_plain, entity_answer, relation_answer
 from tests.annotation.test_method import UNAMBIGUOUS
+from tests.chat_server import ChatServer, Fault, completion
 from tests.commands import error_line, harness, harness_json
 from tests.embedded import embedded_model_file
 
@@ -160,3 +161,64 @@ def test_an_annotation_without_any_whole_answer_fails(arguments: list[str | Path
     assert done.returncode == 1
     assert json.loads(done.stdout)["failures"][0]["status"] == "context_overflow"
     assert "7 of 7 documents without a full answer: 7 context_overflow" in done.stderr
+
+
+def test_a_stop_leaves_the_finished_documents_and_the_same_command_goes_on(
+    arguments: list[str | Path], tmp_path: Path
+) -> None:
+    out, columns = tmp_path / "corpus" / "mine.json", tmp_path / "corpus" / "mine.parquet"
+    outs = ("--out", out, "--out", columns)
+    slow = ("-M", "latency_ms=700", "--max-connections", 1, "--max-time", 5)
+    stopped = harness(*arguments, *outs, *slow)
+    assert stopped.returncode == 3
+    left = [tmp_path / "corpus" / f"mine.partial{suffix}" for suffix in (".json", ".parquet")]
+    assert f"in {left[0]}, {left[1]} until all are" in error_line(stopped)
+    assert sorted(one.name for one in out.parent.iterdir()) == [
+        "mine.partial.json",
+        "mine.partial.parquet",
+        "rel_info.json",
+    ]
+    for file in left:
+        titles = [one.title for one in load_dataset(str(file)).documents]
+        assert titles == [one.title for one in GOLD][: len(titles)]
+        assert (
+            f"{len(titles)} documents, all valid; silver: labels written by a model"
+            in harness("data", "validate", file).stdout
+        )
+    done = harness_json(*arguments, *outs)
+    assert done["written"]["documents"] == 4
+    assert sorted(one.name for one in out.parent.iterdir()) == ["mine.json", "mine.parquet", "rel_info.json"]
+    manifest = json.loads((Path(done["run_dir"]) / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["sessions"][1]["replayed"] == manifest["sessions"][0]["sent"] > 1
+    table = (out.parent / "rel_info.json").read_text(encoding="utf-8")
+    again = harness(*arguments, *outs, "--schema", "open", "--constrain", "none", *slow[:-1], 1)
+    assert (again.returncode, (out.parent / "rel_info.json").read_text(encoding="utf-8")) == (3, table)
+    assert sorted(one.name for one in out.parent.iterdir()) == ["mine.json", "mine.parquet", "rel_info.json"]
+
+
+def test_documents_that_ended_before_an_earlier_one_are_left_in_the_order_of_the_texts(tmp_path: Path) -> None:
+    source, out = tmp_path / "texts.jsonl", tmp_path / "corpus" / "mine.json"
+    texts = [{"title": document.title, "text": as_plain(document).text} for document in GOLD]
+    source.write_text("".join(json.dumps(one) + "\n" for one in texts), encoding="utf-8")
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        asked = body["messages"][-1]["content"]
+        gold = next(
+            one for one in GOLD if " ".join(one.sentences[0]) in asked or f"E1: {one.entities[0].name} (" in asked
+        )
+        is_second = f"E1: {gold.entities[0].name} (" in asked
+        return completion(relation_answer(gold, SCHEMA) if is_second else entity_answer(gold))
+
+    def first_waits(_number: int, body: dict[str, Any]) -> Fault | None:
+        return Fault("status", 500) if " ".join(GOLD[0].sentences[0]) in body["messages"][-1]["content"] else None
+
+    with ChatServer(answer, first_waits) as server:
+        stopped = harness(
+            "annotate", source, "--model", "scripted", "--base-url", server.base_url, "--constrain", "none",
+            "-M", "probe=false", "--max-time", 6, "--max-retries", 100, "--out", out, "--results-dir",
+            tmp_path / "results",
+        )  # fmt: skip
+    assert stopped.returncode == 3, stopped.stderr
+    assert "2 documents are in" in error_line(stopped)
+    left = load_dataset(str(out.with_name("mine.partial.json"))).documents
+    assert [one.title for one in left] == [one.title for one in GOLD[1:]]

@@ -146,7 +146,10 @@ def test_what_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path)
     text.write_text("One.", encoding="utf-8")
     place = ("annotate", text, "--model", "mock", "-M", f"answers={script(tmp_path)}", "--results-dir", tmp_path / "r")
     file = tmp_path / "out" / "a.parquet"
-    for out, told in (((file, file), "is given twice"), ((tmp_path / "a.csv",), "name a .json or a .parquet file")):
+    for out, told in (
+        ((file, file), "is given twice"),
+        ((tmp_path / "a.csv",), "name a .json, a .jsonl or a .parquet file"),
+    ):
         done = harness_here(*place, *(part for one in out for part in ("--out", one)))
         assert done.returncode == 2
         assert told in error_line(done)

@@ -86,5 +86,5 @@ def test_nothing_is_written_beside_a_table_that_lacks_a_relation(tmp_path: Path)
 def test_a_target_that_would_be_read_as_something_else_is_refused(tmp_path: Path, name: str) -> None:
     corpus = source(tmp_path / "made", "P17")
     done = harness_here("data", "convert", corpus, tmp_path / "out" / name)
-    assert "documents are written as .json or .parquet; name such a file" in error_line(done)
+    assert "documents are written as .json, .jsonl or .parquet; name such a file" in error_line(done)
     assert not (tmp_path / "out").exists()

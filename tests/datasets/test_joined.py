@@ -13,6 +13,7 @@ from harness.datasets.registry import entity_types_of, load_split
 from harness.errors import InputError
 from harness.training.data import split_to_train_on
 from harness.training.fit import TrainingJob
+from tests.commands import error_line, harness_here
 from tests.corpora import RELATIONS, write_corpus
 
 
@@ -132,3 +133,54 @@ def test_any_labels_stand_before_none(folder: Path) -> None:
 def test_a_corpus_without_a_name_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(InputError, match="has no name: write NAME:SPLIT or a path"):
         load_split(name, folder)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = json.loads(write_corpus(tmp_path / "made", 3).read_text(encoding="utf-8"))
+    names = ("one/part/train.json", "two/part/train.json", "two/part/train.json.gz", "three/dev.json")
+    for number, name in enumerate(names):
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        other = [{**row, "sents": [[f"Text{number}", *row["sents"][0]]]} for row in rows]
+        place.write_text(json.dumps(other), encoding="utf-8")
+    named = load_split("+".join(str(tmp_path / name) for name in names))
+    assert named.name == "one/part/train+two/part/train.json+two/part/train.json.gz+dev"
+    assert len(named.documents) == 12
+    assert [one.title for one in named.documents][3:9:3] == [
+        "Document 0 (two/part/train.json)",
+        "Document 0 (two/part/train.json.gz)",
+    ]
+    same = load_split(f"{tmp_path / names[0]}+{tmp_path / names[0]}")
+    assert (same.name, len(same.documents)) == ("train+train", 3)
+
+
+def test_joined_corpora_are_counted_and_checked(folder: Path) -> None:
+    place = ("--data-dir", folder)
+    name = "docred:train+redocred:train+docred:dev"
+    counted = json.loads(harness_here("data", "stats", name, *place, "--json").stdout)
+    assert (counted["documents"], counted["triplets"], counted["labels_with_evidence"]) == (6, 22, 18)
+    assert {name: one["documents"] for name, one in counted["joined"].items()} == {
+        "docred:train": 4,
+        "redocred:train": 4,
+        "docred:dev": 2,
+    }
+    shown = harness_here("data", "stats", name, *place).stdout
+    assert "docred:train (4, 4 relations), redocred:train (4, 4 relations), docred:dev (2, 4 relations)" in shown
+    told = harness_here("data", "validate", name, *place).stdout.splitlines()
+    assert told[:4] == [
+        "docred:train: 4 documents, all valid",
+        "redocred:train: 4 documents, all valid",
+        "docred:dev: 2 documents, all valid",
+        f"{name}: 6 documents, all valid; 4 stand in several, and count once",
+    ]
+    told_of_split = harness_here("data", "validate", name, "--split", "dev", *place)
+    assert (told_of_split.returncode, "each is named with its split" in error_line(told_of_split)) == (2, True)
+
+
+def test_the_folder_of_a_corpus_that_is_shown_is_the_one_that_was_named(folder: Path) -> None:
+    shown = json.loads(harness_here("data", "show", "docred", "--data-dir", folder, "--json").stdout)
+    assert (shown["folder"], shown["here"]) == (str(folder), ["train", "distant", "dev"])
+    (folder / "docred").mkdir()
+    assert (
+        f"folder           {folder / 'docred'}" in harness_here("data", "show", "docred", "--data-dir", folder).stdout
+    )

@@ -154,5 +154,5 @@ def test_a_subset_keeps_what_labels_call_unrelated_and_is_never_empty(tmp_path: 
     nothing = harness_here("data", "subset", "cdr:dev", tmp_path / "two" / "dev.json", "-m", "1", "--seen", *place)
     assert "cdr:dev: no relation is left; choose others" in error_line(nothing)
     assert not (tmp_path / "two").exists()
-    told = error_line(harness_here("data", "stats", "cdr:dev", *place))
+    told = error_line(harness_here("data", "show", "cdr:dev", *place))
     assert "cdr:dev: one corpus is named here, and its split apart: cdr with --split dev" in told

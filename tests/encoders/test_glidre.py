@@ -224,7 +224,7 @@ def test_documents_can_be_chosen_by_over_some_of_the_relations(
     objective = PairObjective(collator, TrainingConfig(), encoded, (2, 0))
     assert objective._labels(encoded[0])[:, 2].tolist() == [1, 0, 1]
     accelerator: Any = SimpleNamespace(device=CPU, mixed_precision="no")
-    above, gold = margins([(objective._labels(encoded[0]), encoded[0].scored_pairs)], [some])
+    above, gold = margins([(objective._labels(encoded[0]), encoded[0].scored_pairs, None)], [some])
     found = scores_at(above, gold, best_threshold(above, gold))
     assert objective.judge(model, accelerator).f1 == pytest.approx(found.f1)
 

@@ -23,7 +23,7 @@ from harness.extraction.graphs import normalised
 from harness.extraction.inputs import Text, read_inputs
 from harness.extraction.page import page_writer
 from harness.extraction.pipeline import MOST_WINDOWS, Extractor, tokenised
-from harness.extraction.results import triplet_table
+from harness.extraction.results import TRIPLET_COLUMNS, triplet_table
 from harness.extraction.writers import format_of, safe_cell, writer
 from harness.types import Document, PairScores
 from tests.commands import error_line, harness_here
@@ -167,6 +167,38 @@ def test_a_file_that_was_there_is_kept_until_all_is_written(
         output.write(outcome)
     assert "Ada" in out.read_text(encoding="utf-8")
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "text"])
+def test_an_extraction_without_a_result_leaves_no_file_and_keeps_an_earlier_one(tmp_path: Path, kind: str) -> None:
+    out, partial = tmp_path / "out", tmp_path / "out.partial"
+
+    def failed() -> None:
+        with writer(kind, out, SCHEMA):
+            raise InputError("the plan of a run")
+
+    with pytest.raises(InputError):
+        failed()
+    assert not list(tmp_path.iterdir())
+    out.write_text("earlier", encoding="utf-8")
+    partial.write_text("stopped", encoding="utf-8")
+    with pytest.raises(InputError):
+        failed()
+    assert (out.read_text(encoding="utf-8"), partial.read_text(encoding="utf-8")) == ("earlier", "stopped")
+    with writer(kind, out, SCHEMA):
+        pass  # no text at all
+    assert out.read_text(encoding="utf-8") == (",".join(TRIPLET_COLUMNS) + "\n" if kind == "csv" else "")
+    assert not partial.exists()
+
+
+def test_a_plan_that_fails_behind_the_finder_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Ada was born in London.", encoding="utf-8")
+    done = harness_here(
+        "extract", tmp_path / "a.txt", "--out", tmp_path / "found.csv", "--relations", "mock", "--prompt", "tagged",
+        "--adapter", tmp_path / "nothing", "--results-dir", tmp_path / "results",
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert not list(tmp_path.glob("found.csv*"))
 
 
 def test_a_place_that_cannot_be_written_is_told_before_a_text_is_read(tmp_path: Path) -> None:

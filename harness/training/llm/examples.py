@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import InputError
 from harness.methods.candidates import AllPairs, GoldAndUnrelatedPairs, GoldPairs, RankedPairs
+from harness.methods.episodes import InCorpora
 from harness.methods.pairs import PairQuestions
 from harness.training.llm.config import LlmTrainingConfig
 from harness.types import Document, Message
@@ -119,6 +120,8 @@ def with_sampled_pairs(method: PromptMethod, ratio: float | None, seed: int) -> 
     """
     if ratio is None:
         return method
+    if isinstance(method, InCorpora):
+        raise InputError("-O na: is drawn from the pairs of one corpus: train on corpora of the same relations")
     if not (isinstance(method, PairQuestions) and method.none):
         raise InputError("-O na: the prompt has no answer for pairs without a relation; use --prompt pairwise")
     proposer = method.source if isinstance(method.source, RankedPairs) else None

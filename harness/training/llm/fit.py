@@ -23,7 +23,7 @@ from harness.prompting.variant import load_variant
 from harness.runs.config import RunConfig
 from harness.runs.plan import Experiment, prepare
 from harness.scoring.official import score
-from harness.training.data import check_relations, data_record, split_to_train_on
+from harness.training.data import check_relations, data_record, labels_record, split_to_train_on
 from harness.training.earlier import refuse_seen
 from harness.training.fit import begun
 from harness.training.folder import Trained, TrainingFolder, finished_training
@@ -190,7 +190,7 @@ async def _trained(
     trainer = AdapterTrainer(adapted, config, train, accelerator)
 
     seen = Seen.of(split.train, split.choose, experiment.dataset.schema)
-    files = TrainingFolder(folder, question, seen, trainer, WEIGHTS)
+    files = TrainingFolder(folder, question, seen, trainer, WEIGHTS, labels_record(split.train))
     files.begin()
     files.resume()
     while not trainer.is_over:
