@@ -112,7 +112,7 @@ RECORDS: dict[str, Damage] = {
     "a prediction of three": changed("predictions", to=[[0, "P17", 1]]),
     "a status that is none": changed("status", to="fine"),
     "half a character": changed("error", to="\ud800"),
-    "no options": changed("details", "answers", 0, "options", to=[]),
+    "options as a text": changed("details", "answers", 0, "options", to="all"),
     "usage as a list": changed("steps", 0, "usage", to=[1, 2]),
     "messages as a text": changed("steps", 0, "messages", to="all"),
 }

@@ -137,7 +137,7 @@ def test_teacher_then_distant_documents_then_human_ones(
     """The sequences of DREEAM and KD-DocRE; what a teacher alone is learned from needs no labels."""
     distant = labelled_by(_of_two_sentences(corpus, tmp_path / "distant"), "distant")
     unlabelled = without_gold(_of_two_sentences(corpus, tmp_path / "unlabelled"))
-    options = {**job.options, "epochs": "1", "swapped_entities": "0"}
+    options = {**job.options, "epochs": "1", "evidence_weight": "0", "swapped_entities": "0"}
     of_dreeam = {"teacher_weight": "0", "teacher_evidence_weight": "0.1"}
     for train, added in ((distant, of_dreeam), (unlabelled, {"teacher_weight": "1", "teacher_loss": "mse"})):
         student, final = train.parent / "student", train.parent / "final"
@@ -201,7 +201,7 @@ def test_a_student_of_all_pairs_learns_of_the_candidates_what_its_teacher_says(
 ) -> None:
     """CDR's candidates are pairs of chemical and disease; reasoning goes over all pairs."""
     shutil.copy(CDR, tmp_path / "dev.data")
-    options = {**OPTIONS, "encoder": tiny_encoder("bert"), "epochs": "1", "reasoning": "none"}
+    options = {**OPTIONS, "encoder": tiny_encoder("bert"), "epochs": "1", "evidence_weight": "0", "reasoning": "none"}
     job = TrainingJob("atlop", "cdr:dev", data_dir=tmp_path, choose=0, report=0, options=options)
     teacher = tmp_path / "teacher"
     train_encoder(job, teacher, Recorder())
