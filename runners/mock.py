@@ -150,7 +150,7 @@ RUNNER = Declaration(
     "mock",
     mock_runner,
     {
-        "answers": Option("a file with one answer a line"),
+        "answers": Option('a file of JSON lines {"contains": TEXT, "text": ANSWER} (docs/runners.md)'),
         "latency_ms": Option("milliseconds to wait before each answer", changes_answers=False),
     },
     prefix="mock",

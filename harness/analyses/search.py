@@ -151,7 +151,7 @@ def check_split(config: RunConfig, dataset: Dataset) -> None:
 async def run_search(
     config: RunConfig,
     axes: Sequence[Axis],
-    observe: Callable[[int, int, Cell], Observer],
+    observe: Callable[[int, int, Cell, int], Observer],
     first_documents: int = 4,
     reduction: int = 2,
 ) -> Search:
@@ -161,9 +161,9 @@ async def run_search(
     configurations; of equal scores, the one with fewer tokens. ``config.limit`` bounds the documents. If the budget
     ends within a round, the round before decides. The same command resumes: nothing is paid for twice.
 
-    ``observe`` is called with the number of the run in its round, their number and the cell. Raises InputError for a
-    split that is reported, documents without labels, and a grid without a possible cell; OutOfBudget if not even the
-    first round can be ended; else what ``execute`` raises.
+    ``observe`` is called with the number of the run in its round, their number, the cell and the number of the round.
+    Raises InputError for a split that is reported, documents without labels, and a grid without a possible cell;
+    OutOfBudget if not even the first round can be ended; else what ``execute`` raises.
     """
     planned, impossible = plan_cells(replace(config, limit=min(first_documents, config.limit or first_documents)), axes)
     dataset = with_gold(planned[0][1].dataset, "a search")
@@ -185,7 +185,7 @@ async def run_search(
                     made = configuration(replace(config, limit=count, limits=limits), cell)
                     experiment = prepare(made, dataset=dataset)
                     under_way = RunFolder(config.results / "runs" / experiment.run_id)
-                    result = await execute(experiment, observe(place, len(left), cell), session=session)
+                    result = await execute(experiment, observe(place, len(left), cell, number), session=session)
                     results.append(Tried(number, count, cell, result))
                     paid = _sum(paid, result.manifest.spent)
             except OutOfBudget:

@@ -188,9 +188,12 @@ def has_best(points: Sequence[ThresholdPoint]) -> bool:
     return len({point.scores.f1 for point in points}) > 1
 
 
-def shown_points(points: Sequence[ThresholdPoint]) -> list[ThresholdPoint]:
-    """At most ``MOST_POINTS`` of them, the first and the last among them."""
-    if len(points) <= MOST_POINTS:
-        return list(points)
-    step = (len(points) - 1) / (MOST_POINTS - 1)
-    return [points[round(number * step)] for number in range(MOST_POINTS)]
+def shown_points(points: Sequence[ThresholdPoint], best: ThresholdPoint | None = None) -> list[ThresholdPoint]:
+    """At most ``MOST_POINTS`` of them, the first and the last among them, and ``best``, from the highest down."""
+    shown = list(points)
+    if len(points) > MOST_POINTS:
+        step = (len(points) - 1) / (MOST_POINTS - 1)
+        shown = [points[round(number * step)] for number in range(MOST_POINTS)]
+    if best and all(point.threshold != best.threshold for point in shown):
+        shown.append(best)
+    return sorted(shown, key=lambda point: -point.threshold)

@@ -77,11 +77,12 @@ def ablate(
     kind = chosen_display(display, as_json)
     shown: list[QuietDisplay] = []
 
-    def observe(number: int, count: int, cell: Cell) -> Observer:
+    def observe(number: int, count: int, cell: Cell, round_number: int = 0) -> Observer:
         for earlier in shown:
             earlier.close()
         if kind != "none":
-            print(f"run {number} of {count}: {_named(cell)}", file=sys.stderr, flush=True)
+            of_round = f"round {round_number}, " if round_number else ""
+            print(f"{of_round}run {number} of {count}: {_named(cell)}", file=sys.stderr, flush=True)
         shown.append(make_display(kind))
         return shown[-1]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import strict_json
+from harness.amounts import amount
 from harness.cli.options import JsonOption, ResultsOption, RunDataDirOption, RunDatasetOption
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def _print(found: Calibration) -> None:
     from harness.cli.tables import print_table
 
     unread = f", {found.unread:,} without probabilities left out" if found.unread else ""
-    typer.echo(f"{found.run_id}: {found.questions:,} questions about {found.documents:,} documents{unread}")
+    typer.echo(
+        f"{found.run_id}: {amount(found.questions, 'question')} about {amount(found.documents, 'document')}{unread}"
+    )
     if found.silver:
         typer.echo(found.silver)
     print_table(
@@ -137,8 +140,8 @@ def _print(found: Calibration) -> None:
     options = [f"-R {name}={temperature:.3g}" for name, temperature in found.temperatures().items()]
     typer.echo(
         f"calibration error {found.error:.3f}; {found.fitted_error:.3f} on the same questions at the temperature that "
-        f"fits them best.\nFitted on {found.documents:,} documents of {found.dataset} {found.split}; for others: "
-        f"{' '.join(options)}"
+        f"fits them best.\nFitted on {amount(found.documents, 'document')} of {found.dataset} {found.split}; "
+        f"for others: {' '.join(options)}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from harness.amounts import amount
 from harness.cli.data_counts import STATS_HELP, VALIDATE_HELP, data_stats, data_validate
 from harness.cli.options import DataDirOption, JsonOption
 from harness.errors import InputError
@@ -22,20 +23,21 @@ CorpusArgument = Annotated[str, typer.Argument(help="A corpus of `harness data l
 
 
 @app.command("list")
-def list_corpora(as_json: JsonOption = False) -> None:
-    """List the corpora that are known by name, and whether their files are here.
+def list_corpora(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """List the corpora that are known by name, and which of their splits are here.
 
     \b
-    Example:
+    Examples:
       harness data list
+      harness data list --data-dir data
     """
     from harness.datasets.registry import CORPORA
 
     if as_json:
-        typer.echo(json.dumps([_row(corpus) for corpus in CORPORA.values()]))
+        typer.echo(json.dumps([_row(corpus, data_dir) for corpus in CORPORA.values()]))
         return
     for corpus in CORPORA.values():
-        here = _row(corpus)["here"]
+        here = _row(corpus, data_dir)["here"]
         where = f"here: {', '.join(here)}" if here else "not here"
         typer.echo(f"{corpus.name:<9} {corpus.language}  {corpus.source} ({where})")
 
@@ -75,7 +77,7 @@ def show(
             for inner, content in value.items():
                 if key == "files" and inner not in corpus.listed_splits:
                     continue
-                typer.echo(f"{key:<16} {inner}: {content}")
+                typer.echo(f"{key:<16} {inner}: {_in_words(key, content, corpus)}")
         elif value:
             typer.echo(f"{key:<16} {', '.join(value) if isinstance(value, list) else value}")
 
@@ -100,6 +102,20 @@ def _row(corpus: Corpus, data_dir: Path | None = None) -> dict[str, Any]:
         "published": {split: {**one.counts, "source": one.source} for split, one in corpus.published.items()},
         "notes": corpus.notes,
     }
+
+
+def _in_words(key: str, content: Any, corpus: Corpus) -> str:
+    """What a row holds of one split, for people: which pairs are candidates, and a paper's counts."""
+    if key == "candidates":
+        types = corpus.arguments
+        of_types = f"all pairs of a {types.head} with a {types.tail}" if types else "all pairs"
+        return {"typed": of_types, "labelled": "the pairs that the file labels, also those labelled as unrelated"}[
+            content
+        ]
+    if key == "published":
+        counts = (f"{name.replace('_', ' ')} {count:,}" for name, count in content.items() if name != "source")
+        return f"{', '.join(counts)} ({content['source']})"
+    return str(content)
 
 
 def _show_document(document: Document, schema: RelationSchema, as_json: bool) -> None:
@@ -155,7 +171,7 @@ def convert(
     from harness.datasets.registry import corpus_named
 
     count = convert_file(source, target, corpus_named(corpus) if corpus else None, mesh_tree, tag, format)
-    typer.echo(f"{target}: {count:,} documents")
+    typer.echo(f"{target}: {amount(count, 'document')}")
 
 
 @app.command()
@@ -264,7 +280,9 @@ def subset(
     write_schema(target.with_name("rel_info.json"), kept.schema)
     relations_kept = kept.schema.relations
     names = ", ".join(relation.name for relation in relations_kept[:15]) + (", ..." if len(relations_kept) > 15 else "")
-    typer.echo(f"{target}: {output.count:,} documents of {len(kept.schema.relations)} relations: {names}")
+    typer.echo(
+        f"{target}: {amount(output.count, 'document')} of {amount(len(kept.schema.relations), 'relation')}: {names}"
+    )
 
 
 app.command("stats", help=STATS_HELP)(data_stats)

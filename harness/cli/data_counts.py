@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.amounts import amount
 from harness.cli.options import DataDirOption, JsonOption
 from harness.errors import InputError
 from harness.label_source import NO_LABELS, LabelSource
@@ -123,7 +124,7 @@ def _loaded(name: str, split: str | None, data_dir: Path | None) -> tuple[Mappin
 def _valid(dataset: Dataset) -> str:
     source = LabelSource.merged(dataset.label_sources)
     told = "; not all have labels" if source == NO_LABELS else f"; {source.silver}" if source.silver else ""
-    return f"{len(dataset.documents):,} documents, all valid{told}"
+    return f"{amount(len(dataset.documents), 'document')}, all valid{told}"
 
 
 def _numbers(dataset: Dataset) -> dict[str, int]:
@@ -131,11 +132,9 @@ def _numbers(dataset: Dataset) -> dict[str, int]:
 
 
 def _parts_in_words(parts: Mapping[str, Dataset]) -> str:
-    def words(relations: int) -> str:
-        return f"{relations:,} relation{'' if relations == 1 else 's'}"
-
     return ", ".join(
-        f"{name} ({len(one.documents):,}, {words(len(one.schema.relations))})" for name, one in parts.items()
+        f"{name} ({len(one.documents):,}, {amount(len(one.schema.relations), 'relation')})"
+        for name, one in parts.items()
     )
 
 
@@ -162,7 +161,7 @@ def _label_rows(counted: Statistics, relations: int, source: LabelSource) -> lis
         ("NA pairs", f"{counted.na_pairs:,}" + (f" ({labelled:,} of them labelled so)" if labelled else "")),
         ("related pairs", f"{counted.related_pairs:,} ({counted.multi_relation_pairs:,} with several relations)"),
         ("triplets", f"{counted.triplets:,} ({counted.intra_share:.1%} intra-sentence)"),
-        *([("labels stated", f"{counted.stated_labels:,}, {stated:,} of them again")] if stated else []),
+        *([("labels stated", f"{counted.stated_labels:,}, {stated:,} of them repeat another")] if stated else []),
         ("relations used", f"{counted.relations_used} of {relations}"),
         *([("evidence", _evidence_in_words(counted))] if counted.labels_with_evidence else []),
     ]

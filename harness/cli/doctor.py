@@ -21,8 +21,16 @@ EXTRAS = {
     "adapters": ("peft", "training LoRA adapters"),
     "align": ("sentence_transformers", "relation alignment by SBERT"),
     "encoders": ("torch", "ATLOP, candidate proposer, GLiDRE"),
+    "extract": ("pypdf", "PDF and HTML files in `harness extract`"),
+    "gliner": ("gliner", "GLiNER as entity finder of `harness extract`"),
+    "graph": ("networkx", "graphs from `harness extract`"),
+    "language": ("py3langid", "`harness annotate --language`"),
+    "parquet": ("pyarrow", "Parquet files"),
     "ray": ("ray", "clusters"),
     "report": ("matplotlib", "figures and report pages"),
+    "serve": ("fastapi", "`harness serve`"),
+    "spacy": ("spacy", "spaCy: its files, names, and component"),
+    "tracking": ("mlflow", "MLflow, Weights & Biases"),
 }
 
 
@@ -56,7 +64,7 @@ def doctor(
         typer.echo(json.dumps([finding._asdict() for finding in findings]))
     else:
         for finding in findings:
-            typer.echo(f"{'ok ' if finding.fine else '-- '} {finding.name:<22} {finding.note}")
+            typer.echo(f"{'ok ' if finding.fine else '-- '} {finding.name:<23} {finding.note}")
     if any(finding.needed and not finding.fine for finding in findings):
         raise typer.Exit(1)
 

@@ -231,15 +231,15 @@ class _Reading:
 
     def end(self, out: Path | None) -> None:
         """Say what was found; exit as what could not be read demands."""
-        from harness.extraction.explanation import counted
+        from harness.amounts import amount
 
         if self.texts:
             where = f", written to {out}" if out else ""
             found = ", ".join(
                 (
-                    counted(self.texts, "text", "texts"),
-                    counted(self.entities, "entity", "entities"),
-                    counted(self.triplets, "triplet", "triplets"),
+                    amount(self.texts, "text", "texts"),
+                    amount(self.entities, "entity", "entities"),
+                    amount(self.triplets, "triplet", "triplets"),
                 )
             )
             typer.echo(f"{found}{where}", err=True)

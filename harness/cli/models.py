@@ -13,12 +13,36 @@ from harness.cli.options import JsonOption
 
 app = typer.Typer(help="List the models, or fetch the file of one that runs on the CPU.", invoke_without_command=True)
 
+WITHOUT_FILE = {
+    "encoder": "encoders are part of a package, of a folder, or loaded from the hub by the run",
+    "mock": "it answers from a script (-M answers=FILE)",
+    "openai_api": "it runs at its provider",
+    "transformers": "the run loads it from the hub, or from its folder",
+    "vllm_inprocess": "vLLM loads it when a run starts",
+    "vllm_server": "vLLM loads it when a run starts",
+}
+"""Where the weights of a runner's models are, for those that `fetch` has nothing to fetch for."""
+
 
 @app.callback()
 def list_models(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the short names; `provider/name` reaches models without a row."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _print_models(as_json)
+
+
+@app.command("list")
+def list_again(as_json: JsonOption = False) -> None:
+    """List the short names, as `harness models` does.
+
+    \b
+    Example:
+      harness models list
+    """
+    _print_models(as_json)
+
+
+def _print_models(as_json: bool) -> None:
     from harness.models import load_models
 
     models = load_models().values()
@@ -79,7 +103,7 @@ def fetch(
 
     spec = load_models().get(name) or resolve_model(name)
     if spec.runner != "llama_cpp":
-        raise InputError(f"{name} has no file to fetch: {spec.runner} gets its weights itself")
+        raise InputError(f"{name} has no file to fetch: {WITHOUT_FILE[spec.runner]}")
     if source is not None and not is_hub_row(spec):
         raise InputError(f"--from {source}: {name} has its own file; run yours with --model {source}")
     path = register_file(spec, source) if source else fetch_model(spec, lambda line: typer.echo(line, err=True))

@@ -27,8 +27,22 @@ app = typer.Typer(help="List prompt variants, or show what one would send.", inv
 @app.callback()
 def list_prompts(context: typer.Context) -> None:
     """List the shipped variants with their options; `show` prints the messages of one."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _print_prompts()
+
+
+@app.command("list")
+def list_again() -> None:
+    """List the shipped variants with their options, as `harness prompts` does.
+
+    \b
+    Example:
+      harness prompts list
+    """
+    _print_prompts()
+
+
+def _print_prompts() -> None:
     from harness.methods.table import METHODS
     from harness.prompting.variant import (
         EVIDENCE,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.amounts import amount
 from harness.cli.options import DataDirOption, key_values
 
 app = typer.Typer(help="Draft and check schema files: relations with their texts.", no_args_is_help=True)
@@ -49,7 +50,7 @@ def new(
     write_draft(out, draft_schema(dataset, texts, model or ""))
     count = len(dataset.schema.relations)
     by = "" if texts is None else f", {len(texts):,} with texts by {model}"
-    typer.echo(f"{out}: a draft of {count:,} relations{by}; write its texts over")
+    typer.echo(f"{out}: a draft of {amount(count, 'relation')}{by}; rewrite its texts")
 
 
 @app.command()
@@ -63,5 +64,5 @@ def check(file: Annotated[Path, typer.Argument(help="A schema file, or a file of
     from harness.prompting.relations import drafted_from, read_relation_texts
 
     texts = read_relation_texts(file)
-    drafted = "; a draft, whose texts are to be written over" if drafted_from(file) else ""
-    typer.echo(f"{file}: {len(texts):,} relations, all valid{drafted}")
+    drafted = "; a draft, whose texts are to be rewritten" if drafted_from(file) else ""
+    typer.echo(f"{file}: {amount(len(texts), 'relation')}, all valid{drafted}")

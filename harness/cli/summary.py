@@ -259,7 +259,7 @@ def proposal_lines(proposal: ProposalScores | None, encoder: EncoderOrigin | Non
     ]
     if saved := proposal.saved:
         compared = ", about ".join((_compared(saved.requests, "requests"), _compared(saved.tokens, "tokens")))
-        lines.append(("against all pairs", compared))
+        lines.append(("against all pairs", f"{compared} than pairwise over all of them"))
     return lines
 
 

@@ -124,8 +124,8 @@ def threshold(
 
     \b
     Examples:
-      harness sweep threshold dev_choose-qwen-hrt
-      harness sweep threshold dev_choose-qwen-hrt --report dev_report-qwen-hrt --out curve.svg
+      harness sweep threshold dev_choose-qwen2.5_1.5b_gguf-hrt
+      harness sweep threshold 3f9a01bc --report 77d0c2ea --out curve.svg
     """
     from harness.analyses.thresholds import at, best_of, curve, has_best, read_scored, shown_points
     from harness.cli.figures import check_output
@@ -153,6 +153,7 @@ def threshold(
     if other and not unseen:
         raise InputError(f"--report {other.run_id}: all of its documents chose the threshold; name a run of others")
     reported = at(unseen, best.threshold) if unseen else None
+    shown_rows = shown_points(points, best if has_best(points) else None)
     if out:
         write_points(out, points, f"{read.run_id}, {len(read.documents)} documents", "threshold")
     if as_json:
@@ -162,7 +163,7 @@ def threshold(
             "split": read.split,
             "documents": len(read.documents),
             "without_score": read.without_score,
-            "points": [point.as_json() for point in shown_points(points)],
+            "points": [point.as_json() for point in shown_rows],
             "chosen": {**best.as_json(), "option": read.typed(best.threshold) or None},
             "reported": reported and other and {**reported.as_json(), "run_id": other.run_id, "documents": len(unseen)},
         }
@@ -174,7 +175,7 @@ def threshold(
         )
         if read.without_score:
             typer.echo(f"certain  {read.without_score:,} triplets without a score, which no threshold leaves out")
-        _print_curve(shown_points(points))
+        _print_curve(shown_rows)
         if not has_best(points):
             typer.echo(f"F1 is {_percent(best.scores.f1)} at every threshold: there is nothing to choose")
             return

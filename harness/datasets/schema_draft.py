@@ -1,4 +1,4 @@
-"""A first draft of a schema file, from the names and the labels of a corpus, for a person to write over."""
+"""A first draft of a schema file, from the names and the labels of a corpus, for a person to rewrite."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.amounts import amount
 from harness.errors import InputError, StorageError
 from harness.types import Dataset, Relation
 
@@ -16,9 +17,9 @@ LEAST_SHARE = 0.01
 FIRST_WORDS = "DRAFT, to be written over: "
 
 _HEADING = """\
-# A draft from {labels:,} labels of {documents:,} documents. Write descriptions, examples and statements over, and
+# A draft from {labels} of {documents}. Rewrite descriptions, examples and statements. Write
 # argument types from what each relation means: here they are counted. Runs on these very documents refuse a draft.
-# Take the line drafted_from out when nothing of the draft is left.
+# Take out the line drafted_from when nothing of the draft is left.
 """
 
 
@@ -50,7 +51,7 @@ def draft_schema(dataset: Dataset, texts: Mapping[str, DraftedText] | None = Non
             heads[triplet.relation][document.entities[triplet.head].type] += 1
             tails[triplet.relation][document.entities[triplet.tail].type] += 1
             labels += 1
-    lines = [_HEADING.format(labels=labels, documents=len(dataset.documents))]
+    lines = [_HEADING.format(labels=amount(labels, "label"), documents=amount(len(dataset.documents), "document"))]
     lines += [f"# {len(texts):,} descriptions and statements were drafted by {' '.join(by.split())}."] if texts else []
     lines += [f"entity_types = {_listed(sorted(types))}"] if types else []
     lines += [f"drafted_from = {_quoted(dataset.sha256)}", ""]

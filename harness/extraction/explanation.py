@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.amounts import amount
 from harness.extraction.results import ExtractedDocument, ExtractedRelation
 from harness.extraction.scores import NA
 from harness.visible import one_line
@@ -11,8 +12,8 @@ from harness.visible import one_line
 
 def explanation(document: ExtractedDocument) -> str:
     """Each triplet of a text with its evidence and the scores of its pair; no character acts on a terminal."""
-    entities = counted(len(document.entities), "entity", "entities")
-    lines = [f"{document.title}: {entities}, {counted(len(document.relations), 'triplet', 'triplets')}"]
+    entities = amount(len(document.entities), "entity", "entities")
+    lines = [f"{document.title}: {entities}, {amount(len(document.relations), 'triplet', 'triplets')}"]
     for number, one in enumerate(document.relations, 1):
         head, tail = document.entities[one.head], document.entities[one.tail]
         score = "" if one.score is None else f", {one.score:.2f}"
@@ -20,11 +21,6 @@ def explanation(document: ExtractedDocument) -> str:
         lines += [f"   sentence {sentence}: {_marked(document, one, sentence)}" for sentence in one.evidence]
         lines += [f"   {line}" for line in _ranking(one)]
     return "\n".join(map(one_line, lines)) + "\n"
-
-
-def counted(number: int, one: str, several: str) -> str:
-    """A number of things in words: ``1 entity``, ``2,000 entities``."""
-    return f"{number:,} {one if number == 1 else several}"
 
 
 def _marked(document: ExtractedDocument, relation: ExtractedRelation, sentence: int) -> str:

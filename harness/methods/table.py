@@ -191,7 +191,8 @@ def create_method(settings: MethodSettings) -> PromptMethod:
         )
     if kind.takes_candidates and settings.candidates is None and settings.questions is None:
         raise InputError(
-            f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD}, {ALL}, FILE or ENCODER"
+            f"prompt {prompt!r} is asked about given pairs: name them with --candidates {GOLD}, {ALL}, FILE, ENCODER "
+            "or RUN"
         )
     if not (kind.takes_candidates or kind.narrows_to_candidates) and settings.candidates is not None:
         raise InputError(f"prompt {prompt!r} takes no candidate pairs: leave out --candidates")

@@ -146,8 +146,8 @@ def relation_texts_for(schema: RelationSchema, name_or_path: str | None = None) 
     if missing := [relation for relation in schema.relations if relation.id not in texts]:
         raise InputError(
             f"relation texts {name!r} lack {len(missing)} of the schema's relations, such as {missing[0].id} "
-            f"({missing[0].name}): write them (see docs/prompts.md) and name the file with --relation-texts, or do "
-            f"with the names alone: --relation-texts {FROM_NAMES}"
+            f"({missing[0].name}): write them (`harness schema new` drafts such a file, docs/corpora.md) and name the "
+            f"file with --relation-texts, or do with the names alone: --relation-texts {FROM_NAMES}"
         )
     file = Path(name) if is_path else _shipped(name)
     return RelationTexts(texts, hashlib.sha256(file.read_bytes()).hexdigest(), drafted_from(file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,6 +45,11 @@ from harness.runs.sources.llm import LlmRun, most_triplets, runner_of, sampling_
 from harness.runs.totals import RunTotals
 from harness.runs.training_file import TrainingFile
 from harness.types import Dataset, PredictionSource
+
+log = logging.getLogger(__name__)
+
+REWRITE = "rewrite them and take out the line drafted_from"
+"""What makes a schema of a draft."""
 
 
 @dataclass(frozen=True)
@@ -253,8 +259,10 @@ def _with_texts_and_shots(experiment: Experiment) -> Experiment:
         if texts.drafted_from == experiment.dataset.sha256:
             raise InputError(
                 "the relation texts are a draft from the labels of these very documents: draft them from training "
-                "documents, or write them over and take out drafted_from"
+                f"documents, or {REWRITE}"
             )
+        if texts.drafted_from:
+            log.warning("warning: the relation texts are a draft, and a prompt shows them as they are: %s", REWRITE)
         settings = replace(settings, relation_texts=texts.by_id)
     elif config.relation_texts and config.align_over != "descriptions" and settings.retrieval is None:
         raise InputError(f"prompt {settings.variant.name!r} uses no relation texts: leave out --relation-texts")

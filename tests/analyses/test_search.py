@@ -24,7 +24,7 @@ AXES = ("refs=name,id", "types=shown,hidden")
 
 
 async def search(config: RunConfig, *axes: str, first: int = 2) -> Search:
-    def observe(_number: int, _count: int, _cell: Cell) -> QuietDisplay:
+    def observe(_number: int, _count: int, _cell: Cell, _round: int) -> QuietDisplay:
         return QuietDisplay()
 
     return await run_search(config, read_axes(axes, config), observe, first)

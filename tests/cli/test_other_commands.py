@@ -90,6 +90,42 @@ def test_prompts_are_listed_with_their_options() -> None:
     done = harness("prompts")
     assert "tagged (version 2)" in done.stdout
     assert "-P refs=[id]|name" in done.stdout
+    assert harness("prompts", "list").stdout == done.stdout
+
+
+def test_models_are_listed_by_either_command() -> None:
+    listed = harness("models", "list")
+    assert listed.stdout == harness("models").stdout
+    assert "smollm2-135m" in listed.stdout
+    assert json.loads(harness("models", "list", "--json").stdout)[0]["name"] == "smollm2-135m"
+
+
+@pytest.mark.parametrize(
+    ("model", "where"),
+    [("gpt-4o", "it runs at its provider"), ("qwen2.5-72b", "vLLM loads it"), ("mock", "it answers from a script")],
+)
+def test_where_the_weights_are_is_told_of_a_model_without_a_file(model: str, where: str) -> None:
+    assert where in error_line(harness("models", "fetch", model))
+
+
+def test_every_runner_without_a_file_says_where_its_weights_are() -> None:
+    from harness.cli.models import WITHOUT_FILE
+    from runners.registry import RUNNERS
+
+    assert set(RUNNERS) - {"llama_cpp"} <= set(WITHOUT_FILE)
+
+
+def test_corpora_in_a_folder_are_listed_and_shown_in_words(tmp_path: Path) -> None:
+    (tmp_path / "cdr").mkdir()
+    (tmp_path / "cdr" / "dev.json").write_text("[]", encoding="utf-8")
+    listed = harness("data", "list", "--data-dir", tmp_path).stdout.splitlines()
+    (cdr,) = (line for line in listed if line.startswith("cdr "))
+    assert cdr.endswith("(here: dev, dev-filtered)")
+    shown = harness("data", "show", "cdr", "--data-dir", tmp_path).stdout
+    assert "candidates       dev: all pairs of a CHEM with a DISE\n" in shown
+    assert "candidates       dev-filtered: the pairs that the file labels" in shown
+    assert "published        dev: documents 500, stated labels 1,012, " in shown
+    assert "{" not in shown
 
 
 def test_a_prompt_is_shown_byte_for_byte_with_its_grammar() -> None:

@@ -41,6 +41,17 @@ def test_few_points_are_shown_with_both_ends() -> None:
     assert (shown[0], shown[-1]) == (points[0], points[-1])
 
 
+def test_the_best_point_is_among_those_that_are_shown() -> None:
+    scores = {Triplet(0, "P17", tail): tail / 1000 for tail in range(1, 500)}
+    points = curve([ScoredDocument("one", b"1", frozenset({Triplet(0, "P17", 333)}), scores)])
+    best = best_of(points, in_hundredths=True)
+    shown = shown_points(points, best)
+    assert best.threshold == 0.33
+    assert best in shown
+    assert [point.threshold for point in shown] == sorted((point.threshold for point in shown), reverse=True)
+    assert len(shown_points(points, points[0])) == 21, "one that is there already is not added"
+
+
 def test_nothing_to_choose_from_is_said() -> None:
     with pytest.raises(InputError, match="no triplet with a score"):
         best_of(curve([ScoredDocument("one", b"1", frozenset({A}), {})]))

@@ -164,7 +164,7 @@ def test_dwie_annotations_are_converted(tmp_path: Path) -> None:
         (("House",), "none"),
     ]
     done = harness_here("data", "convert", HERE / "dwie", tmp_path / "test.json", "--tag", "test")
-    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'test.json'}: 1 documents\n")
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'test.json'}: 1 document\n")
     assert not (tmp_path / "rel_info.json").exists()
     assert convert(HERE / "dwie", tmp_path / "train.json", tag="train") == 1
     dataset = load_dataset("dwie", "train", tmp_path)

@@ -33,7 +33,7 @@ def test_a_model_drafts_what_relations_mean(tmp_path: Path) -> None:
     with ChatServer(answer) as server:
         arguments = ("--model", "openai/any", "--base-url", server.base_url, "-M", "probe=false")
         done = harness_here("schema", "new", corpus, schema, *arguments)
-    assert done.stdout == f"{schema}: a draft of 4 relations, 1 with texts by openai/any; write its texts over\n"
+    assert done.stdout == f"{schema}: a draft of 4 relations, 1 with texts by openai/any; rewrite its texts\n"
     assert len(asked) == 4
     assert any("from head to tail: " in one and " -> " in one for one in asked)
     texts = read_relation_texts(schema)
@@ -43,12 +43,12 @@ def test_a_model_drafts_what_relations_mean(tmp_path: Path) -> None:
     assert "# 1 descriptions and statements were drafted by openai/any." in schema.read_text(encoding="utf-8")
 
 
-def test_a_draft_is_counted_marked_and_serves_as_schema(tmp_path: Path) -> None:
+def test_a_draft_is_counted_marked_and_serves_as_schema(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     corpus = write_corpus(tmp_path / "train", 12)
     schema = tmp_path / "train" / "schema.toml"
     done = harness_here("schema", "new", corpus, schema)
-    assert done.stdout == f"{schema}: a draft of 4 relations; write its texts over\n"
-    assert "a draft, whose texts are to be written over" in harness_here("schema", "check", schema).stdout
+    assert done.stdout == f"{schema}: a draft of 4 relations; rewrite its texts\n"
+    assert "a draft, whose texts are to be rewritten" in harness_here("schema", "check", schema).stdout
     texts = read_relation_texts(schema)
     assert all(text.description.startswith("DRAFT") for text in texts.values())
     assert {text.head_types for text in texts.values()} == {("LOC",)}
@@ -64,6 +64,7 @@ def test_a_draft_is_counted_marked_and_serves_as_schema(tmp_path: Path) -> None:
     shutil.copy(schema, other.parent)
     result = run("mock", "tagged", dataset=str(other), constrain="typed", results=tmp_path / "results")
     assert result.manifest.statuses == {"ok": 3}
+    assert "warning: the relation texts are a draft" in caplog.text
 
 
 def test_a_relation_for_none_and_odd_names_are_drafted_and_read(tmp_path: Path) -> None:

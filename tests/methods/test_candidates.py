@@ -162,6 +162,6 @@ def test_a_run_on_gold_pairs_is_scored_and_kept_off_the_ranking(tmp_path: Path) 
 def test_show_takes_candidates_too() -> None:
     shown = harness("prompts", "show", "classify", "--candidates", "gold", "--model", "mock")
     assert "12 entity pairs to classify:" in shown.stdout
-    assert "--candidates gold, all, FILE or ENCODER" in error_line(
+    assert "--candidates gold, all, FILE, ENCODER or RUN" in error_line(
         harness("prompts", "show", "classify", "--model", "mock")
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from harness.amounts import amount
 from harness.analyses.leaderboards.boards import Leaderboard
 from harness.analyses.leaderboards.columns import records
 from harness.errors import InputError
@@ -53,7 +54,7 @@ def shared_documents(boards: Sequence[Leaderboard]) -> list[str]:
     """In words, which boards have documents in common: their columns are no measurements on different texts."""
     ranked = [board for board in boards if len(board.ranked)]
     return [
-        f"{one.title} and {other.title} have {common:,} documents in common, by their titles"
+        f"{one.title} and {other.title} have {amount(common, 'document')} in common, by their titles"
         for one, other in itertools.combinations(ranked, 2)
         if (common := len(one.titles & other.titles))
     ]
