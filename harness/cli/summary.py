@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.amounts import amount
 from harness.datasets.corpora import CORPORA
 from harness.label_source import NO_LABELS, NOT_SCORED
 from harness.runs.failures import Failure
@@ -78,7 +79,7 @@ def answer_lines(result: RunResult) -> list[tuple[str, str]]:
     if told:
         lines.append(("seen before", f"{'; '.join(told)}; not ranked"))
     elif seen:
-        lines.append(("seen before", f"none of the {seen[0].documents:,} documents"))
+        lines.append(("seen before", f"none of the {amount(seen[0].documents, 'document')}"))
     lines += adapter_lines(manifest)
     if result.chosen_by_documents:
         lines.append(("chosen here", f"{result.chosen_by_documents}; not ranked"))
