@@ -189,11 +189,11 @@ def has_best(points: Sequence[ThresholdPoint]) -> bool:
 
 
 def shown_points(points: Sequence[ThresholdPoint], best: ThresholdPoint | None = None) -> list[ThresholdPoint]:
-    """At most ``MOST_POINTS`` of them, the first and the last among them, and ``best``, from the highest down."""
+    """At most ``MOST_POINTS`` of them, the first and the last among them, and ``best`` or one with its scores."""
     shown = list(points)
     if len(points) > MOST_POINTS:
         step = (len(points) - 1) / (MOST_POINTS - 1)
         shown = [points[round(number * step)] for number in range(MOST_POINTS)]
-    if best and all(point.threshold != best.threshold for point in shown):
+    if best and all(point.scores != best.scores for point in shown):
         shown.append(best)
     return sorted(shown, key=lambda point: -point.threshold)
