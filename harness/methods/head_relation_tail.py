@@ -11,11 +11,11 @@ score.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from harness.answers.label import LabelForm, LabelReading
+from harness.answers.label import LabelReading
 from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
@@ -116,12 +116,10 @@ class HeadRelationTail(PromptedMethod):
     def _question(
         self, context: DocumentContext, labels: list[str], head: int, relation: str | None
     ) -> Question[LabelReading]:
-        form = LabelForm((*labels, NONE))
         names = context.names
         request = context.request(STEP, None, labels=self._all_labels, names=names, head=names[head], relation=relation)
         most = min(self.settings.max_top_logprobs, number_of(self.settings, "logprobs"))
-        sampling = replace(request.sampling, max_tokens=1)
-        return Question(STEP, replace(request, sampling=sampling, top_logprobs=most), form)
+        return self.first_token(STEP, request, (*labels, NONE), most)
 
     @cached_property
     def _all_labels(self) -> dict[str, str]:

@@ -128,6 +128,7 @@ async def test_one_token_a_question_and_the_likeliest_relations_only() -> None:
     extraction, requests = await extract(method({"relations": "2", "logprobs": "7"}), DOCUMENT)
     assert {request.sampling.max_tokens for request in requests} == {1}
     assert {request.top_logprobs for request in requests} == {7}
+    assert all(request.first_tokens and request.labels[-1] == "none" for request in requests)
     assert all(request.constraint is None for request in requests)
     heads = [QUESTION.fullmatch(request.messages[-1].content) for request in requests]
     relations = [match for match in heads if match and not match["relation"]]
