@@ -69,6 +69,11 @@ class PromptedMethod(ABC):
     def context(self, document: Document) -> DocumentContext:
         return DocumentContext(document, self.settings, self.schema)
 
+    def narrowed(self, document: Document) -> Document:
+        """The document, whose candidate pairs are those of ``--candidates`` where they are given."""
+        source = self.settings.candidates
+        return document if source is None else replace(document, candidates=source.pairs(document))
+
     def triplet_form(
         self, context: DocumentContext, relations: Sequence[str] | None = None, head: int | None = None
     ) -> TripletListing:

@@ -47,6 +47,7 @@ class HeadRelationTail(PromptedMethod):
     """
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
+        document = self.narrowed(document)
         context, answers = self.context(document), Answers(ask)
         heads = [head for head in range(len(document.entities)) if self._relations(document, head)]
         readings = await answers.to_each(heads, lambda head: self._relation_question(context, head))
@@ -63,6 +64,7 @@ class HeadRelationTail(PromptedMethod):
 
     def demonstrate(self, document: Document) -> list[Demonstration]:
         """The question about every head, and about the tail of every relation that it has in the labels."""
+        document = self.narrowed(document)
         context = self.context(document)
         gold: dict[int, dict[str, int]] = {}
         for head, relation, tail in (label.triplet for label in document.labels):
@@ -96,7 +98,7 @@ class HeadRelationTail(PromptedMethod):
         ]
 
     def _tails(self, document: Document, head: int, relation: str) -> list[int]:
-        """The tails that the relation's text allows and the corpus' candidate pairs have, in the document's order."""
+        """The tails that the relation's text allows and the candidate pairs have, in the document's order."""
         takes = self.settings.relation_texts[relation].takes_tail
         paired = None if document.candidates is None else {other for one, other in document.candidates if one == head}
         return [
