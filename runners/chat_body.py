@@ -65,8 +65,11 @@ def chat_body(
 
 
 def asked_alternatives(request: Request, provider: Provider) -> int:
-    """How many alternatives a token a server is asked for: more where labels are read and it gives any number."""
-    exact = request.labels and provider.style == "llama.cpp"
+    """How many alternatives a token a server is asked for: more where labels are read and it gives any number.
+
+    Of the first tokens of labels, many to a question, the alternatives asked for anyway hold nearly all.
+    """
+    exact = request.labels and not request.first_tokens and provider.style == "llama.cpp"
     return max(request.top_logprobs, LLAMA_ALTERNATIVES) if exact else request.top_logprobs
 
 

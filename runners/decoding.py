@@ -165,7 +165,7 @@ class _ChosenTokens:
 
 def _unlisted(labels: LabelTokens, least: float) -> float | None:
     """The most that a token which is not returned and spells a label has; ``least`` is the last of the top ones."""
-    return None if not labels.ids else 0.0 if labels.whole else math.exp(least)
+    return None if not labels.ids else 0.0 if labels.whole and labels.texts else math.exp(least)
 
 
 class _FinishedRows:

@@ -16,7 +16,7 @@ from harness.types import Completion, Message, ModelSpec, Request, RunnerOptions
 from runners.adjustments import LEFT_OUT, MERGED, with_longer_system
 from runners.chat_body import chat_messages
 from runners.contract import identify, local_weights, not_started, refuse_unsupported
-from runners.label_tokens import NO_LABELS, LabelTokens, label_tokens
+from runners.label_tokens import MOST_VLLM_TOKENS, NO_LABELS, LabelTokens, first_tokens, label_tokens
 from runners.options import Option
 from runners.progress import ProgressWatch, stall_limit
 from runners.starting import loaded, start_limit
@@ -123,9 +123,14 @@ class InProcessRunner(ABC):
         return encoded
 
     def _label_tokens(self, request: Request, most: int | None = None) -> LabelTokens:
-        """The tokens that spell the labels whose probabilities a request reads; found once for each list of labels."""
+        """The tokens that spell the labels whose probabilities a request reads; found once for each list of labels.
+
+        Of first tokens the lists differ from question to question, and are not kept.
+        """
         if not request.labels or not request.top_logprobs:
             return NO_LABELS
+        if request.first_tokens:
+            return first_tokens(self._encode, request.labels, most or MOST_VLLM_TOKENS)
         if request.labels not in self._spelling:
             self._spelling[request.labels] = label_tokens(self._encode, request.labels, most)
         return self._spelling[request.labels]

@@ -14,13 +14,17 @@ LLAMA_ALTERNATIVES = 1000
 MOST_VLLM_TOKENS = 128
 """What vLLM takes of tokens whose probabilities are asked for."""
 
+_CASES: tuple[Callable[[str], str], ...] = (str, str.capitalize, str.lower)
 _BEFORE = ("", " ", "\n", "(", '"')
 _WORD = re.compile(r"[\W_]*([^\W_]*)[\W_]*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelTokens:
-    """The ``ids`` and ``texts`` of tokens that spell labels; ``whole`` if all of them, and one for each label."""
+    """The ``ids`` and ``texts`` of tokens that spell labels; ``whole`` if all of them, and one for each label.
+
+    Of tokens that only begin labels, the texts are not known.
+    """
 
     ids: tuple[int, ...] = ()
     texts: tuple[str, ...] = ()
@@ -45,6 +49,33 @@ def label_tokens(encode: Callable[[str], Sequence[int]], labels: Sequence[str], 
                 found.setdefault(ids[0], (text, label))
     whole = {label for _, label in found.values()} == set(labels) and (most is None or len(found) <= most)
     return LabelTokens(tuple(found)[:most], tuple(text for text, _ in found.values())[:most], whole)
+
+
+def first_tokens(encode: Callable[[str], Sequence[int]], labels: Sequence[str], most: int) -> LabelTokens:
+    """The tokens that begin the labels after a space, each as it is, capitalised and in lower case; ``most`` at most.
+
+    ``encode`` gives the tokens of a text, and is asked for ``beginnings`` only. ``whole`` needs a token for each label
+    as it is. Where a vocabulary sets the space apart, it is the token after it.
+    """
+    found: dict[int, None] = {}
+    missing = False
+    for place in range(len(_CASES)):
+        for label in labels:
+            spaced, bare = beginnings(label)[place]
+            tokens = list(encode(spaced))
+            if tokens[1:] == list(encode(bare)):
+                tokens = tokens[1:]
+            if tokens and (tokens[0] in found or len(found) < most):
+                found[tokens[0]] = None
+            else:
+                missing = missing or not place
+    return LabelTokens(tuple(found), whole=not missing)
+
+
+def beginnings(label: str) -> list[tuple[str, str]]:
+    """The first word of a label after a space and alone, in every case that is counted: what its first token is of."""
+    word = (label.split() or [""])[0]
+    return [(f" {form}", form) for form in (case(word) for case in _CASES)]
 
 
 def labels_alone(tokens: Sequence[TokenLogprob], labels: Sequence[str], count: int) -> tuple[TokenLogprob, ...]:
@@ -76,7 +107,7 @@ def whole_labels(tokens: Sequence[TokenLogprob], labels: LabelTokens) -> tuple[T
     """The tokens, where all of the labels' are among their alternatives with the note that no other spells one."""
     texts = set(labels.texts)
     return tuple(
-        replace(token, unlisted=0.0) if labels.whole and texts <= {word for word, _ in token.top} else token
+        replace(token, unlisted=0.0) if labels.whole and texts and texts <= {word for word, _ in token.top} else token
         for token in tokens
     )
 

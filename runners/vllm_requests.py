@@ -85,7 +85,7 @@ def read_output(output: Any, request: Request, *, constrained: bool, labels: Lab
     text, reasoning = split_thinking(answer.text, constrained=constrained)
     count, unlisted = request.top_logprobs, None
     if labels.whole and reads_labels(labels):
-        count, unlisted = len(labels.ids) + 1, 0.0
+        count, unlisted = len(labels.ids) + 1, 0.0 if labels.texts else None
     logprobs = zip(answer.token_ids, answer.logprobs or (), strict=False)
     return Completion(
         text=text,

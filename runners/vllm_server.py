@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,15 @@ from harness.types import Batches, Message, ModelSpec, Request, Runner, RunnerOp
 from runners.chat_body import continuation_fields
 from runners.child_server import ChildServerRunner
 from runners.contract import Declaration, adapter_ids, key_in, local_weights
-from runners.label_tokens import MOST_VLLM_TOKENS, NO_LABELS, LabelTokens, label_tokens, spellings
+from runners.label_tokens import (
+    MOST_VLLM_TOKENS,
+    NO_LABELS,
+    LabelTokens,
+    beginnings,
+    first_tokens,
+    label_tokens,
+    spellings,
+)
 from runners.options import REMOTE_OPTIONS, SERVER_OPTIONS, Option, choice, seconds
 from runners.providers import PROVIDERS
 from runners.repetition import REPETITION_OPTION, with_detection
@@ -37,7 +45,7 @@ from runners.vllm_flags import (
 
 # Weights of 100 GB and more, read from a network disk, and CUDA graphs take their time.
 START_TIMEOUT_S = 1800.0
-# Each is a small request to the server, once for a list of labels; more could not be asked for anyway.
+# Each is a small request to the server, once for a text; more could not be asked for anyway.
 MOST_SPELLINGS = 400
 
 
@@ -100,7 +108,8 @@ class VllmServerRunner(ChildServerRunner):
         options = with_detection(options)
         super().__init__(spec, options, replace(PROVIDERS["vllm-server"], forms=forms_of(options)))
         self.supports = replace(self.supports, adapters=adapter_ids(options))
-        self._spelling: dict[tuple[str, ...], LabelTokens] = {}
+        self._encoded: dict[str, list[int]] = {}
+        self._encoding = asyncio.Lock()
         if not options.base_url:
             self.take_time()
 
@@ -140,16 +149,26 @@ class VllmServerRunner(ChildServerRunner):
         return batches_of(self)
 
     async def _label_tokens(self, request: Request) -> LabelTokens:
-        """The tokens of a request's labels, found once for each list of labels; older servers ignore them."""
-        if not request.labels or not request.top_logprobs:
+        """The tokens of a request's labels, each text asked about once; older servers ignore them."""
+        labels = request.labels
+        if not labels or not request.top_logprobs:
             return NO_LABELS
-        if request.labels not in self._spelling:
-            texts = list(dict.fromkeys(text for label in request.labels for text in spellings(label)))
-            if len(texts) > MOST_SPELLINGS:
+        if request.first_tokens:
+            if len(labels) > MOST_VLLM_TOKENS:
                 return NO_LABELS
-            ids = dict(zip(texts, await asyncio.gather(*map(self._encode, texts)), strict=True))
-            self._spelling[request.labels] = label_tokens(ids.__getitem__, request.labels, MOST_VLLM_TOKENS)
-        return self._spelling[request.labels]
+            await self._learn(text for label in labels for pair in beginnings(label) for text in pair)
+            return first_tokens(self._encoded.__getitem__, labels, MOST_VLLM_TOKENS)
+        texts = {text: None for label in labels for text in spellings(label)}
+        if len(texts) > MOST_SPELLINGS:
+            return NO_LABELS
+        await self._learn(texts)
+        return label_tokens(self._encoded.__getitem__, labels, MOST_VLLM_TOKENS)
+
+    async def _learn(self, texts: Iterable[str]) -> None:
+        """Ask for the tokens of those texts that are new; one request at a time does, so that none is asked twice."""
+        async with self._encoding:
+            new = [text for text in dict.fromkeys(texts) if text not in self._encoded]
+            self._encoded |= zip(new, await asyncio.gather(*map(self._encode, new)), strict=True)
 
     async def _encode(self, text: str) -> list[int]:
         """The tokens of a text; none where the server does not tell them."""

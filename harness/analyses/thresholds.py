@@ -12,6 +12,7 @@ from harness.errors import InputError
 from harness.methods.questions import LEAST
 from harness.prompting.variant import LEAST_SCORE, SCORES
 from harness.records.question import PROPOSES_PAIRS, Question
+from harness.runs.chosen_settings import VOTE_SHARE
 from harness.runs.planned_run import Scope
 from harness.runs.stored_config import config_to_score
 from harness.runs.stored_data import WHEREVER, DataPlace, run_data
@@ -52,10 +53,12 @@ class ScoredRun:
     system: tuple[str, str] = ("", "")
     """The model and the prompt, whose scores only have one scale."""
     option: str = ""
-    """The option of the prompt that runs at a threshold, in hundredths; empty where there is none."""
+    """What runs at a threshold: an option of the prompt, in hundredths, or ``VOTE_SHARE``; empty without either."""
 
     def typed(self, threshold: float) -> str:
         """What to type to run at a threshold; empty where no option does."""
+        if self.option == VOTE_SHARE:
+            return f"--vote-share {threshold:g}"
         return f"-P {self.option}={round(100 * threshold)}" if self.option else ""
 
 
@@ -113,8 +116,10 @@ def read_scored(folder: RunFolder, place: DataPlace = WHEREVER) -> ScoredRun:
 
 
 def _threshold_option(question: Question) -> str:
-    """The option by which a run like this one, and no vote, predicts what has a score from a threshold on."""
-    options = question.prompt.options if question.prompt and not question.votes else {}
+    """The option by which a run like this one predicts what has a score, or a share of votes, from a threshold on."""
+    if question.votes:
+        return VOTE_SHARE
+    options = question.prompt.options if question.prompt else {}
     if SCORES in options:
         return LEAST_SCORE
     return LEAST if LEAST in options else ""

@@ -30,7 +30,7 @@ Examples:
   harness train few-shot --train dev_revised.json --llm smollm2-135m --prompt compact -n 10 -n 50 -n 100 --epochs 3 \\
       --steps 60 --seeds 1
   harness train few-shot --train dev_revised.json --steps 300 --seeds 5 --all-seeds 3 -O glidre.hidden_size=256
-  harness train few-shot --train redocred:train --dev redocred:dev --test redocred:test --model glidre --model dreeam \
+  harness train few-shot --train redocred:train --dev redocred:dev --test redocred:test --model glidre --model dreeam \\
       --from glidre=results/encoders/pretrained/seed-0
 
 \b

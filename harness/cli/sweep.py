@@ -118,9 +118,9 @@ def threshold(
     """Score a stored run at every threshold of its triplets' scores: its precision-recall curve.
 
     A threshold must not be reported on the documents it was chosen on: choose it on one split and report another. The
-    runs stay as they are. Where an option of the prompt runs at a threshold (-P least=N; with -P scores=tokens
-    -P least_score=N), the best one is in whole hundredths, as it is typed, and told with it. Which documents chose it
-    is recorded beside the run, so that a run of these documents at this threshold is not ranked.
+    runs stay as they are. Where an option runs at a threshold (-P least=N; with -P scores=tokens -P least_score=N;
+    with --samples --vote-share), the best one is in whole hundredths, as it is typed, and told with it. Which
+    documents chose it is recorded beside the run, so that a run of these documents at this threshold is not ranked.
 
     \b
     Examples:
@@ -131,7 +131,7 @@ def threshold(
     from harness.cli.figures import check_output
     from harness.cli.sweep_files import TABLE, write_points
     from harness.errors import InputError
-    from harness.runs.chosen_settings import THRESHOLD, record_choice
+    from harness.runs.chosen_settings import THRESHOLD, VOTE_SHARE, record_choice
     from harness.runs.stored_data import DataPlace
     from harness.store import find_run
 
@@ -191,7 +191,7 @@ def threshold(
         else:
             typer.echo("report it on others, with --report RUN or another split")
     if has_best(points):
-        record_choice(folder, THRESHOLD, best.threshold, seen)
+        record_choice(folder, VOTE_SHARE if read.option == VOTE_SHARE else THRESHOLD, best.threshold, seen)
 
 
 def _print_curve(points: Sequence[ThresholdPoint]) -> None:

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from harness.alignment.decisions import RelationDecision, as_details
 from harness.alignment.triplets import align_triplets
 from harness.answers.base import AnswerForm, Read
+from harness.answers.label import LabelForm, LabelReading
 from harness.answers.reader import ListingForm, Parsed
 from harness.answers.reasoned import ReasonedForm
 from harness.answers.status import worst_status
@@ -68,6 +69,11 @@ class PromptedMethod(ABC):
     def context(self, document: Document) -> DocumentContext:
         return DocumentContext(document, self.settings, self.schema)
 
+    def narrowed(self, document: Document) -> Document:
+        """The document, whose candidate pairs are those of ``--candidates`` where they are given."""
+        source = self.settings.candidates
+        return document if source is None else replace(document, candidates=source.pairs(document))
+
     def triplet_form(
         self, context: DocumentContext, relations: Sequence[str] | None = None, head: int | None = None
     ) -> TripletListing:
@@ -111,6 +117,12 @@ class PromptedMethod(ABC):
         """
         exact = () if self.settings.reasons or not most else tuple(labels)
         return replace(question, request=replace(question.request, top_logprobs=most, labels=exact))
+
+    def first_token(self, step: str, request: Request, labels: Sequence[str], most: int) -> Question[LabelReading]:
+        """The question which of ``labels`` the answer's only token begins, with ``most`` alternatives, and theirs."""
+        sampling = replace(request.sampling, max_tokens=1)
+        read = replace(request, sampling=sampling, top_logprobs=most, labels=tuple(labels), first_tokens=True)
+        return Question(step, read, LabelForm(tuple(labels)))
 
     async def predictions(
         self, stated: Sequence[RawTriplet], context: DocumentContext, answers: Answers

@@ -11,11 +11,11 @@ score.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from harness.answers.label import LabelForm, LabelReading
+from harness.answers.label import LabelReading
 from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
@@ -47,6 +47,7 @@ class HeadRelationTail(PromptedMethod):
     """
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
+        document = self.narrowed(document)
         context, answers = self.context(document), Answers(ask)
         heads = [head for head in range(len(document.entities)) if self._relations(document, head)]
         readings = await answers.to_each(heads, lambda head: self._relation_question(context, head))
@@ -63,6 +64,7 @@ class HeadRelationTail(PromptedMethod):
 
     def demonstrate(self, document: Document) -> list[Demonstration]:
         """The question about every head, and about the tail of every relation that it has in the labels."""
+        document = self.narrowed(document)
         context = self.context(document)
         gold: dict[int, dict[str, int]] = {}
         for head, relation, tail in (label.triplet for label in document.labels):
@@ -96,7 +98,7 @@ class HeadRelationTail(PromptedMethod):
         ]
 
     def _tails(self, document: Document, head: int, relation: str) -> list[int]:
-        """The tails that the relation's text allows and the corpus' candidate pairs have, in the document's order."""
+        """The tails that the relation's text allows and the candidate pairs have, in the document's order."""
         takes = self.settings.relation_texts[relation].takes_tail
         paired = None if document.candidates is None else {other for one, other in document.candidates if one == head}
         return [
@@ -116,12 +118,10 @@ class HeadRelationTail(PromptedMethod):
     def _question(
         self, context: DocumentContext, labels: list[str], head: int, relation: str | None
     ) -> Question[LabelReading]:
-        form = LabelForm((*labels, NONE))
         names = context.names
         request = context.request(STEP, None, labels=self._all_labels, names=names, head=names[head], relation=relation)
         most = min(self.settings.max_top_logprobs, number_of(self.settings, "logprobs"))
-        sampling = replace(request.sampling, max_tokens=1)
-        return Question(STEP, replace(request, sampling=sampling, top_logprobs=most), form)
+        return self.first_token(STEP, request, (*labels, NONE), most)
 
     @cached_property
     def _all_labels(self) -> dict[str, str]:

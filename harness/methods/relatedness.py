@@ -6,9 +6,9 @@ An LLM is so what LMRC trains an encoder for (Li et al., 2024): it proposes the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from harness.answers.label import LabelForm, LabelReading
+from harness.answers.label import LabelReading
 from harness.answers.option import ANSWER_FIELD, Option, OptionForm, OptionReading
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.candidates import AllPairs, Pair
@@ -93,9 +93,7 @@ class Relatedness(PromptedMethod):
     def _head_question(self, context: DocumentContext, pairs: Sequence[Pair], head: int) -> Question[LabelReading]:
         labels = [context.names[tail] for one, tail in pairs if one == head]
         request = context.request(STEP, None, names=context.names, head=context.names[head], tail=None, answer_field="")
-        sampling = replace(request.sampling, max_tokens=1)
-        request = replace(request, sampling=sampling, top_logprobs=self._top_logprobs)
-        return Question(STEP, request, LabelForm((*labels, NONE)))
+        return self.first_token(STEP, request, (*labels, NONE), self._top_logprobs)
 
     @property
     def _top_logprobs(self) -> int:

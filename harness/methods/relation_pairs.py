@@ -36,7 +36,7 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class RelationPairs(PromptedMethod):
-    """A question for every relation whose argument types some pair of the document has.
+    """A question for every relation whose argument types some candidate pair of the document has.
 
     The argument types, of the relation texts, count where the option ``types`` is shown and at level ``typed``. A
     relation's score is the probability, 0 to 1, that it has any pair; where none can be read it is 1 or 0 by what was
@@ -47,6 +47,7 @@ class RelationPairs(PromptedMethod):
     """
 
     async def extract(self, document: Document, ask: Ask) -> Extraction:
+        document = self.narrowed(document)
         context, answers = self.context(document), Answers(ask)
         least = max(number_of(self.settings, LEAST) / 100, LOWEST_KEPT)
         asked = self._asked(document)
@@ -78,14 +79,15 @@ class RelationPairs(PromptedMethod):
 
     def demonstrate(self, document: Document) -> list[Demonstration]:
         """Every question, with the pairs of the labels that the argument types allow."""
-        context = self.context(document)
+        document = self.narrowed(document)
+        context, candidates = self.context(document), set(document.pairs)
         said = []
         for one in self._asked(document):
             gold = [label.triplet for label in document.labels if label.triplet.relation == one.relation]
             pairs = [
                 RawPair(self._references(context)[head], self._references(context)[tail])
                 for head, _, tail in gold
-                if head in one.heads and tail in one.tails
+                if (head, tail) in candidates and head in one.heads and tail in one.tails
             ]
             said.append(self.demonstration(self._question(context, one), pairs))
         return said
@@ -143,14 +145,17 @@ class RelationPairs(PromptedMethod):
         scores: Mapping[str, float],
         answers: Answers,
     ) -> Iterable[Prediction]:
-        """The pairs that were listed for a relation, as triplets, each once."""
+        """The pairs that were listed for a relation, as triplets, each once; of given candidates only these."""
+        allowed = None if self.settings.candidates is None else set(context.document.pairs)
         places = {reference: place for place, reference in enumerate(self._references(context))}
         found: dict[Triplet, Prediction] = {}
         for pair in listed[relation].entries:
             matched = [context.mapper.find(one) if one not in places else None for one in pair]
             head, tail = (match.entity if match else places.get(one) for match, one in zip(matched, pair, strict=True))
-            if head is None or tail is None or head == tail:
-                reason = "unknown_entity" if None in (head, tail) else "self_pair"
+            is_asked = allowed is None or (head, tail) in allowed
+            if head is None or tail is None or head == tail or not is_asked:
+                unknown = None in (head, tail)
+                reason = "unknown_entity" if unknown else "self_pair" if head == tail else "unasked_pair"
                 answers.add([Reject(reason, format_triplet(pair.head, self._names[relation], pair.tail))], {})
                 continue
             for match in filter(None, matched):

@@ -94,10 +94,15 @@ METHODS: Mapping[str, MethodKind] = {
     "relations-facts": MethodKind(relations_facts, names_evidence=True, lists_triplets=True),
     "relation-facts": MethodKind(relation_facts, names_evidence=True, lists_triplets=True),
     "rhf": MethodKind(rhf, names_evidence=True, lists_triplets=True),
-    "hrt": MethodKind(HeadRelationTail, reads_labels=True),
+    "hrt": MethodKind(HeadRelationTail, narrows_to_candidates=True, reads_labels=True),
     "related": MethodKind(Relatedness, proposes_pairs=True),
     "relation-pairs": MethodKind(
-        RelationPairs, forms=PAIR_FORMS, lists_triplets=True, groups_triplets=True, fits_types=True
+        RelationPairs,
+        narrows_to_candidates=True,
+        forms=PAIR_FORMS,
+        lists_triplets=True,
+        groups_triplets=True,
+        fits_types=True,
     ),
 }
 

@@ -17,6 +17,7 @@ from harness.alignment.relations import DEFAULT_THETA
 from harness.datasets.content import content_hash
 from harness.errors import InputError
 from harness.methods.questions import LEAST
+from harness.methods.voting import LEAST_SHARE
 from harness.prompting.variant import GENERAL_OPTIONS, LEAST_SCORE, load_variant
 from harness.refiners.options import RefineOptions
 from harness.runs.config import OPTIONS, RunConfig
@@ -28,6 +29,8 @@ CHOSEN = "chosen"
 
 THETA = "theta"
 THRESHOLD = "threshold"
+VOTE_SHARE = "vote_share"
+"""The least share of the votes of samples; another setting than the threshold of a model's own scores."""
 SEARCH = "search"
 TEMPERATURES = ("model_temperature", "encoder_temperature")
 
@@ -129,6 +132,8 @@ def _given(scope: Scope) -> Iterator[tuple[str, str, float]]:
     for name in (LEAST, LEAST_SCORE):
         if (least := config.prompt_options.get(name)) is not None and least.isdecimal():
             yield f"-P {name}={least}", THRESHOLD, int(least) / 100
+    if config.vote_share is not None and config.vote_share != LEAST_SHARE:
+        yield f"--vote-share {config.vote_share:g}", VOTE_SHARE, config.vote_share
     options = RefineOptions.of(config.refine_options)
     for name in TEMPERATURES:
         if (value := getattr(options, name)) != getattr(RefineOptions, name):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.label_source import NO_LABELS
 from harness.methods.retrieval import retrieval_scores
 from harness.methods.settings import MethodSettings
-from harness.methods.table import create_method
+from harness.methods.table import create_method, method_kind
 from harness.prompting.variant import load_variant
 from harness.records.metrics import Metrics
 from harness.runs.totals import RunTotals
@@ -118,12 +118,15 @@ def _saved_against_all_pairs(
 ) -> dict[str, int] | None:
     """Requests and tokens that asking about every pair would have taken besides; None where no tokens were counted.
 
-    Every pair is asked about with this run's options where its prompt can do so, else with `pairwise` and its own, as
-    often. Requests are counted exactly. Tokens are estimated: the characters of the prompts, and of answers as the
-    labels give them, at as many characters a token as this run's own prompts have.
+    None, too, where what is asked depends on answers (`hrt`). Every pair is asked about with this run's options where
+    its prompt can do so, else with `pairwise` and its own, as often. Requests are counted exactly. Tokens are
+    estimated: the characters of the prompts, and of answers as the labels give them, at as many characters a token as
+    this run's own prompts have.
     """
-    variant, options = own.variant, own.options
-    if variant.description.method != ALL_PAIRS:
+    variant, options, kind = own.variant, own.options, method_kind(own.variant)
+    if kind.reads_labels:
+        return None
+    if not kind.narrows_to_candidates:
         variant = load_variant(ALL_PAIRS).in_language(own.variant.language)
         options = variant.choose({})
     unbound = replace(own, level="none", form=None)

@@ -69,8 +69,9 @@ class Request:
 
     ``top_logprobs`` asks for the log-probabilities of that many alternatives per token (0: none);
     ``repeat`` numbers independent samples of the same request. ``labels`` are the texts whose probabilities are read:
-    runners that can return those of all tokens that spell them, which changes no answer. ``more`` says how many further
-    samples, of the next numbers of ``repeat``, will be asked for: a server that can gives them in the same call.
+    runners that can return those of all tokens that spell them, which changes no answer; with ``first_tokens`` those of
+    the tokens that begin them. ``more`` says how many further samples, of the next numbers of ``repeat``, will be asked
+    for: a server that can gives them in the same call.
     """
 
     messages: tuple[Message, ...]
@@ -82,6 +83,8 @@ class Request:
     top_logprobs: int = 0
     repeat: int = 0
     labels: tuple[str, ...] = ()
+    first_tokens: bool = field(default=False, compare=False)
+    """Whether the first token of each label is what is read of it."""
     adapter: str = ""
     """The checksum of the LoRA adapter that answers; empty for the model as it is."""
     more: int = field(default=0, compare=False)

@@ -116,6 +116,23 @@ def test_pairwise_asks_about_all_pairs_unless_candidates_are_given(tmp_path: Pat
     assert "| None |" in shown[2].content, "an example of a pair without a relation"
 
 
+@pytest.mark.parametrize(("prompt", "is_told"), [("relation-pairs", True), ("hrt", False)])
+def test_a_run_narrowed_to_candidates_tells_what_they_are_worth(prompt: str, is_told: bool, tmp_path: Path) -> None:
+    few = write(tmp_path, {title: [[0, 1], [1, 0]] for title in TITLES})
+    run = harness_json(
+        "run", "--model", "smollm2-135m", "--prompt", prompt, "--dataset", "sample", "--limit", "1",
+        "--candidates", few, "--results-dir", tmp_path / "results",
+    )  # fmt: skip
+    assert run["statuses"] == {"ok": 1}
+    assert run["metrics"]["predicted"] <= 2 * len(load_dataset("sample").schema.relations)
+    folder = next((tmp_path / "results" / "runs").iterdir())
+    proposal = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["proposal"]
+    assert proposal["pairs"]["predicted"] == 2
+    assert (proposal["saved"] is not None) == is_told, "what hrt asks depends on the answers"
+    if is_told:
+        assert proposal["saved"]["requests"] > 0, "against all relations that any pair may have"
+
+
 def test_a_file_is_checked_against_the_documents_before_anything_is_asked(tmp_path: Path) -> None:
     fits_two = write(tmp_path, {TITLES[0]: [[0, 1]], TITLES[1]: []})
     assert planned("classify", fits_two, limit=2).document_count == 2

@@ -12,6 +12,7 @@ import pytest
 from harness.datasets.registry import load_dataset
 from harness.escaping import escape
 from harness.methods.base import PromptMethod
+from harness.methods.candidates import GoldPairs
 from harness.methods.head_relation_tail import HeadRelationTail
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method
@@ -115,6 +116,21 @@ async def test_only_candidate_pairs_of_the_corpus_are_asked_about() -> None:
     assert {(head, tail) for head, _, tail, _ in listed} == {first}
 
 
+async def test_given_candidates_are_the_only_ones_asked_about() -> None:
+    one = method()
+    assert isinstance(one, HeadRelationTail)
+    narrow = HeadRelationTail(replace(one.settings, candidates=GoldPairs()))
+    extraction, requests = await extract(narrow, DOCUMENT)
+    related = {(label.triplet.head, label.triplet.tail) for label in DOCUMENT.labels}
+    listed = extraction.details["candidates"]
+    assert isinstance(listed, list)
+    assert {(head, tail) for head, _, tail, _ in listed} <= related
+    _, every = await extract(one, DOCUMENT)
+    assert len(requests) < len(every)
+    heads = {match["head"] for request in requests if (match := QUESTION.fullmatch(request.messages[-1].content))}
+    assert heads == {escape(DOCUMENT.entities[head].name) for head, _ in related}
+
+
 async def test_types_that_the_texts_do_not_know_allow_every_pair() -> None:
     entities = tuple(
         Entity(tuple(replace(mention, type="ENTITY") for mention in one.mentions)) for one in DOCUMENT.entities
@@ -128,6 +144,7 @@ async def test_one_token_a_question_and_the_likeliest_relations_only() -> None:
     extraction, requests = await extract(method({"relations": "2", "logprobs": "7"}), DOCUMENT)
     assert {request.sampling.max_tokens for request in requests} == {1}
     assert {request.top_logprobs for request in requests} == {7}
+    assert all(request.first_tokens and request.labels[-1] == "none" for request in requests)
     assert all(request.constraint is None for request in requests)
     heads = [QUESTION.fullmatch(request.messages[-1].content) for request in requests]
     relations = [match for match in heads if match and not match["relation"]]

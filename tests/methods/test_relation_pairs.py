@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.escaping import escape, unescape
 from harness.methods.base import PromptMethod
+from harness.methods.candidates import AllPairs, GoldPairs, Pair
 from harness.methods.context import DocumentContext, SchemaContext
 from harness.methods.table import create_method
 from harness.prompting.relations import RelationText
@@ -44,6 +45,20 @@ def said(text: str, listed: float) -> Completion:
     tokens = [TokenLogprob(first, of[first], ((first, of[first]), (other, of[other])))]
     tokens += [TokenLogprob(rest, math.log(0.5), ((rest, math.log(0.5)),))] if rest else []
     return Completion(text, "stop", logprobs=tuple(tokens))
+
+
+def said_none(_: Request) -> Completion:
+    return Completion("NONE", "stop")
+
+
+@dataclass(frozen=True)
+class FewPairs(AllPairs):
+    """The same pairs of every document."""
+
+    few: tuple[Pair, ...] = ()
+
+    def pairs(self, document: Document) -> tuple[Pair, ...]:  # noqa: ARG002 - the same of all
+        return self.few
 
 
 def relation_of(request: Request) -> str:
@@ -141,6 +156,35 @@ async def test_unknown_entities_and_self_pairs_are_rejected_and_names_are_matche
     assert [one.triplet for one in extraction.predictions] == [(0, "P19", 4)]
     assert [one.reason for one in extraction.rejects] == ["unknown_entity", "self_pair"]
     assert extraction.details["normalised_entity"] == 1
+
+
+async def test_given_candidates_bound_what_is_asked_and_what_counts() -> None:
+    few = tuple(pair for pair in GoldPairs().pairs(DOCUMENT) if pair != (0, 4))[:2]
+    settings = settings_of("relation-pairs", SAMPLE.schema, "gbnf")
+    narrow = create_method(replace(settings, candidates=FewPairs(few=few)))
+    every = create_method(replace(settings, candidates=AllPairs()))
+    _, requests = await extract(narrow, DOCUMENT, lambda _: Completion("NONE", "stop"))
+    _, all_requests = await extract(every, DOCUMENT, lambda _: Completion("NONE", "stop"))
+    assert 0 < len(requests) < len(all_requests)
+    kinds = [entity.type for entity in DOCUMENT.entities]
+    fitting = {
+        relation.name
+        for relation in SAMPLE.schema.relations
+        if any(TEXTS[relation.id].type_rank(kinds[head], kinds[tail]) is not None for head, tail in few)
+    }
+    assert {relation_of(request) for request in requests} == fitting
+    answers = {asked.request: asked.answer for asked in narrow.demonstrate(DOCUMENT)}
+    extraction, _ = await extract(narrow, DOCUMENT, lambda request: Completion(answers[request], "stop"))
+    assert {one.triplet for one in extraction.predictions} == {
+        label.triplet for label in DOCUMENT.labels if (label.triplet.head, label.triplet.tail) in few
+    }
+    # What a model lists beyond them, as one without a grammar may, does not count.
+    free = create_method(replace(settings, form=None, level="none", candidates=FewPairs(few=few)))
+    extraction, asked = await extract(free, DOCUMENT, lambda _: Completion("E1 | E5\nEND", "stop"))
+    assert not extraction.predictions
+    assert [one.reason for one in extraction.rejects] == ["unasked_pair"] * len(asked)
+    nothing, unasked = await extract(create_method(replace(settings, candidates=FewPairs(few=()))), DOCUMENT, said_none)
+    assert (nothing.status, nothing.predictions, unasked) == ("ok", (), [])
 
 
 async def test_entities_of_one_name_are_told_apart() -> None:

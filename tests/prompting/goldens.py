@@ -24,10 +24,16 @@ from tests.annotation.gold import as_plain, entity_answer, relation_answer, scri
 
 FOLDER = Path(__file__).parent / "golden"
 TITLES = ("Ingrid Solheim", "A | B (album)")
+_DESCRIBED: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
+    "described": ({"descriptions": "short"}, "gbnf"),
+    "described_in_full": ({"descriptions": "full"}, "gbnf"),
+}
 _PAIR_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({"k": "8"}, "gbnf"),
     "names_without_types": ({"refs": "name", "types": "hidden", "k": "8"}, "regex"),
     "json": ({"k": "8"}, "json_schema"),
+    "described": ({"k": "8", "descriptions": "short"}, "gbnf"),
+    "described_in_full": ({"k": "8", "descriptions": "full"}, "gbnf"),
 }
 _OPTION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
@@ -38,7 +44,9 @@ _STEP_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
     "names_described": ({"refs": "name", "descriptions": "full"}, "regex"),
     "json_open_without_types": ({"schema": "open", "types": "hidden"}, "json_schema"),
+    "described": ({"descriptions": "short"}, "gbnf"),
 }
+_GIVEN: tuple[dict[str, str], GrammarForm] = ({"given": "relations"}, "gbnf")
 CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     "tagged": {
         "default": ({}, "gbnf"),
@@ -49,6 +57,8 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "reasoning_json": ({"reasoning": "brief"}, "json_schema"),
         "evidence": ({"evidence": "sentences"}, "gbnf"),
         "evidence_json": ({"evidence": "sentences", "reasoning": "brief", "refs": "name"}, "json_schema"),
+        "open": ({"schema": "open"}, "gbnf"),
+        **_DESCRIBED,
     },
     "grouped": {
         "default": ({}, "gbnf"),
@@ -56,6 +66,8 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "json": ({}, "json_schema"),
         "evidence": ({"evidence": "sentences"}, "gbnf"),
         "evidence_json": ({"evidence": "sentences"}, "json_schema"),
+        "document_first_without_types": ({"order": "document-first", "types": "hidden"}, "gbnf"),
+        **_DESCRIBED,
     },
     "compact": {
         "default": ({}, "gbnf"),
@@ -64,17 +76,26 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
     },
     "pairwise": {**_PAIR_CASES, "evidence": ({"k": "8", "evidence": "sentences"}, "gbnf")},
     "classify": {**_PAIR_CASES, "evidence": ({"k": "8", "evidence": "sentences"}, "gbnf")},
-    "choice": _OPTION_CASES,
+    "choice": {**_OPTION_CASES, "several": ({"labels": "several"}, "gbnf")},
     "judge": _OPTION_CASES,
-    "statements": _OPTION_CASES,
-    "single-choice": {"json_without_types": ({"types": "hidden"}, "json_schema")},
+    "statements": {**_OPTION_CASES, "several": ({"labels": "several"}, "gbnf")},
+    "single-choice": {
+        "json_without_types": ({"types": "hidden"}, "json_schema"),
+        "names": ({"refs": "name"}, "gbnf"),
+    },
     "facts": _STEP_CASES,
-    "relations-facts": _STEP_CASES,
-    "relation-facts": _STEP_CASES,
-    "rhf": {**_STEP_CASES, "evidence": ({"evidence": "sentences"}, "gbnf")},
+    "relations-facts": {**_STEP_CASES, "given": _GIVEN},
+    "relation-facts": {**_STEP_CASES, "given": _GIVEN},
+    "rhf": {
+        **_STEP_CASES,
+        "evidence": ({"evidence": "sentences"}, "gbnf"),
+        "given": _GIVEN,
+        "given_heads": ({"given": "heads"}, "gbnf"),
+    },
     "hrt": {
         "default": ({}, "gbnf"),
         "described_with_types": ({"descriptions": "short", "types": "shown", "examples": "none"}, "gbnf"),
+        "one_example": ({"examples": "one"}, "gbnf"),
     },
     "related": {
         "default": ({}, "gbnf"),
@@ -85,6 +106,7 @@ CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = {
         "default": ({}, "gbnf"),
         "names_in_answer": ({"refs": "name", "relation_in": "answer", "types": "hidden"}, "lark"),
         "json_without_examples": ({"descriptions": "full", "examples": "none"}, "json_schema"),
+        "without_descriptions": ({"descriptions": "none"}, "gbnf"),
     },
 }
 _SHORT: tuple[dict[str, str], GrammarForm] = ({}, "gbnf")

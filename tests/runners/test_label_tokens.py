@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from harness.answers.label import read_labels
 from harness.types import Message, ModelSpec, Request, RunnerOptions, TokenLogprob
-from runners.label_tokens import LabelTokens, label_tokens, labels_alone
+from runners.label_tokens import MOST_VLLM_TOKENS, LabelTokens, first_tokens, label_tokens, labels_alone
 from runners.vllm_requests import read_output, sampling_params
 from runners.vllm_server import VllmServerRunner
 from tests.runners.scripted_server import Asked, ScriptedServer, chat, http
@@ -32,6 +34,18 @@ def test_a_label_counts_in_every_spelling() -> None:
     assert found.whole
     assert not label_tokens(Tokenizer("true").encode, ("true", "false")).whole, "false takes several tokens"
     assert label_tokens(tokenizer.encode, ("true", "false"), most=4) == LabelTokens(found.ids[:4], found.texts[:4])
+
+
+def test_of_a_first_token_a_label_is_known_in_three_cases_and_after_a_space_that_is_set_apart() -> None:
+    words = {" Marie": [1], "Marie": [2], " marie": [3, 4], "marie": [3, 5], " none": [6], "none": [7], " None": [8]}
+    words |= {"None": [9], " 1867": [10, 11, 12], "1867": [11, 12]}
+    labels = ("Marie Curie", "1867", "none")
+    found = first_tokens(words.__getitem__, labels, 128)
+    assert found.ids == (1, 11, 6, 8, 3), "the labels as they are come first"
+    assert found.whole
+    assert first_tokens(words.__getitem__, labels, 3) == LabelTokens((1, 11, 6), whole=True)
+    assert not first_tokens(words.__getitem__, labels, 2).whole
+    assert not first_tokens(lambda text: words[text] if "one" not in text else [], labels, 128).whole
 
 
 def test_of_many_alternatives_the_first_and_the_labels_are_kept() -> None:
@@ -91,3 +105,35 @@ async def test_a_vllm_server_is_asked_for_labels_and_an_older_one_ignores_them(i
     assert token.unlisted == (0.0 if is_new else None)
     assert len(token.top) == (4 if is_new else 2)
     assert len(tokenized) == len(set(tokenized)) == 30, "each text once"
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_a_vllm_server_is_asked_for_the_first_tokens_of_labels_and_once_for_each_word(is_new: bool) -> None:
+    words = (" Oslo", " none", " None", " oslo", " Bergen", " bergen")
+    tokenizer, tokenized, asked_for = Tokenizer(*words), list[str](), list[object]()
+
+    def reply(asked: Asked) -> bytes:
+        if asked.path == "/tokenize":
+            tokenized.append(str(asked.body["prompt"]))
+            return http({"tokens": tokenizer.encode(tokenized[-1])})
+        asked_for.append(asked.body.get("logprob_token_ids"))
+        known = [words[one] for one in asked.body.get("logprob_token_ids", ())] if is_new else []
+        top = [{"token": word, "logprob": -1.0 - place} for place, word in enumerate(known or [" Oslo"])]
+        answer = chat(" Oslo")
+        answer["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}  # type: ignore[index]
+        return http(answer)
+
+    labels = ("Oslo Airport", "none")
+    request = Request((Message("user", "?"),), top_logprobs=1, labels=labels, first_tokens=True)
+    spec = ModelSpec("small", "vllm_server", "org/small")
+    async with (
+        ScriptedServer(reply) as server,
+        VllmServerRunner(spec, RunnerOptions(base_url=server.url)) as runner,
+    ):
+        (token,) = (await runner.generate(request)).logprobs
+        await runner.generate(replace(request, labels=("Oslo", "Bergen Line", "none")))
+        await runner.generate(replace(request, labels=tuple(map(str, range(MOST_VLLM_TOKENS + 1)))))
+    assert asked_for == [[0, 1, 2, 3], [0, 4, 1, 2, 3, 5], None]
+    assert read_labels([token], labels).unread == (frozenset() if is_new else {1}), "none may be most improbable"
+    assert token.unlisted is None
+    assert len(tokenized) == len(set(tokenized)) == 12, "each text once"

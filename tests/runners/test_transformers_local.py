@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.answers.label import read_labels
 from harness.errors import FatalError, InputError, ModelUnavailable
 from harness.models import load_models, resolve_model
-from harness.types import ModelSpec, RunnerOptions
+from harness.types import Message, ModelSpec, Request, RunnerOptions, Sampling
 from runners import transformers_local
 from runners.transformers_local import TransformersRunner
+from tests.tiny_llm import tiny_llm
 
 SPEC = ModelSpec("small", "transformers", "org/small")
 
@@ -93,3 +96,17 @@ async def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match="transformers cannot load") as raised:
         await runner.__aenter__()
     assert "\n" not in str(raised.value)
+
+
+async def test_the_first_tokens_of_labels_are_read_however_improbable_they_are(tmp_path: Path) -> None:
+    spec = ModelSpec("tiny", "transformers", str(tiny_llm(tmp_path / "tiny")))
+    labels = ("Oslo Airport", "bergen", "none")
+    request = Request((Message("user", "?"),), Sampling(max_tokens=1), top_logprobs=1, labels=labels, first_tokens=True)
+    async with TransformersRunner(spec, RunnerOptions()) as runner:
+        (token,) = (await runner.generate(request)).logprobs
+        (few,) = (await runner.generate(replace(request, labels=()))).logprobs
+    assert {"O", "o", "b", "B", "n", "N"} <= {word for word, _ in token.top}
+    assert (len(few.top), token.top[0]) == (1, few.top[0])
+    reading = read_labels([token], labels)
+    assert (reading.unread, reading.logprobs is not None) == (frozenset(), True)
+    assert read_labels([few], labels).unread or read_labels([few], labels).logprobs is None

@@ -62,6 +62,35 @@ def test_samples_vote_and_the_same_command_sends_nothing_again(run_arguments: Ar
     assert question["votes"] == {"samples": 4, "least_share": 0.5}
 
 
+def test_the_best_share_is_swept_told_as_it_is_typed_and_known_to_a_run_of_these_documents(
+    run_arguments: Arguments, results: Path
+) -> None:
+    corpus = Path(run_arguments("", 2)[run_arguments("", 2).index("--dataset") + 1])
+    names = json.loads((corpus.parent / "rel_info.json").read_text())
+    gold = {one["sents"][0][0]: one["labels"][0] for one in json.loads(corpus.read_text())}
+
+    def rule(body: dict[str, Any]) -> dict[str, Any]:
+        """A label in every sample, and in some besides what ``by_seed`` states."""
+        label = next(one for town, one in gold.items() if town in body["messages"][-1]["content"])
+        stated = f"(E{label['h'] + 1} | {names[label['r']]} | E{label['t'] + 1})\n"
+        rare = RARE + LIKELY if body["seed"] % 4 == 2 else ""
+        return completion(stated + rare + "END")
+
+    with ChatServer(rule=rule) as server:
+        run = invoked(*run_arguments(server.base_url, 2, *SAMPLED, "--vote-share", "0.01"))
+        chosen = invoked("sweep", "threshold", run["run_id"], "--results-dir", str(results))["chosen"]
+        flag, share = chosen["option"].split()
+        assert (flag, float(share)) == ("--vote-share", chosen["threshold"])
+        again = invoked(*run_arguments(server.base_url, 2, *SAMPLED, flag, share))
+        assert server.answered.total() == 2 * 4
+    assert {name: again["metrics"][name] for name in ("correct", "predicted")} == {
+        name: chosen[name] for name in ("correct", "predicted")
+    }
+    assert again["metrics"]["f1"] > run["metrics"]["f1"]
+    manifest = json.loads((results / "runs" / again["run_id"] / "manifest.json").read_text())
+    assert manifest["chosen_settings"] == [{"option": f"--vote-share {share}", "documents": 2, "of": 2}]
+
+
 def several(body: dict[str, Any]) -> dict[str, Any]:
     """``n`` answers, each what its seed gives, with the prompt counted once; not in the order of their indices."""
     answers = [by_seed({**body, "seed": body["seed"] + number}) for number in range(body.get("n", 1))]
