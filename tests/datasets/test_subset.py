@@ -122,16 +122,53 @@ def test_a_pair_of_one_relation_is_one_choice_and_the_runs_stand_beside_papers_r
     table = unseen(tmp_path / "results", RunFilter(dataset="fewrel"), 0.05)
     (ours,) = table[table["source"] == ""].to_dict("records")
     # Seed 0: P3 is right once of three; seed 1: P3 comes first, so the second option is P1, right once of two.
-    assert (ours["m"], ours["corpus"], ours["seeds"], ours["apart"]) == (5, "fewrel", 2, "")
+    assert (ours["m"], ours["corpus"], ours["seeds"]) == (5, "fewrel", 2)
+    # The files of this test hold fewer relations than their names say.
+    assert ours["apart"] == "states 2 relations, not 5"
     assert ours["precision"] == pytest.approx((1 / 3 / 2 + 1 / 2 / 2) / 2)
     assert ours["recall"] == pytest.approx(0.5)
     assert ours["f1"] == pytest.approx((1 / 2 / 2 + 2 / 3 / 2) / 2)
     gpt = table[(table["model"] == "GPT-4o") & (table["m"] == 5)].to_dict("records")
     assert [(one["recall"], one["f1"]) for one in gpt] == [(0.8305, 0.892)]
     done = harness_here("leaderboard", "--unseen", "--results-dir", tmp_path / "results", "--format", "markdown")
-    assert "| 5 | fewrel | scripted | single-choice logprobs=0 candidates=all | 2 |" in done.stdout
+    settings = "single-choice logprobs=0 candidates=all relation-texts=names"
+    assert f"| 5 | fewrel | scripted | {settings} | closed | none | openai_api | 2 |" in done.stdout
     refused = harness_here("leaderboard", "--unseen", "--across", "--results-dir", tmp_path / "results")
     assert "has columns and rows of its own" in error_line(refused)
+
+
+def test_runs_over_unseen_relations_that_were_asked_differently_are_rows_of_their_own(
+    fewrel: Path, tmp_path: Path
+) -> None:
+    """None hides another, and no mean goes over two of them; the filters of the board hold."""
+    with ChatServer(lambda _: completion("(E1 | relation 1 | E2)\nEND")) as server:
+        for more in ({}, {"constrain": "none"}, {"max_triplets": 3}, {"limit": 4}):
+            run(
+                "scripted", "tagged", dataset="fewrel", split="dev-m5-seed-0", base_url=server.base_url,
+                data_dir=_with_five_relations(fewrel), results=tmp_path / "results",
+                model_options={"probe": "false", "constrain_with": "regex"}, **more,
+            )  # fmt: skip
+    results = tmp_path / "results"
+    ours = unseen(results, RunFilter(dataset="fewrel"), 0.05).query("source == ''")
+    told = sorted(zip(ours["prompt"], ours["constraint"], ours["seeds"], ours["apart"] == "", strict=True))
+    assert told == [
+        ("tagged", "closed", 1, False),
+        ("tagged", "closed", 1, True),
+        ("tagged", "none", 1, True),
+        ("tagged max-triplets=3", "closed", 1, True),
+    ]
+    one = unseen(results, RunFilter(dataset="fewrel", constraint="none"), 0.05).query("source == ''")
+    assert list(one["constraint"]) == ["none"]
+    assert unseen(results, RunFilter(dataset="fewrel", prompt="choice*"), 0.05).query("source == ''").empty
+
+
+def _with_five_relations(fewrel: Path) -> Path:
+    sentences = json.loads((fewrel / "val_wiki.json").read_text(encoding="utf-8"))
+    sentences["P4"] = sentences["P3"]
+    (fewrel / "val_wiki.json").write_text(json.dumps(sentences), encoding="utf-8")
+    names = {f"P{r}": [f"relation {r}", "..."] for r in range(5)}
+    (fewrel / "pid2name.json").write_text(json.dumps(names), encoding="utf-8")
+    return fewrel
 
 
 def test_an_encoder_takes_the_best_relation_of_each_candidate_pair() -> None:
