@@ -67,10 +67,35 @@ def test_relations_of_a_published_split_are_read_from_its_file(fewrel: Path, tmp
     seen = harness_here("data", "subset", "fewrel", target, *arguments, "--seen")
     assert "6 documents of 2 relations: relation 1, relation 3" in seen.stdout
     assert {one.labels[0].triplet.relation for one in load_dataset(str(target)).documents} == {"P1", "P3"}
-    for content, says in (("P9", "'P9' is no relation of the corpus"), ("\n", "lists no relation")):
+    for content, says in (
+        ("P9", "'P9' is no relation of the corpus"),
+        ("\n", "lists no relation"),
+        ('["P0", 0]', "lists '0' as a relation; write each id or name as a text"),
+    ):
         split.write_text(content, encoding="utf-8")
         assert says in error_line(harness_here("data", "subset", "fewrel", tmp_path / "c" / "t.json", *arguments))
     assert "say which relations" in error_line(harness_here("data", "subset", "fewrel", target, "--data-dir", fewrel))
+
+
+def test_published_documents_without_a_table_take_the_names_of_the_split(tmp_path: Path) -> None:
+    """As GenRDK's: documents with the labels of all relations, and a table of the unseen ones apart."""
+    entity = [[{"name": "Ann", "sent_id": 0, "pos": [0, 1], "type": "PER"}]]
+    other = [[{"name": "Bob", "sent_id": 0, "pos": [2, 3], "type": "PER"}]]
+    document = {"title": "d", "sents": [["Ann", "knows", "Bob"]], "vertexSet": entity + other}
+    labels = [{"h": 0, "t": 1, "r": relation, "evidence": []} for relation in ("P17", "P86")]
+    source = tmp_path / "test_unseen.json"
+    source.write_text(json.dumps([{**document, "labels": labels}]), encoding="utf-8")
+    split = tmp_path / "unseenrel2id_info.json"
+    split.write_text('{"P86": "composer"}', encoding="utf-8")
+    done = harness_here("data", "subset", source, tmp_path / "t" / "test.json", "--relations", split)
+    assert "1 documents of 1 relations: composer" in done.stdout
+    split.write_text('{"P86": "composer", "P17": "composer"}', encoding="utf-8")
+    twice = harness_here("data", "subset", source, tmp_path / "u" / "test.json", "--relations", split)
+    assert "P17 and P86 have one name, 'composer'; rename one" in error_line(twice)
+    (tmp_path / "rel_info.json").write_text('{"P17": "country", "P86": "composer", "P54": "team"}', encoding="utf-8")
+    split.write_text("P54\nP86", encoding="utf-8")
+    told = harness_here("data", "subset", source, tmp_path / "v" / "test.json", "--relations", split)
+    assert "note: no document states team" in told.stderr
 
 
 def test_a_run_over_them_asks_about_the_given_pair_and_has_macro_scores(fewrel: Path, tmp_path: Path) -> None:
