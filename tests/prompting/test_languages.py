@@ -144,3 +144,11 @@ def test_an_english_embedder_does_not_align_chinese_relations(hacred: Path, monk
     config = RunConfig("mock", "tagged", "hacred", data_dir=hacred, retrieve_relations=1)
     with pytest.raises(InputError, match="multilingual-MiniLM-L12-v2 is not here and cannot be fetched"):
         prepare(config)
+    # A file tells no language, and its relations do: "educated at" and "director" have a cosine of 0.88 there.
+    file = hacred / "converted.json"
+    harness_here("data", "convert", hacred / "dev.json", file, "--corpus", "hacred")
+    config = RunConfig("mock", "tagged", str(file), constrain="format", align="minilm")
+    with pytest.raises(InputError, match=r"the relations are in another script: use minilm-multilingual"):
+        prepare(config)
+    with pytest.raises(InputError, match="multilingual-MiniLM-L12-v2 is not here and cannot be fetched"):
+        prepare(RunConfig("mock", "tagged", str(file), retrieve_relations=1, relation_texts="names"))
