@@ -408,16 +408,16 @@ def test_runs_of_one_system_with_other_settings_are_never_averaged(tmp_path: Pat
         return {"dataset": {"name": corpus, "split": "dev", "sha256": corpus}, "model": {"name": "a"}, **more}
 
     config = {"dataset": "x", "split": "dev", "data_dir": None, "relation_texts": "names"}
-    for number, (corpus, recall, question, told) in enumerate(
-        [
-            ("cdr", 0.9, {}, {}),
-            ("cdr", 0.3, {"relation_texts": "c1"}, {"config": config}),
-            ("gda", 0.5, {"relation_texts": "c2"}, {"config": config}),
-            # Another version of the prompt, twice repeated.
-            *(("dwie", 0.9, {"prompt": {"name": "tagged", "version": 2}, "repeat": one}, {}) for one in (0, 1)),
-            ("dwie", 0.2, {}, {}),
-        ]
-    ):
+    runs: list[tuple[str, float, dict[str, Any], dict[str, Any]]] = [
+        ("cdr", 0.9, {}, {}),
+        ("cdr", 0.3, {"relation_texts": "c1"}, {"config": config}),
+        ("gda", 0.5, {"relation_texts": "c2"}, {"config": config}),
+        # Another version of the prompt, twice repeated.
+        ("dwie", 0.9, {"prompt": {"name": "tagged", "version": 2}, "repeat": 0}, {}),
+        ("dwie", 0.9, {"prompt": {"name": "tagged", "version": 2}, "repeat": 1}, {}),
+        ("dwie", 0.2, {}, {}),
+    ]
+    for number, (corpus, recall, question, told) in enumerate(runs):
         simulated_run(tmp_path, f"run-{number}", recall, question=of(corpus, **question), manifest=told)
     boards = leaderboards(tmp_path)
     table = across(boards).set_index(["model", "prompt"])

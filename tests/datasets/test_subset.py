@@ -166,8 +166,9 @@ def test_runs_over_unseen_relations_that_were_asked_differently_are_rows_of_thei
     fewrel: Path, tmp_path: Path
 ) -> None:
     """None hides another, and no mean goes over two of them; the filters of the board hold."""
+    asked: list[dict[str, Any]] = [{}, {"constrain": "none"}, {"max_triplets": 3}, {"limit": 4}]
     with ChatServer(lambda _: completion("(E1 | relation 1 | E2)\nEND")) as server:
-        for more in ({}, {"constrain": "none"}, {"max_triplets": 3}, {"limit": 4}):
+        for more in asked:
             run(
                 "scripted", "tagged", dataset="fewrel", split="dev-m5-seed-0", base_url=server.base_url,
                 data_dir=_with_five_relations(fewrel), results=tmp_path / "results",
