@@ -94,7 +94,7 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
         raise UnusableAnswer(
             "the server sent no log-probabilities of alternatives although they were asked for; "
             "this model or server does not offer them: leave out -P scores=tokens, and give prompts that have such an "
-            "option -P logprobs=0"
+            f"option -P logprobs=0{_of_part_of_a_character(request)}"
         )
     return Completion(
         text=text,
@@ -104,6 +104,19 @@ def read_completion(body: object, request: Request, latency_s: float, *, logprob
         refusal=refusal,
         logprobs=logprobs,
         latency_s=latency_s,
+    )
+
+
+def _of_part_of_a_character(request: Request) -> str:
+    """What else may be the reason where one token of another script was asked for.
+
+    llama.cpp reports a token only when its characters are whole.
+    """
+    if request.sampling.max_tokens != 1 or request.messages[-1].content.isascii():
+        return ""
+    return (
+        ". Or the model writes a character of this script in several tokens, of which servers report none alone: use a "
+        "model that has such characters as tokens, or another prompt"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -242,14 +243,20 @@ def subset(
     \b
     Examples:
       harness data subset fewrel m5-seed-0/test.json -m 5 --data-dir data/fewrel
-      harness data subset redocred:test genrdk/test.json --relations meta_m5_s5/unseenrel2id.json
-      harness data subset redocred:train genrdk-seen/train.json --relations meta_m5_s5/unseenrel2id.json --seen
+      harness data subset test_unseen.json genrdk/test.json --relations meta_m5_s5/unseenrel2id_info.json
+      harness data subset redocred:train seen/train.json --relations meta_m5_s5/unseenrel2id_info.json --seen
       harness run --model smollm2-135m --prompt choice --candidates all --dataset m5-seed-0/test.json
     """
     from harness.datasets.docred_output import document_output, write_schema
     from harness.datasets.registry import CORPORA, SENTENCE_FORMS, load_split
     from harness.datasets.relation_table import table_beside
-    from harness.datasets.subset import drawn_relations, listed_relations, with_relations, without_relations
+    from harness.datasets.subset import (
+        drawn_relations,
+        listed_relations,
+        with_listed_names,
+        with_relations,
+        without_relations,
+    )
 
     if (unseen is None) == (relations is None):
         raise InputError("say which relations: a number with -m, or a file with --relations")
@@ -262,6 +269,7 @@ def subset(
     if dataset.in_episodes:
         raise InputError(f"{corpus}: a file of documents cannot hold episodes; they are read as they are")
     if relations is not None:
+        dataset = replace(dataset, schema=with_listed_names(dataset.schema, relations))
         chosen = listed_relations(relations, dataset.schema)
     else:
         chosen = drawn_relations(dataset.schema.by_id, unseen or 0, seed, dataset.name)
@@ -280,9 +288,12 @@ def subset(
     write_schema(target.with_name("rel_info.json"), kept.schema)
     relations_kept = kept.schema.relations
     names = ", ".join(relation.name for relation in relations_kept[:15]) + (", ..." if len(relations_kept) > 15 else "")
-    typer.echo(
-        f"{target}: {amount(output.count, 'document')} of {amount(len(kept.schema.relations), 'relation')}: {names}"
-    )
+    typer.echo(f"{target}: {amount(output.count, 'document')} of {amount(len(relations_kept), 'relation')}: {names}")
+    stated = {label.triplet.relation for document in kept.documents for label in document.labels}
+    if missing := [one.name for one in relations_kept if one.id not in stated]:
+        typer.echo(
+            f"note: no document states {', '.join(missing[:15])}{', ...' if len(missing) > 15 else ''}", err=True
+        )
 
 
 app.command("stats", help=STATS_HELP)(data_stats)

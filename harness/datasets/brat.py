@@ -3,7 +3,7 @@
 Stenetorp et al. (2012), "brat: a Web-based Tool for NLP-Assisted Text Annotation", EACL. Of an ``.ann`` file are read
 text-bound annotations (``T1  Type start end  text``), relations (``R1  Type Arg1:T1 Arg2:T2``) and equivalences
 (``*  Equiv T1 T2``), which make mentions those of one entity. Other lines, as of events, attributes and notes, are not.
-A mention of several pieces is read from its first character to its last.
+A mention of several pieces is read from its first character to its last; its text is that of the pieces.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.datasets.fields import Fault, refusal
-from harness.datasets.offsets import SameEntity, TextMention, check_text, entities_in
+from harness.datasets.offsets import SameEntity, TextMention, entities_in
 from harness.datasets.relation_table import NONE, relation_id
 from harness.errors import InputError
 from harness.json_files import shown
@@ -74,6 +74,8 @@ def _document(file: Path, text: str, schema: RelationSchema | None, labelled_by:
         if relation is None:
             raise Fault(f"{shown(written)} is no relation of the schema", where)
         if unknown := [one for one in (head, tail) if one not in mentions]:
+            if unknown[0].startswith("E"):
+                raise Fault(f"joins the event {shown(unknown[0])}, and events are not read; take it out", where)
             raise Fault(f"no text-bound annotation has the id {shown(unknown[0])}", where)
         if relation != NONE:
             labels.append(Label(Triplet(places[same.of(head)], relation, places[same.of(tail)])))
@@ -85,18 +87,24 @@ def _mention(columns: list[str], text: str, where: str) -> TextMention:
     numbers = offsets.replace(";", " ").split()
     if not kind or len(numbers) < 2 or not all(map(_NUMBER.fullmatch, numbers)):
         raise Fault("write id, tab, type with start and end, tab, text", where)
-    start, end = int(numbers[0]), int(numbers[-1])
-    if len(numbers) == 2:
-        check_text(text, start, end, columns[2], where)
-    elif not start < end <= len(text):
+    bounds = list(map(int, numbers))
+    start, end = min(bounds), max(bounds)
+    if len(bounds) % 2 or not 0 <= start < end <= len(text):
         raise Fault(f"{start} to {end} are no part of the text, of {len(text)} characters", where)
+    pieces = sorted(zip(bounds[::2], bounds[1::2], strict=True))
+    held = " ".join(text[first:last] for first, last in pieces)
+    if not all(first < last for first, last in pieces) or "".join(held.split()) != "".join(columns[2].split()):
+        at = " and ".join(f"{first} to {last}" for first, last in pieces)
+        raise Fault(f"{shown(columns[2])} is not at {at}; {shown(held)} is", where)
     return TextMention(start, end, columns[0], kind, (where,))
 
 
 def _relation(columns: list[str], where: str) -> tuple[str, str, str]:
     match columns[1].split() if len(columns) > 1 else ():
-        case [relation, first, second] if ":" in first and ":" in second:
-            return relation, first.partition(":")[2], second.partition(":")[2]
+        case [relation, *arguments] if len(arguments) == 2 and all(":" in one for one in arguments):
+            (first, head), (second, tail) = (one.split(":", 1) for one in arguments)
+            # The names tell the order; those that are not numbered are taken as they stand.
+            return (relation, tail, head) if (first, second) == ("Arg2", "Arg1") else (relation, head, tail)
     raise Fault("write id, tab, type with Arg1:T1 and Arg2:T2", where)
 
 

@@ -8,6 +8,7 @@ the tail) -> {relation: probability}, of which those from 0.5 on hold. A documen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,12 +62,15 @@ def read_docbin(
 def _checked(relations: Any) -> list[tuple[tuple[int, int], dict[str, float]]]:
     """The pairs of tokens with their relations; Fault where ``doc._.rel`` is of another form."""
     try:
-        return [
+        checked = [
             ((int(head), int(tail)), {str(written): float(one) for written, one in held.items()})
             for (head, tail), held in relations.items()
         ]
     except (AttributeError, TypeError, ValueError):
         raise Fault("write {(token, token): {relation: probability}}", "rel") from None
+    if not all(math.isfinite(one) for _, held in checked for one in held.values()):
+        raise Fault("holds a probability that is no number; correct it", "rel")
+    return checked
 
 
 def _document(doc: Doc, title: str, schema: RelationSchema | None, labelled_by: LabelSource) -> Document:

@@ -10,7 +10,7 @@ all queries by relation; what is reported is the mean of F1 over the relations t
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,22 +35,35 @@ def read_episodes(path: Path, corpus: Path, schema: RelationSchema, labelled_by:
     """Yield the queries of all episodes of a file, in their order, each with its episode.
 
     ``corpus`` is the file that indices refer to; it is read only if there are any. Titles name episode and query.
-    Raises InputError with file, episode and field at the first fault.
+    Raises InputError with file, episode and field at the first fault, such as a query that is asked about twice or is
+    a support document, whose labels are shown.
     """
     documents: tuple[Document, ...] = ()
+    number = -1
     for number, value in enumerate(list_values(path, "episode")):
         try:
             fields = object_of(value)
             if "exemplars" in fields:
-                support, queries = (_given(fields, key, schema, labelled_by) for key in ("exemplars", "test_examples"))
+                keys = ("exemplars", "test_examples")
+                support, queries = (_given(fields, key, schema, labelled_by) for key in keys)
+                _check_apart(keys, *([(one.sentences, one.entities) for one in each] for each in (support, queries)))
                 relations = tuple(dict.fromkeys(label.triplet.relation for one in support for label in one.labels))
+                if not relations:
+                    raise Fault("state no relation; label what the queries are asked about", keys[0])
             else:
+                keys = ("support", "query")
                 documents = documents or tuple(read_documents(corpus, schema, labelled_by, unique_titles=False))
-                support, queries = (_chosen(fields, key, documents) for key in ("support", "query"))
-                relations = tuple(_relations(fields, schema))
+                places = [_places(fields, key, len(documents)) for key in keys]
+                _check_apart(keys, *places)
+                support, queries = ([documents[place] for place in each] for each in places)
+                relations = tuple(dict.fromkeys(_relations(fields, schema)))
+                if not relations:
+                    raise Fault("is empty; name the relations that the queries are asked about", "labeled_relations")
             yield from _queries(number, relations, support, queries)
         except Fault as fault:
             raise refusal(path, f"episode {number}", None, fault) from None
+    if number < 0:
+        raise InputError(f"{path}: holds no episode; get it whole")
 
 
 def draw_episodes(documents: Sequence[Document], support: int, seed: int, of: str) -> Iterator[Document]:
@@ -113,6 +126,18 @@ def _queries(
         yield replace(query.within(relations), title=title, episode=episode)
 
 
+def _check_apart(keys: tuple[str, str], support: Sequence[Hashable], queries: Sequence[Hashable]) -> None:
+    """Raise Fault where there is no support document or no query, or where a document, told by its value, is twice."""
+    first: dict[Hashable, str] = {}
+    for key, several in zip(keys, (support, queries), strict=True):
+        if not several:
+            raise Fault("is empty; an episode has support documents and queries", key)
+        for place, one in enumerate(several):
+            here = f"{key}[{place}]"
+            if (earlier := first.setdefault(one, here)) != here:
+                raise Fault(f"is the document of {earlier}; take each document once", key, place)
+
+
 def _given(fields: dict[str, object], key: str, schema: RelationSchema, labelled_by: LabelSource) -> list[Document]:
     documents = []
     for place, value in enumerate(list_of(member_of(fields, key), key)):
@@ -124,9 +149,9 @@ def _given(fields: dict[str, object], key: str, schema: RelationSchema, labelled
     return documents
 
 
-def _chosen(fields: dict[str, object], key: str, documents: Sequence[Document]) -> list[Document]:
+def _places(fields: dict[str, object], key: str, documents: int) -> list[int]:
     places = enumerate(list_of(member_of(fields, key), key))
-    return [documents[index_of(value, len(documents), "document", key, place)] for place, value in places]
+    return [index_of(value, documents, "document", key, place) for place, value in places]
 
 
 def _relations(fields: dict[str, object], schema: RelationSchema) -> Iterator[str]:

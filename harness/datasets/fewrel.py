@@ -18,7 +18,7 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from harness.errors import InputError
-from harness.json_files import MAX_STORED_CHARACTERS, whole_value
+from harness.json_files import MAX_STORED_CHARACTERS, shown, whole_value
 from harness.spacing import Spacing
 from harness.types import Document, Entity, Label, Mention, Relation, RelationSchema, Triplet
 
@@ -40,17 +40,27 @@ def read_fewrel(sentences: Path, names: Path) -> tuple[RelationSchema, tuple[Doc
     """The schema, in the order of the file, and a document for each sentence, one relation after the other in turn.
 
     A title is ``sentence`` and a number, so that it says nothing of the label; the labelled pair is entity 0 to
-    entity 1. Raises InputError where a file is missing, is not of the format, or names a token that is not there.
+    entity 1. Raises InputError where a file is missing, is not of the format, or names a token that is not there, where
+    a relation has no sentence, and where two have one name.
     """
     by_relation = _read(sentences, TypeAdapter(dict[str, list[_Sentence]]))
     table = read_names(names)
     named = {relation: name for relation, (name, _) in table.items()}
-    for relation in sorted(by_relation.keys() - named.keys()):
-        if _WIKIDATA_ID.fullmatch(relation):
+    owners: dict[str, str] = {}
+    for relation in sorted(by_relation):
+        if relation not in named and _WIKIDATA_ID.fullmatch(relation):
             raise InputError(
                 f"{sentences}: relation {relation} has no name in {names}; give the file that belongs to it"
             )
-        named[relation] = relation.replace("_", " ")
+        name = named.setdefault(relation, relation.replace("_", " "))
+        if not name.strip():
+            raise InputError(f"{names}: relation {shown(relation)} has an empty name; give it one")
+        if (owner := owners.setdefault(name, relation)) != relation:
+            raise InputError(f"{names}: relations {owner} and {relation} have one name, {shown(name)}; rename one")
+        if not by_relation[relation]:
+            raise InputError(f"{sentences}: relation {shown(relation)} has no sentence; give it some or leave it out")
+    if not by_relation:
+        raise InputError(f"{sentences}: holds no relation; get it whole")
     schema = RelationSchema(
         tuple(Relation(relation, named[relation]) for relation in by_relation),
         descriptions={relation: table[relation][1] for relation in by_relation if relation in table},

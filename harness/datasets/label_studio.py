@@ -39,11 +39,14 @@ def read_label_studio(
             titles.add(title)
             yield _document(title, fields, schema, labelled_by)
         except Fault as fault:
-            raise refusal(path, f"task {index}", {"title": str(index)}, fault) from None
+            named = {"title": str(value["id"])} if isinstance(value, dict) and "id" in value else None
+            raise refusal(path, f"task {index}", named, fault) from None
 
 
 def _document(title: str, fields: Fields, schema: RelationSchema | None, labelled_by: LabelSource) -> Document:
-    data = object_of(member_of(fields, "data"), "data")
+    if "data" not in fields:
+        raise Fault("is missing; export as JSON: JSON-MIN leaves it and the relations out", "data")
+    data = object_of(fields["data"], "data")
     text = text_of(member_of(data, "text", "data"), "data", "text")
     annotations = [
         (place, object_of(one, "annotations", place))

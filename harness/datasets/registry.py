@@ -158,6 +158,8 @@ def load_dataset(
     dataset = Dataset(corpus.name, split, schema, documents, checksum, sources)
     if file.drawn:
         count, seed = file.drawn
+        if count > len(schema.relations):
+            raise InputError(f"{path}: holds {len(schema.relations)} relations, of which {split} draws {count}")
         chosen = drawn_relations(schema.by_id, count, seed, corpus.name)
         return with_relations(dataset, chosen, pairs_given=True)
     return replace(dataset, documents=testing(documents, schema)) if file.tests_unseen else dataset

@@ -12,6 +12,8 @@ from harness.amounts import amount
 from harness.errors import InputError, StorageError
 from harness.types import Dataset, Relation
 
+_KEYS = ("entity_types", "drafted_from")
+"""Of a schema file, besides its relations."""
 LEAST_SHARE = 0.01
 """The share of a relation's triplets from which on the type of their heads, or tails, is listed."""
 FIRST_WORDS = "DRAFT, to be written over: "
@@ -41,6 +43,8 @@ def draft_schema(dataset: Dataset, texts: Mapping[str, DraftedText] | None = Non
     schema = dataset.schema
     if not schema.relations:
         raise InputError(f"{dataset.name}: there are no labels and no relation table, so no relation to draft")
+    if taken := [one.id for one in schema.relations if one.id in _KEYS]:
+        raise InputError(f"{dataset.name}: the relation {taken[0]} has the name of a key of schema files; rename it")
     heads: dict[str, Counter[str]] = {relation.id: Counter() for relation in schema.relations}
     tails: dict[str, Counter[str]] = {relation.id: Counter() for relation in schema.relations}
     types: Counter[str] = Counter()

@@ -43,6 +43,8 @@ def read_sentences(
             fields = object_of(value)
             if "triplets" in fields:
                 triplets = list(_triplets(fields))
+            elif "edgeSet" not in fields:
+                raise Fault("is missing, and so are triplets; write one of them with each sentence", "edgeSet")
             else:
                 if known is None:
                     known = _names_in(table, path)

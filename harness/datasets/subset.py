@@ -3,6 +3,7 @@
 Chen and Li (2021), "ZS-BERT", NAACL, test on m relations of FewRel or Wiki-ZSL that training has not seen: the pair of
 a sentence is given, and one of the m is the answer. Documents with other pairs keep them all. Sun et al. (2024),
 "GenRDK", divide DocRED and Re-DocRED so: documents that state an unseen relation are tested on, the others are seen.
+Their published files divide the documents of all splits together.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def drawn_relations(candidates: Iterable[str], count: int, seed: int, of: str) -
     """``count`` of the relations, another draw for each seed; InputError where there are too few."""
     ids = sorted(candidates)
     if not 1 <= count <= len(ids):
-        raise InputError(f"{count} unseen relations of {of}: choose from 1 to {len(ids)}")
+        there = f"choose from 1 to {len(ids)}" if ids else "it has none"
+        raise InputError(f"{count} unseen relations of {of}: {there}")
     return frozenset(random.Random(f"unseen {seed}").sample(ids, count))
 
 
@@ -46,7 +48,9 @@ def named_in(path: Path) -> list[Relation]:
     is_json = text.lstrip().startswith(("[", "{"))
     values = text_value(text, str(path), "write a list of ids") if is_json else text.splitlines()
     if isinstance(values, list):
-        values = {one: one for one in values if isinstance(one, str)}
+        if wrong := [one for one in values if not isinstance(one, str)]:
+            raise InputError(f"{path}: lists {shown(str(wrong[0]))} as a relation; write each id or name as a text")
+        values = dict.fromkeys(values, None)
     listed = []
     for id, value in values.items() if isinstance(values, dict) else ():
         # FewRel's tables have a name and a description for each id; GenRDK's have numbers.
@@ -56,6 +60,22 @@ def named_in(path: Path) -> list[Relation]:
     if not listed:
         raise InputError(f"{path}: lists no relation; write one id or name a line, or a JSON list of them")
     return listed
+
+
+def with_listed_names(schema: RelationSchema, path: Path) -> RelationSchema:
+    """The schema with the names of the file for relations whose ids are their names, as where no table is at hand.
+
+    Raises InputError where a name is that of another relation.
+    """
+    names = {one.id: one.name for one in named_in(path)}
+    relations = tuple(
+        replace(one, name=names.get(one.id, one.name)) if one.name == one.id else one for one in schema.relations
+    )
+    owners: dict[str, str] = {}
+    for one in relations:
+        if (owner := owners.setdefault(one.name, one.id)) != one.id:
+            raise InputError(f"{path}: {owner} and {one.id} have one name, {shown(one.name)}; rename one")
+    return replace(schema, relations=relations)
 
 
 def same_relations(schema: RelationSchema, listed: Iterable[Relation]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -119,6 +120,10 @@ class StoredConfig(StoredModel):
     """What relations were compared by."""
     relations_per_pair: str = "any"
     """``one`` where every candidate pair was known to hold exactly one relation."""
+    relation_texts: str | None = None
+    """The file of relation texts that was named, or ``names``."""
+    shots_from: str | None = None
+    """Where examples come from, if that was named."""
     temperature: NumberAsWritten | None = None
     """Of the draw of tokens; 0 is greedy."""
     top_p: NumberAsWritten | None = None
@@ -249,13 +254,27 @@ class Asked(StoredModel):
         return PredictionSource.of(self.runner)
 
     @property
+    def settings(self) -> list[str]:
+        """What else was asked for that changes answers and that neither prompt nor decoding tells."""
+        config, question = self.config, self.question
+        texts = config.relation_texts if question.relation_texts else None
+        examples = config.shots_from if question.shots else None
+        return [
+            *([f"relation-texts={Path(texts).name}"] if texts else []),
+            *([f"shots-from={Path(examples).name}"] if examples else []),
+            *(["relations-per-pair=one"] if config.relations_per_pair == "one" else []),
+            *(f"{name}={value}" for name, value in sorted(question.options.items())),
+        ]
+
+    @property
     def label(self) -> str:
-        """What tables show as the prompt: ``prompt_label`` and what was asked for of the decoding.
+        """What tables show as the prompt: ``prompt_label``, what was asked for of the decoding, and ``settings``.
 
         Of combined runs it is what voted, and the least share.
         """
         if not self.combines:
-            return " ".join([self.prompt_label, *self.config.decoding]) if self.prompt_label else ""
+            decoding = self.config.decoding if self.prompt_label else []
+            return " ".join([*([self.prompt_label] if self.prompt_label else []), *decoding, *self.settings])
         # An id is dataset, split, what was run, and a checksum; its parts hold no hyphen.
         names = Counter("-".join(one.run_id.split("-")[2:-1]) or one.run_id for one in self.combines)
         voted = ", ".join(f"{count} {name}" if count > 1 else name for name, count in sorted(names.items()))

@@ -11,7 +11,7 @@ from harness.errors import InputError
 from harness.prompting.relations import relation_texts_for
 from harness.prompting.wordings import RelationWordings, load_relation_wordings
 from harness.runs.config import RunConfig
-from harness.runs.language import language_of
+from harness.runs.language import language_of_relations
 from harness.types import CLOSED_LEVELS, RelationSchema
 
 
@@ -35,7 +35,8 @@ def load_alignment(config: RunConfig, schema: RelationSchema) -> RelationAlignme
         raise InputError(f"--theta {theta:g}: give a cosine from 0 to 1")
     by_names = config.align_over != "descriptions"
     readings = _by_names(schema) if by_names else _by_descriptions(schema, config.relation_texts)
-    return RelationAlignment(NearestRelations(readings, load_embedder(config.align, language_of(config))), theta)
+    embedder = load_embedder(config.align, language_of_relations(config, schema))
+    return RelationAlignment(NearestRelations(readings, embedder), theta)
 
 
 def alignment_identity(alignment: RelationAlignment) -> dict[str, str | float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 
 from harness.datasets.registry import CORPORA
@@ -9,12 +10,27 @@ from harness.errors import InputError
 from harness.prompting.languages import ENGLISH, WORDS
 from harness.prompting.variant import LANGUAGE, PromptVariant
 from harness.runs.config import RunConfig
+from harness.types import RelationSchema
+
+OTHER_SCRIPT = "another script"
+"""In place of a language where only the letters tell that it is not English."""
 
 
 def language_of(config: RunConfig) -> str:
     """The ISO 639-1 code of the corpus' language; English for a file."""
     corpus = CORPORA.get(config.dataset)
     return corpus.language if corpus else ENGLISH
+
+
+def language_of_relations(config: RunConfig, schema: RelationSchema) -> str:
+    """The language of the corpus; of an English one or a file whose relations have no Latin names, another script.
+
+    An SBERT model for English takes such names for one and the same word.
+    """
+    language = language_of(config)
+    letters = [one for relation in schema.relations for one in relation.name if one.isalpha()]
+    latin = sum(unicodedata.name(one, "").startswith("LATIN") for one in letters)
+    return OTHER_SCRIPT if language == ENGLISH and 2 * latin < len(letters) else language
 
 
 def with_language(config: RunConfig, variant: PromptVariant) -> RunConfig:

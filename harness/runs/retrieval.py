@@ -11,7 +11,7 @@ from harness.methods.candidates import ALL
 from harness.methods.retrieval import RelationRetrieval
 from harness.prompting.relations import RelationText, relation_texts_for
 from harness.runs.config import RunConfig
-from harness.runs.language import language_of
+from harness.runs.language import language_of_relations
 from harness.types import RelationSchema
 
 
@@ -32,7 +32,7 @@ def load_retrieval(config: RunConfig, schema: RelationSchema) -> RelationRetriev
     ):
         if is_given:
             raise InputError(f"--retrieve-relations leaves relations out that {flag} may name: leave out one of them")
-    language = language_of(config)
+    language = language_of_relations(config, schema)
     embedder = load_embedder(config.retriever or embedder_for(language), language)
     return RelationRetrieval(schema, _texts(schema, config), embedder, config.retrieve_relations)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.analyses.leaderboards import Leaderboard, RunFilter, leaderboards
-from harness.analyses.leaderboards.across import SYSTEM, across, named_system
+from harness.analyses.leaderboards.across import SYSTEM, across, named_system, shared_documents
 from harness.analyses.leaderboards.ranking import MISMATCHED
 from harness.errors import InputError
 from harness.prompting.relations import COUNTED_TYPES
@@ -24,7 +24,7 @@ from harness.scoring.official import SCORER_VERSION
 from harness.store import RunFolder
 from tests.commands import harness_here
 from tests.simulated import golds, simulated
-from tests.stored_runs import OF_AN_ENCODER, as_manifest, manifest_of, simulated_run, write_run
+from tests.stored_runs import GOLD, OF_AN_ENCODER, as_manifest, manifest_of, simulated_run, write_run
 
 DOCUMENTS = 100
 
@@ -399,6 +399,60 @@ def test_a_table_over_corpora_has_a_row_a_system_and_never_mixes_scores(tmp_path
     done = harness_here("leaderboard", "--across", "--results-dir", tmp_path, "--out", tmp_path / "across.parquet")
     assert (done.returncode, (tmp_path / "across.parquet").is_file()) == (0, True)
     assert "columns and rows of its own" in harness_here("leaderboard", "--across", "--reported").stderr
+
+
+def test_runs_of_one_system_with_other_settings_are_never_averaged(tmp_path: Path) -> None:
+    """A row tells other relation texts; what no row tells is told apart by the run's id."""
+
+    def of(corpus: str, **more: Any) -> dict[str, Any]:
+        return {"dataset": {"name": corpus, "split": "dev", "sha256": corpus}, "model": {"name": "a"}, **more}
+
+    config = {"dataset": "x", "split": "dev", "data_dir": None, "relation_texts": "names"}
+    runs: list[tuple[str, float, dict[str, Any], dict[str, Any]]] = [
+        ("cdr", 0.9, {}, {}),
+        ("cdr", 0.3, {"relation_texts": "c1"}, {"config": config}),
+        ("gda", 0.5, {"relation_texts": "c2"}, {"config": config}),
+        # Another version of the prompt, twice repeated.
+        ("dwie", 0.9, {"prompt": {"name": "tagged", "version": 2}, "repeat": 0}, {}),
+        ("dwie", 0.9, {"prompt": {"name": "tagged", "version": 2}, "repeat": 1}, {}),
+        ("dwie", 0.2, {}, {}),
+    ]
+    for number, (corpus, recall, question, told) in enumerate(runs):
+        simulated_run(tmp_path, f"run-{number}", recall, question=of(corpus, **question), manifest=told)
+    boards = leaderboards(tmp_path)
+    table = across(boards).set_index(["model", "prompt"])
+    assert sorted(table.index) == [
+        ("a", "tagged"),
+        ("a", "tagged relation-texts=names"),
+        ("a (4)", "tagged"),
+        ("a (5)", "tagged"),
+    ]
+    assert table["cdr dev"].notna().tolist() == [True, True, False, False]
+    assert table.loc[("a", "tagged relation-texts=names"), ["cdr dev", "gda dev"]].notna().all()
+    shown = {row["f1"] for board in boards for row in board.as_json()["ranked"]}
+    assert set(table[["cdr dev", "gda dev", "dwie dev"]].stack().dropna()) == shown
+
+
+def test_numbered_titles_are_those_of_one_file_only(tmp_path: Path) -> None:
+    def of(corpus: str, split: str, file: str) -> dict[str, Any]:
+        return {"dataset": {"name": corpus, "split": split, "sha256": file}, "model": {"name": "a"}}
+
+    for name, split, file, titles in (
+        ("fewrel", "dev", "one", "sentence {}"),
+        ("fewrel", "dev-m5-seed-0", "one", "sentence {}"),
+        ("wiki-zsl", "m5-seed-0", "other", "sentence {}"),
+        ("mine", "all", "a", "{}"),
+        ("yours", "all", "b", "{}"),
+        ("cdr", "dev", "c", "75427{}"),
+        ("biored", "dev", "d", "75427{}"),
+    ):
+        numbered = [titles.format(f"{number:02}" if "7" in titles else number) for number in range(len(GOLD))]
+        simulated_run(tmp_path, f"{name}-{split}", 0.5, question=of(name, split, file), titles=numbered)
+    notes = shared_documents(leaderboards(tmp_path))
+    assert [note.partition(" have ")[0] for note in notes] == [
+        "biored dev and cdr dev",
+        "fewrel dev and fewrel dev-m5-seed-0",
+    ]
 
 
 def test_imported_files_of_a_named_system_give_their_mean(tmp_path: Path) -> None:

@@ -354,8 +354,8 @@ def test_brat_folders_and_label_studio_exports_are_read_with_their_coreference(t
             '"to_id": "T9"',
             "annotations[1].result[8].to_id: no span has the id 'T9'",
         ),
-        ("label_studio.json", '"data"', '"date"', "task 0 ('0'): data: is missing; add it"),
-        ("label_studio.json", '"id": 8', '"id": 7', "task 1 ('1'): id: is already that of another task"),
+        ("label_studio.json", '"data"', '"date"', "task 0 ('7'): data: is missing; export as JSON: JSON-MIN"),
+        ("label_studio.json", '"id": 8', '"id": 7', "task 1 ('7'): id: is already that of another task"),
     ],
 )
 def test_a_fault_of_an_annotation_tool_s_file_names_its_place(

@@ -75,6 +75,11 @@ def test_statistics_and_a_document_tell_the_episode() -> None:
         ('"support": [0]', '"support": [9]', "episode 0: support[0]: there is no document 9; they are numbered 0 to 3"),
         ('"P25"]', '"P0"]', "episode 1: labeled_relations[1]: 'P0' is none of the 96 relations of the table"),
         ('"query": [0, 1]', '"queries": [0, 1]', "episode 1: query: is missing; add it"),
+        ('"support": [2]', '"support": []', "episode 1: support: is empty; an episode has support documents"),
+        ('"query": [0, 1]', '"query": []', "episode 1: query: is empty; an episode has support documents and queries"),
+        ('"query": [0, 1]', '"query": [0, 2]', "episode 1: query[1]: is the document of support[0]; take each"),
+        ('"query": [0, 1]', '"query": [0, 0]', "episode 1: query[1]: is the document of query[0]; take each"),
+        ('["P102", "P25"]', "[]", "episode 1: labeled_relations: is empty; name the relations that the queries"),
     ],
 )
 def test_a_fault_names_episode_and_field(old: str, new: str, says: str, tmp_path: Path) -> None:
@@ -86,6 +91,29 @@ def test_a_fault_names_episode_and_field(old: str, new: str, says: str, tmp_path
     (tmp_path / "test_scierc.json").unlink()
     with pytest.raises(InputError, match=re.escape("test_scierc.json: no such file")):
         load_dataset("fredo", "cross-1-doc", tmp_path)
+
+
+def test_episodes_without_content_are_told(tmp_path: Path) -> None:
+    shutil.copytree(FREDO, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "test_in_domain_1_doc_indices.json"
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(InputError, match=r"indices.json: holds no episode; get it whole"):
+        load_dataset("fredo", "test-1-doc", tmp_path)
+    twice = {"support": [0], "labeled_relations": ["P17", "P17"], "query": [1]}
+    path.write_text(json.dumps([twice]), encoding="utf-8")
+    (query,) = load_dataset("fredo", "test-1-doc", tmp_path).documents
+    assert query.episode
+    assert query.episode.relations == ("P17",)
+    given = tmp_path / "test_in_domain_3_doc.json"
+    (episode,) = json.loads(given.read_text(encoding="utf-8"))
+    for key, value, says in (
+        ("exemplars", [{**one, "labels": []} for one in episode["exemplars"]], "exemplars: state no relation; label"),
+        ("exemplars", [], "exemplars: is empty; an episode has"),
+        ("test_examples", episode["exemplars"][:1], r"test_examples\[0\]: is the document of exemplars\[0\]"),
+    ):
+        given.write_text(json.dumps([{**episode, key: value}]), encoding="utf-8")
+        with pytest.raises(InputError, match=f"episode 0: {says}"):
+            load_dataset("fredo", "test-3-doc", tmp_path)
 
 
 def drawable(number: int) -> Document:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -94,6 +95,25 @@ def test_the_file_may_be_packed_and_begin_with_a_mark(tmp_path: Path) -> None:
     (tmp_path / "val_wiki.json.gz").write_bytes(b'{"P26": [], "P26": []}')
     with pytest.raises(InputError, match="the key 'P26' is given twice"):
         load_dataset("fewrel", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sentences", "names", "says"),
+    [
+        ({"P26": [ANNA], "P40": []}, {}, "relation 'P40' has no sentence; give it some or leave it out"),
+        ({"P26": [ANNA], "P40": [ANNA]}, {"P40": ["spouse", ""]}, "P26 and P40 have one name, 'spouse'; rename one"),
+        ({"P26": [ANNA]}, {"P26": [" ", ""]}, "relation 'P26' has an empty name; give it one"),
+        ({}, {}, "holds no relation; get it whole"),
+    ],
+)
+def test_relations_that_cannot_be_told_or_tested_are_refused(
+    sentences: dict[str, object], names: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    folder = write(tmp_path, sentences)
+    table = {"P26": ["spouse", ""], "P40": ["child", ""], **names}
+    (folder / "pid2name.json").write_text(json.dumps(table), encoding="utf-8")
+    with pytest.raises(InputError, match=re.escape(says)):
+        load_dataset("fewrel", data_dir=folder)
 
 
 def test_public_splits_are_told_in_the_working_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

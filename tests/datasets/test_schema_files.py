@@ -83,6 +83,10 @@ def test_a_relation_for_none_and_odd_names_are_drafted_and_read(tmp_path: Path) 
     assert ([one.name for one in schema.relations], schema.none) == (['is "{near}"'], ("NR",))
     (text,) = read_relation_texts(tmp_path / "schema.toml").values()
     assert text.state("x", "y") == 'The relation of x to y is: is "(near)".'
+    (tmp_path / "schema.toml").unlink()
+    (tmp_path / "rel_info.json").write_text(json.dumps({'is "{near}"': "near", "NR": "NR", "entity_types": "of type"}))
+    refused = harness_here("schema", "new", tmp_path / "c.json", tmp_path / "other.toml")
+    assert "the relation entity_types has the name of a key of schema files; rename it" in error_line(refused)
     assert load_dataset(str(tmp_path / "c.json")).schema.none == ("NR",)
 
 

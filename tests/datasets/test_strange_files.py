@@ -48,6 +48,9 @@ ANN = "T1\tPER 0 4\tAnna\nT2\tLOC 14 18\tRome\nR1\tlives Arg1:T1 Arg2:T2\n"
         ("a.ann", ANN.replace(" 0 4", " ² 4"), "line 1: write id, tab, type with start and end"),
         ("a.ann", ANN.replace(" 0 4", f" 0 {'9' * 5000}"), "line 1: write id, tab, type with start and end"),
         ("a.ann", ANN.replace(" 0 4", " 0 4;1400 1800"), "line 1: 0 to 1800 are no part of the text, of 19 characters"),
+        ("a.ann", ANN.replace(" 0 4", " 0 2;14 18"), "line 1: 'Anna' is not at 0 to 2 and 14 to 18; 'An Rome' is"),
+        ("a.ann", ANN.replace(" 0 4", " 0 2;2"), "line 1: 0 to 2 are no part of the text"),
+        ("a.ann", ANN.replace("Arg2:T2", "Arg2:E1"), "line 3: joins the event 'E1', and events are not read; take it"),
         ("a.ann", f"{ANN}T1\tLOC 14 18\tRome\n", "line 4: has the id 'T1' of an annotation before it"),
     ],
 )
@@ -70,6 +73,16 @@ def test_brat_reads_a_text_of_any_beginning_and_an_empty_equivalence(tmp_path: P
     (tmp_path / "a.ann").write_text("T1\tPER 3 7\tAnna\n*\tEquiv \n", encoding="utf-8")
     (document,) = read_brat(tmp_path)
     assert [one.name for one in document.entities] == ["Anna"]
+
+
+def test_brats_pieces_may_be_in_any_order_and_names_of_arguments_tell_the_direction(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("North and South Korea fought.", encoding="utf-8")
+    (tmp_path / "a.ann").write_text(
+        "T1\tLOC 16 21;0 5\tNorth Korea\nT2\tLOC 10 21\tSouth Korea\nR1\tfought Arg2:T1 Arg1:T2\n", encoding="utf-8"
+    )
+    (document,) = read_brat(tmp_path)
+    assert [one.name for one in document.entities] == ["North and South Korea", "South Korea"]
+    assert [one.triplet for one in document.labels] == [Triplet(1, "fought", 0)]
 
 
 def test_dwies_concepts_are_known_by_their_numbers(tmp_path: Path) -> None:
@@ -117,6 +130,8 @@ def test_a_docbin_with_a_title_twice_or_other_relations_is_refused(tmp_path: Pat
     for relations in ([1], {(0, 0): 5}, {(0, 0): {"x": "y"}}):
         with pytest.raises(InputError, match="rel: write"):
             list(read_docbin(stored(relations, "one")))
+    with pytest.raises(InputError, match="rel: holds a probability that is no number"):
+        list(read_docbin(stored({(0, 2): {"met": float("nan")}}, "one")))
 
 
 def test_a_score_against_cdr_is_over_its_candidate_pairs(tmp_path: Path) -> None:

@@ -67,10 +67,35 @@ def test_relations_of_a_published_split_are_read_from_its_file(fewrel: Path, tmp
     seen = harness_here("data", "subset", "fewrel", target, *arguments, "--seen")
     assert "6 documents of 2 relations: relation 1, relation 3" in seen.stdout
     assert {one.labels[0].triplet.relation for one in load_dataset(str(target)).documents} == {"P1", "P3"}
-    for content, says in (("P9", "'P9' is no relation of the corpus"), ("\n", "lists no relation")):
+    for content, says in (
+        ("P9", "'P9' is no relation of the corpus"),
+        ("\n", "lists no relation"),
+        ('["P0", 0]', "lists '0' as a relation; write each id or name as a text"),
+    ):
         split.write_text(content, encoding="utf-8")
         assert says in error_line(harness_here("data", "subset", "fewrel", tmp_path / "c" / "t.json", *arguments))
     assert "say which relations" in error_line(harness_here("data", "subset", "fewrel", target, "--data-dir", fewrel))
+
+
+def test_published_documents_without_a_table_take_the_names_of_the_split(tmp_path: Path) -> None:
+    """As GenRDK's: documents with the labels of all relations, and a table of the unseen ones apart."""
+    entity = [[{"name": "Ann", "sent_id": 0, "pos": [0, 1], "type": "PER"}]]
+    other = [[{"name": "Bob", "sent_id": 0, "pos": [2, 3], "type": "PER"}]]
+    document = {"title": "d", "sents": [["Ann", "knows", "Bob"]], "vertexSet": entity + other}
+    labels = [{"h": 0, "t": 1, "r": relation, "evidence": []} for relation in ("P17", "P86")]
+    source = tmp_path / "test_unseen.json"
+    source.write_text(json.dumps([{**document, "labels": labels}]), encoding="utf-8")
+    split = tmp_path / "unseenrel2id_info.json"
+    split.write_text('{"P86": "composer"}', encoding="utf-8")
+    done = harness_here("data", "subset", source, tmp_path / "t" / "test.json", "--relations", split)
+    assert "1 documents of 1 relations: composer" in done.stdout
+    split.write_text('{"P86": "composer", "P17": "composer"}', encoding="utf-8")
+    twice = harness_here("data", "subset", source, tmp_path / "u" / "test.json", "--relations", split)
+    assert "P17 and P86 have one name, 'composer'; rename one" in error_line(twice)
+    (tmp_path / "rel_info.json").write_text('{"P17": "country", "P86": "composer", "P54": "team"}', encoding="utf-8")
+    split.write_text("P54\nP86", encoding="utf-8")
+    told = harness_here("data", "subset", source, tmp_path / "v" / "test.json", "--relations", split)
+    assert "note: no document states team" in told.stderr
 
 
 def test_a_run_over_them_asks_about_the_given_pair_and_has_macro_scores(fewrel: Path, tmp_path: Path) -> None:
@@ -122,16 +147,54 @@ def test_a_pair_of_one_relation_is_one_choice_and_the_runs_stand_beside_papers_r
     table = unseen(tmp_path / "results", RunFilter(dataset="fewrel"), 0.05)
     (ours,) = table[table["source"] == ""].to_dict("records")
     # Seed 0: P3 is right once of three; seed 1: P3 comes first, so the second option is P1, right once of two.
-    assert (ours["m"], ours["corpus"], ours["seeds"], ours["apart"]) == (5, "fewrel", 2, "")
+    assert (ours["m"], ours["corpus"], ours["seeds"]) == (5, "fewrel", 2)
+    # The files of this test hold fewer relations than their names say.
+    assert ours["apart"] == "states 2 relations, not 5"
     assert ours["precision"] == pytest.approx((1 / 3 / 2 + 1 / 2 / 2) / 2)
     assert ours["recall"] == pytest.approx(0.5)
     assert ours["f1"] == pytest.approx((1 / 2 / 2 + 2 / 3 / 2) / 2)
     gpt = table[(table["model"] == "GPT-4o") & (table["m"] == 5)].to_dict("records")
     assert [(one["recall"], one["f1"]) for one in gpt] == [(0.8305, 0.892)]
     done = harness_here("leaderboard", "--unseen", "--results-dir", tmp_path / "results", "--format", "markdown")
-    assert "| 5 | fewrel | scripted | single-choice logprobs=0 candidates=all | 2 |" in done.stdout
+    settings = "single-choice logprobs=0 candidates=all relation-texts=names"
+    assert f"| 5 | fewrel | scripted | {settings} | closed | none | openai_api | 2 |" in done.stdout
     refused = harness_here("leaderboard", "--unseen", "--across", "--results-dir", tmp_path / "results")
     assert "has columns and rows of its own" in error_line(refused)
+
+
+def test_runs_over_unseen_relations_that_were_asked_differently_are_rows_of_their_own(
+    fewrel: Path, tmp_path: Path
+) -> None:
+    """None hides another, and no mean goes over two of them; the filters of the board hold."""
+    asked: list[dict[str, Any]] = [{}, {"constrain": "none"}, {"max_triplets": 3}, {"limit": 4}]
+    with ChatServer(lambda _: completion("(E1 | relation 1 | E2)\nEND")) as server:
+        for more in asked:
+            run(
+                "scripted", "tagged", dataset="fewrel", split="dev-m5-seed-0", base_url=server.base_url,
+                data_dir=_with_five_relations(fewrel), results=tmp_path / "results",
+                model_options={"probe": "false", "constrain_with": "regex"}, **more,
+            )  # fmt: skip
+    results = tmp_path / "results"
+    ours = unseen(results, RunFilter(dataset="fewrel"), 0.05).query("source == ''")
+    told = sorted(zip(ours["prompt"], ours["constraint"], ours["seeds"], ours["apart"] == "", strict=True))
+    assert told == [
+        ("tagged", "closed", 1, False),
+        ("tagged", "closed", 1, True),
+        ("tagged", "none", 1, True),
+        ("tagged max-triplets=3", "closed", 1, True),
+    ]
+    one = unseen(results, RunFilter(dataset="fewrel", constraint="none"), 0.05).query("source == ''")
+    assert list(one["constraint"]) == ["none"]
+    assert unseen(results, RunFilter(dataset="fewrel", prompt="choice*"), 0.05).query("source == ''").empty
+
+
+def _with_five_relations(fewrel: Path) -> Path:
+    sentences = json.loads((fewrel / "val_wiki.json").read_text(encoding="utf-8"))
+    sentences["P4"] = sentences["P3"]
+    (fewrel / "val_wiki.json").write_text(json.dumps(sentences), encoding="utf-8")
+    names = {f"P{r}": [f"relation {r}", "..."] for r in range(5)}
+    (fewrel / "pid2name.json").write_text(json.dumps(names), encoding="utf-8")
+    return fewrel
 
 
 def test_an_encoder_takes_the_best_relation_of_each_candidate_pair() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from harness.runs.plan import prepare
 from harness.scoring.official import score
 from harness.types import Completion, GrammarForm, Request, Sampling, TokenLogprob
 from tests.commands import error_line, harness_here
+from tests.variants import settings_of
 
 CORPORA = Path(__file__).resolve().parents[1] / "datasets" / "corpora"
 CHINESE = [variant.name for variant in shipped_variants() if "zh" in variant.languages]
@@ -144,3 +146,35 @@ def test_an_english_embedder_does_not_align_chinese_relations(hacred: Path, monk
     config = RunConfig("mock", "tagged", "hacred", data_dir=hacred, retrieve_relations=1)
     with pytest.raises(InputError, match="multilingual-MiniLM-L12-v2 is not here and cannot be fetched"):
         prepare(config)
+    # A file tells no language, and its relations do: "educated at" and "director" have a cosine of 0.88 there.
+    file = hacred / "converted.json"
+    harness_here("data", "convert", hacred / "dev.json", file, "--corpus", "hacred")
+    config = RunConfig("mock", "tagged", str(file), constrain="format", align="minilm")
+    with pytest.raises(InputError, match=r"the relations are in another script: use minilm-multilingual"):
+        prepare(config)
+    with pytest.raises(InputError, match="multilingual-MiniLM-L12-v2 is not here and cannot be fetched"):
+        prepare(RunConfig("mock", "tagged", str(file), retrieve_relations=1, relation_texts="names"))
+
+
+@pytest.mark.parametrize(
+    ("language", "form", "is_held"),
+    [
+        ("zh", "gbnf", True),
+        ("zh", "lark", True),
+        ("zh", "json_schema", False),
+        ("zh", None, False),
+        ("en", "gbnf", False),
+    ],
+)
+def test_one_token_of_another_script_is_held_to_the_labels(
+    language: str, form: GrammarForm | None, is_held: bool, hacred: Path
+) -> None:
+    """A model that writes a part of a character there has no log-probabilities at llama.cpp."""
+    dataset = load_dataset("hacred", "dev", hacred)
+    plain = settings_of("hrt", dataset.schema, form)
+    settings = replace(plain, variant=plain.variant.in_language(language))
+    asked = create_method(settings).demonstrate(next(iter(dataset.documents)))
+    constraints = {one.request.constraint is not None for one in asked}
+    assert constraints == {is_held}
+    held = "".join(one.request.constraint.text for one in asked if one.request.constraint)
+    assert ("毕业" in held) == is_held

@@ -308,6 +308,14 @@ def test_a_token_without_alternatives_is_no_probability() -> None:
     assert read(answer).text == "A"
 
 
+@pytest.mark.parametrize(("text", "tokens", "is_told"), [("关系", 1, True), ("关系", 8, False), ("is", 1, False)])
+def test_one_token_of_another_script_may_be_a_part_of_a_character(text: str, tokens: int, is_told: bool) -> None:
+    asked = Request((Message("user", text),), Sampling(max_tokens=tokens), top_logprobs=2)
+    with pytest.raises(UnusableAnswer) as caught:
+        read(chat("A"), asked)
+    assert ("a character of this script in several tokens" in str(caught.value)) == is_told
+
+
 def test_the_first_choice_is_that_of_index_0() -> None:
     first: Any = chat("A whole answer.")
     other: Any = chat("")

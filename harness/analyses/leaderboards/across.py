@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from harness.amounts import amount
 from harness.analyses.leaderboards.boards import Leaderboard
 from harness.analyses.leaderboards.columns import records
 from harness.errors import InputError
-from harness.types import PredictionSource
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_NUMBERED = re.compile(r"(?:sentence )?\d{1,5}")
+"""Titles of readers where a file has none: a number. PubMed's ids, which are titles, have more digits."""
 
 SYSTEM = ("model", "prompt", "constraint", "alignment", "runner")
 """What makes two runs those of one system."""
@@ -51,13 +54,22 @@ def named_system(text: str) -> NamedSystem:
 
 
 def shared_documents(boards: Sequence[Leaderboard]) -> list[str]:
-    """In words, which boards have documents in common: their columns are no measurements on different texts."""
+    """In words, which boards have documents in common: their columns are no measurements on different texts.
+
+    Documents are known by their titles. A title that numbers the documents of its file is that of another document in
+    another file.
+    """
     ranked = [board for board in boards if len(board.ranked)]
     return [
         f"{one.title} and {other.title} have {amount(common, 'document')} in common, by their titles"
         for one, other in itertools.combinations(ranked, 2)
-        if (common := len(one.titles & other.titles))
+        if (common := _common(one, other))
     ]
+
+
+def _common(one: Leaderboard, other: Leaderboard) -> int:
+    is_one_file = one.sha256 == other.sha256
+    return sum(is_one_file or not _NUMBERED.fullmatch(title) for title in one.titles & other.titles)
 
 
 def across(boards: Sequence[Leaderboard], systems: Sequence[NamedSystem] = ()) -> pd.DataFrame:
@@ -66,12 +78,11 @@ def across(boards: Sequence[Leaderboard], systems: Sequence[NamedSystem] = ()) -
     Models of ``systems`` stand under the system's name where it takes them, each trained for its own corpus. InputError
     for one that takes no ranked run, and where two take the same.
 
-    Only ranked runs count, so that no cell holds a partial run, labels of a model or another version of the scorer. A
-    system with several runs on a board, such as repetitions, has their mean, and so has one of ``systems``. Other
-    imported or combined runs have other content each, so each has a row of its own, with the end of its run id beside
-    the name. Corpora are scored by
-    their own definitions, so there is no mean over columns. Systems are in the order of how many boards they are on,
-    then by name.
+    Only ranked runs count, so that no cell holds a partial run, labels of a model or another version of the scorer.
+    Repetitions have their mean, as on the boards, and so has one of ``systems``. Other rows of a board that look the
+    same were asked for differently, or are imported: each is a row of its own, with the end of its run id beside the
+    name. Corpora are scored by their own definitions, so there is no mean over columns. Systems are in the order of how
+    many boards they are on, then by name.
     """
     import pandas as pd
 
@@ -91,8 +102,7 @@ def across(boards: Sequence[Leaderboard], systems: Sequence[NamedSystem] = ()) -
         several = Counter(map(_system, rows))
         for row in rows:
             system = _system(row)
-            is_imported = row["runner"] == PredictionSource.IMPORTED.value
-            if several[system] > 1 and is_imported and not row.get("named"):
+            if several[system] > 1 and not row.get("named"):
                 system = (f"{system[0]} ({row['run_id'].rpartition('-')[2]})", *system[1:])
             cells.setdefault(system, {}).setdefault(board.title, []).append(float(row["f1"]))
     if unused := [one.name for one in systems if one.name not in used]:

@@ -98,7 +98,7 @@ def read_entry(folder: RunFolder, chosen: RunFilter, max_failed: float) -> Entry
         dataset = manifest.question.dataset
         given = manifest.question.entities_given
         key = BoardKey(dataset.name, dataset.split, dataset.sha256, manifest.schema_sha256 or "", given)
-        row = _described(folder, manifest)
+        row = described(folder, manifest)
         if not chosen.takes(key, row):
             return None
     except _UNREADABLE as error:
@@ -156,7 +156,8 @@ def _mean(entries: Sequence[Entry]) -> Entry:
     return replace(first, row=row, counts=sum(counts[1:], counts[0]))
 
 
-def _described(folder: RunFolder, manifest: Asked) -> dict[str, Any]:
+def described(folder: RunFolder, manifest: Asked) -> dict[str, Any]:
+    """What a row says of a run besides its scores."""
     return {
         "model": manifest.question.model.name,
         "prompt": manifest.label,
