@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from harness.answers.label import LabelReading
+from harness.answers.label import LabelForm, LabelReading
 from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
@@ -124,7 +124,7 @@ class HeadRelationTail(PromptedMethod):
         # Of an answer in another script the first token may be a part of a character, for which llama.cpp reports
         # nothing: held to the labels, it begins one. JSON would begin with a brace.
         is_held = self.settings.variant.language != ENGLISH and notation not in (None, "json_schema")
-        constraint = form.render(notation) if is_held and notation else None
+        constraint = LabelForm((*labels, NONE)).render(notation) if is_held and notation else None
         request = context.request(
             STEP, constraint, labels=self._all_labels, names=names, head=names[head], relation=relation
         )
