@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harness.datasets.fewrel import read_fewrel
 from harness.datasets.hacred import read_hacred
 from harness.datasets.plain import PlainDocument
 from harness.datasets.registry import load_dataset
@@ -150,6 +151,30 @@ CHINESE_CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = 
     },
     "compact": {"default": _SHORT, "json": ({"types": "hidden"}, "json_schema")},
 }
+FEWREL_DEV: Mapping[str, str] = {
+    "P177": "crosses",
+    "P364": "original language of film or TV show",
+    "P2094": "competition class",
+    "P361": "part of",
+    "P641": "sport",
+    "P59": "constellation",
+    "P413": "position played on team / speciality",
+    "P206": "located in or next to body of water",
+    "P412": "voice type",
+    "P155": "follows",
+    "P26": "spouse",
+    "P410": "military rank",
+    "P25": "mother",
+    "P463": "member of",
+    "P40": "child",
+    "P921": "main subject",
+}
+"""The relations of FewRel's validation sentences, as its files name them."""
+FEWREL_CASES: Mapping[str, Mapping[str, str]] = {
+    "single-choice": {},
+    "tagged": {"descriptions": "full"},
+    "hrt": {"descriptions": "short"},
+}
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
     "open_json": ({"schema": "open"}, "json_schema"),
@@ -180,6 +205,7 @@ def rendered() -> Iterator[tuple[str, str]]:
             for number, title in enumerate(TITLES, 1):
                 yield f"{prompt}_{case}_{number}.txt", as_text(create_method(settings), documents[title])
     yield from rendered_in_chinese()
+    yield from rendered_of_fewrel()
     yield from rendered_annotation()
 
 
@@ -203,6 +229,22 @@ def rendered_in_chinese() -> Iterator[tuple[str, str]]:
                 *(variant, chosen, schema, level, form, 20, Sampling()), candidates=candidates, relation_texts=texts
             )
             yield f"{prompt}_zh_{case}.txt", as_text(create_method(settings), document)
+
+
+def rendered_of_fewrel() -> Iterator[tuple[str, str]]:
+    """The same about a sentence in FewRel's form, with the relations of its validation sentences."""
+    _, (document, *_) = read_fewrel(CORPORA / "fewrel" / "val_wiki.json", CORPORA / "fewrel" / "pid2name.json")
+    schema = RelationSchema(tuple(Relation(id, name) for id, name in FEWREL_DEV.items()))
+    texts = relation_texts_for(schema).by_id
+    for prompt, options in FEWREL_CASES.items():
+        variant = load_variant(prompt)
+        candidates = GoldPairs() if method_kind(variant).takes_candidates else None
+        settings = MethodSettings(
+            *(variant, variant.choose(options), schema, "closed", "gbnf", 20, Sampling()),
+            candidates=candidates,
+            relation_texts=texts,
+        )
+        yield f"{prompt}_fewrel.txt", as_text(create_method(settings), document)
 
 
 def rendered_annotation() -> Iterator[tuple[str, str]]:
