@@ -22,6 +22,7 @@ from harness.answers.typed import TypedTripletForm
 from harness.methods.asking import ask_all
 from harness.methods.context import DocumentContext, SchemaContext
 from harness.methods.settings import MethodSettings
+from harness.prompting.languages import ENGLISH
 from harness.prompting.variant import EVIDENCE
 from harness.types import Ask, Document, Extraction, Method, Prediction, RawTriplet, Reject, Request, Status, Step
 
@@ -120,9 +121,14 @@ class PromptedMethod(ABC):
 
     def first_token(self, step: str, request: Request, labels: Sequence[str], most: int) -> Question[LabelReading]:
         """The question which of ``labels`` the answer's only token begins, with ``most`` alternatives, and theirs."""
+        form, notation = LabelForm(tuple(labels)), self.settings.form
+        if notation and notation != "json_schema" and self.settings.variant.language != ENGLISH:
+            # Of an answer in another script the first token may be a part of a character, for which llama.cpp reports
+            # nothing: held to the labels, it begins one. JSON would begin with a brace.
+            request = replace(request, constraint=form.render(notation))
         sampling = replace(request.sampling, max_tokens=1)
         read = replace(request, sampling=sampling, top_logprobs=most, labels=tuple(labels), first_tokens=True)
-        return Question(step, read, LabelForm(tuple(labels)))
+        return Question(step, read, form)
 
     async def predictions(
         self, stated: Sequence[RawTriplet], context: DocumentContext, answers: Answers

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from harness.answers.label import LabelForm, LabelReading
+from harness.answers.label import LabelReading
 from harness.escaping import escape
 from harness.methods.base import Answers, Demonstration, PromptedMethod, Question
 from harness.methods.context import DocumentContext
 from harness.methods.questions import LEAST, LOWEST_KEPT, logistic, number_of
-from harness.prompting.languages import ENGLISH
 from harness.types import Ask, Document, Extraction, Prediction, Triplet
 
 STEP = "answer"
@@ -120,14 +119,7 @@ class HeadRelationTail(PromptedMethod):
         self, context: DocumentContext, labels: list[str], head: int, relation: str | None
     ) -> Question[LabelReading]:
         names = context.names
-        notation = self.settings.form
-        # Of an answer in another script the first token may be a part of a character, for which llama.cpp reports
-        # nothing: held to the labels, it begins one. JSON would begin with a brace.
-        is_held = self.settings.variant.language != ENGLISH and notation not in (None, "json_schema")
-        constraint = LabelForm((*labels, NONE)).render(notation) if is_held and notation else None
-        request = context.request(
-            STEP, constraint, labels=self._all_labels, names=names, head=names[head], relation=relation
-        )
+        request = context.request(STEP, None, labels=self._all_labels, names=names, head=names[head], relation=relation)
         most = min(self.settings.max_top_logprobs, number_of(self.settings, "logprobs"))
         return self.first_token(STEP, request, (*labels, NONE), most)
 

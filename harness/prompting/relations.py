@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,8 @@ from harness.types import RelationSchema
 
 FOLDER = "relations"
 DEFAULT_TEXTS = "redocred"
+WIKIDATA_TEXTS = (DEFAULT_TEXTS, "fewrel")
+"""The shipped texts whose ids are Wikidata's properties. They are read as one: an id means the same in each."""
 FROM_NAMES = "names"
 """Stands for texts that are made of the names and descriptions that the schema has."""
 COUNTED_TYPES = "27c26c1a8ae892157b632dcf7c9bf7316f1f00e63c028392909bad15f2c3340b"
@@ -134,23 +136,54 @@ class RelationTexts:
 def relation_texts_for(schema: RelationSchema, name_or_path: str | None = None) -> RelationTexts:
     """The texts of the file named, or of the schema's own, or of the shipped file that has all of them.
 
-    Every relation of ``schema`` has one. Of the shipped files, ``redocred`` comes first. Anything with a path separator
-    is a path; ``names`` makes the texts of the schema's names and descriptions. Raises InputError where a relation has
-    no text, and as ``load_relation_texts`` and ``read_relation_texts`` do.
+    Every relation of ``schema`` has one. Of the shipped files, those of Wikidata's properties come first, and each
+    stands for all of these. Anything with a path separator is a path; ``names`` makes the texts of the schema's names
+    and descriptions. Raises InputError where a relation has no text, and as ``load_relation_texts`` and
+    ``read_relation_texts`` do.
     """
     if name_or_path == FROM_NAMES:
         return _texts_of_names(schema)
     name = name_or_path or schema.texts or _shipped_for(schema)
-    is_path = "/" in name or "\\" in name
-    texts = read_relation_texts(Path(name)) if is_path else load_relation_texts(name)
+    if "/" in name or "\\" in name:
+        path = Path(name)
+        texts = read_relation_texts(path)
+        _raise_if_lacking(schema, texts, repr(name))
+        return RelationTexts(texts, _sha256(path), drafted_from(path))
+    return _shipped_texts(schema, WIKIDATA_TEXTS if name in WIKIDATA_TEXTS else (name,))
+
+
+def _shipped_texts(schema: RelationSchema, names: tuple[str, ...]) -> RelationTexts:
+    """The texts that these shipped files have together.
+
+    Where several have a relation, the one whose example calls it as the schema does is taken, else the first. A single
+    file gives all of its texts, several give those of the schema. The checksum is of the files that gave any.
+    """
+    files = {name: load_relation_texts(name) for name in names}
+    _raise_if_lacking(
+        schema, {relation for texts in files.values() for relation in texts}, " and ".join(map(repr, names))
+    )
+    source = {}
+    for one in schema.relations:
+        having = [name for name, texts in files.items() if one.id in texts]
+        source[one.id] = next((name for name in having if files[name][one.id].example[1] == one.name), having[0])
+    used = [name for name in names if name in source.values()] or [names[0]]
+    if len(used) == 1:
+        return RelationTexts(files[used[0]], _sha256(_shipped(used[0])))
+    chosen = {relation: files[name][relation] for relation, name in source.items()}
+    return RelationTexts(MappingProxyType(chosen), _sha256(*map(_shipped, used)))
+
+
+def _raise_if_lacking(schema: RelationSchema, texts: Container[str], where: str) -> None:
     if missing := [relation for relation in schema.relations if relation.id not in texts]:
         raise InputError(
-            f"relation texts {name!r} lack {len(missing)} of the schema's relations, such as {missing[0].id} "
+            f"relation texts {where} lack {len(missing)} of the schema's relations, such as {missing[0].id} "
             f"({missing[0].name}): write them (`harness schema new` drafts such a file, docs/corpora.md) and name the "
             f"file with --relation-texts, or do with the names alone: --relation-texts {FROM_NAMES}"
         )
-    file = Path(name) if is_path else _shipped(name)
-    return RelationTexts(texts, hashlib.sha256(file.read_bytes()).hexdigest(), drafted_from(file))
+
+
+def _sha256(*files: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _texts_of_names(schema: RelationSchema) -> RelationTexts:
@@ -186,8 +219,13 @@ def shipped_texts() -> list[str]:
 
 
 def _shipped_for(schema: RelationSchema) -> str:
-    """The first shipped file with a text for every relation; ``DEFAULT_TEXTS`` if none has them all."""
-    for name in (DEFAULT_TEXTS, *shipped_texts()):
+    """The first shipped file with a text for every relation; ``DEFAULT_TEXTS`` if none has them all.
+
+    The files of Wikidata's properties count as one, ``DEFAULT_TEXTS``.
+    """
+    if schema.by_id.keys() <= {relation for name in WIKIDATA_TEXTS for relation in load_relation_texts(name)}:
+        return DEFAULT_TEXTS
+    for name in shipped_texts():
         if schema.by_id.keys() <= load_relation_texts(name).keys():
             return name
     return DEFAULT_TEXTS

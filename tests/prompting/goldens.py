@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harness.datasets.fewrel import read_fewrel
 from harness.datasets.hacred import read_hacred
+from harness.datasets.plain import PlainDocument
 from harness.datasets.registry import load_dataset
 from harness.methods.annotate import Annotate
 from harness.methods.base import PromptMethod
@@ -19,10 +21,12 @@ from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method, method_kind
 from harness.prompting.relations import load_relation_texts, relation_texts_for
 from harness.prompting.variant import load_variant
+from harness.spacing import text_of
 from harness.types import ConstraintLevel, Document, GrammarForm, Relation, RelationSchema, Request, Sampling
 from tests.annotation.gold import as_plain, entity_answer, relation_answer, scripted
 
 FOLDER = Path(__file__).parent / "golden"
+CORPORA = FOLDER.parents[1] / "datasets" / "corpora"
 TITLES = ("Ingrid Solheim", "A | B (album)")
 _DESCRIBED: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "described": ({"descriptions": "short"}, "gbnf"),
@@ -140,6 +144,36 @@ CHINESE_CASES: Mapping[str, Mapping[str, tuple[dict[str, str], GrammarForm]]] = 
     "relations-facts": {"default": _SHORT, "json": ({"schema": "open"}, "json_schema")},
     "relation-facts": {"default": _SHORT},
     "rhf": {"default": ({"descriptions": "short"}, "gbnf"), "json": ({"refs": "name"}, "json_schema")},
+    "related": {
+        "default": _SHORT,
+        "pairs": ({"by": "pair", "types": "shown"}, "lark"),
+        "pairs_json": ({"by": "pair", "examples": "none"}, "json_schema"),
+    },
+    "compact": {"default": _SHORT, "json": ({"types": "hidden"}, "json_schema")},
+}
+FEWREL_DEV: Mapping[str, str] = {
+    "P177": "crosses",
+    "P364": "original language of film or TV show",
+    "P2094": "competition class",
+    "P361": "part of",
+    "P641": "sport",
+    "P59": "constellation",
+    "P413": "position played on team / speciality",
+    "P206": "located in or next to body of water",
+    "P412": "voice type",
+    "P155": "follows",
+    "P26": "spouse",
+    "P410": "military rank",
+    "P25": "mother",
+    "P463": "member of",
+    "P40": "child",
+    "P921": "main subject",
+}
+"""The relations of FewRel's validation sentences, as its files name them."""
+FEWREL_CASES: Mapping[str, Mapping[str, str]] = {
+    "single-choice": {},
+    "tagged": {"descriptions": "full"},
+    "hrt": {"descriptions": "short"},
 }
 ANNOTATION_CASES: Mapping[str, tuple[dict[str, str], GrammarForm]] = {
     "default": ({}, "gbnf"),
@@ -171,14 +205,20 @@ def rendered() -> Iterator[tuple[str, str]]:
             for number, title in enumerate(TITLES, 1):
                 yield f"{prompt}_{case}_{number}.txt", as_text(create_method(settings), documents[title])
     yield from rendered_in_chinese()
+    yield from rendered_of_fewrel()
     yield from rendered_annotation()
+
+
+def chinese_sample() -> tuple[RelationSchema, Document]:
+    """All relations of HacRED, and a document in its form."""
+    schema = RelationSchema(tuple(Relation(id, id) for id in load_relation_texts("hacred")))
+    return schema, next(read_hacred(CORPORA / "hacred_dev.json", schema))
 
 
 def rendered_in_chinese() -> Iterator[tuple[str, str]]:
     """The same in Chinese about a document in HacRED's form, with all of its relations."""
     texts = load_relation_texts("hacred")
-    schema = RelationSchema(tuple(Relation(id, id) for id in texts))
-    document = next(read_hacred(FOLDER.parents[1] / "datasets" / "corpora" / "hacred_dev.json", schema))
+    schema, document = chinese_sample()
     for prompt, cases in CHINESE_CASES.items():
         variant = load_variant(prompt).in_language("zh")
         candidates = GoldPairs() if method_kind(variant).takes_candidates else None
@@ -191,19 +231,50 @@ def rendered_in_chinese() -> Iterator[tuple[str, str]]:
             yield f"{prompt}_zh_{case}.txt", as_text(create_method(settings), document)
 
 
+def rendered_of_fewrel() -> Iterator[tuple[str, str]]:
+    """The same about a sentence in FewRel's form, with the relations of its validation sentences."""
+    _, (document, *_) = read_fewrel(CORPORA / "fewrel" / "val_wiki.json", CORPORA / "fewrel" / "pid2name.json")
+    schema = RelationSchema(tuple(Relation(id, name) for id, name in FEWREL_DEV.items()))
+    texts = relation_texts_for(schema).by_id
+    for prompt, options in FEWREL_CASES.items():
+        variant = load_variant(prompt)
+        candidates = GoldPairs() if method_kind(variant).takes_candidates else None
+        settings = MethodSettings(
+            *(variant, variant.choose(options), schema, "closed", "gbnf", 20, Sampling()),
+            candidates=candidates,
+            relation_texts=texts,
+        )
+        yield f"{prompt}_fewrel.txt", as_text(create_method(settings), document)
+
+
 def rendered_annotation() -> Iterator[tuple[str, str]]:
     """The same for the two questions about plain text; the second is asked about the gold entities."""
     dataset = load_dataset("sample")
-    variant = load_variant("annotate")
+    documents = {document.title: document for document in dataset.documents}
+    schema, document = chinese_sample()
     for case, (options, form) in ANNOTATION_CASES.items():
-        level: ConstraintLevel = "format" if options else "closed"
-        settings = MethodSettings(variant, variant.choose(options), dataset.schema, level, form, 20, Sampling())
         for number, title in enumerate(TITLES, 1):
-            document = next(one for one in dataset.documents if one.title == title)
-            ask, requests = scripted(entity_answer(document), relation_answer(document, dataset.schema))
-            asyncio.run(Annotate(settings).extract(as_plain(document), ask))
-            for step, request in zip(("entities", "relations"), requests, strict=True):
-                yield f"annotate_{case}_{number}_{step}.txt", _messages(request)
+            plain = as_plain(documents[title])
+            yield from _annotated(f"{case}_{number}", options, form, dataset.schema, documents[title], plain)
+        plain = PlainDocument(document.title, document.sentences, (), text=text_of(document.sentences))
+        yield from _annotated(f"zh_{case}", {**options, "language": "zh"}, form, schema, document, plain)
+
+
+def _annotated(
+    case: str,
+    options: Mapping[str, str],
+    form: GrammarForm,
+    schema: RelationSchema,
+    document: Document,
+    plain: PlainDocument,
+) -> Iterator[tuple[str, str]]:
+    variant = load_variant("annotate").in_language(options.get("language", "en"))
+    level: ConstraintLevel = "format" if options.get("schema") == "open" else "closed"
+    settings = MethodSettings(variant, variant.choose(options), schema, level, form, 20, Sampling())
+    ask, requests = scripted(entity_answer(document), relation_answer(document, schema))
+    asyncio.run(Annotate(settings).extract(plain, ask))
+    for step, request in zip(("entities", "relations"), requests, strict=True):
+        yield f"annotate_{case}_{step}.txt", _messages(request)
 
 
 def as_text(method: PromptMethod, document: Document) -> str:

@@ -8,20 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from harness.datasets.plain import PlainDocument
 from harness.datasets.registry import load_dataset
 from harness.errors import InputError
 from harness.methods import context as contexts
+from harness.methods.annotate import Annotate
 from harness.methods.candidates import AllPairs, GoldPairs
 from harness.methods.settings import MethodSettings
 from harness.methods.table import create_method, method_kind
+from harness.paths import prompts_dir
 from harness.prompting.relations import load_relation_texts, relation_texts_for
 from harness.prompting.template import render
 from harness.prompting.variant import load_variant, shipped_variants
 from harness.runs.config import RunConfig
 from harness.runs.plan import prepare
 from harness.scoring.official import score
+from harness.spacing import text_of
 from harness.types import Completion, GrammarForm, Request, Sampling, TokenLogprob
+from tests.annotation.gold import entity_answer, relation_answer, scripted
 from tests.commands import error_line, harness_here
+from tests.prompting.goldens import chinese_sample
 from tests.variants import settings_of
 
 CORPORA = Path(__file__).resolve().parents[1] / "datasets" / "corpora"
@@ -39,12 +45,65 @@ def said(word: str) -> Completion:
     return Completion(word, "stop", logprobs=(TokenLogprob(word, 0.0, ((word, 0.0),)),))
 
 
-def test_all_prompts_but_these_have_chinese_texts() -> None:
-    assert {variant.name for variant in shipped_variants()} - set(CHINESE) == {"annotate", "compact", "related"}
+def test_all_prompts_have_chinese_texts_of_every_step() -> None:
+    assert {variant.name for variant in shipped_variants()} == set(CHINESE)
+    for variant in shipped_variants():
+        steps = {file.name for file in variant.directory.glob("*.jinja")}
+        assert steps == {file.name for file in (variant.directory / "zh").glob("*.jinja")}, variant.name
 
 
 @pytest.mark.parametrize("form", [None, "gbnf", "json_schema"])
-@pytest.mark.parametrize("prompt", CHINESE)
+@pytest.mark.parametrize("by", ["head", "pair"])
+async def test_perfect_answers_to_the_chinese_questions_of_related_find_the_pairs(
+    by: str, form: GrammarForm | None, hacred: Path
+) -> None:
+    dataset = load_dataset("hacred", "dev", hacred)
+    document = next(iter(dataset.documents))
+    variant = load_variant("related").in_language("zh")
+    options = variant.choose({"language": "zh", "by": by})
+    settings = MethodSettings(
+        *(variant, options, dataset.schema, "closed" if form else "none", form, 100), Sampling(), max_top_logprobs=20
+    )
+    method = create_method(settings)
+    demonstrated = method.demonstrate(document)
+    answers = {one.request: one.answer for one in demonstrated}
+    assert len(answers) == len(demonstrated)
+
+    async def ask(request: Request) -> Completion:
+        return said(answers[request])
+
+    found = [(one.triplet.head, one.triplet.tail) for one in (await method.extract(document, ask)).predictions]
+    gold = {(label.triplet.head, label.triplet.tail) for label in document.labels}
+    # One token names one tail of a head; yes or no is asked of every pair.
+    assert (len(found), set(found) <= gold) == (len({head for head, _ in gold}) if by == "head" else len(gold), True)
+
+
+@pytest.mark.parametrize("options", [{}, {"schema": "open"}, {"evidence": "sentences"}, {"reasoning": "brief"}])
+async def test_the_chinese_questions_of_annotate_find_entities_and_relations(options: dict[str, str]) -> None:
+    schema, document = chinese_sample()
+    variant = load_variant("annotate").in_language("zh")
+    chosen = variant.choose({**options, "language": "zh"})
+    level = "format" if options.get("schema") == "open" else "closed"
+    settings = MethodSettings(variant, chosen, schema, level, None, 100, Sampling())  # type: ignore[arg-type]
+    plain = PlainDocument(document.title, document.sentences, (), text=text_of(document.sentences))
+    triplets = relation_answer(document, schema)
+    if "evidence" in options:
+        triplets = triplets.replace(")", " | 0)")
+    if "reasoning" in options:
+        triplets = f"Reasoning: 文档说明了这些关系。\nAnswer:\n{triplets}"
+    ask, requests = scripted(entity_answer(document), triplets)
+    extraction = await Annotate(settings).extract(plain, ask)
+    assert extraction.status == "ok"
+    assert len(extraction.predictions) == len({label.triplet for label in document.labels})
+    if "evidence" in options:
+        assert {one.evidence for one in extraction.predictions} == {(0,)}
+    for request in requests:
+        asked = "".join(message.content for message in request.messages)
+        assert not [line for line in asked.splitlines() if line.isascii() and line[0:1].isalpha() and " " in line]
+
+
+@pytest.mark.parametrize("form", [None, "gbnf", "json_schema"])
+@pytest.mark.parametrize("prompt", sorted({*CHINESE} - {"annotate", "related"}))
 async def test_perfect_answers_to_chinese_prompts_score_100(
     prompt: str, form: GrammarForm | None, hacred: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,14 +150,25 @@ def test_the_language_of_a_prompt_is_that_of_the_corpus_unless_another_is_given(
     assert prepare(RunConfig("mock", "tagged", "sample")).settings.variant.sha256 == english
 
 
-def test_a_prompt_without_chinese_text_names_those_that_have_one(hacred: Path) -> None:
-    place = ("--dataset", "hacred", "--data-dir", hacred)
-    told = error_line(harness_here("prompts", "show", "compact", *place))
-    assert told == (
-        "error: hacred is in zh; prompt 'compact' has no text in zh: give -P language=en, or use a prompt that has "
-        f"one: {', '.join(CHINESE)}"
+def test_a_shipped_prompt_without_text_of_a_language_names_those_that_have_one(
+    hacred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All shipped prompts have one: the folder of another installation lacks it for compact.
+    prompts = tmp_path / "prompts"
+    shutil.copytree(prompts_dir(), prompts)
+    shutil.rmtree(prompts / "compact" / "zh")
+    monkeypatch.setattr("harness.prompting.variant.prompts_dir", lambda: prompts)
+    having = ", ".join(name for name in CHINESE if name != "compact")
+    with pytest.raises(InputError) as caught:
+        prepare(RunConfig("mock", "compact", "hacred", data_dir=hacred))
+    assert str(caught.value) == (
+        "hacred is in zh; prompt 'compact' has no text in zh: give -P language=en, or use a prompt that has one: "
+        + having
     )
     prepare(RunConfig("mock", "compact", "hacred", data_dir=hacred, prompt_options={"language": "en"}))
+
+
+def test_a_language_that_no_prompt_has_is_told_and_the_list_has_the_others() -> None:
     assert "cannot be 'fr': choose en or zh" in error_line(
         harness_here("prompts", "show", "tagged", "-P", "language=fr")
     )
