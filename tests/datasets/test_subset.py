@@ -60,7 +60,7 @@ def test_relations_of_a_published_split_are_read_from_its_file(fewrel: Path, tmp
     )
     split.write_text('["P0"]', encoding="utf-8")
     target = tmp_path / "b" / "t.json"
-    assert "3 documents of 1 relations" in harness_here("data", "subset", "fewrel", target, *arguments).stdout
+    assert "3 documents of 1 relation: " in harness_here("data", "subset", "fewrel", target, *arguments).stdout
     # GenRDK's tables of unseen relations; the other documents are those that state none of them.
     split.write_text('{"P0": 38, "P2": 66}', encoding="utf-8")
     target = tmp_path / "s" / "train.json"
@@ -88,7 +88,7 @@ def test_published_documents_without_a_table_take_the_names_of_the_split(tmp_pat
     split = tmp_path / "unseenrel2id_info.json"
     split.write_text('{"P86": "composer"}', encoding="utf-8")
     done = harness_here("data", "subset", source, tmp_path / "t" / "test.json", "--relations", split)
-    assert "1 documents of 1 relations: composer" in done.stdout
+    assert "1 document of 1 relation: composer" in done.stdout
     split.write_text('{"P86": "composer", "P17": "composer"}', encoding="utf-8")
     twice = harness_here("data", "subset", source, tmp_path / "u" / "test.json", "--relations", split)
     assert "P17 and P86 have one name, 'composer'; rename one" in error_line(twice)
